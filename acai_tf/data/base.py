@@ -1,0 +1,131 @@
+"""What all data sets share: a training batch is a function of (seed, step), and arrays live in memory as uint8."""
+
+import functools
+import os
+import pathlib
+
+import numpy as np
+
+from acai_tf import replicas as replicas_lib
+from acai_tf.config import UserError
+
+
+class Dataset:
+  """Images in [-1, 1] with integer labels.
+
+  A subclass sets `shape` (height, width, channels), `classes` (0: no labels), `test_images` (uint8 or float32) and
+  `test_labels`, and gives `batch`.
+  """
+
+  shape, classes, test_images, test_labels = None, 0, None, None
+
+  def batch(self, seed, step, size, rows):
+    """Positions `rows` of training batch `step`: ([n, height, width, channels] uint8 or float32, [n] int32)."""
+    raise NotImplementedError
+
+  def test(self, count=None):
+    """The first `count` test images, or all: ([n, ...] float32 in [-1, 1], [n] int32)."""
+    return to_float(self.test_images[:count]), self.test_labels[:count]
+
+  def pipeline(self, seed, size, start, stop, replicas=1, first=0, count=None):
+    """Training batches `start` ... `stop` - 1 as a tf.data.Dataset, read ahead by a thread.
+
+    Args:
+      seed: of the data order.
+      size: images in a global batch.
+      start, stop: steps; starting anywhere costs the same.
+      replicas: replicas that share each batch.
+      first, count: of those, the ones fed here, in turn; default: all from `first` on.
+
+    Returns:
+      Elements ([size / replicas, height, width, channels] float32 in [-1, 1], [size / replicas] int32).
+
+    Raises:
+      UserError: `size` does not divide evenly among the replicas.
+    """
+    import tensorflow as tf  # Here, so that flags can be checked against Config without loading TensorFlow.
+
+    if size % replicas:
+      raise UserError(f'training.batch={size} does not divide among {replicas} replicas; expected a multiple.')
+    try:
+      table = replicas_lib.rows(size // replicas, replicas)
+    except ValueError as error:
+      raise UserError(f'training.batch={size}: {error}') from error
+    count = replicas - first if count is None else count
+    sample, _ = self.batch(seed, start, size, table[0][:1])
+
+    def fetch(index):
+      step, replica = divmod(int(index), count)
+      return self.batch(seed, start + step, size, table[first + replica])
+
+    def load(index):
+      images, labels = tf.numpy_function(fetch, [index], [sample.dtype, np.int32], stateful=False)
+      images = tf.ensure_shape(images, [size // replicas, *self.shape])
+      if images.dtype == tf.uint8:
+        images = tf.cast(images, tf.float32) / 127.5 - 1
+      return images, tf.ensure_shape(labels, [size // replicas])
+
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    options.deterministic = True
+    return tf.data.Dataset.range((stop - start) * count).map(load).prefetch(4).with_options(options)
+
+
+class ArrayDataset(Dataset):
+  """Training images in one uint8 array, in memory or memory-mapped, shuffled whole in every epoch.
+
+  Args:
+    arrays: dict of `train_images`, `train_labels`, `test_images`, `test_labels`.
+    classes: number of classes.
+  """
+
+  def __init__(self, arrays, classes):
+    self.train_images, self.train_labels = arrays['train_images'], arrays['train_labels']
+    self.test_images, self.test_labels = arrays['test_images'], arrays['test_labels']
+    self.shape, self.classes = self.train_images.shape[1:], classes
+
+  def batch(self, seed, step, size, rows):
+    positions = step * size + np.asarray(rows, np.int64)
+    epochs, places = np.divmod(positions, len(self.train_images))
+    indices = np.empty(len(places), np.int64)
+    for epoch in np.unique(epochs):
+      chosen = epochs == epoch
+      indices[chosen] = _permutation(seed, int(epoch), len(self.train_images))[places[chosen]]
+    return self.train_images[indices], self.train_labels[indices]
+
+
+@functools.lru_cache(maxsize=2)
+def _permutation(seed, epoch, count):
+  return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def to_float(images):
+  """uint8 pixels -> float32 in [-1, 1]; float32 ones pass unchanged."""
+  return images.astype(np.float32) / 127.5 - 1 if images.dtype == np.uint8 else images
+
+
+def cached_arrays(folder, prepare):
+  """The arrays under `folder` as memory maps; where they are not, `prepare()` makes them and they are saved.
+
+  The folder is moved into place whole, so that an interrupted preparation leaves no half cache.
+
+  Args:
+    folder: where the .npy files lie or will lie.
+    prepare: function without arguments -> dict: name -> array.
+
+  Raises:
+    UserError: a cache that cannot be read, or a disk that is full.
+  """
+  folder = pathlib.Path(folder)
+  try:
+    if not folder.exists():
+      scratch = folder.with_name(f'{folder.name}.{os.getpid()}.part')
+      arrays = prepare()
+      scratch.mkdir(parents=True, exist_ok=True)
+      for name, array in arrays.items():
+        np.save(scratch / f'{name}.npy', array)
+      scratch.rename(folder)
+    return {path.stem: np.load(path, mmap_mode='r') for path in sorted(folder.glob('*.npy'))}
+  except (OSError, ValueError, EOFError) as error:
+    raise UserError(f'data cache {folder}: {error}; expected a writable disk and whole files. '
+                    'Free space or delete that folder and run again.') from error

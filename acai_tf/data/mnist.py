@@ -1,0 +1,26 @@
+"""MNIST: 60,000 + 10,000 handwritten digits, padded by 2 pixels of background to 32x32x1 (ACAI paper, section 4)."""
+
+import dataclasses
+
+from acai_tf.config import Network
+from acai_tf.data import _tfds, base
+
+NETWORK = Network(latent_width=4, latent=16, depth=16)
+CLASSES = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """Nothing to set."""
+
+
+def shape(config):
+  """(height, width, channels) of the images."""
+  del config
+  return 32, 32, 1
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
+  del config
+  return base.ArrayDataset(_tfds.arrays('mnist', data_dir, manual_dir, pad=2), CLASSES)

@@ -1,0 +1,48 @@
+"""Paths between two codes. Codes are [batch, ...]; a coefficient of 0 is the first end, 1 the second."""
+
+import tensorflow as tf
+
+PATHS = ('linear', 'spherical')
+
+
+def lerp(first, second, alpha):
+  """(1 - alpha) first + alpha second; `alpha` broadcasts against the codes."""
+  return first + alpha * (second - first)
+
+
+def slerp(first, second, alpha):
+  """Spherical interpolation of whole codes: the angle between them is covered evenly (White 2016, section 3).
+
+  Args:
+    first: [batch, ...] float.
+    second: the same shape.
+    alpha: [batch] or a scalar, in [0, 1].
+
+  Returns:
+    The shape of `first`. Where the two are parallel, opposite or zero the great circle is not defined; there it is
+    `lerp`.
+  """
+  flat_first, flat_second = (tf.reshape(code, [tf.shape(code)[0], -1]) for code in (first, second))
+  alpha = tf.reshape(alpha, [-1, 1])
+  cosine = tf.reduce_sum(tf.math.l2_normalize(flat_first, 1) * tf.math.l2_normalize(flat_second, 1), 1, keepdims=True)
+  omega = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))
+  sine = tf.sin(omega)
+  curved = sine > 1e-3
+  safe = tf.where(curved, sine, 1.0)
+  great_circle = (tf.sin((1 - alpha) * omega) * flat_first + tf.sin(alpha * omega) * flat_second) / safe
+  return tf.reshape(tf.where(curved, great_circle, lerp(flat_first, flat_second, alpha)), tf.shape(first))
+
+
+def path(first, second, steps, kind='linear'):
+  """All of a path: [batch, ...] twice -> [batch, steps, ...], both ends included.
+
+  Raises:
+    ValueError: `kind` is neither 'linear' nor 'spherical', or there are fewer than two steps.
+  """
+  if kind not in PATHS or steps < 2:
+    raise ValueError(f'path({kind!r}, {steps} steps); expected one of {PATHS} and at least 2 steps')
+  points = []
+  for k in range(steps):
+    alpha = tf.constant(k / (steps - 1), first.dtype)
+    points.append(slerp(first, second, alpha) if kind == 'spherical' else lerp(first, second, alpha))
+  return tf.stack(points, axis=1)

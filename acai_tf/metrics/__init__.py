@@ -1,0 +1,1 @@
+"""Metrics receive arrays and functions, never models."""

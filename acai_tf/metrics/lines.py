@@ -1,0 +1,86 @@
+"""The lines benchmark of the ACAI paper (section 4.1, table 1): are interpolants lines, and does the line turn evenly?
+
+It takes images, so that it scores interpolations made by any program.
+"""
+
+import numpy as np
+
+UNDEFINED_BELOW = 1e-4  # radians (first against last) below which smoothness has no denominator
+NEIGHBOURS = 4  # templates on either side of the float32 winner that are compared exactly
+
+
+def nearest_lines(images, angles, templates):
+  """Finds every image's nearest template by cosine distance over raw pixels.
+
+  Args:
+    images: [n, ...] pixels in [-1, 1].
+    angles: [m] the templates' angles in radians.
+    templates: [m, ...] pixels in [-1, 1], as many an image as `images` has.
+
+  Returns:
+    ([n] cosine distances in [0, 2], [n] angles of the nearest templates in radians). An all-zero image has no
+    direction; its distance is 1.
+  """
+  images = np.asarray(images, np.float32).reshape(len(images), -1)
+  templates = np.asarray(templates, np.float32).reshape(len(templates), -1)
+  norms = np.linalg.norm(templates.astype(np.float64), axis=1)
+  best = (images @ (templates / norms[:, None].astype(np.float32)).T).argmax(axis=1)
+  # Neighbouring templates differ by less than float32 can tell, so the last choice is made again in float64.
+  candidates = (best[:, None] + np.arange(-NEIGHBOURS, NEIGHBOURS + 1)) % len(templates)
+  exact = images.astype(np.float64)
+  cosines = np.stack([np.einsum('ij,ij->i', exact, templates[c]) / norms[c] for c in candidates.T], axis=1)
+  lengths = np.linalg.norm(exact, axis=1)
+  cosines = np.divide(cosines, lengths[:, None], out=np.zeros_like(cosines), where=lengths[:, None] > 0)
+  choice = cosines.argmax(axis=1)[:, None]
+  winners = np.take_along_axis(candidates, choice, axis=1)[:, 0]
+  return 1 - np.take_along_axis(cosines, choice, axis=1)[:, 0], np.asarray(angles)[winners]
+
+
+def smoothness(angles):
+  """How much the largest step along each interpolation exceeds an even one: 0 is best, (k - 2) / (k - 1) one jump.
+
+  Args:
+    angles: [n, k] radians, the nearest lines' angles along n interpolations of k images.
+
+  Returns:
+    [n]: max |step| / |last - first| - 1 / (k - 1) of the unwrapped angles; NaN where first and last agree to 1e-4.
+  """
+  angles = np.unwrap(np.asarray(angles, np.float64), axis=1)
+  span = np.abs(angles[:, -1] - angles[:, 0])
+  largest = np.abs(np.diff(angles, axis=1)).max(axis=1)
+  defined = span > UNDEFINED_BELOW
+  return np.where(defined, largest / np.where(defined, span, 1.0) - 1 / (angles.shape[1] - 1), np.nan)
+
+
+def score(interpolations, angles, templates):
+  """Scores interpolations of lines.
+
+  Args:
+    interpolations: [n, k, height, width, 1], k >= 3 images an interpolation with both ends, pixels in [-1, 1].
+    angles: [m] the reference lines' angles in radians.
+    templates: [m, height, width, 1] the reference lines.
+
+  Returns:
+    Dict of Python numbers: `mean_distance` (cosine, over all images), `smoothness_published` (undefined rows left
+    out of the sum but counted in the denominator, as the authors' program does), `smoothness_strict` (mean over
+    defined rows; NaN if there is none) and `smoothness_undefined` (how many rows are not).
+
+  Raises:
+    ValueError: wrong rank or size, or pixels that are not finite.
+  """
+  interpolations = np.asarray(interpolations)
+  if interpolations.ndim != 5 or interpolations.shape[2:] != templates.shape[1:] or interpolations.shape[1] < 3:
+    wanted = ', '.join(map(str, templates.shape[1:]))
+    raise ValueError(f'interpolations have shape {interpolations.shape}; expected [n, k >= 3, {wanted}]')
+  if not np.isfinite(interpolations).all():
+    raise ValueError('interpolations hold NaN or infinite pixels; the model that made them has diverged')
+  n, k = interpolations.shape[:2]
+  distances, nearest = nearest_lines(interpolations.reshape(n * k, -1), angles, templates)
+  rows = smoothness(nearest.reshape(n, k))
+  undefined = np.isnan(rows)
+  return {
+      'mean_distance': float(distances.mean()),
+      'smoothness_published': float(np.where(undefined, 0.0, rows).sum() / n),
+      'smoothness_strict': float(rows[~undefined].mean()) if not undefined.all() else float('nan'),
+      'smoothness_undefined': int(undefined.sum()),
+  }

@@ -1,0 +1,1 @@
+"""One model a file: `Config` (dataclasses and standard types only) and `Model`."""

@@ -1,0 +1,14 @@
+"""The baseline: a convolutional autoencoder trained on mean squared error alone (ACAI paper, section 4)."""
+
+import dataclasses
+
+from acai_tf.models import base
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """Nothing to set."""
+
+
+class Model(base.Autoencoder):
+  """L = mean (x - g(f(x)))^2."""

@@ -1,0 +1,198 @@
+"""What all models share: networks, players, noise, and the one-objective training step."""
+
+import keras
+import tensorflow as tf
+
+from acai_tf import interpolation, losses, networks, replicas
+
+
+class Autoencoder(keras.Model):
+  """x -> code z = f(x) -> x^ = g(z), and the machinery of training it.
+
+  A subclass lists its further `players`, and gives either `objective` (one loss for encoder and decoder) or, when
+  several players have losses of their own, a whole `train_step`. All randomness comes from `uniform` and `normal`,
+  so a step is a pure function of weights, optimiser state, seed and step number.
+
+  Args:
+    config: the model's Config.
+    network: `config.Network`.
+    shape: (height, width, channels) of the images; height = width.
+    classes: labels' number of classes, for the online classifier; 0 trains none.
+    seed: of weights and noise.
+    precision: a Keras dtype policy; codes, images and weights stay float32.
+
+  Raises:
+    ValueError: images that are not square, or a latent width that does not fit them.
+  """
+
+  def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
+    super().__init__(name=type(self).__name__.lower())
+    height, width, channels = shape
+    if height != width:
+      raise ValueError(f'images are {height}x{width}; expected square ones.')
+    self.config, self.network, self.image_shape, self.seed = config, network, tuple(shape), seed
+    self.encoder = networks.encoder(height, network, seed, precision)
+    self.decoder = networks.decoder(height, channels, network, seed, precision)
+    self.classifier = networks.classifier(classes, seed) if classes else None
+    self.step = self.add_weight(
+        name='step', shape=(), dtype='int64', initializer='zeros', trainable=False, aggregation='only_first_replica')
+    self.optimizers = {}
+    self.create_networks(height, precision)
+    self.build((None, *shape))
+
+  def create_networks(self, size, precision):
+    """Hook: a subclass makes its further networks here."""
+
+  def build(self, input_shape):
+    """Creates every weight, by one pass over all players' layers; called by the constructor."""
+    images = tf.zeros([2, *input_shape[1:]])
+    features = self.represent(images)
+    self.decode(self.encode(images))
+    for layers in self.players().values():
+      for layer in layers:
+        if not layer.built:
+          layer(features if layer is self.classifier else images)
+    self.built = True
+
+  # What users call. Images are [n, height, width, channels] float32 in [-1, 1].
+
+  def encode(self, images, training=False):
+    """Images -> [n, latent_width, latent_width, latent], the codes that are interpolated."""
+    return self.encoder(images, training=training)
+
+  def decode(self, codes, training=False):
+    """Codes -> images."""
+    return self.decoder(codes, training=training)
+
+  def represent(self, images):
+    """Images -> [n, features] float32: what the probe and the clustering see; here the flat code."""
+    return self.features(self.encode(images))
+
+  def interpolate(self, images_a, images_b, alpha, path='linear'):
+    """Decodes the point `alpha` of the way from a's code to b's: 0 is a, 1 is b.
+
+    Args:
+      images_a, images_b: images, n of each.
+      alpha: [n] or a scalar, in [0, 1].
+      path: 'linear' or 'spherical'.
+
+    Raises:
+      ValueError: an unknown path.
+    """
+    if path not in interpolation.PATHS:
+      raise ValueError(f'path {path!r}; expected one of {interpolation.PATHS}')
+    first, second = self.encode(images_a), self.encode(images_b)
+    if path == 'spherical':
+      return self.decode(interpolation.slerp(first, second, alpha))
+    return self.decode(interpolation.lerp(first, second, tf.reshape(tf.cast(alpha, first.dtype), [-1, 1, 1, 1])))
+
+  def call(self, images, training=False):
+    """Reconstructs images."""
+    return self.decode(self.encode(images, training), training)
+
+  # Players.
+
+  def players(self):
+    """Dict: player's name -> the layers that it trains."""
+    return {'autoencoder': [self.encoder, self.decoder], **self._classifier_player()}
+
+  def _classifier_player(self):
+    return {'classifier': [self.classifier]} if self.classifier else {}
+
+  def variables_of(self, player):
+    """The trainable variables of one player, selected by object."""
+    return [variable for layer in self.players()[player] for variable in layer.trainable_variables]
+
+  def compile(self, optimizer=None, clipnorm=0.0, **kwargs):
+    """Gives every player an optimiser of its own, built on its own variables.
+
+    Args:
+      optimizer: a function player's name -> Keras optimiser; default: the paper's Adam for all.
+      clipnorm: bound on the global norm of each player's gradient, after summing over replicas; 0 is off.
+      **kwargs: Keras's own, without `loss` and `metrics`.
+    """
+    make = optimizer or (lambda player: keras.optimizers.Adam(1e-4, epsilon=1e-8))
+    optimizers = {player: make(player) for player in self.players()}
+    if len({id(o) for o in optimizers.values()}) < len(optimizers):
+      raise ValueError('every player needs an optimiser of its own; `optimizer` returned the same one twice.')
+    for player, built in optimizers.items():
+      built.build(self.variables_of(player))
+    super().compile(optimizer=optimizers['autoencoder'], **kwargs)
+    self.optimizers, self.clipnorm = optimizers, clipnorm
+
+  def move(self, tape, player_losses):
+    """One step of every player, after all their gradients have been taken.
+
+    Losses are divided by the number of replicas, because Keras sums gradients over them.
+    """
+    context = tf.distribute.get_replica_context()
+    share = 1 / context.num_replicas_in_sync
+    with tape.stop_recording():
+      gradients = {}
+      for player, loss in player_losses.items():
+        gradient = tape.gradient(loss, [variable.value for variable in self.variables_of(player)])
+        if self.clipnorm:
+          if share < 1:
+            gradient = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
+          gradient, _ = tf.clip_by_global_norm(gradient, self.clipnorm)
+        gradients[player] = [g * share for g in gradient] if share < 1 else gradient
+      for player, gradient in gradients.items():
+        self.optimizers[player].apply(gradient, self.variables_of(player))
+      self.step.assign_add(1)
+
+  def classify(self, images_or_features, labels):
+    """The online classifier on stopped features: ({'classifier': loss} or {}, logs)."""
+    if self.classifier is None or labels is None:
+      return {}, {}
+    loss, accuracy = losses.classification(labels, self.classifier(tf.stop_gradient(images_or_features)))
+    return {'classifier': loss}, {'classifier_loss': loss, 'accuracy': accuracy}
+
+  # Noise.
+
+  def _draw(self, sampler, batch, shape, salt):
+    context = tf.distribute.get_replica_context()
+    count = context.num_replicas_in_sync
+    seed = tf.random.experimental.stateless_fold_in(
+        tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)]), salt)
+    values = sampler([batch * count, *shape], seed)
+    if count == 1:
+      return values
+    return tf.gather(values, tf.gather(replicas.rows(batch, count), context.replica_id_in_sync_group))
+
+  def uniform(self, batch, shape=(1, 1, 1), salt=0):
+    """[batch, *shape] of U[0, 1), a function of (seed, step, salt).
+
+    Replicas take their rows of one global draw, so `batch` must be an int when there are several.
+    """
+    return self._draw(tf.random.stateless_uniform, batch, shape, salt)
+
+  def normal(self, batch, shape, salt=0):
+    """[batch, *shape] of N(0, 1), as `uniform`."""
+    return self._draw(tf.random.stateless_normal, batch, shape, salt)
+
+  # Steps.
+
+  def objective(self, images, codes, reconstructions):
+    """Hook of one-objective models: (loss to minimise, logs)."""
+    loss = losses.mean_squared_error(images, reconstructions)
+    return loss, {'recon_loss': loss}
+
+  def train_step(self, data):
+    """Keras's: one batch, one move of every player; returns the logs. `data` is images or (images, labels)."""
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    with tf.GradientTape(persistent=True) as tape:
+      codes = self.encode(images, training=True)
+      loss, logs = self.objective(images, codes, self.decode(codes, training=True))
+      classifier, classifier_logs = self.classify(self.features(codes), labels)
+      self.move(tape, {'autoencoder': loss, **classifier})
+    return {**logs, **classifier_logs}
+
+  def features(self, codes):
+    """What `represent` gives, from codes that are already there."""
+    return tf.reshape(codes, [tf.shape(codes)[0], codes.shape[1] * codes.shape[2] * codes.shape[3]])
+
+  def test_step(self, data):
+    """Keras's: reconstruction error and, with labels, the online classifier's accuracy."""
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    logs = {'recon_loss': losses.mean_squared_error(images, self(images))}
+    return {**logs, **self.classify(self.represent(images), labels)[1]}

@@ -1,0 +1,88 @@
+"""What the programs share: environment, flags, short grouped help, and errors of one line."""
+
+import os
+import sys
+
+from absl import flags
+
+from acai_tf.config import UserError
+
+FLAGS = flags.FLAGS
+
+
+def set_environment():
+  """Settings that TensorFlow reads when it is imported: its one-per-process notices off, oneDNN's kernels on.
+
+  oneDNN's convolutions are about twice as fast on every x86 processor (README, Speed); TensorFlow turns them on by
+  itself on the newest only.
+  """
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
+
+
+def start_tensorflow():
+  """Imports TensorFlow without its start-up notices, and sets the threads that are fastest on a CPU.
+
+  The notices come before any log level is heeded, straight to the process's standard error. One thread an operation
+  and as many operations side by side as there are cores: the convolutions are too small to share.
+  """
+  kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+  try:
+    os.dup2(sink, 2)
+    import tensorflow as tf
+  finally:
+    os.dup2(kept, 2)
+    os.close(kept)
+    os.close(sink)
+  tf.config.threading.set_intra_op_parallelism_threads(1)
+  tf.config.threading.set_inter_op_parallelism_threads(len(cores()))
+
+
+def run(main, usage, groups):
+  """Parses the flags and calls `main()`; exits 0, main's own non-zero status, 2 for a user's mistake, 130 on Ctrl-C.
+
+  Args:
+    main: function without arguments -> None or exit status.
+    usage: one or two lines of what the program does.
+    groups: dict: heading -> names of absl flags, for --help.
+  """
+  set_environment()
+  arguments = sys.argv[1:]
+  if any(a in ('--help', '-h', '-help', '--helpshort', '--helpfull') for a in arguments):
+    print(_help(usage, groups))
+    sys.exit(0)
+  try:
+    rest = FLAGS(sys.argv)
+    if rest[1:]:
+      raise UserError(f'unexpected argument {rest[1]!r}; flags start with --. See --help.')
+    sys.exit(main() or 0)
+  except (UserError, flags.Error) as error:
+    print('error: ' + ' '.join(str(error).split()), file=sys.stderr)
+    sys.exit(2)
+  except KeyboardInterrupt:
+    print('interrupted.', file=sys.stderr)
+    sys.exit(130)
+
+
+def _help(usage, groups):
+  lines = [usage]
+  for heading, names in groups.items():
+    lines += ['', heading]
+    for name in names:
+      flag = FLAGS[name]
+      kind = '|'.join(getattr(flag.parser, 'enum_values', None) or []) or {'int': 'N', 'float': 'X'}.get(
+          flag.parser.flag_type(), 'TEXT')
+      text = flag.help.split('>: ')[-1].split(';\n')[0]
+      default = '' if flag.default in (None, '', []) else f' [{flag.default}]'
+      lines.append(f'  {"--" + name + " " + kind:<38} {text}{default}')
+  return '\n'.join(lines)
+
+
+def cores():
+  """The processors that this process may use."""
+  return os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else range(os.cpu_count())
+
+
+def data_dir(given):
+  """The folder of data sets: the flag, else TFDS's own."""
+  return os.path.expanduser(given or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets')

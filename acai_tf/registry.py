@@ -1,0 +1,45 @@
+"""The files are the registry: every module of a package is an entry under its file's name."""
+
+import ast
+import dataclasses
+import importlib
+import importlib.util
+import pathlib
+
+from acai_tf.config import UserError, unknown
+
+
+def names(package):
+  """Sorted names of the entries in `package` ('acai_tf.models', 'acai_tf.data', 'zoo'), without `base` and `_*`."""
+  folders = importlib.util.find_spec(package).submodule_search_locations
+  stems = {path.stem for folder in folders for path in pathlib.Path(folder).glob('*.py')}
+  return tuple(sorted(name for name in stems if name != 'base' and not name.startswith('_')))
+
+
+def load(package, name):
+  """Imports and returns the module of entry `name`; UserError with a suggestion if there is none."""
+  _check(package, name)
+  return importlib.import_module(f'{package}.{name}')
+
+
+def config_class(package, name):
+  """The entry's `Config` dataclass, read from its source: neither the module nor TensorFlow is imported.
+
+  A Config may therefore use dataclasses and the standard types only.
+  """
+  _check(package, name)
+  source = pathlib.Path(importlib.util.find_spec(f'{package}.{name}').origin)
+  tree = ast.parse(source.read_text(), str(source))
+  tree.body = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == 'Config']
+  if not tree.body:
+    raise UserError(f'{source} defines no class Config; every model and data set does.')
+  scope = {'dataclasses': dataclasses, '__name__': f'{package}.{name}'}
+  exec(compile(tree, str(source), 'exec'), scope)  # The project's own file, which load() would run whole.
+  return scope['Config']
+
+
+def _check(package, name):
+  known = names(package)
+  if name not in known:
+    what = {'acai_tf.models': 'model', 'acai_tf.data': 'data set'}.get(package, f'entry of {package}')
+    raise UserError(unknown(what, name, known))

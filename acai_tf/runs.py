@@ -1,0 +1,129 @@
+"""Run folders: experiment.json, history.jsonl, checkpoints/, events of TensorBoard, and what the evaluation writes."""
+
+import json
+import os
+import pathlib
+
+from acai_tf import config, registry
+from acai_tf.config import UserError
+
+EXPERIMENT, HISTORY, METRICS, CHECKPOINTS = 'experiment.json', 'history.jsonl', 'metrics.json', 'checkpoints'
+
+
+def resolve(dataset, model, recipe='paper', overrides=None):
+  """Names and overrides -> `config.Experiment`, without loading TensorFlow.
+
+  Args:
+    dataset, model: names in the registries.
+    recipe: name of `config.RECIPES`.
+    overrides: {'dataset' | 'model' | 'network' | 'training': {key: value or text}}.
+
+  Raises:
+    UserError: unknown names or keys, bad values, a latent width that does not fit.
+  """
+  overrides = overrides or {}
+  dataset_config = config.make(registry.config_class('acai_tf.data', dataset), overrides.get('dataset', {}), 'dataset')
+  model_config = config.make(registry.config_class('acai_tf.models', model), overrides.get('model', {}), 'model')
+  if recipe not in config.RECIPES:
+    raise UserError(config.unknown('recipe', recipe, config.RECIPES))
+  network = config.override(registry.load('acai_tf.data', dataset).NETWORK, overrides.get('network', {}), 'network')
+  config.scales(registry.load('acai_tf.data', dataset).shape(dataset_config)[0], network.latent_width)
+  training = config.make(config.Training, {'recipe': recipe, **config.RECIPES[recipe]}, 'training')
+  training = config.override(training, overrides.get('training', {}), 'training')
+  return config.Experiment(dataset, model, dataset_config, model_config, network, training)
+
+
+def load_experiment(run_dir):
+  """Reads a run's experiment; UserError where the folder is no run or its file is broken."""
+  path = pathlib.Path(run_dir) / EXPERIMENT
+  try:
+    values = json.loads(path.read_text())
+    return config.Experiment.from_dict(
+        values, registry.config_class('acai_tf.data', values['dataset_name']),
+        registry.config_class('acai_tf.models', values['model_name']))
+  except FileNotFoundError as error:
+    raise UserError(f'{run_dir} is no run folder: {path} is missing; expected a folder made by acai_tf.train.') from error
+  except (ValueError, KeyError, OSError) as error:
+    raise UserError(f'{path} cannot be read ({error}); expected the file that acai_tf.train wrote.') from error
+
+
+def claim(run_dir, experiment):
+  """Makes `run_dir` this experiment's folder, or checks that it already is.
+
+  Raises:
+    UserError: the folder holds another experiment; the message names every key that differs.
+  """
+  run_dir = pathlib.Path(run_dir)
+  if (run_dir / EXPERIMENT).exists():
+    old, new = load_experiment(run_dir).to_dict(), experiment.to_dict()
+    free = set(config.FREE_KEYS)
+    if old['training']['schedule'] == new['training']['schedule'] == 'constant':
+      free.add('training.samples')  # A longer training with a constant rate is the same one, gone on with.
+    different = [d for d in config.differences(old, new) if d[0] not in free]
+    if different:
+      keys = '; '.join(f'{key} is {was} there and {asked} here' for key, was, asked in different)
+      raise UserError(f'{run_dir} was made with another configuration: {keys}. '
+                      'Use the same flags to resume, or another --run_dir.')
+  try:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write(run_dir / EXPERIMENT, experiment.to_json())
+  except OSError as error:
+    raise UserError(f'run folder {run_dir} cannot be written: {error.strerror or error}; '
+                    'expected a writable place with free space (--run_dir).') from error
+
+
+def write(path, text):
+  """Writes a file whole or not at all."""
+  scratch = pathlib.Path(f'{path}.{os.getpid()}.part')
+  scratch.write_text(text)
+  scratch.replace(path)
+
+
+def read_history(run_dir, until=None):
+  """The evaluations made during training, one dict each, up to `until` samples."""
+  path = pathlib.Path(run_dir) / HISTORY
+  rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+  return [row for row in rows if until is None or row['samples'] <= until]
+
+
+def write_history(run_dir, rows):
+  """Replaces the history."""
+  write(pathlib.Path(run_dir) / HISTORY, ''.join(json.dumps(row) + '\n' for row in rows))
+
+
+def create(experiment, dataset):
+  """The experiment's model, built and compiled; call it under the strategy's scope."""
+  from acai_tf import loop  # Loads TensorFlow.
+
+  training = experiment.training
+  model = registry.load('acai_tf.models', experiment.model_name).Model(
+      experiment.model, experiment.network, dataset.shape, dataset.classes, training.seed, training.precision)
+  model.compile(loop.optimizer(training), clipnorm=training.clipnorm)
+  return model
+
+
+def open_run(run_dir, data_dir, manual_dir=None, checkpoint='last'):
+  """Rebuilds a run's model and data set, with its weights.
+
+  Args:
+    run_dir: folder made by acai_tf.train.
+    data_dir, manual_dir: where the data is.
+    checkpoint: 'last' or 'best'.
+
+  Returns:
+    (experiment, model, data set, step).
+
+  Raises:
+    UserError: no run, no checkpoint, or a broken one.
+  """
+  experiment = load_experiment(run_dir)
+  from acai_tf import loop
+
+  dataset = registry.load('acai_tf.data', experiment.dataset_name).load(experiment.dataset, data_dir, manual_dir)
+  model = create(experiment, dataset)
+  checkpoints = loop.Checkpoints(model, pathlib.Path(run_dir) / CHECKPOINTS, experiment.training.keep)
+  step = checkpoints.restore(getattr(checkpoints, checkpoint))
+  if not step:
+    raise UserError(f'{run_dir} has no {checkpoint} checkpoint; expected a run that has saved one. '
+                    'Run acai_tf.train with its flags.')
+  return experiment, model, dataset, step

@@ -1,0 +1,1 @@
+"""Definitions and published figures, one data set a file."""
