@@ -69,12 +69,15 @@ RECIPES = {
     'paper': {},
     'fast': {
         'samples': 1 << 18,
-        'batch': 32,
+        'batch': 16,
         'learning_rate': 1e-3,
         'classifier_learning_rate': 1e-3,
+        'beta_2': 0.99,
         'schedule': 'cosine',
         'warmup': 1 << 11,
         'clipnorm': 1.0,
+        'evaluate_every': 1 << 14,
+        'checkpoint_every': 1 << 14,
     },
 }
 

@@ -114,8 +114,8 @@ def score_lines(interpolations):
   return lines.score(interpolations, *lines_data.templates(size=interpolations.shape[2]))
 
 
-def table(experiment, metrics, floor):
-  """Text of the metrics beside the paper's and the cross-fade's."""
+def table(experiment, samples, metrics, floor=None):
+  """Text of the metrics after `samples` training images, beside the paper's and (`floor`) the cross-fade's."""
   from rich import box, console
   from rich import table as rich_table
 
@@ -136,15 +136,16 @@ def table(experiment, metrics, floor):
   text = '\n'.join(line.rstrip() for line in capture.get().strip('\n').splitlines())
   if published:
     tables = ', '.join(sorted({row.table for row in published.values()}))
-    starred = any(not row.confirmed for row in published.values())
-    text += (f"\n  paper: {tables} of the ACAI paper, 16.8 M samples; this run: {experiment.training.samples:,} samples, "
-             f"seed {experiment.training.seed}{'; * from a single secondary source' if starred else ''}.")
+    starred = '; * from a single secondary source' if any(not row.confirmed for row in published.values()) else ''
+    text += f'\n  paper: {tables} of the ACAI paper{starred}; it trained on {zoo.PAPER_SAMPLES:,} samples.'
+  if samples < zoo.PAPER_SAMPLES:
+    text += f'\n  this run is undertrained: {samples:,} samples, {samples / zoo.PAPER_SAMPLES:.1%} of the paper\'s.'
   return text
 
 
 def number(value):
-  """A metric in four significant digits."""
-  return f'{value:.4g}'
+  """A metric in four significant digits; None is undefined."""
+  return 'undefined' if value is None else f'{value:.4g}'
 
 
 def latent_dimension(experiment):
@@ -152,7 +153,13 @@ def latent_dimension(experiment):
   return experiment.network.latent_width**2 * experiment.network.latent
 
 
-def record(experiment, metrics, step, seconds):
+def title_of(experiment, samples):
+  """What a picture or table shows: model, data, code, samples, recipe, seed."""
+  return (f'{experiment.model_name} on {experiment.dataset_name}, code of {latent_dimension(experiment)} numbers, '
+          f'{samples:,} samples, recipe {experiment.training.recipe}, seed {experiment.training.seed}')
+
+
+def record(experiment, metrics, samples, seconds):
   """What `metrics.json` holds: figures with all that they depend on."""
   import platform
   import subprocess
@@ -166,7 +173,7 @@ def record(experiment, metrics, step, seconds):
   gpus = tf.config.list_physical_devices('GPU')
   return {
       'experiment': experiment.to_dict(),
-      'samples': step * experiment.training.batch,
+      'samples': samples,
       'metrics': metrics,
       'pairs': {'count': PAIRS, 'steps': STEPS, 'seed': PAIR_SEED},
       'commit': git.stdout.strip() or 'unknown',
@@ -194,24 +201,22 @@ def draw(functions, dataset, title, folder):
   return paths
 
 
-def report(experiment, model, dataset, step, folder):
+def report(experiment, model, dataset, samples, folder):
   """Measures, draws, writes metrics.json into `folder`, prints the table; returns the metrics."""
   began = time.monotonic()
   functions = functions_of(model)
   metrics = measure(functions, dataset, experiment.dataset_name)
   seconds = time.monotonic() - began
   floor = score_lines(crossfade(*pairs(dataset))) if experiment.dataset_name == 'lines' else {}
-  samples = step * experiment.training.batch
-  title = (f'{experiment.model_name} on {experiment.dataset_name}, code of {latent_dimension(experiment)} numbers, '
-           f'{samples:,} samples, recipe {experiment.training.recipe}, seed {experiment.training.seed}')
+  title = title_of(experiment, samples)
   folder = pathlib.Path(folder)
   try:
     paths = draw(functions, dataset, title, folder)
-    runs.write(folder / runs.METRICS, json.dumps(record(experiment, metrics, step, seconds), indent=2) + '\n')
+    runs.write(folder / runs.METRICS, json.dumps(record(experiment, metrics, samples, seconds), indent=2) + '\n')
   except OSError as error:
     raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '
                     f'python -m acai_tf.evaluate --run {folder}.') from error
-  print(f'\n{title}\n\n{table(experiment, metrics, floor)}\n\nmeasured in {seconds:.1f} s; wrote '
+  print(f'\n{title}\n\n{table(experiment, samples, metrics, floor)}\n\nmeasured in {seconds:.1f} s; wrote '
         f'{", ".join(str(p) for p in [folder / runs.METRICS, *paths])}')
   return metrics
 
@@ -223,9 +228,9 @@ def main():
     raise UserError('--run DIR is missing; expected a folder made by acai_tf.train.')
   runs.load_experiment(arguments.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
   program.start_tensorflow()
-  experiment, model, dataset, step = runs.open_run(
-      arguments.run, program.data_dir(arguments.data_dir), arguments.manual_dir, arguments.checkpoint)
-  report(experiment, model, dataset, step, arguments.run)
+  experiment, model, step = runs.load_model(arguments.run, arguments.checkpoint)
+  dataset = runs.load_data(experiment, program.data_dir(arguments.data_dir), arguments.manual_dir)
+  report(experiment, model, dataset, step * experiment.training.batch, arguments.run)
 
 
 if __name__ == '__main__':

@@ -27,7 +27,8 @@ def slerp(first, second, alpha):
   cosine = tf.reduce_sum(tf.math.l2_normalize(flat_first, 1) * tf.math.l2_normalize(flat_second, 1), 1, keepdims=True)
   omega = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))
   sine = tf.sin(omega)
-  curved = sine > 1e-3
+  known = tf.norm(flat_first, axis=1, keepdims=True) * tf.norm(flat_second, axis=1, keepdims=True) > 0
+  curved = tf.logical_and(sine > 1e-3, known)
   safe = tf.where(curved, sine, 1.0)
   great_circle = (tf.sin((1 - alpha) * omega) * flat_first + tf.sin(alpha * omega) * flat_second) / safe
   return tf.reshape(tf.where(curved, great_circle, lerp(flat_first, flat_second, alpha)), tf.shape(first))

@@ -38,7 +38,7 @@ def optimizer(training):
   return make
 
 
-class Diverged(UserError):
+class DivergedError(UserError):
   """A loss that is NaN or infinite."""
 
 
@@ -66,13 +66,13 @@ class Checkpoints:
 
     Raises:
       UserError: a disk that is full or not writable.
-      Diverged: a weight that is not finite, so that the checkpoints before it stay.
+      DivergedError: a weight that is not finite, so that the checkpoints before it stay.
     """
     manager = manager or self.last
     for variable in self.variables:
       if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
-        raise Diverged(f'a weight ({variable.name}) is not finite at step {int(self.model.step)}; nothing was saved. '
-                       f'{self._advice()}')
+        raise DivergedError(f'weight {variable.name} is not finite at step {int(self.model.step)}; it was not saved. '
+                            f'{self._advice()}')
     try:
       return manager.save(checkpoint_number=int(self.model.step), check_interval=False)
     except (OSError, tf.errors.OpError) as error:
@@ -91,7 +91,7 @@ class Checkpoints:
     if path is None:
       return 0
     try:
-      self.checkpoint.read(path).assert_existing_objects_matched()
+      self.checkpoint.read(path).assert_existing_objects_matched().expect_partial()
     except Exception as error:  # TensorFlow raises OpError, AssertionError, ValueError and others for broken files.
       others = [p for p in manager.checkpoints if p != path]
       advice = (f'to go on from {others[-1]}, write model_checkpoint_path: "{pathlib.Path(others[-1]).name}" as the '
@@ -158,7 +158,7 @@ class Loop:
       The step reached.
 
     Raises:
-      Diverged: names step and term; nothing has been saved since the last checkpoint.
+      DivergedError: names step and term; nothing has been saved since the last checkpoint.
     """
     step, stop = int(self.model.step), self.training.steps
     iterator = self.batches(step, stop) if step < stop else None
@@ -178,9 +178,8 @@ class Loop:
     for i, row in enumerate(history):
       bad = [f'{name} = {value}' for name, value in zip(self.names, row, strict=True) if not math.isfinite(value)]
       if bad:
-        raise Diverged(f'training diverged at step {step + i + 1} ({(step + i + 1) * self.training.batch} samples): '
-                       f'{", ".join(bad)}; expected finite losses. Lower training.learning_rate or set '
-                       'training.clipnorm=1.')
+        raise DivergedError(f'training diverged at step {step + i + 1}: {", ".join(bad)}; expected finite losses. '
+                            'Lower training.learning_rate or set training.clipnorm=1.')
 
 
 class Progress:

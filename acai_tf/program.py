@@ -59,6 +59,12 @@ def run(main, usage, groups):
   except (UserError, flags.Error) as error:
     print('error: ' + ' '.join(str(error).split()), file=sys.stderr)
     sys.exit(2)
+  except Exception as error:
+    if not isinstance(error, OSError) and 'OpError' not in [kind.__name__ for kind in type(error).__mro__]:
+      raise  # A fault of ours: its traceback is what a report needs.
+    print(f'error: {" ".join(str(error).split())[:300]}; expected readable files and a disk with free space. '
+          'What was saved before is kept.', file=sys.stderr)
+    sys.exit(1)
   except KeyboardInterrupt:
     print('interrupted.', file=sys.stderr)
     sys.exit(130)

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import importlib
 import importlib.util
 import pathlib
@@ -22,6 +23,7 @@ def load(package, name):
   return importlib.import_module(f'{package}.{name}')
 
 
+@functools.cache
 def config_class(package, name):
   """The entry's `Config` dataclass, read from its source: neither the module nor TensorFlow is imported.
 

@@ -1,5 +1,6 @@
 """Run folders: experiment.json, history.jsonl, checkpoints/, events of TensorBoard, and what the evaluation writes."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -33,16 +34,21 @@ def resolve(dataset, model, recipe='paper', overrides=None):
   return config.Experiment(dataset, model, dataset_config, model_config, network, training)
 
 
+def parse_experiment(values):
+  """`Experiment.to_dict`'s dict -> the experiment; UserError names a key that is unknown."""
+  return config.Experiment.from_dict(
+      values, registry.config_class('acai_tf.data', values['dataset_name']),
+      registry.config_class('acai_tf.models', values['model_name']))
+
+
 def load_experiment(run_dir):
   """Reads a run's experiment; UserError where the folder is no run or its file is broken."""
   path = pathlib.Path(run_dir) / EXPERIMENT
   try:
-    values = json.loads(path.read_text())
-    return config.Experiment.from_dict(
-        values, registry.config_class('acai_tf.data', values['dataset_name']),
-        registry.config_class('acai_tf.models', values['model_name']))
+    return parse_experiment(json.loads(path.read_text()))
   except FileNotFoundError as error:
-    raise UserError(f'{run_dir} is no run folder: {path} is missing; expected a folder made by acai_tf.train.') from error
+    raise UserError(f'{run_dir} is no run folder: {path} is missing; '
+                    'expected a folder made by acai_tf.train.') from error
   except (ValueError, KeyError, OSError) as error:
     raise UserError(f'{path} cannot be read ({error}); expected the file that acai_tf.train wrote.') from error
 
@@ -91,27 +97,33 @@ def write_history(run_dir, rows):
   write(pathlib.Path(run_dir) / HISTORY, ''.join(json.dumps(row) + '\n' for row in rows))
 
 
-def create(experiment, dataset):
+def create(experiment):
   """The experiment's model, built and compiled; call it under the strategy's scope."""
   from acai_tf import loop  # Loads TensorFlow.
 
-  training = experiment.training
+  training, data = experiment.training, registry.load('acai_tf.data', experiment.dataset_name)
   model = registry.load('acai_tf.models', experiment.model_name).Model(
-      experiment.model, experiment.network, dataset.shape, dataset.classes, training.seed, training.precision)
+      experiment.model, experiment.network, data.shape(experiment.dataset), data.CLASSES, training.seed,
+      training.precision)
   model.compile(loop.optimizer(training), clipnorm=training.clipnorm)
   return model
 
 
-def open_run(run_dir, data_dir, manual_dir=None, checkpoint='last'):
-  """Rebuilds a run's model and data set, with its weights.
+def load_data(experiment, data_dir=None, manual_dir=None):
+  """The experiment's data set."""
+  return registry.load('acai_tf.data', experiment.dataset_name).load(experiment.dataset, data_dir, manual_dir)
+
+
+def load_model(run_dir, checkpoint='last', precision=None):
+  """Rebuilds a run's model with its weights.
 
   Args:
     run_dir: folder made by acai_tf.train.
-    data_dir, manual_dir: where the data is.
     checkpoint: 'last' or 'best'.
+    precision: Keras dtype policy; default: the run's.
 
   Returns:
-    (experiment, model, data set, step).
+    (experiment, model, step).
 
   Raises:
     UserError: no run, no checkpoint, or a broken one.
@@ -119,11 +131,13 @@ def open_run(run_dir, data_dir, manual_dir=None, checkpoint='last'):
   experiment = load_experiment(run_dir)
   from acai_tf import loop
 
-  dataset = registry.load('acai_tf.data', experiment.dataset_name).load(experiment.dataset, data_dir, manual_dir)
-  model = create(experiment, dataset)
-  checkpoints = loop.Checkpoints(model, pathlib.Path(run_dir) / CHECKPOINTS, experiment.training.keep)
+  training = experiment.training
+  if precision:
+    experiment_here = dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
+  model = create(experiment_here if precision else experiment)
+  checkpoints = loop.Checkpoints(model, pathlib.Path(run_dir) / CHECKPOINTS, training.keep)
   step = checkpoints.restore(getattr(checkpoints, checkpoint))
   if not step:
     raise UserError(f'{run_dir} has no {checkpoint} checkpoint; expected a run that has saved one. '
                     'Run acai_tf.train with its flags.')
-  return experiment, model, dataset, step
+  return experiment, model, step

@@ -108,7 +108,8 @@ class Session:
     strip = figures.to_uint8(figures.tile(evaluate.strips(self.functions, first, second)))
     with self.writer.as_default(samples):
       for name, value in metrics.items():
-        tf.summary.scalar('test/' + name, value)
+        if value is not None:
+          tf.summary.scalar('test/' + name, value)
       tf.summary.image('interpolation', strip[None])
     best = all(better(metrics, row) for row in self.history)
     self.history.append({'samples': samples, **metrics})
@@ -138,11 +139,11 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
   from acai_tf import loop
 
   training = experiment.training
-  dataset = registry.load('acai_tf.data', experiment.dataset_name).load(experiment.dataset, data_dir, manual_dir)
+  dataset = runs.load_data(experiment, data_dir, manual_dir)
   strategy = loop.strategy(strategy_name)
   runs.claim(run_dir, experiment)
   with strategy.scope():
-    model = runs.create(experiment, dataset)
+    model = runs.create(experiment)
     checkpoints = loop.Checkpoints(model, pathlib.Path(run_dir) / runs.CHECKPOINTS, training.keep)
   start = checkpoints.restore()
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
@@ -161,7 +162,7 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
 
     try:
       step = loop.Loop(model, strategy, dataset, training).run(events, every, lambda: bool(received))
-    except loop.Diverged as error:
+    except loop.DivergedError as error:
       last = f'The last good checkpoint, step {session.saved}, is kept.' if session.saved else 'Nothing was saved yet.'
       raise UserError(f'{error} {last}') from error
     finally:
@@ -170,7 +171,7 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
     if step < training.steps:
       print(f'\nstopped by signal {received[0]} at step {step}; saved. The same command resumes it.', flush=True)
       return 128 + received[0]
-  evaluate.report(experiment, model, dataset, step, run_dir)
+  evaluate.report(experiment, model, dataset, step * training.batch, run_dir)
   return 0
 
 
@@ -185,4 +186,5 @@ def main():
 
 
 if __name__ == '__main__':
-  program.run(main, 'python -m acai_tf.train --dataset NAME: trains a model, resumes it, evaluates it and reports.', GROUPS)
+  program.run(
+      main, 'python -m acai_tf.train --dataset NAME: trains a model, resumes it, evaluates it and reports.', GROUPS)

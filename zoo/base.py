@@ -4,6 +4,8 @@ import dataclasses
 
 from acai_tf import registry
 
+PAPER_SAMPLES = 1 << 24  # training images behind every figure of the ACAI paper (section 4)
+
 
 @dataclasses.dataclass(frozen=True)
 class Published:

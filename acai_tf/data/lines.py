@@ -67,7 +67,8 @@ class Lines(base.Dataset):
 
   def __init__(self, config):
     if config.size < 4 or config.test_images < 1:
-      raise UserError(f'dataset.size={config.size}, dataset.test_images={config.test_images}; expected at least 4 and 1.')
+      raise UserError(f'dataset.size={config.size}, dataset.test_images={config.test_images}; '
+                      'expected at least 4 and 1.')
     angles = np.random.default_rng(config.test_seed).uniform(0, TWO_PI, config.test_images)
     self.shape, self.classes = shape(config), CLASSES
     self.test_images, self.test_labels = render(angles, config.size), labels_of(angles)

@@ -63,7 +63,7 @@ def score(interpolations, angles, templates):
   Returns:
     Dict of Python numbers: `mean_distance` (cosine, over all images), `smoothness_published` (undefined rows left
     out of the sum but counted in the denominator, as the authors' program does), `smoothness_strict` (mean over
-    defined rows; NaN if there is none) and `smoothness_undefined` (how many rows are not).
+    defined rows; None if there is none) and `smoothness_undefined` (how many rows are not).
 
   Raises:
     ValueError: wrong rank or size, or pixels that are not finite.
@@ -81,6 +81,6 @@ def score(interpolations, angles, templates):
   return {
       'mean_distance': float(distances.mean()),
       'smoothness_published': float(np.where(undefined, 0.0, rows).sum() / n),
-      'smoothness_strict': float(rows[~undefined].mean()) if not undefined.all() else float('nan'),
+      'smoothness_strict': float(rows[~undefined].mean()) if not undefined.all() else None,
       'smoothness_undefined': int(undefined.sum()),
   }

@@ -12,7 +12,7 @@ from acai_tf.models import base
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """The paper's lambda (`lambda_`, equation 2) weighs fooling the critic; `gamma` (equation 1) is its regulariser's mix."""
+  """The paper's lambda (`lambda_`, equation 2) weighs fooling the critic; gamma (equation 1) mixes its real images."""
 
   lambda_: float = 0.5
   gamma: float = 0.2

@@ -1,0 +1,28 @@
+# Two commands do everything: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO_SAMPLES ?= 45056
+
+.PHONY: demo test lint clean
+
+# Installs; made anew when setup.py changes.
+$(VENV)/installed: setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@
+
+demo: $(VENV)/installed
+	rm -rf demo/module
+	$(BIN)/python -m acai_tf.train --dataset lines --recipe fast --samples $(DEMO_SAMPLES) --run_dir demo/run
+	$(BIN)/python -m export --run demo/run --to demo/module
+	$(BIN)/python -m export.demo --module demo/module --picture demo/interpolation.png
+
+test: lint
+	$(BIN)/python -m pytest -q tests
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info

@@ -1,0 +1,95 @@
+"""Program: writes a run as a reusable SavedModel. `python -m export --run DIR --to DIR`."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from absl import flags
+
+from acai_tf import program, runs
+from acai_tf.config import UserError
+from export import CARD
+
+flags.DEFINE_string('run', None, 'Folder made by acai_tf.train')
+flags.DEFINE_string('to', None, 'Folder to write; must not exist')
+flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of the run')
+
+SAMPLES = 5  # images that the reloaded module is compared on
+
+
+def export(run_dir, target, checkpoint='last'):
+  """Exports a run, reloads it in a fresh process and compares; only then does `target` appear.
+
+  Raises:
+    UserError: no run or checkpoint, a target that exists or cannot be written, or a module that differs.
+  """
+  from export import module
+
+  experiment, model, step = runs.load_model(run_dir, checkpoint, precision='float32')
+  target = pathlib.Path(target)
+  scratch = target.with_name(target.name + '.part')
+  shutil.rmtree(scratch, ignore_errors=True)
+  try:
+    scratch.mkdir(parents=True)
+    module.save(model, scratch)
+    agreement = compare(model, scratch)
+    card = {'samples': step * experiment.training.batch, 'checkpoint': checkpoint, 'experiment': experiment.to_dict()}
+    runs.write(scratch / CARD, json.dumps(card, indent=2) + '\n')
+    scratch.rename(target)
+  except OSError as error:
+    raise UserError(f'{target} cannot be written: {error.strerror or error}; '
+                    'expected a writable place with free space.') from error
+  finally:
+    shutil.rmtree(scratch, ignore_errors=True)
+  return agreement
+
+
+def compare(model, folder):
+  """Runs check.py on a saved module against the live model; returns what it printed. UserError where it differs."""
+  import tensorflow as tf
+
+  from export import module
+
+  generator = np.random.default_rng(0)
+  images = generator.uniform(size=[SAMPLES, *model.image_shape]).astype(np.float32)
+  alpha = np.linspace(0, 1, SAMPLES, dtype=np.float32)
+  inside = tf.constant(module.to_inside(images))
+  codes = model.encode(inside)
+  expected = {
+      'images': images, 'alpha': alpha, 'codes': codes.numpy(), 'features': model.represent(inside).numpy(),
+      'decoded': module.to_outside(model.decode(codes)).numpy(),
+      'interpolated': module.to_outside(model.interpolate(inside, inside[::-1], alpha)).numpy(),
+  }
+  if hasattr(model, 'critic'):
+    expected['critic'] = model.critic(inside).numpy()
+  with tempfile.TemporaryDirectory() as scratch:
+    path = pathlib.Path(scratch) / 'expected.npz'
+    np.savez(path, **expected)
+    command = [sys.executable, '-I', pathlib.Path(__file__).with_name('check.py'), folder, path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+  if done.returncode:
+    lines = done.stderr.strip().splitlines()
+    raise UserError(f'the exported module failed its check: {lines[-1] if lines else "no message"}')
+  return done.stdout.strip()
+
+
+def main():
+  """The program."""
+  arguments = flags.FLAGS
+  if not arguments.run or not arguments.to:
+    raise UserError('--run DIR and --to DIR are both needed; --run is a folder made by acai_tf.train.')
+  if pathlib.Path(arguments.to).exists():
+    raise UserError(f'{arguments.to} exists already; expected a new folder. Exported modules are never changed.')
+  runs.load_experiment(arguments.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
+  program.start_tensorflow()
+  agreement = export(arguments.run, arguments.to, arguments.checkpoint)
+  print(f'wrote {arguments.to}; reloaded in a fresh process by hub.load: {agreement}')
+
+
+if __name__ == '__main__':
+  program.run(main, 'python -m export --run DIR --to DIR: writes a run as a SavedModel for hub.load, and checks it.',
+              {'What': ['run', 'to', 'checkpoint']})

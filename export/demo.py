@@ -1,0 +1,55 @@
+"""Program: what a user does with an exported lines model. `python -m export.demo --module DIR --picture FILE`."""
+
+import json
+import pathlib
+
+import numpy as np
+from absl import flags
+
+from acai_tf import evaluate, program, runs
+from acai_tf.config import UserError
+from export import CARD
+
+flags.DEFINE_string('module', None, 'Folder made by python -m export from a lines run')
+flags.DEFINE_string('picture', 'interpolation.png', 'File to draw')
+
+
+def main():
+  """Loads the module with hub.load, interpolates test lines with it, scores and draws them."""
+  arguments = flags.FLAGS
+  if not arguments.module:
+    raise UserError('--module DIR is missing; expected a folder made by python -m export.')
+  try:
+    card = json.loads((pathlib.Path(arguments.module) / CARD).read_text())
+    experiment, samples = runs.parse_experiment(card['experiment']), card['samples']
+  except (OSError, ValueError, KeyError) as error:
+    raise UserError(f'{arguments.module} is no module with a {CARD} ({error}); expected a folder made by '
+                    'python -m export.') from error
+  if experiment.dataset_name != 'lines':
+    raise UserError(f'{arguments.module} was trained on {experiment.dataset_name}; expected a model of lines.')
+  program.start_tensorflow()
+  import tensorflow_hub as hub
+
+  from acai_tf import figures
+
+  module = hub.load(arguments.module)
+  first, second = evaluate.pairs(runs.load_data(experiment))
+  steps = evaluate.STEPS
+  alpha = np.tile(np.linspace(0, 1, steps, dtype=np.float32), len(first))
+  ends = {'images_a': first, 'images_b': second}
+  inputs = {name: (np.repeat(images, steps, axis=0) + 1) / 2 for name, images in ends.items()}  # [0, 1] outside
+  images = 2 * module.interpolator({**inputs, 'alpha': alpha}).numpy() - 1
+  images = images.reshape(len(first), steps, *images.shape[1:])
+  faded = evaluate.crossfade(first, second)
+  title = 'through hub.load: ' + evaluate.title_of(experiment, samples)
+  pathlib.Path(arguments.picture).parent.mkdir(parents=True, exist_ok=True)
+  figures.save_rows(arguments.picture, {
+      'codes interpolated by the module': images[:6], 'pixels cross-faded, for comparison': faded[:6],
+  }, title)
+  text = evaluate.table(experiment, samples, evaluate.score_lines(images), evaluate.score_lines(faded))
+  print(f'\n{title}\n\n{text}\n\nwrote {arguments.picture}')
+
+
+if __name__ == '__main__':
+  program.run(main, 'python -m export.demo --module DIR: interpolates lines with an exported module.',
+              {'What': ['module', 'picture']})

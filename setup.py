@@ -1,0 +1,28 @@
+"""Installs acai_tf, zoo and export."""
+
+import setuptools
+
+# Why each is there, and why its range:
+REQUIREMENTS = [
+    'tensorflow>=2.21,<2.22',  # models, distribution, SavedModel; other versions are untried (README, Versions)
+    'keras>=3.15,<3.16',  # layers, optimisers, mixed precision
+    'tensorflow-datasets>=4.9.10,<4.10',  # the official data sets with their checksums
+    'importlib_resources>=6',  # imported by tensorflow-datasets 4.9, which asks for it on old Pythons only
+    'tensorflow-hub>=0.16.1,<0.17',  # hub.load, with which exported modules are proved
+    'setuptools<82',  # tensorflow-hub 0.16 imports pkg_resources, which setuptools 82 removed
+    'absl-py>=2.3,<3',  # flags
+    'numpy>=2,<3',  # arrays; metrics; the lines renderer
+    'rich>=14,<16',  # progress bar and tables
+    'matplotlib>=3.9,<4',  # pictures
+    'tensorboard>=2.20,<2.22',  # tf.summary writes through it; TensorFlow 2.21 no longer brings it
+]
+
+setuptools.setup(
+    name='acai_tf',
+    version='0.1.0',
+    description='Interpolating autoencoders (ACAI, ARAE) in TensorFlow and Keras',
+    python_requires='>=3.11,<3.14',
+    packages=['acai_tf', 'acai_tf.data', 'acai_tf.metrics', 'acai_tf.models', 'export', 'zoo'],
+    install_requires=REQUIREMENTS,
+    extras_require={'test': ['ruff>=0.14,<1', 'pytest>=8,<10']},  # lint; runs the tf.test cases and reports by name
+)

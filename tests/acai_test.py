@@ -1,0 +1,208 @@
+"""ACAI's step against NumPy in float64, written from the paper's equations, and its players."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from acai_tf import config
+from acai_tf.data import lines
+from acai_tf.models import acai, autoencoder
+
+TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=2, depth=2), (8, 8, 1), 4
+
+
+def tiny(module=acai, classes=3, optimizer=None):
+  model = module.Model(module.Config(), TINY, SHAPE, classes, seed=3)
+  model.compile(optimizer)
+  return model
+
+
+def batch(seed=0):
+  generator = np.random.default_rng(seed)
+  images = generator.uniform(-1, 1, [BATCH, *SHAPE]).astype(np.float32)
+  return tf.constant(images), tf.constant(generator.integers(3, size=BATCH), tf.int32)
+
+
+# The networks once more, in NumPy and float64: 8x8 images, two scales.
+
+
+def leaky(x):
+  return np.where(x > 0, x, 0.2 * x)
+
+
+def convolve(x, kernel, bias):
+  size, pad = x.shape[1], kernel.shape[0] // 2
+  padded = np.pad(x, [(0, 0), (pad, pad), (pad, pad), (0, 0)])
+  return bias + sum(
+      padded[:, i:i + size, j:j + size] @ kernel[i, j] for i in range(len(kernel)) for j in range(len(kernel)))
+
+
+def encode(x, w):
+  x = convolve(x, *w[0:2])
+  for i in (2, 6):
+    x = leaky(convolve(leaky(convolve(x, *w[i:i + 2])), *w[i + 2:i + 4]))
+    x = (x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]) / 4
+  return convolve(leaky(convolve(x, *w[10:12])), *w[12:14])
+
+
+def decode(z, w):
+  for i in (0, 4):
+    z = leaky(convolve(leaky(convolve(z, *w[i:i + 2])), *w[i + 2:i + 4]))
+    z = z.repeat(2, axis=1).repeat(2, axis=2)
+  return convolve(leaky(convolve(z, *w[8:10])), *w[10:12])
+
+
+def numpy_losses(x, alpha, encoder, decoder, critic):
+  """(L_fg, L_d) of equations 2 and 1, lambda 0.5 and gamma 0.2."""
+  z = encode(x, encoder)
+  reconstruction = decode(z, decoder)
+  mixed = decode(alpha * z + (1 - alpha) * z[::-1], decoder)
+  answer = encode(mixed, critic).mean(axis=(1, 2, 3))
+  real = encode(0.2 * x + 0.8 * reconstruction, critic).mean(axis=(1, 2, 3))
+  return (np.mean((x - reconstruction)**2) + 0.5 * np.mean(answer**2),
+          np.mean((answer - alpha.ravel())**2) + np.mean(real**2))
+
+
+class StepTest(tf.test.TestCase):
+
+  def test_losses_and_gradients_equal_numpy(self):
+    model = tiny(optimizer=lambda player: keras.optimizers.SGD(1.0))
+    players = {'encoder': model.encoder, 'decoder': model.decoder, 'critic': model.critic}
+    before = {name: [v.numpy().astype(np.float64) for v in net.trainable_variables] for name, net in players.items()}
+    images, labels = batch()
+    x = images.numpy().astype(np.float64)
+    alpha = 0.5 * model.uniform(BATCH).numpy().astype(np.float64)
+    logs = model.train_step((images, labels))
+
+    autoencoder_loss, critic_loss = numpy_losses(x, alpha, **before)
+    self.assertAllClose(logs['recon_loss'] + 0.5 * logs['fool_loss'], autoencoder_loss, rtol=1e-5)
+    self.assertAllClose(logs['critic_loss'], critic_loss, rtol=1e-5)
+    generator, checked = np.random.default_rng(0), 0
+    for name, net in players.items():
+      which = 1 if name == 'critic' else 0
+      for i, variable in enumerate(net.trainable_variables):
+        gradient = before[name][i] - variable.numpy()  # SGD at rate 1 moves by minus the gradient.
+        for index in generator.choice(gradient.size, min(3, gradient.size), replace=False):
+          place = np.unravel_index(index, gradient.shape)
+          sides = []
+          for sign in (1, -1):
+            moved = {key: [w.copy() for w in weights] for key, weights in before.items()}
+            moved[name][i][place] += sign * 1e-7
+            sides.append(numpy_losses(x, alpha, **moved)[which])
+          self.assertAllClose(gradient[place], (sides[0] - sides[1]) / 2e-7, rtol=2e-3, atol=2e-6,
+                              msg=f'{name} variable {i} {place}')
+          checked += 1
+    self.assertGreater(checked, 90)
+
+  def test_alpha_is_uniform_below_a_half_and_new_each_step(self):
+    model = tiny()
+    draws = []
+    for _ in range(40):
+      draws.append(0.5 * model.uniform(64).numpy().ravel())
+      model.step.assign_add(1)
+    draws = np.array(draws)
+    self.assertBetween(draws.min(), 0, 0.01)
+    self.assertBetween(draws.max(), 0.49, 0.5)
+    self.assertAllClose(draws.mean(), 0.25, atol=0.01)
+    self.assertEqual(len(np.unique(draws[:, 0])), 40)
+
+  def test_the_autoencoders_step_is_its_mean_squared_error(self):
+    model = tiny(autoencoder)
+    images, labels = batch()
+    expected = np.mean((images.numpy() - model(images).numpy())**2)
+    self.assertAllClose(model.train_step((images, labels))['recon_loss'], expected, rtol=1e-5)
+
+
+class PlayersTest(tf.test.TestCase):
+
+  def test_players_share_all_trainable_variables_and_none_twice(self):
+    for module in (acai, autoencoder):
+      model = tiny(module)
+      owned = [id(v) for player in model.players() for v in model.variables_of(player)]
+      self.assertLen(set(owned), len(owned))
+      self.assertCountEqual(owned, [id(v) for v in model.trainable_variables])
+
+  def test_each_player_moves_all_of_its_own_variables_and_no_others(self):
+    for module in (acai, autoencoder):
+      for mover in tiny(module).players():
+        rate = {mover: 1.0}
+        model = tiny(module, optimizer=lambda player, rate=rate: keras.optimizers.SGD(rate.get(player, 0.0)))
+        before = {player: [v.numpy() for v in model.variables_of(player)] for player in model.players()}
+        model.train_step(batch())
+        for player, values in before.items():
+          for old, new in zip(values, model.variables_of(player), strict=True):
+            self.assertEqual(bool((old != new.numpy()).any()), player == mover, f'{mover} moved: {player} {new.path}')
+
+  def test_gradients_are_taken_before_any_player_moves(self):
+    """A critic that takes a huge step must not show in the autoencoder's."""
+    moved = []
+    for rate in (0.0, 100.0):
+      model = tiny(optimizer=lambda player, rate=rate: keras.optimizers.SGD(rate if player == 'critic' else 1.0))
+      model.train_step(batch())
+      moved.append([v.numpy() for v in model.variables_of('autoencoder')])
+    for first, second in zip(*moved, strict=True):
+      self.assertAllEqual(first, second)
+
+  def test_the_critic_learns_alpha_on_a_frozen_autoencoder(self):
+    model = acai.Model(acai.Config(), config.Network(2, 8, 4), (16, 16, 1), 0, seed=0)
+    model.compile(lambda player: keras.optimizers.Adam(2e-3 if player == 'critic' else 0.0))
+    # A frozen autoencoder whose interpolations are cross-fades: the critic has to see how far they are faded.
+    model.encode = lambda images, training=False: images
+    model.decode = lambda codes, training=False: codes
+    model.features = lambda codes: codes
+    variables = [v.numpy() for v in model.variables_of('autoencoder')]
+    data = lines.load(lines.Config(size=16, test_images=1))
+    model.move = lambda tape, player_losses: acai.base.Autoencoder.move(
+        model, tape, {'critic': player_losses['critic']})
+    step = tf.function(lambda images: model.train_step(images))
+    history = [float(step(tf.constant(data.batch(0, i, 64, slice(None))[0]))['critic_loss']) for i in range(400)]
+    # Always answering the mean of alpha for mixed and 0 for real images would leave its variance, 1/48.
+    self.assertLess(np.mean(history[-20:]), 0.5 / 48)
+    for old, new in zip(variables, model.variables_of('autoencoder'), strict=True):
+      self.assertAllEqual(old, new.numpy())
+
+
+class InterfaceTest(tf.test.TestCase):
+
+  def test_fit_works_for_library_users(self):
+    for module in (acai, autoencoder):
+      model = tiny(module)
+      images, labels = batch()
+      history = model.fit(images, labels, batch_size=2, epochs=2, verbose=0, validation_data=(images, labels)).history
+      self.assertLen(history['recon_loss'], 2)
+      self.assertIn('val_recon_loss', history)
+      self.assertIn('accuracy', history)
+      self.assertEqual(int(model.step), 4)
+      unlabelled = tiny(module, classes=0)
+      self.assertNotIn('accuracy', unlabelled.fit(images, batch_size=2, verbose=0).history)
+
+  def test_interpolate_runs_from_a_to_b(self):
+    model = tiny()
+    first, second = batch(0)[0], batch(1)[0]
+    for path in ('linear', 'spherical'):
+      self.assertAllClose(model.interpolate(first, second, 0.0, path), model(first), atol=1e-5)
+      self.assertAllClose(model.interpolate(first, second, 1.0, path), model(second), atol=1e-5)
+    middle = model.decode((model.encode(first) + model.encode(second)) / 2)
+    self.assertAllClose(model.interpolate(first, second, [0.5] * BATCH), middle, atol=1e-5)
+    with self.assertRaisesRegex(ValueError, 'expected one of'):
+      model.interpolate(first, second, 0.5, 'cubic')
+
+  def test_mistakes_are_told(self):
+    with self.assertRaisesRegex(ValueError, 'expected square'):
+      acai.Model(acai.Config(), TINY, (8, 16, 1))
+    shared = keras.optimizers.Adam()
+    with self.assertRaisesRegex(ValueError, 'optimiser of its own'):
+      tiny(optimizer=lambda player: shared)
+
+  def test_gradients_are_clipped_by_player(self):
+    model = tiny(optimizer=lambda player: keras.optimizers.SGD(1.0))
+    model.clipnorm = 1e-3
+    before = {player: [v.numpy() for v in model.variables_of(player)] for player in model.players()}
+    model.train_step(batch())
+    for player, values in before.items():
+      moved = [old - new.numpy() for old, new in zip(values, model.variables_of(player), strict=True)]
+      self.assertAllClose(np.sqrt(sum(np.sum(m**2) for m in moved)), 1e-3, rtol=2e-2)
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,120 @@
+"""Experiments: strict overrides, suggestions, JSON round trip; the registries; run folders."""
+
+import dataclasses
+import json
+import pathlib
+import sys
+import textwrap
+
+import tensorflow as tf
+
+from acai_tf import config, registry, runs
+from acai_tf.config import UserError
+
+
+class OverrideTest(tf.test.TestCase):
+
+  def test_values_take_their_field_type(self):
+    overrides = config.parse_overrides(['training.samples=2**10', 'training.clipnorm=1', 'model.lambda_=0.25'])
+    experiment = runs.resolve('lines', 'acai', 'paper', overrides)
+    self.assertEqual(experiment.training.samples, 1024)
+    self.assertIsInstance(experiment.training.clipnorm, float)
+    self.assertEqual(experiment.model.lambda_, 0.25)
+
+  def test_mistakes_are_told_with_the_remedy(self):
+    for texts, message in (
+        (['training.sampels=3'], "'sampels'; did you mean 'samples'"), (['trainig.samples=3'], "did you mean 'training'"),
+        (['samples=3'], 'SECTION.KEY=VALUE'), (['training.samples=many'], 'type int'),
+        (['training.batch=0'], 'above 0'), (['training.schedule=cosin'], "did you mean 'cosine'"),
+        (['training.learning_rate=nan'], 'type float'), (['training.beta_1=1'], r'\[0, 1\)'),
+        (['network.latent_width=3'], 'fitting widths'), (['model.lambda=1'], "did you mean 'lambda_'")):
+      with self.assertRaisesRegex(UserError, message):
+        runs.resolve('lines', 'acai', 'paper', config.parse_overrides(texts))
+
+  def test_unknown_names(self):
+    with self.assertRaisesRegex(UserError, "'acia'; did you mean 'acai'"):
+      runs.resolve('lines', 'acia')
+    with self.assertRaisesRegex(UserError, "'mnits'; did you mean 'mnist'"):
+      runs.resolve('mnits', 'acai')
+    with self.assertRaisesRegex(UserError, "did you mean 'fast'"):
+      runs.resolve('lines', 'acai', 'fats')
+
+  def test_json_round_trip(self):
+    experiment = runs.resolve('mnist', 'acai', 'fast', {'training': {'seed': 7}})
+    self.assertEqual(runs.parse_experiment(json.loads(experiment.to_json())), experiment)
+
+  def test_paper_recipe_is_the_protocol(self):
+    training = runs.resolve('lines', 'acai', 'paper').training
+    expected = dict(samples=2**24, batch=64, learning_rate=1e-4, classifier_learning_rate=1e-4, beta_1=0.9,
+                    beta_2=0.999, epsilon=1e-8, schedule='constant', warmup=0, clipnorm=0.0, precision='float32')
+    self.assertEqual({key: getattr(training, key) for key in expected}, expected)
+    self.assertEqual(training.steps, 262_144)
+
+  def test_networks_are_the_protocols(self):
+    self.assertEqual(dataclasses.astuple(runs.resolve('lines', 'acai').network), (2, 16, 16))
+    self.assertEqual(dataclasses.astuple(runs.resolve('mnist', 'acai').network), (4, 16, 16))
+
+
+class RegistryTest(tf.test.TestCase):
+
+  def test_config_read_from_source_equals_the_imported_one(self):
+    for package in ('acai_tf.models', 'acai_tf.data'):
+      for name in registry.names(package):
+        read, imported = registry.config_class(package, name), registry.load(package, name).Config
+        self.assertEqual(dataclasses.asdict(read()), dataclasses.asdict(imported()), name)
+
+  def test_a_file_is_an_entry(self):
+    folder = pathlib.Path(self.get_temp_dir()) / 'toy_entries'
+    folder.mkdir()
+    (folder / '__init__.py').write_text('')
+    (folder / 'one.py').write_text(textwrap.dedent('''
+        import dataclasses
+        @dataclasses.dataclass(frozen=True)
+        class Config:
+          size: int = 3
+        '''))
+    (folder / '_hidden.py').write_text('')
+    sys.path.insert(0, str(folder.parent))
+    try:
+      self.assertEqual(registry.names('toy_entries'), ('one',))
+      self.assertEqual(registry.config_class('toy_entries', 'one')().size, 3)
+    finally:
+      sys.path.remove(str(folder.parent))
+
+
+class RunFolderTest(tf.test.TestCase):
+
+  def claim(self, folder, **training):
+    runs.claim(folder, runs.resolve('lines', 'acai', training.pop('recipe', 'paper'), {'training': training}))
+
+  def test_another_configuration_is_refused_by_key(self):
+    folder = self.get_temp_dir()
+    self.claim(folder, seed=1)
+    with self.assertRaisesRegex(UserError, 'training.batch is 64 there and 32 here; training.seed is 1 there and 2'):
+      self.claim(folder, seed=2, batch=32)
+
+  def test_what_changes_no_weight_may_differ(self):
+    folder = self.get_temp_dir()
+    self.claim(folder)
+    self.claim(folder, keep=9, evaluate_every=5, samples=2**25)
+    other = self.get_temp_dir() + '/other'
+    self.claim(other, recipe='fast', samples=1024)
+    with self.assertRaisesRegex(UserError, 'training.samples'):  # The cosine schedule depends on it.
+      self.claim(other, recipe='fast', samples=2048)
+
+  def test_broken_and_missing_folders(self):
+    folder = pathlib.Path(self.get_temp_dir())
+    with self.assertRaisesRegex(UserError, 'no run folder'):
+      runs.load_experiment(folder)
+    (folder / runs.EXPERIMENT).write_text('{"dataset_name": ')
+    with self.assertRaisesRegex(UserError, 'cannot be read'):
+      runs.load_experiment(folder)
+
+  def test_history_is_cut_at_the_resumed_sample(self):
+    folder = self.get_temp_dir()
+    runs.write_history(folder, [{'samples': 10}, {'samples': 20}])
+    self.assertEqual(runs.read_history(folder, 15), [{'samples': 10}])
+
+
+if __name__ == '__main__':
+  tf.test.main()

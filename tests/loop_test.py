@@ -1,0 +1,221 @@
+"""The loop: exact resuming, equality with `fit` and between devices, stops, and what goes wrong."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from acai_tf import config, loop, replicas, runs
+from acai_tf.config import UserError
+
+if len(tf.config.get_logical_device_configuration(tf.config.list_physical_devices('CPU')[0]) or []) < 2:
+  tf.config.set_logical_device_configuration(
+      tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+
+SMALL = {'dataset': {'size': 8, 'test_images': 8}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2}}
+FLAGS = ['--dataset', 'lines', '--latent_width', '2', '--latent', '2', '--depth', '2', '--set', 'dataset.size=8',
+         '--set', 'dataset.test_images=64', '--recipe', 'fast', '--batch', '8']
+
+
+def experiment(model='acai', **training):
+  return runs.resolve('lines', model, 'fast', {**SMALL, 'training': {'batch': 8, 'samples': 256, **training}})
+
+
+def make(made, strategy=None):
+  strategy = strategy or loop.strategy('one_device')
+  with strategy.scope():
+    model = runs.create(made)
+  return model, strategy
+
+
+def trained(made, strategy=None, fused=1):
+  model, strategy = make(made, strategy)
+  loop.Loop(model, strategy, runs.load_data(made), made.training, fused).run(lambda *_: None, [])
+  return model
+
+
+def state(model):
+  return [v.numpy() for v in model.variables] + [
+      v.numpy() for player in sorted(model.optimizers) for v in model.optimizers[player].variables]
+
+
+class LoopTest(tf.test.TestCase):
+
+  def assert_same(self, first, second, atol=None):
+    for one, two in zip(state(first), state(second), strict=True):
+      if atol is None:
+        self.assertAllEqual(one, two)
+      else:
+        self.assertAllClose(one, two, atol=atol, rtol=0)
+
+  def test_resuming_is_bit_exact(self):
+    made = experiment()
+    whole = trained(made)
+    first, strategy = make(made)
+    checkpoints = loop.Checkpoints(first, self.get_temp_dir(), 3)
+    half = made.training.steps // 2
+    stop = [False]
+    loop.Loop(first, strategy, runs.load_data(made), made.training).run(
+        lambda step, _: stop.__setitem__(0, step == half), [], lambda: stop[0])
+    self.assertEqual(int(first.step), half)
+    checkpoints.save()
+    second, strategy = make(made)
+    self.assertEqual(loop.Checkpoints(second, self.get_temp_dir(), 3).restore(), half)
+    loop.Loop(second, strategy, runs.load_data(made), made.training).run(lambda *_: None, [])
+    self.assert_same(whole, second)
+
+  def test_fused_steps_change_nothing(self):
+    self.assert_same(trained(experiment()), trained(experiment(), fused=5))
+
+  def test_fit_gives_the_same_weights(self):
+    made = experiment()
+    model, _ = make(made)
+    training = made.training
+    model.fit(runs.load_data(made).pipeline(training.seed, training.batch, 0, training.steps), verbose=0)
+    self.assert_same(trained(made), model, atol=1e-7)
+
+  def test_two_devices_equal_one(self):
+    for model, clipnorm in (('acai', 0.0), ('acai', 1.0), ('autoencoder', 0.0)):
+      # Adam turns rounding in near-zero gradients into whole steps, so few steps are compared, as an optimiser sees them.
+      made = experiment(model, samples=32, clipnorm=clipnorm, epsilon=1e-3)
+      strategy = loop.strategy('mirrored')
+      self.assertEqual(strategy.num_replicas_in_sync, 2)
+      self.assert_same(trained(made), trained(made, strategy), atol=1e-6)
+
+  def test_seed_decides(self):
+    first, again, other = (trained(experiment(samples=16, seed=seed)) for seed in (1, 1, 2))
+    self.assert_same(first, again)
+    self.assertNotAllClose(state(first)[0], state(other)[0])
+
+  def test_divergence_names_step_and_term(self):
+    made = experiment()
+    model, strategy = make(made)
+    runner = loop.Loop(model, strategy, runs.load_data(made), made.training, fused=8)
+
+    def poison(step):
+      del step
+      model.decoder.trainable_variables[-1].assign([np.nan])
+
+    with self.assertRaisesRegex(loop.DivergedError, r'step 9: .*recon_loss = nan'):
+      runner.run(lambda *_: None, [(8, poison)])
+
+  def test_events_and_intervals(self):
+    made, seen, called = experiment(), [], []
+    model, strategy = make(made)
+    loop.Loop(model, strategy, runs.load_data(made), made.training, fused=5).run(
+        lambda step, logs: seen.append((step, sorted(logs))), [(6, called.append), (32, called.append)])
+    self.assertEqual([step for step, _ in seen], [5, 6, 11, 12, 17, 18, 23, 24, 29, 30, 32])
+    self.assertEqual(seen[0][1], ['accuracy', 'classifier_loss', 'critic_loss', 'fool_loss', 'recon_loss'])
+    self.assertEqual(called, [6, 12, 18, 24, 30, 32])
+
+  def test_cosine_schedule_with_warm_up(self):
+    training = config.Training(recipe='fast', samples=1000, batch=10, learning_rate=1.0, schedule='cosine', warmup=100)
+    rate = loop.optimizer(training)('autoencoder')._learning_rate
+    self.assertAllClose([rate(0), rate(10), rate(55), rate(100)], [0.1, 1.0, 0.5, 0.0], atol=1e-6)
+
+
+class ReplicasTest(tf.test.TestCase):
+
+  def test_every_image_once_and_partners_together(self):
+    for batch, count in ((4, 2), (2, 4), (5, 1)):
+      rows = replicas.rows(batch, count)
+      self.assertAllEqual(np.sort(rows.ravel()), np.arange(batch * count))
+      self.assertAllEqual(rows[:, ::-1], batch * count - 1 - rows)
+
+  def test_odd_batches_have_no_partner(self):
+    with self.assertRaisesRegex(ValueError, 'even'):
+      replicas.rows(3, 2)
+    with self.assertRaisesRegex(UserError, 'training.batch=7'):
+      runs.load_data(experiment()).pipeline(0, 7, 0, 1, replicas=2)
+
+
+class CheckpointsTest(tf.test.TestCase):
+
+  def test_the_last_few_are_kept(self):
+    model, _ = make(experiment())
+    checkpoints = loop.Checkpoints(model, self.get_temp_dir(), 2)
+    for _ in range(4):
+      model.step.assign_add(1)
+      checkpoints.save()
+    names = [pathlib.Path(p).name for p in checkpoints.last.checkpoints]
+    self.assertEqual(names, ['step-3', 'step-4'])
+
+  def test_a_broken_one_is_told_with_the_way_on(self):
+    model, _ = make(experiment())
+    checkpoints = loop.Checkpoints(model, self.get_temp_dir(), 2)
+    for _ in range(2):
+      model.step.assign_add(1)
+      checkpoints.save()
+    data = next(pathlib.Path(self.get_temp_dir()).glob('last/step-2.data*'))
+    data.write_bytes(data.read_bytes()[:100])
+    other, _ = make(experiment())
+    with self.assertRaisesRegex(UserError, r'step-2 cannot be read .*step-1, write model_checkpoint_path: "step-1"'):
+      loop.Checkpoints(other, self.get_temp_dir(), 2).restore()
+    (pathlib.Path(self.get_temp_dir()) / 'last' / 'checkpoint').write_text('model_checkpoint_path: "step-1"\n')
+    self.assertEqual(loop.Checkpoints(other, self.get_temp_dir(), 2).restore(), 1)
+
+  def test_weights_that_are_not_finite_are_not_saved(self):
+    model, _ = make(experiment())
+    checkpoints = loop.Checkpoints(model, self.get_temp_dir(), 2)
+    model.step.assign_add(1)
+    checkpoints.save()
+    model.decoder.trainable_variables[0].assign(model.decoder.trainable_variables[0] * np.inf)
+    with self.assertRaisesRegex(loop.DivergedError, 'not finite.*step-1'):
+      checkpoints.save()
+
+  def test_a_disk_that_takes_nothing(self):
+    model, _ = make(experiment())
+    checkpoints = loop.Checkpoints(model, self.get_temp_dir(), 2)
+    (pathlib.Path(self.get_temp_dir()) / 'last').rmdir()
+    (pathlib.Path(self.get_temp_dir()) / 'last').write_text('a file where the folder should be')
+    with self.assertRaisesRegex(UserError, 'could not be written.*no earlier checkpoint'):
+      checkpoints.save()
+
+
+class ProgramTest(tf.test.TestCase):
+  """The program in processes of its own."""
+
+  def command(self, folder, *more):
+    return [sys.executable, '-m', 'acai_tf.train', *FLAGS, '--run_dir', str(folder), *more]
+
+  def test_killed_and_resumed_is_bit_exact(self):
+    folders = [pathlib.Path(self.get_temp_dir()) / name for name in ('whole', 'killed')]
+    flags = ['--samples', '16384', '--set', 'training.checkpoint_every=2048', '--set', 'training.evaluate_every=0']
+    killed = subprocess.Popen(self.command(folders[1], *flags), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    marker = folders[1] / 'checkpoints' / 'last' / 'checkpoint'
+    while not marker.exists() and killed.poll() is None:
+      time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    self.assertEqual(killed.returncode, -signal.SIGKILL, 'the run ended before it could be killed')
+    for folder in folders:
+      done = subprocess.run(self.command(folder, *flags), capture_output=True, text=True, check=False)
+      self.assertEqual(done.returncode, 0, done.stderr)
+      self.assertEqual('resumed from step' in done.stdout, folder == folders[1])
+    readers = [tf.train.load_checkpoint(str(f / 'checkpoints' / 'last')) for f in folders]
+    names = [n for n in readers[0].get_variable_to_shape_map() if n.startswith('variables/')]
+    self.assertGreater(len(names), 60)
+    for name in names:
+      self.assertAllEqual(readers[0].get_tensor(name), readers[1].get_tensor(name))
+
+  def test_sigterm_saves_and_says_how_to_resume(self):
+    folder = pathlib.Path(self.get_temp_dir()) / 'run'
+    process = subprocess.Popen(self.command(folder, '--samples', '10000000', '--set', 'training.evaluate_every=0'),
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env={**os.environ, 'PYTHONUNBUFFERED': '1'})
+    process.stdout.readline()
+    time.sleep(4)
+    process.terminate()
+    output, errors = process.communicate()
+    self.assertEqual(process.returncode, 128 + signal.SIGTERM, errors)
+    self.assertRegex(output, r'stopped by signal 15 at step \d+; saved. The same command resumes it.')
+    self.assertTrue((folder / 'checkpoints' / 'last' / 'checkpoint').exists())
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,115 @@
+"""Networks, interpolation and losses against figures computed by hand."""
+
+import numpy as np
+import tensorflow as tf
+
+from acai_tf import config, interpolation, losses, networks
+from acai_tf.config import UserError
+
+LINES, MNIST32, SVHN256 = config.Network(2, 16, 16), config.Network(4, 2, 16), config.Network(4, 16, 64)
+
+
+def encoder_parameters(size, channels, network):
+  """Counted by the protocol's list of layers."""
+  count, total, width = config.scales(size, network.latent_width), channels * network.depth + network.depth, network.depth
+  for scale in range(count):
+    for _ in range(2):
+      total += 9 * width * (network.depth << scale) + (network.depth << scale)
+      width = network.depth << scale
+  top = network.depth << count
+  return total + 9 * width * top + top + 9 * top * network.latent + network.latent
+
+
+class NetworksTest(tf.test.TestCase):
+
+  def test_shapes_and_parameters(self):
+    for size, channels, network in ((32, 1, LINES), (32, 1, MNIST32), (32, 3, SVHN256), (64, 3, config.Network(4, 3, 8))):
+      encoder = networks.encoder(size, network)
+      codes = encoder(tf.zeros([2, size, size, channels]))
+      self.assertEqual(codes.shape, (2, network.latent_width, network.latent_width, network.latent))
+      self.assertEqual(encoder.count_params(), encoder_parameters(size, channels, network))
+      images = networks.decoder(size, channels, network)(codes)
+      self.assertEqual(images.shape, (2, size, size, channels))
+
+  def test_initialiser(self):
+    kernel = networks.initializer(0)([3, 3, 64, 256]).numpy()
+    self.assertAllClose(kernel.std(), 1 / np.sqrt(9 * 64 * 1.04), rtol=0.01)
+    self.assertGreater(np.abs(kernel).max() / kernel.std(), 3.5)  # Not truncated at two standard deviations.
+
+  def test_no_two_layers_start_alike_and_the_seed_decides(self):
+    first, again, other = (networks.encoder(32, LINES, seed) for seed in (0, 0, 1))
+    for encoder in (first, again, other):
+      encoder(tf.zeros([1, 32, 32, 1]))
+    kernels = [w.numpy() for w in first.trainable_variables if len(w.shape) == 4]
+    for i, kernel in enumerate(kernels):
+      self.assertFalse(any(kernel.shape == k.shape and np.array_equal(kernel, k) for k in kernels[:i]))
+    self.assertAllEqual(kernels[3], [w.numpy() for w in again.trainable_variables if len(w.shape) == 4][3])
+    self.assertNotAllClose(kernels[3], [w.numpy() for w in other.trainable_variables if len(w.shape) == 4][3])
+
+  def test_slope_and_linear_ends(self):
+    slopes = [l.negative_slope for l in networks.encoder(32, LINES).layers if 'leaky' in l.name]
+    self.assertAllClose(slopes, [0.2] * 9)
+    for network in (networks.encoder(32, LINES), networks.decoder(32, 1, LINES)):
+      self.assertNotIn('leaky', network.layers[-1].name)
+      self.assertNotIn('leaky', network.layers[1 if 'encoder' in network.name else -1].name.replace('leaky_re_lu', '')
+                       if 'decoder' in network.name else network.layers[0].name)
+
+  def test_the_critic_answers_one_number_an_image(self):
+    critic = networks.Critic(32, LINES)
+    images = tf.random.stateless_normal([3, 32, 32, 1], [1, 2])
+    self.assertAllClose(critic(images), tf.reduce_mean(critic.body(images), [1, 2, 3]))
+    self.assertEqual(critic(images).shape, (3,))
+
+  def test_bfloat16_keeps_codes_images_and_weights_in_float32(self):
+    for network, inputs in ((networks.encoder(32, LINES, 0, 'mixed_bfloat16'), tf.zeros([1, 32, 32, 1])),
+                            (networks.decoder(32, 1, LINES, 0, 'mixed_bfloat16'), tf.zeros([1, 2, 2, 16]))):
+      self.assertEqual(network(inputs).dtype, tf.float32)
+      self.assertEqual({v.dtype for v in network.variables}, {'float32'})
+      self.assertEqual(network.layers[0].compute_dtype, 'bfloat16')
+
+  def test_a_width_that_does_not_fit(self):
+    with self.assertRaisesRegex(UserError, r'latent width 5 .* \[16, 8, 4, 2, 1\]'):
+      config.scales(32, 5)
+    self.assertEqual(config.scales(96, 3), 5)
+
+
+class InterpolationTest(tf.test.TestCase):
+
+  def test_slerp_on_the_unit_circle(self):
+    first, second = tf.constant([[1.0, 0.0]]), tf.constant([[0.0, 1.0]])
+    for alpha in (0.0, 0.25, 1.0):
+      angle = alpha * np.pi / 2
+      self.assertAllClose(interpolation.slerp(first, second, alpha), [[np.cos(angle), np.sin(angle)]], atol=1e-6)
+
+  def test_slerp_falls_back_where_codes_are_parallel(self):
+    code = tf.constant([[1.0, 2.0], [0.0, 0.0], [1.0, 0.0]])
+    other = tf.constant([[2.0, 4.0], [1.0, 1.0], [-1.0, 0.0]])
+    self.assertAllClose(interpolation.slerp(code, other, 0.25), interpolation.lerp(code, other, 0.25))
+
+  def test_paths_hold_both_ends(self):
+    first, second = tf.random.stateless_normal([2, 3, 2, 2, 4], [0, 1])
+    for kind in interpolation.PATHS:
+      points = interpolation.path(first, second, 5, kind)
+      self.assertEqual(points.shape, (3, 5, 2, 2, 4))
+      self.assertAllClose(points[:, 0], first, atol=1e-5)
+      self.assertAllClose(points[:, -1], second, atol=1e-5)
+    with self.assertRaisesRegex(ValueError, 'expected one of'):
+      interpolation.path(first, second, 5, 'circular')
+
+
+class LossesTest(tf.test.TestCase):
+
+  def test_values_by_hand(self):
+    self.assertAllClose(losses.mean_squared_error(tf.constant([1.0, 2.0]), tf.constant([0.0, 4.0])), 2.5)
+    self.assertAllClose(losses.mean_square(tf.constant([1.0, -3.0])), 5.0)
+    loss, accuracy = losses.classification(tf.constant([0, 1]), tf.constant([[0.0, 0.0], [1.0, 0.0]]))
+    self.assertAllClose(loss, (np.log(2) + np.log(1 + np.e)) / 2)
+    self.assertAllClose(accuracy, 0.5)
+
+  def test_shapes_that_would_broadcast_are_refused(self):
+    with self.assertRaises(ValueError):
+      losses.mean_squared_error(tf.zeros([3, 1]), tf.zeros([3]))
+
+
+if __name__ == '__main__':
+  tf.test.main()
