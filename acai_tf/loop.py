@@ -38,6 +38,11 @@ def optimizer(training):
   return make
 
 
+def step_of(model):
+  """The steps that a model has made, as an int; its counter may be mirrored over devices."""
+  return int(model.step.value.read_value())
+
+
 class DivergedError(UserError):
   """A loss that is NaN or infinite."""
 
@@ -71,13 +76,13 @@ class Checkpoints:
     manager = manager or self.last
     for variable in self.variables:
       if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
-        raise DivergedError(f'weight {variable.name} is not finite at step {int(self.model.step)}; it was not saved. '
+        raise DivergedError(f'weight {variable.name} is not finite at step {step_of(self.model)}; it was not saved. '
                             f'{self._advice()}')
     try:
-      return manager.save(checkpoint_number=int(self.model.step), check_interval=False)
+      return manager.save(checkpoint_number=step_of(self.model), check_interval=False)
     except (OSError, tf.errors.OpError) as error:
       reason = str(error).splitlines()[0][:200]
-      raise UserError(f'checkpoint of step {int(self.model.step)} could not be written to {manager.directory} '
+      raise UserError(f'checkpoint of step {step_of(self.model)} could not be written to {manager.directory} '
                       f'({reason}); free space or fix permissions. {self._advice()}') from error
 
   def restore(self, manager=None):
@@ -99,7 +104,7 @@ class Checkpoints:
                 'there is no earlier one; delete the run folder to start anew')
       raise UserError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a whole one of this '
                       f'model; {advice}.') from error
-    return int(self.model.step)
+    return step_of(self.model)
 
   def _advice(self):
     path = self.last.latest_checkpoint
@@ -160,7 +165,7 @@ class Loop:
     Raises:
       DivergedError: names step and term; nothing has been saved since the last checkpoint.
     """
-    step, stop = int(self.model.step), self.training.steps
+    step, stop = step_of(self.model), self.training.steps
     iterator = self.batches(step, stop) if step < stop else None
     while step < stop and not stop_requested():
       until = min([stop] + [step + n - step % n for n, _ in every])

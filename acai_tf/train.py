@@ -78,8 +78,10 @@ class Session:
   def __init__(self, experiment, model, dataset, checkpoints, run_dir):
     import tensorflow as tf
 
+    from acai_tf import loop
+
     self.experiment, self.model, self.dataset, self.checkpoints = experiment, model, dataset, checkpoints
-    self.run_dir, self.saved = pathlib.Path(run_dir), int(model.step)
+    self.run_dir, self.saved = pathlib.Path(run_dir), loop.step_of(model)
     self.history = runs.read_history(run_dir, self.saved * experiment.training.batch)
     runs.write_history(run_dir, self.history)
     self.writer = tf.summary.create_file_writer(str(run_dir))

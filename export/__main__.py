@@ -10,13 +10,11 @@ import tempfile
 import numpy as np
 from absl import flags
 
-from acai_tf import program, runs
+from acai_tf import evaluate, program, runs  # noqa: F401  evaluate defines --run and --checkpoint.
 from acai_tf.config import UserError
 from export import CARD
 
-flags.DEFINE_string('run', None, 'Folder made by acai_tf.train')
 flags.DEFINE_string('to', None, 'Folder to write; must not exist')
-flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of the run')
 
 SAMPLES = 5  # images that the reloaded module is compared on
 

@@ -68,6 +68,10 @@ class StepTest(tf.test.TestCase):
   def test_losses_and_gradients_equal_numpy(self):
     model = tiny(optimizer=lambda player: keras.optimizers.SGD(1.0))
     players = {'encoder': model.encoder, 'decoder': model.decoder, 'critic': model.critic}
+    generator = np.random.default_rng(5)
+    for net in players.values():
+      for variable in net.trainable_variables:  # Far from LeakyReLU's kinks, where a difference quotient means little.
+        variable.assign(generator.normal(0, 0.35, variable.shape))
     before = {name: [v.numpy().astype(np.float64) for v in net.trainable_variables] for name, net in players.items()}
     images, labels = batch()
     x = images.numpy().astype(np.float64)
@@ -77,7 +81,7 @@ class StepTest(tf.test.TestCase):
     autoencoder_loss, critic_loss = numpy_losses(x, alpha, **before)
     self.assertAllClose(logs['recon_loss'] + 0.5 * logs['fool_loss'], autoencoder_loss, rtol=1e-5)
     self.assertAllClose(logs['critic_loss'], critic_loss, rtol=1e-5)
-    generator, checked = np.random.default_rng(0), 0
+    checked = 0
     for name, net in players.items():
       which = 1 if name == 'critic' else 0
       for i, variable in enumerate(net.trainable_variables):
@@ -87,9 +91,9 @@ class StepTest(tf.test.TestCase):
           sides = []
           for sign in (1, -1):
             moved = {key: [w.copy() for w in weights] for key, weights in before.items()}
-            moved[name][i][place] += sign * 1e-7
+            moved[name][i][place] += sign * 1e-6
             sides.append(numpy_losses(x, alpha, **moved)[which])
-          self.assertAllClose(gradient[place], (sides[0] - sides[1]) / 2e-7, rtol=2e-3, atol=2e-6,
+          self.assertAllClose(gradient[place], (sides[0] - sides[1]) / 2e-6, rtol=2e-3, atol=2e-6,
                               msg=f'{name} variable {i} {place}')
           checked += 1
     self.assertGreater(checked, 90)

@@ -1,0 +1,120 @@
+"""The in-memory, index-driven pipeline, its disk cache, and MNIST through the real TFDS builder."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from acai_tf.config import UserError
+from acai_tf.data import _tfds, base, mnist
+
+REAL = pathlib.Path(__file__).parents[1].parent / 'shared' / 'data' / 'mnist'
+
+
+def numbered(count=10):
+  images = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones([1, 2, 2, 1], np.uint8)
+  labels = np.arange(count, dtype=np.int32)
+  return base.ArrayDataset(
+      {'train_images': images, 'train_labels': labels, 'test_images': images, 'test_labels': labels}, count)
+
+
+class PipelineTest(tf.test.TestCase):
+
+  def order(self, dataset, seed, start, stop, size=4, **kwargs):
+    return np.concatenate([labels for _, labels in dataset.pipeline(
+        seed, size, start, stop, **kwargs).as_numpy_iterator()])
+
+  def test_every_epoch_holds_every_image_once_in_a_new_order(self):
+    order = self.order(numbered(), 0, 0, 10).reshape(4, 10)  # 40 images, batches of 4 span the epochs of 10
+    for epoch in order:
+      self.assertAllEqual(np.sort(epoch), np.arange(10))
+    self.assertNotAllEqual(order[0], order[1])
+
+  def test_starting_anywhere_gives_the_same_batches(self):
+    whole = self.order(numbered(), 3, 0, 12)
+    self.assertAllEqual(whole[7 * 4:], self.order(numbered(), 3, 7, 12))
+    self.assertNotAllEqual(whole, self.order(numbered(), 4, 0, 12))
+
+  def test_replicas_share_each_global_batch(self):
+    dataset = numbered()
+    whole = self.order(dataset, 0, 2, 4, size=8).reshape(2, 8)
+    shared = self.order(dataset, 0, 2, 4, size=8, replicas=2).reshape(2, 2, 4)
+    self.assertAllEqual(shared[:, 0], whole[:, [0, 1, 6, 7]])
+    self.assertAllEqual(shared[:, 1], whole[:, [2, 3, 4, 5]])
+    second_worker = self.order(dataset, 0, 2, 4, size=8, replicas=2, first=1, count=1).reshape(2, 4)
+    self.assertAllEqual(second_worker, shared[:, 1])
+
+  def test_pixels_go_to_minus_one_and_one(self):
+    images = np.array([0, 255, 51], np.uint8).reshape(3, 1, 1, 1)
+    dataset = base.ArrayDataset({'train_images': images, 'train_labels': np.arange(3, dtype=np.int32),
+                                 'test_images': images, 'test_labels': np.arange(3, dtype=np.int32)}, 3)
+    batch, labels = next(iter(dataset.pipeline(0, 3, 0, 1)))
+    self.assertAllClose(batch[:, 0, 0, 0].numpy()[np.argsort(labels)], [-1, 1, -0.6])
+    self.assertAllClose(dataset.test(2)[0].ravel(), [-1, 1])
+
+
+class CacheTest(tf.test.TestCase):
+
+  def test_prepared_once_and_memory_mapped(self):
+    calls, folder = [], self.get_temp_dir() + '/cache'
+
+    def prepare():
+      calls.append(1)
+      return {'train_images': np.arange(4, dtype=np.uint8)}
+
+    for _ in range(2):
+      arrays = base.cached_arrays(folder, prepare)
+      self.assertIsInstance(arrays['train_images'], np.memmap)
+      self.assertAllEqual(arrays['train_images'], np.arange(4))
+    self.assertLen(calls, 1)
+
+  def test_an_interrupted_preparation_leaves_nothing(self):
+    folder = pathlib.Path(self.get_temp_dir()) / 'cache'
+
+    def interrupted():
+      raise KeyboardInterrupt
+
+    with self.assertRaises(KeyboardInterrupt):
+      base.cached_arrays(folder, interrupted)
+    self.assertFalse(folder.exists())
+
+  def test_a_broken_cache_is_named(self):
+    folder = pathlib.Path(self.get_temp_dir()) / 'cache'
+    base.cached_arrays(folder, lambda: {'train_images': np.arange(4, dtype=np.uint8)})
+    (folder / 'train_images.npy').write_bytes(b'not an array')
+    with self.assertRaisesRegex(UserError, 'cache.*delete that folder'):
+      base.cached_arrays(folder, lambda: {})
+
+
+class MnistTest(tf.test.TestCase):
+
+  def test_missing_files_are_named(self):
+    empty = pathlib.Path(self.get_temp_dir()) / 'empty'
+    empty.mkdir()
+    with self.assertRaises(UserError) as caught:
+      mnist.load(mnist.Config(), self.get_temp_dir() + '/data', str(empty))
+    self.assertIn('expected the official files t10k-images-idx3-ubyte.gz, t10k-labels', str(caught.exception))
+    self.assertNotIn('\n', str(caught.exception))
+
+  def test_the_real_thing(self):
+    if not REAL.exists():
+      self.skipTest(f'needs the official MNIST files in {REAL}')
+    dataset = mnist.load(mnist.Config(), self.get_temp_dir() + '/data', str(REAL))
+    self.assertEqual(dataset.shape, (32, 32, 1))
+    self.assertEqual((len(dataset.train_images), len(dataset.test_images)), (60_000, 10_000))
+    # The digits' published counts and mean brightness (0.1307 of 28x28), and the padding.
+    self.assertAllEqual(np.bincount(dataset.train_labels),
+                        [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949])
+    inner = np.asarray(dataset.train_images[:, 2:30, 2:30])
+    self.assertAllClose(inner.mean() / 255, 0.1307, atol=1e-4)
+    self.assertEqual(np.asarray(dataset.train_images, np.int64).sum(), inner.astype(np.int64).sum())
+    images, labels = dataset.test(5)
+    self.assertAllEqual(labels.shape, [5])
+    self.assertEqual(images[0, 0, 0, 0], -1)
+    with self.subTest('again from the cache, without the files'):
+      again = _tfds.arrays('mnist', self.get_temp_dir() + '/data', '/nowhere', pad=2)
+      self.assertAllEqual(again['test_labels'], dataset.test_labels)
+
+
+if __name__ == '__main__':
+  tf.test.main()

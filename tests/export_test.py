@@ -1,0 +1,91 @@
+"""The reusable SavedModel: TF-Hub's interface, its callables against the live model, and fine-tuning."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_hub as hub
+
+from acai_tf import config
+from acai_tf.config import UserError
+from acai_tf.models import acai, autoencoder
+from export import __main__ as program
+from export import module
+
+NETWORK, SHAPE = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1)
+
+
+def saved(folder, kind=acai):
+  model = kind.Model(kind.Config(), NETWORK, SHAPE, classes=3, seed=1)
+  module.save(model, folder)
+  return model, hub.load(str(folder))
+
+
+def images(count, seed=0):
+  return np.random.default_rng(seed).uniform(size=[count, *SHAPE]).astype(np.float32)
+
+
+class ModuleTest(tf.test.TestCase):
+
+  def test_callables_equal_the_live_model_at_any_batch_size(self):
+    model, loaded = saved(self.get_temp_dir())
+    for count in (1, 5):
+      first, second = images(count), images(count, 1)
+      codes = model.encode(2 * first - 1)
+      self.assertAllClose(loaded.encoder(first), codes, atol=1e-6)
+      self.assertAllClose(loaded(first), tf.reshape(codes, [count, -1]), atol=1e-6)
+      self.assertAllClose(loaded.decoder(codes), (model.decode(codes) + 1) / 2, atol=1e-6)
+      self.assertAllClose(loaded.critic(first), model.critic(2 * first - 1), atol=1e-6)
+      for alpha, expected in ((0.0, model(2 * first - 1)), (1.0, model(2 * second - 1))):
+        mixed = loaded.interpolator({'images_a': first, 'images_b': second, 'alpha': np.full([count], alpha, 'f')})
+        self.assertAllClose(mixed, (expected + 1) / 2, atol=1e-5)
+
+  def test_reusable_interface(self):
+    model, loaded = saved(self.get_temp_dir())
+    for part, layers in ((loaded, [model.encoder]), (loaded.encoder, [model.encoder]), (loaded.decoder, [model.decoder]),
+                         (loaded.critic, [model.critic]), (loaded.interpolator, [model.encoder, model.decoder])):
+      self.assertLen(part.trainable_variables, sum(len(layer.trainable_variables) for layer in layers))
+      self.assertLen(part.variables, len(part.trainable_variables))
+      self.assertEmpty(part.regularization_losses)
+      self.assertTrue(callable(part))
+    self.assertAllClose(loaded(images(2), training=True), loaded(images(2), training=False))
+    self.assertCountEqual(loaded.signatures, ['serving_default', 'encode', 'decode', 'interpolate', 'critic'])
+    features = loaded.signatures['serving_default'](images=tf.constant(images(2)))['features']
+    self.assertAllClose(features, loaded(images(2)))
+    answer = loaded.signatures['interpolate'](
+        images_a=tf.constant(images(2)), images_b=tf.constant(images(2, 1)), alpha=tf.constant([0.2, 0.4]))
+    self.assertEqual(answer['images'].shape, (2, *SHAPE))
+
+  def test_fine_tuning_moves_the_weights(self):
+    _, loaded = saved(self.get_temp_dir())
+    before = [v.numpy() for v in loaded.trainable_variables]
+    with tf.GradientTape() as tape:
+      loss = tf.reduce_mean(tf.square(loaded(images(4), training=True)))
+    for variable, gradient in zip(loaded.trainable_variables,
+                                  tape.gradient(loss, loaded.trainable_variables), strict=True):
+      variable.assign_sub(gradient)
+    for old, new in zip(before, loaded.trainable_variables, strict=True):
+      self.assertTrue((old != new.numpy()).any())
+    self.assertLess(tf.reduce_mean(tf.square(loaded(images(4)))), loss)
+
+  def test_a_model_without_critic_has_none(self):
+    _, loaded = saved(self.get_temp_dir(), autoencoder)
+    self.assertFalse(hasattr(loaded, 'critic'))
+    self.assertNotIn('critic', loaded.signatures)
+
+  def test_it_holds_weights_once_and_no_optimiser(self):
+    model, _ = saved(self.get_temp_dir())
+    data = next(pathlib.Path(self.get_temp_dir()).glob('variables/*.data*')).stat().st_size
+    owned = sum(layer.count_params() for layer in (model.encoder, model.decoder, model.critic))
+    self.assertLess(data, 4 * owned + 20_000)
+
+  def test_a_module_that_differs_fails_its_check(self):
+    model, _ = saved(self.get_temp_dir())
+    self.assertIn('5 outputs', program.compare(model, self.get_temp_dir()))
+    model.decoder.trainable_variables[-1].assign_add([1e-3])
+    with self.assertRaisesRegex(UserError, 'decoded of the reloaded module differs by 0.0005'):
+      program.compare(model, self.get_temp_dir())
+
+
+if __name__ == '__main__':
+  tf.test.main()
