@@ -6,6 +6,7 @@ which step a loss went bad at; a test holds both to the same weights.
 
 import math
 import pathlib
+import shutil
 import time
 
 import keras
@@ -81,9 +82,10 @@ class Checkpoints:
     try:
       return manager.save(checkpoint_number=step_of(self.model), check_interval=False)
     except (OSError, tf.errors.OpError) as error:
-      reason = str(error).splitlines()[0][:200]
+      free = shutil.disk_usage(pathlib.Path(manager.directory).parent).free
       raise UserError(f'checkpoint of step {step_of(self.model)} could not be written to {manager.directory} '
-                      f'({reason}); free space or fix permissions. {self._advice()}') from error
+                      f'({type(error).__name__}, {free / 1e6:.1f} MB free there); free space or fix permissions, then '
+                      f'run the same command to resume. {self._advice()}') from error
 
   def restore(self, manager=None):
     """Restores the newest checkpoint and returns its step; 0 where there is none.
@@ -190,31 +192,34 @@ class Loop:
 class Progress:
   """A bar with samples, rate, losses and time left; plain lines, one every 10 s, when the output is no terminal."""
 
-  def __init__(self, total, batch, start=0, quiet_seconds=10):
+  def __init__(self, total, batch, quiet_seconds=10):
     from rich import console, progress
 
-    self.total, self.batch, self.start, self.began = total, batch, start, time.monotonic()
-    self.quiet_seconds, self.next_line = quiet_seconds, self.began + quiet_seconds
+    self.total, self.batch, self.quiet_seconds = total, batch, quiet_seconds
+    self.first, self.began, self.next_line = None, None, None
     self.bar = None
     if console.Console().is_terminal:
-      self.bar = progress.Progress('{task.percentage:3.0f} %', progress.BarColumn(None), '{task.description}')
-      self.task = self.bar.add_task('starting', total=total, completed=start)
+      self.bar = progress.Progress('{task.percentage:3.0f} %', progress.BarColumn(16), '{task.description}')
+      self.task = self.bar.add_task('building the step', total=total)
       self.bar.start()
 
   def __call__(self, step, logs):
     now = time.monotonic()
+    if self.first is None:  # The clock starts after the first call, which builds the graph.
+      self.first, self.began, self.next_line = step, now, now + self.quiet_seconds
+      return
     if self.bar is None and now < self.next_line and step < self.total:
       return
-    rate = (step - self.start) / max(now - self.began, 1e-9)
+    rate = (step - self.first) / max(now - self.began, 1e-9)
     left = int((self.total - step) / max(rate, 1e-9))
-    losses = ' '.join(f'{name} {value:.4f}' for name, value in logs.items())
+    losses = ', '.join(f'{name} {value:.4f}' for name, value in logs.items())
     text = (f'{step * self.batch:,} / {self.total * self.batch:,} samples, {rate * self.batch:.0f} images/s, '
-            f'{left // 60}:{left % 60:02d} left, {losses}')
+            f'{left // 60}:{left % 60:02d} left')
     if self.bar is None:
-      print(text, flush=True)
+      print(f'{text}, {losses}', flush=True)
       self.next_line = now + self.quiet_seconds
     else:
-      self.bar.update(self.task, completed=step, description=text)
+      self.bar.update(self.task, completed=step, description=f'{text}\n{losses.replace("_loss", "")}')
 
   def close(self):
     """Stops the bar, so that other lines can be printed."""

@@ -156,7 +156,7 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
     session = Session(experiment, model, dataset, checkpoints, run_dir)
     every = [(max(1, n // training.batch), function) for n, function in (
         (training.evaluate_every, session.evaluate), (training.checkpoint_every, session.save)) if n]
-    progress = loop.Progress(training.steps, training.batch, start)
+    progress = loop.Progress(training.steps, training.batch)
 
     def events(step, logs):
       progress(step, logs)

@@ -12,6 +12,7 @@ TOLERANCE = 1e-5
 
 
 def main(module, expected):
+  """Compares; ends the process with a message where an output differs."""
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
   import tensorflow_hub as hub
 

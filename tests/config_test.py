@@ -23,7 +23,8 @@ class OverrideTest(tf.test.TestCase):
 
   def test_mistakes_are_told_with_the_remedy(self):
     for texts, message in (
-        (['training.sampels=3'], "'sampels'; did you mean 'samples'"), (['trainig.samples=3'], "did you mean 'training'"),
+        (['training.sampels=3'], "'sampels'; did you mean 'samples'"),
+        (['trainig.samples=3'], "did you mean 'training'"),
         (['samples=3'], 'SECTION.KEY=VALUE'), (['training.samples=many'], 'type int'),
         (['training.batch=0'], 'above 0'), (['training.schedule=cosin'], "did you mean 'cosine'"),
         (['training.learning_rate=nan'], 'type float'), (['training.beta_1=1'], r'\[0, 1\)'),
@@ -45,8 +46,10 @@ class OverrideTest(tf.test.TestCase):
 
   def test_paper_recipe_is_the_protocol(self):
     training = runs.resolve('lines', 'acai', 'paper').training
-    expected = dict(samples=2**24, batch=64, learning_rate=1e-4, classifier_learning_rate=1e-4, beta_1=0.9,
-                    beta_2=0.999, epsilon=1e-8, schedule='constant', warmup=0, clipnorm=0.0, precision='float32')
+    expected = {
+        'samples': 2**24, 'batch': 64, 'learning_rate': 1e-4, 'classifier_learning_rate': 1e-4, 'beta_1': 0.9,
+        'beta_2': 0.999, 'epsilon': 1e-8, 'schedule': 'constant', 'warmup': 0, 'clipnorm': 0.0, 'precision': 'float32',
+    }
     self.assertEqual({key: getattr(training, key) for key in expected}, expected)
     self.assertEqual(training.steps, 262_144)
 

@@ -83,7 +83,7 @@ class CacheTest(tf.test.TestCase):
     base.cached_arrays(folder, lambda: {'train_images': np.arange(4, dtype=np.uint8)})
     (folder / 'train_images.npy').write_bytes(b'not an array')
     with self.assertRaisesRegex(UserError, 'cache.*delete that folder'):
-      base.cached_arrays(folder, lambda: {})
+      base.cached_arrays(folder, dict)
 
 
 class MnistTest(tf.test.TestCase):
@@ -93,7 +93,7 @@ class MnistTest(tf.test.TestCase):
     empty.mkdir()
     with self.assertRaises(UserError) as caught:
       mnist.load(mnist.Config(), self.get_temp_dir() + '/data', str(empty))
-    self.assertIn('expected the official files t10k-images-idx3-ubyte.gz, t10k-labels', str(caught.exception))
+    self.assertRegex(str(caught.exception), 'lacks .*train-images-idx3.*expected the official files t10k')
     self.assertNotIn('\n', str(caught.exception))
 
   def test_the_real_thing(self):

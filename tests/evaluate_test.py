@@ -70,7 +70,8 @@ class MeasureTest(tf.test.TestCase):
 
   def test_table_has_both_figures_and_says_undertrained(self):
     experiment = runs.resolve('lines', 'acai', 'fast')
-    text = evaluate.table(experiment, 1 << 18, {'mean_distance': 0.5, 'smoothness_strict': None}, {'mean_distance': 0.25})
+    metrics = {'mean_distance': 0.5, 'smoothness_strict': None}
+    text = evaluate.table(experiment, 1 << 18, metrics, {'mean_distance': 0.25})
     self.assertRegex(text, r'mean_distance +0.5 +0.00024 ± 1e-05 +0.25')
     self.assertIn('undefined', text)
     self.assertIn('undertrained: 262,144 samples, 1.6% of', text)

@@ -42,8 +42,9 @@ class ModuleTest(tf.test.TestCase):
 
   def test_reusable_interface(self):
     model, loaded = saved(self.get_temp_dir())
-    for part, layers in ((loaded, [model.encoder]), (loaded.encoder, [model.encoder]), (loaded.decoder, [model.decoder]),
-                         (loaded.critic, [model.critic]), (loaded.interpolator, [model.encoder, model.decoder])):
+    owners = {'encoder': [model.encoder], 'decoder': [model.decoder], 'critic': [model.critic],
+              'interpolator': [model.encoder, model.decoder]}
+    for part, layers in [(loaded, [model.encoder])] + [(getattr(loaded, name), owners[name]) for name in owners]:
       self.assertLen(part.trainable_variables, sum(len(layer.trainable_variables) for layer in layers))
       self.assertLen(part.variables, len(part.trainable_variables))
       self.assertEmpty(part.regularization_losses)

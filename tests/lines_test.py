@@ -110,7 +110,8 @@ class ScoreTest(tf.test.TestCase):
 
   def test_bad_input_is_named(self):
     good = np.repeat(data.render([0, 1])[:, None], 3, axis=1)
-    for bad, message in ((good[0], 'shape'), (good[:, :2], 'shape'), (good[:, :, :16], 'shape'), (good * np.nan, 'NaN')):
+    for bad, message in (
+        (good[0], 'shape'), (good[:, :2], 'shape'), (good[:, :, :16], 'shape'), (good * np.nan, 'NaN')):
       with self.assertRaisesRegex(ValueError, message):
         score(bad)
 

@@ -11,7 +11,8 @@ LINES, MNIST32, SVHN256 = config.Network(2, 16, 16), config.Network(4, 2, 16), c
 
 def encoder_parameters(size, channels, network):
   """Counted by the protocol's list of layers."""
-  count, total, width = config.scales(size, network.latent_width), channels * network.depth + network.depth, network.depth
+  count, width = config.scales(size, network.latent_width), network.depth
+  total = channels * width + width
   for scale in range(count):
     for _ in range(2):
       total += 9 * width * (network.depth << scale) + (network.depth << scale)
@@ -23,7 +24,8 @@ def encoder_parameters(size, channels, network):
 class NetworksTest(tf.test.TestCase):
 
   def test_shapes_and_parameters(self):
-    for size, channels, network in ((32, 1, LINES), (32, 1, MNIST32), (32, 3, SVHN256), (64, 3, config.Network(4, 3, 8))):
+    for size, channels, network in ((32, 1, LINES), (32, 1, MNIST32), (32, 3, SVHN256),
+                                    (64, 3, config.Network(4, 3, 8))):
       encoder = networks.encoder(size, network)
       codes = encoder(tf.zeros([2, size, size, channels]))
       self.assertEqual(codes.shape, (2, network.latent_width, network.latent_width, network.latent))
@@ -47,12 +49,11 @@ class NetworksTest(tf.test.TestCase):
     self.assertNotAllClose(kernels[3], [w.numpy() for w in other.trainable_variables if len(w.shape) == 4][3])
 
   def test_slope_and_linear_ends(self):
-    slopes = [l.negative_slope for l in networks.encoder(32, LINES).layers if 'leaky' in l.name]
-    self.assertAllClose(slopes, [0.2] * 9)
-    for network in (networks.encoder(32, LINES), networks.decoder(32, 1, LINES)):
-      self.assertNotIn('leaky', network.layers[-1].name)
-      self.assertNotIn('leaky', network.layers[1 if 'encoder' in network.name else -1].name.replace('leaky_re_lu', '')
-                       if 'decoder' in network.name else network.layers[0].name)
+    layers = networks.encoder(32, LINES).layers
+    self.assertAllClose([layer.negative_slope for layer in layers if 'leaky' in layer.name], [0.2] * 9)
+    self.assertNotIn('leaky', layers[1].name)  # After the 1x1 convolution comes the next one.
+    self.assertNotIn('leaky', layers[-1].name)
+    self.assertNotIn('leaky', networks.decoder(32, 1, LINES).layers[-1].name)
 
   def test_the_critic_answers_one_number_an_image(self):
     critic = networks.Critic(32, LINES)

@@ -32,16 +32,20 @@ def _prepared(name, data_dir, manual_dir):
 
   tfds.display_progress_bar(False)
   builder = tfds.builder(name, data_dir=str(data_dir))
+  files = [info.filename or url.rsplit('/', 1)[-1] for url, info in builder.url_infos.items()]
+  missing = [file for file in files if manual_dir and not (pathlib.Path(manual_dir) / file).exists()]
+  if missing and not builder.is_prepared():
+    raise UserError(f'data set {name}: {manual_dir} lacks {", ".join(missing)}; expected the official files '
+                    f'{", ".join(files)} there (--manual_dir).')
   try:
     builder.download_and_prepare(
         download_dir=str(pathlib.Path(data_dir) / 'downloads' / name),
         download_config=tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False))
   except Exception as error:  # TFDS raises requests', its own, OS and assertion errors alike.
-    files = ', '.join(info.filename or url.rsplit('/', 1)[-1] for url, info in builder.url_infos.items())
-    where = manual_dir or 'DIR with --manual_dir DIR'
     reason = str(error).splitlines()[0][:150] if str(error) else type(error).__name__
     raise UserError(f'data set {name} is not in {data_dir} and could not be prepared ({type(error).__name__}: '
-                    f'{reason}); expected the official files {files} in {where}.') from error
+                    f'{reason}); expected a network, or '
+                    f'the official files {", ".join(files)} in DIR with --manual_dir DIR.') from error
   return builder
 
 

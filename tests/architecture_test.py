@@ -1,0 +1,122 @@
+"""Who imports whom, BUILD against the real imports, and the sizes of files and functions."""
+
+import ast
+import re
+
+import architecture
+import tensorflow as tf
+from architecture import ROOT
+
+# The arrows (README, Layout): what each library of BUILD may import of ours.
+BASE = {'config', 'registry', 'losses', 'interpolation', 'replicas'}
+LIBRARY = BASE | {'networks', 'data', 'models', 'metrics', 'figures', 'loop', 'program', 'runs'}
+ARROWS = {
+    'config': set(),
+    'registry': {'config'},
+    'replicas': {'config'},
+    'losses': {'config'},
+    'interpolation': {'config'},
+    'networks': {'config'},
+    'data': {'config', 'registry', 'replicas'},
+    'models': {'config', 'networks', 'losses', 'interpolation', 'replicas'},
+    'metrics': {'config', 'interpolation'},
+    'figures': {'config'},
+    'loop': {'config'},
+    'program': {'config'},
+    'runs': {'config', 'registry', 'loop'},
+    'zoo': {'config', 'registry'},
+    'evaluate': LIBRARY | {'zoo'},
+    'train': LIBRARY | {'zoo', 'evaluate'},
+    'export': LIBRARY | {'zoo', 'evaluate'},
+}
+
+
+def build_rules():
+  """BUILD evaluated with stand-ins for Bazel's functions: list of (kind, attributes)."""
+  rules = []
+
+  def rule(kind):
+    return lambda **attributes: rules.append((kind, attributes))
+
+  def glob(patterns):
+    return sorted(str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern))
+
+  scope = {'load': lambda *_: None, 'package': lambda **_: None, 'glob': glob,
+           'py_library': rule('py_library'), 'py_test': rule('py_test')}
+  exec((ROOT / 'BUILD').read_text(), scope)
+  return rules
+
+
+def sources(*folders):
+  """Paths of all Python files below folders, from the root."""
+  return sorted(str(path.relative_to(ROOT)) for folder in folders for path in (ROOT / folder).rglob('*.py'))
+
+
+class BuildTest(tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.rules = build_rules()
+    self.libraries = {a['name']: a for kind, a in self.rules if kind == 'py_library'}
+    self.owner = {file: name for name, a in self.libraries.items() for file in a['srcs']}
+
+  def test_every_source_is_in_exactly_one_library(self):
+    listed = [file for a in self.libraries.values() for file in a['srcs']]
+    self.assertCountEqual(listed, sources(*architecture.OURS))
+
+  def test_every_test_file_is_a_test(self):
+    tests = [file for kind, a in self.rules if kind == 'py_test' for file in a['srcs'] if file.endswith('_test.py')]
+    self.assertCountEqual(tests, [file for file in sources('tests') if file.endswith('_test.py')])
+
+  def test_deps_equal_the_imports(self):
+    for kind, attributes in self.rules:
+      name = attributes['name']
+      own, distributions = architecture.imports_of(attributes['srcs'], self.owner)
+      if any(file.startswith('acai_tf/') for file in attributes['srcs']):
+        own.add('config')  # It holds the package's __init__.py.
+      expected = {f':{library}' for library in own - {name}} | {f'@pip//{d}' for d in distributions}
+      self.assertCountEqual(attributes['deps'], expected, f'{kind} {name}')
+
+  def test_every_distribution_is_required_and_locked(self):
+    setup, lock = ((ROOT / file).read_text().lower().replace('-', '_') for file in ('setup.py', 'requirements.txt'))
+    names = {dep.removeprefix('@pip//') for _, a in self.rules for dep in a['deps'] if dep.startswith('@pip//')}
+    for name in names:
+      self.assertRegex(setup, rf"'{name}[><=]", f'setup.py does not require {name}')
+      self.assertRegex(lock, rf'(?m)^{name}==', f'requirements.txt does not lock {name}')
+
+  def test_arrows(self):
+    self.assertCountEqual(self.libraries, ARROWS)
+    for name, attributes in self.libraries.items():
+      own, _ = architecture.imports_of(attributes['srcs'], self.owner)
+      self.assertEmpty(own - {name} - ARROWS[name], f'{name} imports what it may not')
+
+
+class SizeTest(tf.test.TestCase):
+
+  def test_files_and_functions_are_short(self):
+    for path in sources(*architecture.OURS):
+      text = (ROOT / path).read_text()
+      self.assertLess(text.count('\n'), 300, path)
+      for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+          self.assertLess(node.end_lineno - node.lineno, 55, f'{path}: {node.name}')
+
+  def test_public_functions_and_classes_have_docstrings(self):
+    for path in sources(*architecture.OURS):
+      tree = ast.parse((ROOT / path).read_text())
+      self.assertTrue(ast.get_docstring(tree), path)
+      for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith('_'):
+          self.assertTrue(ast.get_docstring(node), f'{path}: {node.name}')
+
+  def test_flags_in_the_readme_exist(self):
+    known = set(re.findall(r"DEFINE_\w+\(\s*'(\w+)'", ''.join((ROOT / path).read_text() for path in sources(
+        *architecture.OURS, 'benchmarks'))))
+    commands = re.findall(r'python -m (?:acai_tf|export|zoo)[^\n`]*', (ROOT / 'README.md').read_text())
+    self.assertNotEmpty(commands)
+    for flag in re.findall(r'--(\w+)', ' '.join(commands)):
+      self.assertIn(flag, known | {'help'})
+
+
+if __name__ == '__main__':
+  tf.test.main()
