@@ -24,5 +24,11 @@ setuptools.setup(
     python_requires='>=3.11,<3.14',
     packages=['acai_tf', 'acai_tf.data', 'acai_tf.metrics', 'acai_tf.models', 'export', 'zoo'],
     install_requires=REQUIREMENTS,
-    extras_require={'test': ['ruff>=0.14,<1', 'pytest>=8,<10']},  # lint; runs the tf.test cases and reports by name
+    extras_require={
+        'test': [
+            'ruff>=0.14,<1',  # lint
+            'pytest>=8,<10',  # runs the tf.test cases and reports them by name
+            'scipy>=1.14,<2',  # numerical integrals, against which closed forms are held
+        ],
+    },
 )

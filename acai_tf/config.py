@@ -6,7 +6,7 @@ import json
 import math
 
 
-class UserError(Exception):
+class UserError(ValueError):
   """A mistake that its user can mend: the message says what was wrong, what was expected and what to do."""
 
 

@@ -19,22 +19,20 @@ def to_outside(images):
 
 
 class Part(tf.train.Checkpoint):
-  """One callable of the module with its own variable lists, traced for `training` False and True.
+  """One callable of the module, traced for `training` False and True, with lists of the variables that it uses.
 
   Args:
     function: (inputs, training) -> outputs.
     inputs: tf.TensorSpec of the one positional argument, or a dict of them.
-    layers: whose weights it uses.
   """
 
-  def __init__(self, function, inputs, layers):
+  def __init__(self, function, inputs):
     super().__init__()
-    self.variables = [variable.value for layer in layers for variable in layer.variables]
-    self.trainable_variables = [variable.value for layer in layers for variable in layer.trainable_variables]
-    self.regularization_losses = []
     self.__call__ = tf.function(function)
-    for training in (False, True):
-      self.__call__.get_concrete_function(inputs, training)
+    traces = [self.__call__.get_concrete_function(inputs, training) for training in (False, True)]
+    self.variables = list(traces[0].variables)
+    self.trainable_variables = list(traces[1].trainable_variables)
+    self.regularization_losses = []
 
 
 def build(model):
@@ -50,7 +48,7 @@ def build(model):
   triple = {'images_a': images, 'images_b': images, 'alpha': tf.TensorSpec([None], tf.float32)}
 
   def features(images, training=False):
-    return model.features(model.encode(to_inside(images), training))
+    return model.represent(to_inside(images), training)
 
   def encode(images, training=False):
     return model.encode(to_inside(images), training)
@@ -65,10 +63,10 @@ def build(model):
   def criticise(images, training=False):
     return model.critic(to_inside(images), training=training)
 
-  root = Part(features, images, [model.encoder])
-  root.encoder = Part(encode, images, [model.encoder])
-  root.decoder = Part(decode, codes, [model.decoder])
-  root.interpolator = Part(interpolate, triple, [model.encoder, model.decoder])
+  root = Part(features, images)
+  root.encoder = Part(encode, images)
+  root.decoder = Part(decode, codes)
+  root.interpolator = Part(interpolate, triple)
   signatures = {
       'serving_default': _signature(lambda images: {'features': features(images)}, images=images),
       'encode': _signature(lambda images: {'codes': encode(images)}, images=images),
@@ -78,7 +76,7 @@ def build(model):
               'images': interpolate({'images_a': images_a, 'images_b': images_b, 'alpha': alpha})}, **triple),
   }
   if hasattr(model, 'critic'):
-    root.critic = Part(criticise, images, [model.critic])
+    root.critic = Part(criticise, images)
     signatures['critic'] = _signature(lambda images: {'alpha': criticise(images)}, images=images)
   return root, signatures
 

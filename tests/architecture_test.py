@@ -9,7 +9,7 @@ from architecture import ROOT
 
 # The arrows (README, Layout): what each library of BUILD may import of ours.
 BASE = {'config', 'registry', 'losses', 'interpolation', 'replicas'}
-LIBRARY = BASE | {'networks', 'data', 'models', 'metrics', 'figures', 'loop', 'program', 'runs'}
+LIBRARY = BASE | {'networks', 'quantizer', 'data', 'models', 'metrics', 'figures', 'loop', 'program', 'runs'}
 ARROWS = {
     'config': set(),
     'registry': {'config'},
@@ -17,8 +17,9 @@ ARROWS = {
     'losses': {'config'},
     'interpolation': {'config'},
     'networks': {'config'},
+    'quantizer': {'config'},
     'data': {'config', 'registry', 'replicas'},
-    'models': {'config', 'networks', 'losses', 'interpolation', 'replicas'},
+    'models': {'config', 'networks', 'quantizer', 'losses', 'interpolation', 'replicas'},
     'metrics': {'config', 'interpolation'},
     'figures': {'config'},
     'loop': {'config'},

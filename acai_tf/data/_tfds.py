@@ -37,6 +37,8 @@ def _prepared(name, data_dir, manual_dir):
   if missing and not builder.is_prepared():
     raise UserError(f'data set {name}: {manual_dir} lacks {", ".join(missing)}; expected the official files '
                     f'{", ".join(files)} there (--manual_dir).')
+  if not builder.is_prepared():
+    print(f'preparing data set {name} in {data_dir}, once' + ('' if manual_dir else '; its files are downloaded'))
   try:
     builder.download_and_prepare(
         download_dir=str(pathlib.Path(data_dir) / 'downloads' / name),

@@ -22,11 +22,13 @@ class Autoencoder(keras.Model):
     precision: a Keras dtype policy; codes, images and weights stay float32.
 
   Raises:
-    ValueError: images that are not square, or a latent width that does not fit them.
+    ValueError: images that are not square, or a latent width that does not fit them (`config.UserError`).
   """
 
+  has_prior = False  # whether codes are trained towards N(0, I)
+
   def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
-    super().__init__(name=type(self).__name__.lower())
+    super().__init__(name=type(self).__module__.rpartition('.')[2])
     height, width, channels = shape
     if height != width:
       raise ValueError(f'images are {height}x{width}; expected square ones.')
@@ -64,9 +66,9 @@ class Autoencoder(keras.Model):
     """Codes -> images."""
     return self.decoder(codes, training=training)
 
-  def represent(self, images):
+  def represent(self, images, training=False):
     """Images -> [n, features] float32: what the probe and the clustering see; here the flat code."""
-    return self.features(self.encode(images))
+    return self.features(self.encode(images, training))
 
   def interpolate(self, images_a, images_b, alpha, path='linear'):
     """Decodes the point `alpha` of the way from a's code to b's: 0 is a, 1 is b.
@@ -85,6 +87,17 @@ class Autoencoder(keras.Model):
     if path == 'spherical':
       return self.decode(interpolation.slerp(first, second, alpha))
     return self.decode(interpolation.lerp(first, second, tf.reshape(tf.cast(alpha, first.dtype), [-1, 1, 1, 1])))
+
+  def sample(self, count, seed=0):
+    """`count` images decoded from the prior N(0, I) of the codes; a function of `seed`.
+
+    Raises:
+      ValueError: the model has no prior.
+    """
+    if not self.has_prior:
+      raise ValueError(f'{self.name} has no prior to sample codes from; vae and aae have one.')
+    width = self.network.latent_width
+    return self.decode(tf.random.stateless_normal([count, width, width, self.network.latent], [seed, 0]))
 
   def call(self, images, training=False):
     """Reconstructs images."""
@@ -140,11 +153,11 @@ class Autoencoder(keras.Model):
         self.optimizers[player].apply(gradient, self.variables_of(player))
       self.step.assign_add(1)
 
-  def classify(self, images_or_features, labels):
+  def classify(self, features, labels):
     """The online classifier on stopped features: ({'classifier': loss} or {}, logs)."""
     if self.classifier is None or labels is None:
       return {}, {}
-    loss, accuracy = losses.classification(labels, self.classifier(tf.stop_gradient(images_or_features)))
+    loss, accuracy = losses.classification(labels, self.classifier(tf.stop_gradient(features)))
     return {'classifier': loss}, {'classifier_loss': loss, 'accuracy': accuracy}
 
   # Noise.
@@ -172,18 +185,18 @@ class Autoencoder(keras.Model):
 
   # Steps.
 
-  def objective(self, images, codes, reconstructions):
-    """Hook of one-objective models: (loss to minimise, logs)."""
-    loss = losses.mean_squared_error(images, reconstructions)
-    return loss, {'recon_loss': loss}
+  def objective(self, images):
+    """Hook of one-objective models, called under the tape: (loss to minimise, features for the classifier, logs)."""
+    codes = self.encode(images, training=True)
+    loss = losses.mean_squared_error(images, self.decode(codes, training=True))
+    return loss, self.features(codes), {'recon_loss': loss}
 
   def train_step(self, data):
     """Keras's: one batch, one move of every player; returns the logs. `data` is images or (images, labels)."""
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
-      loss, logs = self.objective(images, codes, self.decode(codes, training=True))
-      classifier, classifier_logs = self.classify(self.features(codes), labels)
+      loss, features, logs = self.objective(images)
+      classifier, classifier_logs = self.classify(features, labels)
       self.move(tape, {'autoencoder': loss, **classifier})
     return {**logs, **classifier_logs}
 

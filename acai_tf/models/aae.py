@@ -1,0 +1,55 @@
+"""An adversarial autoencoder (Makhzani et al. 2016), as the ACAI paper's section 4 has it."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from acai_tf import losses, networks
+from acai_tf.models import base
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`units`: width of the discriminator's two hidden layers."""
+
+  units: int = 100
+
+
+class Model(base.Autoencoder):
+  """A discriminator D tells codes from the prior N(0, I); the encoder makes them alike. BCE(l, t): cross-entropy.
+
+    discriminator: L_D = BCE(D(h), 1) + BCE(D(f(x)), 0), h ~ N(0, I)
+    autoencoder:   L = mean (x - g(f(x)))^2 + BCE(D(f(x)), 1)
+  """
+
+  has_prior = True
+
+  def create_networks(self, size, precision):
+    numbers = networks.seeds(self.seed, 'discriminator')
+    layers = []
+    for units in (self.config.units, self.config.units, 1):
+      layers.append(keras.layers.Dense(units, kernel_initializer=networks.initializer(next(numbers))))
+      layers.append(keras.layers.LeakyReLU(negative_slope=networks.SLOPE))
+    self.discriminator = keras.Sequential(layers[:-1], name='discriminator')
+    self.discriminator.build((None, self.network.latent_width**2 * self.network.latent))
+
+  def players(self):
+    return {'autoencoder': [self.encoder, self.decoder], 'discriminator': [self.discriminator],
+            **self._classifier_player()}
+
+  def train_step(self, data):
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    with tf.GradientTape(persistent=True) as tape:
+      codes = self.encode(images, training=True)
+      features = self.features(codes)
+      prior = self.normal(images.shape[0] or tf.shape(images)[0], features.shape[1:])
+      answer = self.discriminator(features)
+
+      recon_loss = losses.mean_squared_error(images, self.decode(codes, training=True))
+      fool_loss = losses.real_or_fake(answer, real=True)
+      discriminator_loss = losses.real_or_fake(self.discriminator(prior), True) + losses.real_or_fake(answer, False)
+      classifier, classifier_logs = self.classify(features, labels)
+      self.move(tape, {'autoencoder': recon_loss + fool_loss, 'discriminator': discriminator_loss, **classifier})
+    return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'discriminator_loss': discriminator_loss,
+            **classifier_logs}

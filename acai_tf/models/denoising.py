@@ -1,0 +1,24 @@
+"""A denoising autoencoder (ACAI paper, section 4, after Vincent et al. 2010)."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from acai_tf import losses
+from acai_tf.models import base
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`sigma`: standard deviation of the pixels' noise, on images in [-1, 1]."""
+
+  sigma: float = 1.0
+
+
+class Model(base.Autoencoder):
+  """L = mean (x - g(f(x + n)))^2, n ~ N(0, sigma^2). Interpolation and probe see the clean image's code."""
+
+  def objective(self, images):
+    noise = self.config.sigma * self.normal(images.shape[0] or tf.shape(images)[0], images.shape[1:])
+    loss = losses.mean_squared_error(images, self.decode(self.encode(images + noise, training=True), training=True))
+    return loss, self.features(self.encode(images)), {'recon_loss': loss}

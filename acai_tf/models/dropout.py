@@ -1,0 +1,29 @@
+"""An autoencoder with dropout on its code (ACAI paper, section 4, after Srivastava et al. 2014)."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from acai_tf import losses
+from acai_tf.models import base
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`keep`: the probability with which each number of the code is kept."""
+
+  keep: float = 0.5
+
+
+class Model(base.Autoencoder):
+  """L = mean (x - g(m f(x) / keep))^2, m ~ Bernoulli(keep) for every number of the code.
+
+  Interpolation and probe see the code without dropout.
+  """
+
+  def objective(self, images):
+    codes = self.encode(images, training=True)
+    kept = self.uniform(images.shape[0] or tf.shape(images)[0], codes.shape[1:]) < self.config.keep
+    dropped = tf.where(kept, codes / self.config.keep, 0.0)
+    loss = losses.mean_squared_error(images, self.decode(dropped, training=True))
+    return loss, self.features(codes), {'recon_loss': loss}

@@ -1,0 +1,47 @@
+"""The control without mixing: an autoencoder with a least-squares critic of its reconstructions.
+
+An ablation in the ACAI authors' program: it tells whether mixing matters, or any critic would do.
+"""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from acai_tf import losses, networks
+from acai_tf.models import base
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`weight`: of fooling the critic."""
+
+  weight: float = 0.5
+
+
+class Model(base.Autoencoder):
+  """With x^ = g(f(x)):
+
+    critic:      L_D = mean d(x)^2 + mean (d(x^) - 1)^2
+    autoencoder: L = mean (x - x^)^2 + weight mean d(x^)^2
+  """
+
+  def create_networks(self, size, precision):
+    self.critic = networks.Critic(size, self.network, self.seed, precision)
+
+  def players(self):
+    return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
+
+  def train_step(self, data):
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    with tf.GradientTape(persistent=True) as tape:
+      codes = self.encode(images, training=True)
+      reconstructions = self.decode(codes, training=True)
+      answer = self.critic(reconstructions)
+
+      recon_loss = losses.mean_squared_error(images, reconstructions)
+      fool_loss = losses.mean_square(answer)
+      critic_loss = losses.mean_square(self.critic(images)) + losses.mean_square(answer - 1)
+      classifier, classifier_logs = self.classify(self.features(codes), labels)
+      self.move(tape, {'autoencoder': recon_loss + self.config.weight * fool_loss, 'critic': critic_loss, **classifier})
+    return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

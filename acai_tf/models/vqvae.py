@@ -1,0 +1,85 @@
+"""A vector-quantised autoencoder (van den Oord et al. 2017), as the ACAI paper's section 4 has it."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from acai_tf import config, losses, networks, quantizer
+from acai_tf.models import base
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`commitment` weighs the encoder's distance to its codes (the paper's beta).
+
+  `bottleneck`: 'dense', the authors' (the flat code, d numbers, becomes `codes` vectors of size d by a linear layer,
+  and two dense layers lead back), or 'conv', today's usual one (each position's channels are a vector). `codebook`
+  vectors follow moving averages with `decay` and `epsilon`.
+  """
+
+  commitment: float = 10.0
+  bottleneck: str = 'dense'
+  codes: int = 10
+  codebook: int = 1 << 14
+  decay: float = 0.999
+  epsilon: float = 1e-5
+  units: int = 512
+
+
+class Model(base.Autoencoder):
+  """L = mean (x - g(q))^2 + commitment mean (z - sg[e])^2, e the codebook vectors nearest to z, q made from them.
+
+  The gradient of q passes straight to z. Interpolated is the convolutional map, before quantising; the probe sees what
+  comes after it.
+  """
+
+  def create_networks(self, size, precision):
+    settings, width = self.config, self.network.latent_width
+    config.one_of('model.bottleneck', settings.bottleneck, ('dense', 'conv'))
+    dimension, numbers = width**2 * self.network.latent, networks.seeds(self.seed, 'bottleneck')
+
+    def dense(units, name):
+      return keras.layers.Dense(units, kernel_initializer=networks.initializer(next(numbers)), name=name)
+
+    self.is_dense = settings.bottleneck == 'dense'
+    self.vector_size = dimension if self.is_dense else self.network.latent
+    self.quantizer = quantizer.Quantizer(
+        settings.codebook, self.vector_size, settings.decay, settings.epsilon, next(numbers))
+    if self.is_dense:
+      self.spread = dense(settings.codes * dimension, 'spread')
+      self.gather = keras.Sequential([
+          keras.layers.ReLU(), dense(settings.units, 'hidden'), keras.layers.ReLU(), dense(dimension, 'gathered')])
+
+  def players(self):
+    dense = [self.spread, self.gather] if self.is_dense else []
+    return {'autoencoder': [self.encoder, *dense, self.decoder], **self._classifier_player()}
+
+  def bottleneck(self, codes):
+    """Codes -> (what is decoded, in the codes' shape; vectors [m, size] before quantising; their indices [m])."""
+    flat = self.features(codes)
+    vectors = tf.reshape(self.spread(flat) if self.is_dense else flat, [-1, self.vector_size])
+    nearest, indices = self.quantizer(vectors)
+    if self.is_dense:
+      nearest = self.gather(tf.reshape(nearest, [-1, self.config.codes * self.vector_size]))
+    width = self.network.latent_width
+    return tf.reshape(nearest, [-1, width, width, self.network.latent]), vectors, indices
+
+  def decode(self, codes, training=False):
+    return self.decoder(self.bottleneck(codes)[0], training=training)
+
+  def represent(self, images, training=False):
+    return self.features(self.bottleneck(self.encode(images, training))[0])
+
+  def train_step(self, data):
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    with tf.GradientTape(persistent=True) as tape:
+      quantized, vectors, indices = self.bottleneck(self.encode(images, training=True))
+      recon_loss = losses.mean_squared_error(images, self.decoder(quantized, training=True))
+      chosen = tf.gather(tf.convert_to_tensor(self.quantizer.codebook), indices)
+      commitment_loss = losses.mean_squared_error(tf.stop_gradient(chosen), vectors)
+      classifier, classifier_logs = self.classify(self.features(quantized), labels)
+      self.move(tape, {'autoencoder': recon_loss + self.config.commitment * commitment_loss, **classifier})
+    counts = self.quantizer.update(vectors, indices)
+    return {'recon_loss': recon_loss, 'commitment_loss': commitment_loss, 'perplexity': quantizer.perplexity(counts),
+            'codes_used': tf.reduce_mean(tf.cast(counts > 0, tf.float32)), **classifier_logs}

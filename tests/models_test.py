@@ -1,0 +1,172 @@
+"""The models' numbers against independent computations: closed forms, NumPy loops, numerical integrals."""
+
+import keras
+import numpy as np
+import scipy.integrate
+import scipy.stats
+import tensorflow as tf
+
+from acai_tf import config, losses, quantizer
+from acai_tf.models import aae, denoising, dropout, lsgan_ae, vae, vqvae
+
+TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1), 5
+
+
+def images(count=BATCH, seed=0):
+  return tf.constant(np.random.default_rng(seed).uniform(-1, 1, [count, *SHAPE]), tf.float32)
+
+
+def make(kind, rate=1e-3, **settings):
+  model = kind.Model(kind.Config(**settings), TINY, SHAPE, 0, seed=2)
+  model.compile(lambda player: keras.optimizers.SGD(rate))
+  return model
+
+
+class LikelihoodTest(tf.test.TestCase):
+
+  def test_kl_against_the_numerical_integral(self):
+    mean, log_variance = np.array([[0.5, -1.0]]), np.array([[0.2, -0.7]])
+
+    def integrand(z, m, v):
+      q = scipy.stats.norm.pdf(z, m, np.exp(v / 2))
+      return q * (scipy.stats.norm.logpdf(z, m, np.exp(v / 2)) - scipy.stats.norm.logpdf(z))
+
+    expected = sum(scipy.integrate.quad(integrand, -12, 12, args=(m, v))[0]
+                   for m, v in zip(mean[0], log_variance[0], strict=True))
+    self.assertAllClose(losses.gaussian_kl(tf.constant(mean), tf.constant(log_variance)), expected, rtol=1e-6)
+    self.assertAllClose(losses.gaussian_kl(tf.zeros([4, 3]), tf.zeros([4, 3])), 0)
+
+  def test_bernoulli_by_hand(self):
+    pixels, logits = np.array([[-1.0, 1.0, 0.0]]), np.array([[0.3, -2.0, 1.0]])
+    p, t = 1 / (1 + np.exp(-logits)), (pixels + 1) / 2
+    expected = -np.sum(t * np.log(p) + (1 - t) * np.log(1 - p))
+    self.assertAllClose(losses.bernoulli(tf.constant(pixels), tf.constant(logits)), expected)
+
+  def test_vae_loss_from_its_parts(self):
+    model = make(vae, beta=3.0)
+    x = images()
+    mean, log_variance, features = (t.numpy().astype(np.float64) for t in model.posterior(x))
+    self.assertAllClose(features, tf.reshape(model.encoder(x), [BATCH, -1]))
+    noise = model.normal(BATCH, [12]).numpy()
+    z = mean + np.exp(log_variance / 2) * noise
+    logits = model.decoder(tf.constant(z.reshape(BATCH, 2, 2, 3), tf.float32)).numpy().astype(np.float64)
+    target = (x.numpy() + 1) / 2
+    distortion = np.sum(np.log1p(np.exp(logits)) - target * logits) / BATCH
+    rate = 0.5 * np.sum(mean**2 + np.exp(log_variance) - log_variance - 1) / BATCH
+    loss, _, logs = model.objective(x)
+    self.assertAllClose(loss, distortion + 3 * rate, rtol=1e-5)
+    self.assertAllClose(logs['kl_loss'], rate, rtol=1e-4)
+
+  def test_vae_interpolates_means_or_samples(self):
+    mean, sample = make(vae), make(vae, interpolate='sample')
+    x = images()
+    flat = mean.posterior(x)[0]
+    self.assertAllClose(mean.encode(x), tf.reshape(flat, [BATCH, 2, 2, 3]))
+    self.assertNotAllClose(sample.encode(x), mean.encode(x))
+    self.assertAllInRange(mean(x), -1, 1)
+    with self.assertRaisesRegex(ValueError, "did you mean 'sample'"):
+      make(vae, interpolate='sampel')
+
+
+class AdversaryTest(tf.test.TestCase):
+
+  def test_aae_cross_entropies(self):
+    model = make(aae)
+    x = images()
+    features = model.represent(x)
+    prior = model.normal(BATCH, features.shape[1:])
+    fake, real = (1 / (1 + np.exp(-model.discriminator(t).numpy().astype(np.float64))) for t in (features, prior))
+    recon = np.mean((x.numpy() - model(x).numpy())**2)
+    logs = model.train_step(x)
+    self.assertAllClose(logs['recon_loss'], recon, rtol=1e-5)
+    self.assertAllClose(logs['fool_loss'], -np.log(fake).mean(), rtol=1e-5)
+    self.assertAllClose(logs['discriminator_loss'], -np.log(real).mean() - np.log(1 - fake).mean(), rtol=1e-5)
+
+  def test_lsgan_losses(self):
+    model = make(lsgan_ae)
+    x = images()
+    real, fake = model.critic(x).numpy(), model.critic(model(x)).numpy()
+    logs = model.train_step(x)
+    self.assertAllClose(logs['critic_loss'], np.mean(real**2) + np.mean((fake - 1)**2), rtol=1e-5)
+    self.assertAllClose(logs['fool_loss'], np.mean(fake**2), rtol=1e-5)
+
+
+class NoiseTest(tf.test.TestCase):
+
+  def test_dropout_keeps_half_and_scales(self):
+    model = make(dropout)
+    x, seen = images(64), []
+    codes = model.encode(x).numpy()
+    model.decode = lambda codes, training=False: seen.append(codes.numpy()) or tf.zeros_like(x)
+    _, features, _ = model.objective(x)
+    kept = seen[0] != 0
+    self.assertAllClose(kept.mean(), 0.5, atol=0.06)
+    self.assertAllClose(seen[0][kept], 2 * codes[kept], rtol=1e-5)
+    self.assertAllClose(features, codes.reshape(64, -1))
+
+  def test_denoising_sees_noise_of_sigma_and_clean_probes(self):
+    model = make(denoising, sigma=0.5)
+    x, seen, encode = images(64), [], model.encode
+    model.encode = lambda images, training=False: seen.append(images.numpy()) or encode(images)
+    _, features, _ = model.objective(x)
+    self.assertAllClose((seen[0] - x.numpy()).std(), 0.5, rtol=0.03)
+    self.assertAllEqual(seen[1], x)
+    self.assertAllClose(features, tf.reshape(encode(x), [64, -1]))
+
+
+class QuantizerTest(tf.test.TestCase):
+
+  def test_moving_averages_against_a_loop_dead_codes_included(self):
+    layer = quantizer.Quantizer(6, 2, decay=0.9, epsilon=1e-3)
+    codebook = layer.codebook.numpy().astype(np.float64)
+    counts, sums = np.ones(6), codebook.copy()
+    generator = np.random.default_rng(0)
+    for _ in range(5):
+      vectors = generator.normal(size=[8, 2]).astype(np.float32) * [0.1, 1]
+      quantized, indices = layer(tf.constant(vectors, tf.float32))
+      new_counts, new_sums = np.zeros(6), np.zeros([6, 2])
+      for vector, index, code in zip(vectors, indices.numpy(), quantized.numpy(), strict=True):
+        distances = [np.sum((vector - c)**2) for c in codebook]
+        self.assertEqual(index, int(np.argmin(distances)))
+        self.assertAllClose(code, codebook[index], atol=1e-5)
+        new_counts[index] += 1
+        new_sums[index] += vector
+      self.assertAllEqual(layer.update(tf.constant(vectors, tf.float32), indices), new_counts)
+      counts, sums = 0.9 * counts + 0.1 * new_counts, 0.9 * sums + 0.1 * new_sums
+      smoothed = (counts + 1e-3) / (counts.sum() + 6e-3) * counts.sum()
+      codebook = sums / smoothed[:, None]
+      self.assertAllClose(layer.codebook, codebook, atol=1e-5)
+    self.assertTrue((new_counts == 0).any(), 'no code was dead: the test tests less than it says')
+
+  def test_the_gradient_passes_straight(self):
+    layer = quantizer.Quantizer(4, 2)
+    vectors = tf.constant([[0.3, 0.1], [-1.0, 2.0]])
+    with tf.GradientTape() as tape:
+      tape.watch(vectors)
+      loss = tf.reduce_sum(layer(vectors)[0] * tf.constant([[1.0, 2.0], [3.0, 4.0]]))
+    self.assertAllClose(tape.gradient(loss, vectors), [[1.0, 2.0], [3.0, 4.0]])
+
+  def test_perplexity_of_known_counts(self):
+    self.assertAllClose(quantizer.perplexity(tf.constant([1.0, 1.0, 1.0, 1.0])), 4)
+    self.assertAllClose(quantizer.perplexity(tf.constant([5.0, 0.0, 0.0])), 1)
+
+  def test_vqvae_losses_and_both_bottlenecks(self):
+    for bottleneck, size, count in (('dense', 12, 10 * BATCH), ('conv', 3, 4 * BATCH)):
+      model = make(vqvae, bottleneck=bottleneck, codebook=32)
+      x = images()
+      quantized, vectors, indices = model.bottleneck(model.encode(x))
+      self.assertEqual(vectors.shape, (count, size))
+      chosen = model.quantizer.codebook.numpy()[indices.numpy()]
+      recon = np.mean((x.numpy() - model.decoder(quantized).numpy())**2)
+      before = model.quantizer.codebook.numpy()
+      logs = model.train_step(x)
+      self.assertAllClose(logs['commitment_loss'], np.mean((vectors.numpy() - chosen)**2), rtol=1e-5)
+      self.assertAllClose(logs['recon_loss'], recon, rtol=1e-5)
+      self.assertNotAllClose(model.quantizer.codebook, before)
+      self.assertEqual(model.represent(x).shape, (BATCH, 12))
+    with self.assertRaisesRegex(ValueError, 'model.bottleneck'):
+      make(vqvae, bottleneck='linear')
+
+
+if __name__ == '__main__':
+  tf.test.main()
