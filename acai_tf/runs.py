@@ -25,6 +25,8 @@ def resolve(dataset, model, recipe='paper', overrides=None):
   overrides = overrides or {}
   dataset_config = config.make(registry.config_class('acai_tf.data', dataset), overrides.get('dataset', {}), 'dataset')
   model_config = config.make(registry.config_class('acai_tf.models', model), overrides.get('model', {}), 'model')
+  if 'recipe' in overrides.get('training', {}):
+    raise UserError('training.recipe names where the other keys come from; choose it with --recipe.')
   if recipe not in config.RECIPES:
     raise UserError(config.unknown('recipe', recipe, config.RECIPES))
   network = config.override(registry.load('acai_tf.data', dataset).NETWORK, overrides.get('network', {}), 'network')

@@ -119,24 +119,6 @@ class StepTest(tf.test.TestCase):
 
 class PlayersTest(tf.test.TestCase):
 
-  def test_players_share_all_trainable_variables_and_none_twice(self):
-    for module in (acai, autoencoder):
-      model = tiny(module)
-      owned = [id(v) for player in model.players() for v in model.variables_of(player)]
-      self.assertLen(set(owned), len(owned))
-      self.assertCountEqual(owned, [id(v) for v in model.trainable_variables])
-
-  def test_each_player_moves_all_of_its_own_variables_and_no_others(self):
-    for module in (acai, autoencoder):
-      for mover in tiny(module).players():
-        rate = {mover: 1.0}
-        model = tiny(module, optimizer=lambda player, rate=rate: keras.optimizers.SGD(rate.get(player, 0.0)))
-        before = {player: [v.numpy() for v in model.variables_of(player)] for player in model.players()}
-        model.train_step(batch())
-        for player, values in before.items():
-          for old, new in zip(values, model.variables_of(player), strict=True):
-            self.assertEqual(bool((old != new.numpy()).any()), player == mover, f'{mover} moved: {player} {new.path}')
-
   def test_gradients_are_taken_before_any_player_moves(self):
     """A critic that takes a huge step must not show in the autoencoder's."""
     moved = []

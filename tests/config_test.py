@@ -28,6 +28,7 @@ class OverrideTest(tf.test.TestCase):
         (['samples=3'], 'SECTION.KEY=VALUE'), (['training.samples=many'], 'type int'),
         (['training.batch=0'], 'above 0'), (['training.schedule=cosin'], "did you mean 'cosine'"),
         (['training.learning_rate=nan'], 'type float'), (['training.beta_1=1'], r'\[0, 1\)'),
+        (['training.recipe=fast'], 'choose it with --recipe'),
         (['network.latent_width=3'], 'fitting widths'), (['model.lambda=1'], "did you mean 'lambda_'")):
       with self.assertRaisesRegex(UserError, message):
         runs.resolve('lines', 'acai', 'paper', config.parse_overrides(texts))
