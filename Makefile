@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-DEMO_SAMPLES ?= 45056
+DEMO_SAMPLES ?= 36864
 
 .PHONY: demo test lint clean
 

@@ -34,19 +34,26 @@ class Functions:
 
 
 def functions_of(model):
-  """`Functions` of a live model."""
+  """`Functions` of a live model, traced here; batches run side by side on all processors."""
+  from concurrent import futures
+
   import tensorflow as tf
 
-  def batched(function):
-    traced = tf.function(function, reduce_retracing=True)
+  pool = futures.ThreadPoolExecutor(len(program.cores()))
+  images = tf.TensorSpec([None, *model.image_shape], tf.float32)
+  codes = tf.TensorSpec([None, *model.encode(tf.zeros([1, *model.image_shape])).shape[1:]], tf.float32)
+
+  def batched(function, spec):
+    traced = tf.function(function).get_concrete_function(spec)
 
     def call(array):
-      return np.concatenate([traced(tf.constant(array[i:i + BATCH])).numpy() for i in range(0, len(array), BATCH)])
+      batches = [tf.constant(array[i:i + BATCH], tf.float32) for i in range(0, len(array), BATCH)]
+      return np.concatenate(list(pool.map(lambda batch: traced(batch).numpy(), batches)))
 
     return call
 
-  classify = batched(lambda x: model.classifier(model.represent(x))) if model.classifier else None
-  return Functions(batched(model.encode), batched(model.decode), classify)
+  classify = batched(lambda x: model.classifier(model.represent(x)), images) if model.classifier else None
+  return Functions(batched(model.encode, images), batched(model.decode, codes), classify)
 
 
 def strips(functions, first, second, steps=STEPS, kind='linear'):

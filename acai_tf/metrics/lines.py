@@ -6,7 +6,7 @@ It takes images, so that it scores interpolations made by any program.
 import numpy as np
 
 UNDEFINED_BELOW = 1e-4  # radians (first against last) below which smoothness has no denominator
-NEIGHBOURS = 4  # templates on either side of the float32 winner that are compared exactly
+NEIGHBOURS = 2  # templates on either side of the float32 winner that are compared exactly
 
 
 def nearest_lines(images, angles, templates):
@@ -23,7 +23,7 @@ def nearest_lines(images, angles, templates):
   """
   images = np.asarray(images, np.float32).reshape(len(images), -1)
   templates = np.asarray(templates, np.float32).reshape(len(templates), -1)
-  norms = np.linalg.norm(templates.astype(np.float64), axis=1)
+  norms = np.sqrt(np.einsum('ij,ij->i', templates, templates, dtype=np.float64))
   best = (images @ (templates / norms[:, None].astype(np.float32)).T).argmax(axis=1)
   # Neighbouring templates differ by less than float32 can tell, so the last choice is made again in float64.
   candidates = (best[:, None] + np.arange(-NEIGHBOURS, NEIGHBOURS + 1)) % len(templates)
