@@ -3,7 +3,7 @@
 import os
 import sys
 
-from absl import flags
+from absl import flags, logging
 
 from acai_tf.config import UserError
 
@@ -34,6 +34,7 @@ def start_tensorflow():
     os.dup2(kept, 2)
     os.close(kept)
     os.close(sink)
+  logging.set_verbosity(logging.ERROR)  # TensorFlow Datasets' warnings; what matters is told as an error
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(len(cores()))
 

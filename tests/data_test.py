@@ -93,7 +93,7 @@ class MnistTest(tf.test.TestCase):
     empty.mkdir()
     with self.assertRaises(UserError) as caught:
       mnist.load(mnist.Config(), self.get_temp_dir() + '/data', str(empty))
-    self.assertRegex(str(caught.exception), 'lacks .*train-images-idx3.*expected the official files t10k')
+    self.assertRegex(str(caught.exception), '^data set mnist: .* lacks t10k-images.*train-images.*expected the')
     self.assertNotIn('\n', str(caught.exception))
 
   def test_the_real_thing(self):

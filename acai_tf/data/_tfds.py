@@ -35,8 +35,8 @@ def _prepared(name, data_dir, manual_dir):
   files = [info.filename or url.rsplit('/', 1)[-1] for url, info in builder.url_infos.items()]
   missing = [file for file in files if manual_dir and not (pathlib.Path(manual_dir) / file).exists()]
   if missing and not builder.is_prepared():
-    raise UserError(f'data set {name}: {manual_dir} lacks {", ".join(missing)}; expected the official files '
-                    f'{", ".join(files)} there (--manual_dir).')
+    raise UserError(f'data set {name}: {manual_dir} lacks {", ".join(missing)}; expected the official '
+                    'files there (--manual_dir), or leave --manual_dir out to download them.')
   if not builder.is_prepared():
     print(f'preparing data set {name} in {data_dir}, once' + ('' if manual_dir else '; its files are downloaded'))
   try:

@@ -126,6 +126,8 @@ def cached_arrays(folder, prepare):
         np.save(scratch / f'{name}.npy', array)
       scratch.rename(folder)
     return {path.stem: np.load(path, mmap_mode='r') for path in sorted(folder.glob('*.npy'))}
+  except UserError:
+    raise
   except (OSError, ValueError, EOFError) as error:
     raise UserError(f'data cache {folder}: {error}; expected a writable disk and whole files. '
                     'Free space or delete that folder and run again.') from error
