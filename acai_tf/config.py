@@ -15,11 +15,18 @@ class Network:
   """The paper's convolutional network (section 4, appendix A).
 
   `latent_width`: height and width of the code; `latent`: its channels; `depth`: channels of the first scale.
+  `normalization`: 'none' (the paper's), or 'instance' after every hidden 3x3 convolution of encoder and decoder.
   """
 
   latent_width: int = 4
   latent: int = 16
   depth: int = 64
+  normalization: str = 'none'
+
+  def __post_init__(self):
+    for key in ('latent_width', 'latent', 'depth'):
+      _require(getattr(self, key) > 0, f'network.{key}', getattr(self, key), 'a number above 0')
+    one_of('network.normalization', self.normalization, ('none', 'instance'))
 
 
 @dataclasses.dataclass(frozen=True)

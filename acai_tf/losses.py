@@ -39,7 +39,38 @@ def bernoulli(images, logits):
   return tf.reduce_mean(tf.reduce_sum(entropy, axis=list(range(1, len(images.shape)))))
 
 
+def mean_absolute_error(targets, predictions):
+  """Mean over all elements of |targets - predictions|; same shapes, scalar.
+
+  Raises:
+    ValueError: static shapes that differ.
+  """
+  targets.shape.assert_is_compatible_with(predictions.shape)
+  return tf.reduce_mean(tf.abs(targets - predictions))
+
+
+def squared_mmd(first, second, widths=(2, 5, 10, 20, 40, 80)):
+  """Unbiased estimate of the squared maximum mean discrepancy between two samples (Gretton et al. 2012, eq. 3).
+
+  Args:
+    first, second: [m, d] and [n, d] float32, m and n at least 2.
+    widths: the kernel is the sum over s of exp(-distance^2 / (2 s^2)).
+
+  Returns:
+    Scalar; it may be below 0.
+  """
+  def kernel(a, b):
+    squares = tf.reduce_sum(tf.square(a[:, None] - b[None]), 2)
+    return tf.add_n([tf.exp(-squares / (2 * width**2)) for width in widths])
+
+  def within(a):
+    count = tf.cast(tf.shape(a)[0], a.dtype)
+    return (tf.reduce_sum(kernel(a, a)) - len(widths) * count) / (count * (count - 1))
+
+  return within(first) + within(second) - 2 * tf.reduce_mean(kernel(first, second))
+
+
 def real_or_fake(logits, real):
-  """Mean cross-entropy in nats of a discriminator's [n, 1] logits against 'real' (1) or 'fake' (0) for all."""
+  """Mean cross-entropy in nats of a discriminator's logits, of any shape, against 'real' (1) or 'fake' (0) for all."""
   targets = tf.ones_like(logits) if real else tf.zeros_like(logits)
   return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits))

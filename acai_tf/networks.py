@@ -1,5 +1,7 @@
 """The networks that all models share (ACAI paper, appendix A)."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -21,27 +23,59 @@ def seeds(seed, player):
     yield int(generator.integers(2**31))
 
 
+class SpectralConv2D(keras.layers.Conv2D):
+  """A convolution whose kernel, as a matrix, is divided by its largest singular value (Miyato et al. 2018, eq. 8).
+
+  The value is estimated by power iteration: call `iterate` once a step. Gradients pass through the division.
+  """
+
+  def build(self, input_shape):
+    super().build(input_shape)
+    self.direction = self.add_weight(
+        name='direction', shape=(self.filters,), trainable=False, aggregation='only_first_replica',
+        initializer=keras.initializers.RandomNormal(seed=self.kernel_initializer.seed))
+
+  def _vectors(self, kernel):
+    matrix = tf.reshape(kernel, [-1, self.filters])
+    left = tf.math.l2_normalize(tf.linalg.matvec(matrix, self.direction))
+    return matrix, tf.stop_gradient(left)
+
+  def iterate(self):
+    """One power iteration."""
+    matrix, left = self._vectors(self.kernel)
+    self.direction.assign(tf.math.l2_normalize(tf.linalg.matvec(matrix, left, transpose_a=True)))
+
+  def convolution_op(self, inputs, kernel):
+    matrix, left = self._vectors(kernel)
+    right = tf.math.l2_normalize(tf.convert_to_tensor(self.direction))
+    return super().convolution_op(inputs, kernel / tf.tensordot(left, tf.linalg.matvec(matrix, right), 1))
+
+
 class _Layers:
   """Collects one network's layers with their seeds and precision."""
 
-  def __init__(self, seed, player, precision):
+  def __init__(self, seed, player, precision, normalization='none', spectral=False):
     self.seeds, self.precision, self.layers = seeds(seed, player), precision, []
+    self.normalization, self.kind = normalization, SpectralConv2D if spectral else keras.layers.Conv2D
+    if spectral:
+      self.precision = 'float32'  # bfloat16's three digits are too few for the power iteration
 
   def convolution(self, channels, kernel=3, activate=True, dtype=None):
     dtype = dtype or self.precision
     self.layers.append(
-        keras.layers.Conv2D(
-            channels, kernel, padding='same', kernel_initializer=initializer(next(self.seeds)), dtype=dtype))
+        self.kind(channels, kernel, padding='same', kernel_initializer=initializer(next(self.seeds)), dtype=dtype))
     if activate:
+      if self.normalization == 'instance':
+        self.layers.append(keras.layers.GroupNormalization(-1, epsilon=1e-5, center=False, scale=False, dtype=dtype))
       self.layers.append(keras.layers.LeakyReLU(negative_slope=SLOPE, dtype=dtype))
 
   def add(self, kind, *args):
     self.layers.append(kind(*args, dtype=self.precision))
 
 
-def encoder(size, network, seed=0, precision='float32', player='encoder'):
+def encoder(size, network, seed=0, precision='float32', player='encoder', spectral=False):
   """[n, size, size, channels] images -> [n, latent_width, latent_width, latent] float32 codes, linear at the end."""
-  layers = _Layers(seed, player, precision)
+  layers = _Layers(seed, player, precision, network.normalization, spectral)
   depth, count = network.depth, scales(size, network.latent_width)
   layers.convolution(depth, kernel=1, activate=False)
   for scale in range(count):
@@ -55,7 +89,7 @@ def encoder(size, network, seed=0, precision='float32', player='encoder'):
 
 def decoder(size, channels, network, seed=0, precision='float32', player='decoder'):
   """[n, latent_width, latent_width, latent] codes -> [n, size, size, channels] float32 images, linear at the end."""
-  layers = _Layers(seed, player, precision)
+  layers = _Layers(seed, player, precision, network.normalization)
   for scale in reversed(range(scales(size, network.latent_width))):
     layers.convolution(network.depth << scale)
     layers.convolution(network.depth << scale)
@@ -65,15 +99,26 @@ def decoder(size, channels, network, seed=0, precision='float32', player='decode
   return keras.Sequential(layers.layers, name=player)
 
 
-class Critic(keras.Model):
-  """The encoder's architecture with weights of its own; its answer is the mean over height, width and channels.
+def critic_map(size, network, seed=0, precision='float32', name='critic', spectral=False):
+  """The encoder's architecture without normalisation and with weights of its own: an answer in the code's shape."""
+  return encoder(size, dataclasses.replace(network, normalization='none'), seed, precision, name, spectral)
 
-  [n, size, size, channels] images -> [n] float32.
+
+class Critic(keras.Model):
+  """The mean of a `critic_map` over height, width and channels: [n, size, size, channels] images -> [n] float32.
+
+  `spectral`: whether its convolutions are spectrally normalised; then call `iterate` once a step.
   """
 
-  def __init__(self, size, network, seed=0, precision='float32', name='critic'):
+  def __init__(self, size, network, seed=0, precision='float32', name='critic', spectral=False):
     super().__init__(name=name)
-    self.body = encoder(size, network, seed, precision, name + '_body')
+    self.body = critic_map(size, network, seed, precision, name + '_body', spectral)
+
+  def iterate(self):
+    """One power iteration of every spectrally normalised convolution."""
+    for layer in self.body.layers:
+      if isinstance(layer, SpectralConv2D):
+        layer.iterate()
 
   def call(self, images):
     return tf.reduce_mean(self.body(images), axis=[1, 2, 3])

@@ -29,10 +29,13 @@ def resolve(dataset, model, recipe='paper', overrides=None):
     raise UserError('training.recipe names where the other keys come from; choose it with --recipe.')
   if recipe not in config.RECIPES:
     raise UserError(config.unknown('recipe', recipe, config.RECIPES))
-  network = config.override(registry.load('acai_tf.data', dataset).NETWORK, overrides.get('network', {}), 'network')
+  own = getattr(model_config, 'RECIPES', {}).get(recipe, {})
+  model_config = config.override(model_config, {**own.get('model', {}), **overrides.get('model', {})}, 'model')
+  network = config.override(registry.load('acai_tf.data', dataset).NETWORK, own.get('network', {}), 'network')
+  network = config.override(network, overrides.get('network', {}), 'network')
   config.scales(registry.load('acai_tf.data', dataset).shape(dataset_config)[0], network.latent_width)
   training = config.make(config.Training, {'recipe': recipe, **config.RECIPES[recipe]}, 'training')
-  training = config.override(training, overrides.get('training', {}), 'training')
+  training = config.override(training, {**own.get('training', {}), **overrides.get('training', {})}, 'training')
   return config.Experiment(dataset, model, dataset_config, model_config, network, training)
 
 

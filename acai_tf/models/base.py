@@ -42,6 +42,11 @@ class Autoencoder(keras.Model):
     self.create_networks(height, precision)
     self.build((None, *shape))
 
+  @property
+  def code_shape(self):
+    """(height, width, channels) of one code."""
+    return self.network.latent_width, self.network.latent_width, self.network.latent
+
   def create_networks(self, size, precision):
     """Hook: a subclass makes its further networks here."""
 
@@ -95,9 +100,8 @@ class Autoencoder(keras.Model):
       ValueError: the model has no prior.
     """
     if not self.has_prior:
-      raise ValueError(f'{self.name} has no prior to sample codes from; vae and aae have one.')
-    width = self.network.latent_width
-    return self.decode(tf.random.stateless_normal([count, width, width, self.network.latent], [seed, 0]))
+      raise ValueError(f'{self.name} has no prior to sample codes from.')
+    return self.decode(tf.random.stateless_normal([count, *self.code_shape], [seed, 0]))
 
   def call(self, images, training=False):
     """Reconstructs images."""
@@ -133,10 +137,15 @@ class Autoencoder(keras.Model):
     super().compile(optimizer=optimizers['autoencoder'], **kwargs)
     self.optimizers, self.clipnorm = optimizers, clipnorm
 
-  def move(self, tape, player_losses):
+  def move(self, tape, player_losses, rests=None):
     """One step of every player, after all their gradients have been taken.
 
     Losses are divided by the number of replicas, because Keras sums gradients over them.
+
+    Args:
+      tape: a persistent one.
+      player_losses: dict: player -> scalar.
+      rests: dict: player -> scalar bool tensor; a player that rests keeps its weights and its optimiser's state.
     """
     context = tf.distribute.get_replica_context()
     share = 1 / context.num_replicas_in_sync
@@ -150,7 +159,14 @@ class Autoencoder(keras.Model):
           gradient, _ = tf.clip_by_global_norm(gradient, self.clipnorm)
         gradients[player] = [g * share for g in gradient] if share < 1 else gradient
       for player, gradient in gradients.items():
-        self.optimizers[player].apply(gradient, self.variables_of(player))
+        variables = self.variables_of(player)
+        if player in (rests or {}):  # Putting back, since an update inside tf.cond fails under a strategy.
+          state = [v.value for v in variables + self.optimizers[player].variables]
+          before = [tf.identity(value) for value in state]
+        self.optimizers[player].apply(gradient, variables)
+        if player in (rests or {}):
+          for value, old in zip(state, before, strict=True):
+            value.assign(tf.where(rests[player], old, value))
       self.step.assign_add(1)
 
   def classify(self, features, labels):

@@ -1,0 +1,100 @@
+"""Adversarial mixup resynthesis (Beckham, Honari, Verma, Lamb, Ghadiri, Hjelm, Bengio, Pal, NeurIPS 2019)."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from acai_tf import losses, networks
+from acai_tf.models import base
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`lam` and `beta` weigh reconstruction and the mixed code's consistency; the authors' lam is 10, 50 on CIFAR.
+
+  `mixing`: 'mixup' of `parts` codes with Dirichlet(1, ..., 1) shares (two: a ~ U(0, 1)), or 'bernoulli' of two, by a
+  mask for each image and channel. The autoencoder moves in every `generator_every`-th step, the critic in all.
+  `weight_decay` is the L2 penalty of encoder, decoder and critic.
+  """
+
+  lam: float = 10.0
+  beta: float = 0.0
+  mixing: str = 'mixup'
+  parts: int = 2
+  generator_every: int = 5
+  weight_decay: float = 1e-5
+
+  # Their optimiser and networks. This project's fast recipe has too few steps for the autoencoder to rest in four
+  # out of five.
+  RECIPES = {
+      'paper': {'training': {'beta_1': 0.5, 'beta_2': 0.99}, 'network': {'normalization': 'instance'}},
+      'fast': {'training': {'beta_1': 0.5}, 'network': {'normalization': 'instance'}, 'model': {'generator_every': 1}},
+  }
+
+  def __post_init__(self):
+    if self.mixing not in ('mixup', 'bernoulli') or self.parts < 2 or (self.mixing == 'bernoulli' and self.parts > 2):
+      raise ValueError(f"model.mixing is {self.mixing!r} of {self.parts} parts; expected 'mixup' of 2 or more, or "
+                       "'bernoulli' of 2.")
+    if self.generator_every < 1:
+      raise ValueError(f'model.generator_every is {self.generator_every}; expected 1 or more.')
+
+
+class Model(base.Autoencoder):
+  """With z_m a mixture of codes, D = sigmoid(d), d spectrally normalised, BCE(p, t) the cross-entropy:
+
+    critic:      L_D = BCE(D(x), 1) + BCE(D(x^), 0) + BCE(D(g(z_m)), 0)
+    autoencoder: L_G = lam mean |x^ - x| + BCE(D(x^), 1) + BCE(D(g(z_m)), 1) + beta mean |f(g(z_m)) - z_m|
+
+  Partners are random permutations of the batch; on several replicas, of each one's images. The instance
+  normalisation's place (before each LeakyReLU) and its lack of scale and offset are choices made here.
+  """
+
+  def create_networks(self, size, precision):
+    self.critic = networks.Critic(size, self.network, self.seed, precision, spectral=True)
+
+  def players(self):
+    return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
+
+  def mix(self, codes):
+    """[n, height, width, channels] codes -> mixtures, a function of (seed, step)."""
+    batch = codes.shape[0] or tf.shape(codes)[0]
+    partners = [codes] + [
+        tf.gather(codes, tf.argsort(self.uniform(batch, (), salt=1 + k))) for k in range(self.config.parts - 1)]
+    if self.config.mixing == 'bernoulli':
+      mask = tf.cast(self.uniform(batch, (1, 1, codes.shape[3])) < self.uniform(batch, (), salt=100)[0], codes.dtype)
+      shares = tf.stack([mask, 1 - mask])
+    else:  # Normalised exponentials are Dirichlet(1, ..., 1).
+      shares = tf.stack([-tf.math.log1p(-self.uniform(batch, salt=100 + k)) + 1e-12 for k in range(len(partners))])
+      shares /= tf.reduce_sum(shares, 0, keepdims=True)
+    return tf.reduce_sum(shares * tf.stack(partners), 0)
+
+  def penalty(self, player):
+    """L2 penalty, whose gradient is weight_decay times the weight, as in the authors' optimiser."""
+    return self.config.weight_decay * tf.add_n([tf.nn.l2_loss(v) for v in self.variables_of(player)])
+
+  def train_step(self, data):
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    self.critic.iterate()
+    with tf.GradientTape(persistent=True) as tape:
+      codes = self.encode(images, training=True)
+      reconstructions = self.decode(codes, training=True)
+      mixed_codes = self.mix(codes)
+      mixed = self.decode(mixed_codes, training=True)
+      answer_real, answer, answer_mixed = (self.critic(x) for x in (images, reconstructions, mixed))
+
+      recon_loss = losses.mean_absolute_error(images, reconstructions)
+      fool_loss = losses.real_or_fake(answer, True) + losses.real_or_fake(answer_mixed, True)
+      autoencoder_loss = self.config.lam * recon_loss + fool_loss + self.penalty('autoencoder')
+      if self.config.beta:
+        consistency = losses.mean_absolute_error(mixed_codes, self.encode(mixed, training=True))
+        autoencoder_loss += self.config.beta * consistency
+      critic_loss = (losses.real_or_fake(answer_real, True) + losses.real_or_fake(answer, False)
+                     + losses.real_or_fake(answer_mixed, False))
+      classifier, classifier_logs = self.classify(self.features(codes), labels)
+      rests = {}
+      if self.config.generator_every > 1:
+        rests['autoencoder'] = tf.convert_to_tensor(self.step) % self.config.generator_every != 0
+      self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss + self.penalty('critic'), **classifier},
+                rests)
+    return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

@@ -1,0 +1,51 @@
+"""Mixing codes element by element: MI-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from acai_tf import losses, networks
+from acai_tf.interpolation import lerp
+from acai_tf.models import base
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`lambda_` weighs fooling the critic; `gamma` is the image's share in the critic's real input, both as ACAI's."""
+
+  lambda_: float = 0.5
+  gamma: float = 0.2
+
+
+class Model(base.Autoencoder):
+  """ACAI with a coefficient, and a critic's answer, for every element of the code.
+
+  With z_m = a z + (1 - a) z', a = 0.5 - |U(0, 1) - 0.5| for every element and z' the reversed batch; D gives a map:
+
+    critic:      L_D = mean (D(g(z_m)) - a)^2 + mean D(x^ + gamma (x - x^))^2
+    autoencoder: L = mean (x - x^)^2 + lambda mean D(g(z_m))^2
+  """
+
+  def create_networks(self, size, precision):
+    self.critic = networks.critic_map(size, self.network, self.seed, precision)
+
+  def players(self):
+    return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
+
+  def train_step(self, data):
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    alpha = 0.5 - tf.abs(self.uniform(images.shape[0] or tf.shape(images)[0], self.code_shape) - 0.5)
+    with tf.GradientTape(persistent=True) as tape:
+      codes = self.encode(images, training=True)
+      reconstructions = self.decode(codes, training=True)
+      answer_mixed = self.critic(self.decode(lerp(tf.reverse(codes, [0]), codes, alpha), training=True))
+      answer_real = self.critic(lerp(tf.stop_gradient(reconstructions), images, self.config.gamma))
+
+      recon_loss = losses.mean_squared_error(images, reconstructions)
+      fool_loss = losses.mean_square(answer_mixed)
+      critic_loss = losses.mean_squared_error(alpha, answer_mixed) + losses.mean_square(answer_real)
+      classifier, classifier_logs = self.classify(self.features(codes), labels)
+      self.move(tape, {'autoencoder': recon_loss + self.config.lambda_ * fool_loss, 'critic': critic_loss,
+                       **classifier})
+    return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

@@ -1,0 +1,228 @@
+"""What came after ACAI (miae, lrae, midrae, amr, aeai): numbers against NumPy, double sums and finite differences."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from acai_tf import config, losses, networks
+from acai_tf.models import aeai, amr, lrae, miae, midrae
+
+TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1), 6
+
+
+def images(count=BATCH, seed=0):
+  return tf.constant(np.random.default_rng(seed).uniform(-1, 1, [count, *SHAPE]), tf.float32)
+
+
+def make(kind, rate=1e-3, **settings):
+  model = kind.Model(kind.Config(**settings), TINY, SHAPE, 0, seed=2)
+  model.compile(lambda player: keras.optimizers.SGD(rate))
+  return model
+
+
+def mean_square(values):
+  return np.mean(np.square(np.asarray(values, np.float64)))
+
+
+def cross_entropy(logits, real):
+  p = 1 / (1 + np.exp(-np.asarray(logits, np.float64)))
+  return -np.mean(np.log(p if real else 1 - p))
+
+
+class DiscrepancyTest(tf.test.TestCase):
+
+  def test_against_the_double_sum(self):
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(size=[5, 3]) * 4, generator.normal(size=[7, 3])
+
+    def kernel(a, b):
+      return sum(np.exp(-np.sum((a - b)**2) / (2 * s * s)) for s in (2, 5, 10, 20, 40, 80))
+
+    total = 0
+    for i in range(5):
+      total += sum(kernel(first[i], first[j]) for j in range(5) if j != i) / (5 * 4)
+      total -= 2 * sum(kernel(first[i], second[j]) for j in range(7)) / (5 * 7)
+    for i in range(7):
+      total += sum(kernel(second[i], second[j]) for j in range(7) if j != i) / (7 * 6)
+    found = losses.squared_mmd(tf.constant(first, tf.float32), tf.constant(second, tf.float32))
+    self.assertAllClose(found, total, rtol=1e-4)
+
+  def test_it_is_small_for_one_distribution_and_large_for_two(self):
+    a, b = (tf.random.stateless_normal([500, 4], [0, seed]) for seed in (1, 2))
+    self.assertLess(abs(float(losses.squared_mmd(a, b))), 0.01)
+    self.assertGreater(float(losses.squared_mmd(a, b + 10)), 1)
+
+
+class MixingTest(tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.x = images()
+
+  def parts(self, model):
+    codes = model.encode(self.x).numpy()
+    alpha = 0.5 - np.abs(model.uniform(BATCH, model.code_shape).numpy() - 0.5)
+    self.assertAllInRange(alpha, 0, 0.5)
+    reconstructions = model(self.x).numpy()
+    real = model.critic(tf.constant(0.2 * self.x.numpy() + 0.8 * reconstructions))
+    mixed = model.critic(model.decode(tf.constant(alpha * codes + (1 - alpha) * codes[::-1])))
+    return codes, alpha, mean_square(self.x - reconstructions), real, mixed
+
+  def test_miae(self):
+    model = make(miae)
+    _, alpha, recon, real, mixed = self.parts(model)
+    self.assertEqual(mixed.shape, (BATCH, 2, 2, 3))
+    logs = model.train_step(self.x)
+    self.assertAllClose(logs['recon_loss'], recon, rtol=1e-5)
+    self.assertAllClose(logs['fool_loss'], mean_square(mixed), rtol=1e-4)
+    self.assertAllClose(logs['critic_loss'], mean_square(mixed - alpha) + mean_square(real), rtol=1e-4)
+
+  def test_lrae_adds_the_discrepancy_to_acai(self):
+    model = make(lrae)
+    codes = model.encode(self.x)
+    flat, prior = tf.reshape(codes, [BATCH, -1]), tf.reshape(model.normal(BATCH, (2, 2, 3), salt=1), [BATCH, -1])
+    expected = max(float(losses.squared_mmd(flat, prior)), 0)
+    self.assertGreater(expected, 0, 'the test tests less than it says')
+    self.assertAllClose(model.train_step(self.x)['prior_loss'], expected, rtol=1e-5)
+
+  def test_midrae_and_its_direction(self):
+    for target in ('code', 'noise'):
+      model = make(midrae, target=target, advnoise=0.3, advfake=0.7)
+      codes, alpha, recon, real, mixed = self.parts(model)
+      share, noise = model.uniform(BATCH, (2, 2, 3), salt=1).numpy(), model.normal(BATCH, (2, 2, 3), salt=2).numpy()
+      noisy = model.critic(model.decode(tf.constant(share * codes + (1 - share) * noise)))
+      fake = model.critic(model.decode(tf.constant(noise)))
+      logs = model.train_step(self.x)
+      answer = share if target == 'code' else 1 - share
+      self.assertAllClose(logs['recon_loss'], recon, rtol=1e-5)
+      self.assertAllClose(
+          logs['fool_loss'], 0.5 * mean_square(mixed) + 0.3 * mean_square(noisy) + 0.7 * mean_square(fake), rtol=1e-4)
+      self.assertAllClose(
+          logs['critic_loss'], mean_square(real) + mean_square(mixed - alpha) + mean_square(noisy - answer)
+          + mean_square(np.asarray(fake) - 0.5), rtol=1e-4)
+    with self.assertRaisesRegex(ValueError, 'model.target'):
+      make(midrae, target='prior')
+
+
+class ResynthesisTest(tf.test.TestCase):
+
+  def test_losses(self):
+    model, x = make(amr), images()
+    model.critic.iterate()
+    recon, mixed = model(x), model.decode(model.mix(model.encode(x)))
+    real, fake, fake_mixed = (model.critic(t) for t in (x, recon, mixed))
+    twin = make(amr)
+    logs = twin.train_step(x)
+    self.assertAllClose(logs['recon_loss'], np.mean(np.abs(x - recon)), rtol=1e-5)
+    self.assertAllClose(logs['fool_loss'], cross_entropy(fake, True) + cross_entropy(fake_mixed, True), rtol=1e-5)
+    self.assertAllClose(logs['critic_loss'], cross_entropy(real, True) + cross_entropy(fake, False)
+                        + cross_entropy(fake_mixed, False), rtol=1e-5)
+
+  def test_mixtures_lie_between_and_masks_choose(self):
+    codes = tf.constant(np.arange(BATCH)[:, None, None, None] * np.ones([1, 2, 2, 3]), tf.float32)
+    for parts in (2, 3):
+      mixed = make(amr, parts=parts).mix(codes).numpy()
+      self.assertAllInRange(mixed, 0, BATCH - 1)
+      self.assertAllClose(mixed, mixed[:, :1, :1, :1] * np.ones([1, 2, 2, 3]))  # one share an image
+    masked = make(amr, mixing='bernoulli').mix(codes).numpy()
+    self.assertAllEqual(masked, np.round(masked))
+    self.assertAllEqual(masked, masked[:, :1, :1] * np.ones([1, 2, 2, 1]))  # constant over space
+    for bad in ({'mixing': 'cutmix'}, {'mixing': 'bernoulli', 'parts': 3}, {'generator_every': 0}):
+      with self.assertRaises(ValueError):
+        make(amr, **bad)
+
+  def test_two_shares_are_uniform(self):
+    model = make(amr)
+    codes = tf.concat([tf.ones([4000, 1, 1, 3]), tf.zeros([4000, 1, 1, 3])], 0)
+    mixed = model.mix(codes).numpy()[:4000, 0, 0, 0]  # an image with a partner of 0 has its own share
+    share = mixed[mixed < 1 - 1e-5]
+    self.assertAllClose([share.mean(), share.var()], [1 / 2, 1 / 12], atol=0.02)
+
+  def test_the_autoencoder_rests_with_its_optimiser(self):
+    model = amr.Model(amr.Config(generator_every=3), TINY, SHAPE, 0, seed=2)
+    model.compile()
+    seen = []
+    for _ in range(4):
+      model.train_step(images())
+      adam = model.optimizers['autoencoder']
+      seen.append(np.concatenate([v.numpy().ravel() for v in model.variables_of('autoencoder') + adam.variables]))
+    self.assertAllEqual(seen[0], seen[1])
+    self.assertAllEqual(seen[1], seen[2])
+    self.assertNotAllClose(seen[2], seen[3], rtol=0, atol=1e-5)
+
+  def test_weight_decay_is_l2(self):
+    model = make(amr, weight_decay=0.1)
+    variables = model.variables_of('critic')
+    with tf.GradientTape() as tape:
+      penalty = model.penalty('critic')
+    for gradient, variable in zip(tape.gradient(penalty, [v.value for v in variables]), variables, strict=True):
+      self.assertAllClose(gradient, 0.1 * variable.numpy())
+
+  def test_spectral_norm_against_the_singular_value(self):
+    layer = networks.SpectralConv2D(5, 3, kernel_initializer=keras.initializers.RandomNormal(seed=1))
+    x = tf.constant(np.random.default_rng(0).normal(size=[2, 6, 6, 4]), tf.float32)
+    layer(x)
+    for _ in range(200):
+      layer.iterate()
+    kernel = layer.kernel.numpy()
+    largest = np.linalg.svd(kernel.reshape(-1, 5), compute_uv=False)[0]
+    self.assertAllClose(layer(x), tf.nn.conv2d(x, kernel / largest, 1, 'VALID'), atol=1e-4)
+
+  def test_instance_norm_in_encoder_and_decoder_only(self):
+    network = config.Network(2, 3, 2, 'instance')
+    model = amr.Model(amr.Config(), network, SHAPE)
+
+    def normalizations(body):
+      return sum(isinstance(layer, keras.layers.GroupNormalization) for layer in body.layers)
+
+    self.assertEqual([normalizations(b) for b in (model.encoder, model.decoder, model.critic.body)], [5, 5, 0])
+
+
+class InterpolationPenaltyTest(tf.test.TestCase):
+
+  def test_velocity_against_finite_differences(self):
+    model, codes = make(aeai), 3 * tf.random.stateless_normal([BATCH, 2, 2, 3], [0, 1])
+    direction = tf.reverse(codes, [0]) - codes
+    _, velocity = model.decode_with_velocity(codes, direction)
+    h = 1e-3
+    difference = (model.decode(codes + h * direction) - model.decode(codes - h * direction)) / (2 * h)
+    self.assertGreater(np.abs(velocity).max(), 0.05, 'the test tests less than it says')
+    error = np.abs(velocity - difference)
+    self.assertLess(np.quantile(error, 0.8), 1e-3)  # the rest crosses a LeakyReLU's kink between the two points
+    self.assertGreater(np.corrcoef(np.ravel(velocity), np.ravel(difference))[0, 1], 0.999)
+
+  def test_the_penalty_s_gradient_against_finite_differences(self):
+    model, codes = make(aeai), 3 * tf.random.stateless_normal([BATCH, 2, 2, 3], [0, 1])
+    direction = tf.reverse(codes, [0]) - codes
+    kernel = model.decoder.layers[-1].kernel
+
+    def penalty():
+      return losses.mean_square(model.decode_with_velocity(codes, direction)[1])
+
+    with tf.GradientTape() as tape:
+      value = penalty()
+    gradient = tape.gradient(value, kernel.value).numpy()
+    step = gradient / np.linalg.norm(gradient) * 1e-2
+    start = kernel.numpy()
+    kernel.assign(start + step)
+    above = penalty()
+    kernel.assign(start - step)
+    self.assertAllClose((above - penalty()) / 2, np.sum(gradient * step), rtol=1e-2)
+
+  def test_losses(self):
+    model, x = make(aeai), images()
+    codes = model.encode(x).numpy()
+    alpha = model.uniform(BATCH).numpy()
+    mixed_codes = tf.constant((1 - alpha) * codes + alpha * codes[::-1])
+    mixed = model.decode(mixed_codes)
+    logs = model.train_step(x)
+    twin = make(aeai)
+    self.assertAllClose(logs['recon_loss'], mean_square(x - twin(x)), rtol=1e-5)
+    self.assertAllClose(logs['fool_loss'], cross_entropy(twin.critic(mixed), True), rtol=1e-5)
+    self.assertAllClose(logs['cycle_loss'], mean_square(mixed_codes - twin.encode(mixed)), rtol=1e-4)
+    self.assertAllClose(logs['critic_loss'], cross_entropy(twin.critic(x), True)
+                        + cross_entropy(twin.critic(mixed), False), rtol=1e-5)
+
+
+if __name__ == '__main__':
+  tf.test.main()
