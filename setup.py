@@ -12,6 +12,8 @@ REQUIREMENTS = [
     'setuptools<82',  # tensorflow-hub 0.16 imports pkg_resources, which setuptools 82 removed
     'absl-py>=2.3,<3',  # flags
     'numpy>=2,<3',  # arrays; metrics; the lines renderer
+    'pillow>=11,<14',  # reads PNG, JPEG and WebP; bicubic resizing
+    'psutil>=6,<8',  # free memory, which decides whether data is memory-mapped
     'rich>=14,<16',  # progress bar and tables
     'matplotlib>=3.9,<4',  # pictures
     'tensorboard>=2.20,<2.22',  # tf.summary writes through it; TensorFlow 2.21 no longer brings it

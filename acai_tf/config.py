@@ -133,7 +133,11 @@ def scales(size, latent_width):
   """
   fitting = [size >> k for k in range(1, size.bit_length()) if size % (1 << k) == 0]
   if latent_width not in fitting:
-    raise UserError(f'latent width {latent_width} does not fit images of size {size}; fitting widths: {fitting}.')
+    powers = [latent_width << k for k in range(1, 12)]
+    near = sorted(sorted(powers, key=lambda fit: abs(fit - size))[:2])
+    raise UserError(f'latent width {latent_width} does not fit images of size {size}; widths that fit it: '
+                    f'{", ".join(map(str, fitting)) or "none"}; nearest sizes that fit width {latent_width}: '
+                    f'{near[0]} and {near[1]}.')
   return fitting.index(latent_width) + 1
 
 

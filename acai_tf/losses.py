@@ -20,10 +20,18 @@ def mean_square(values):
 
 
 def classification(labels, logits):
-  """Mean softmax cross-entropy in nats and mean accuracy of [batch] int labels under [batch, classes] logits."""
-  entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-  hits = tf.cast(tf.equal(tf.argmax(logits, 1, tf.int32), tf.cast(labels, tf.int32)), tf.float32)
-  return tf.reduce_mean(entropy), tf.reduce_mean(hits)
+  """Mean cross-entropy in nats and mean accuracy of labels under [batch, classes] logits.
+
+  [batch] int labels are classes (softmax); [batch, classes] ones are 0 or 1, several for an image (sigmoid), and their
+  accuracy is the mean over images and labels.
+  """
+  if labels.shape.rank == 2:
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(labels, logits.dtype), logits)
+    hits = tf.equal(logits > 0, labels > 0)
+  else:
+    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    hits = tf.equal(tf.argmax(logits, 1, tf.int32), tf.cast(labels, tf.int32))
+  return tf.reduce_mean(entropy), tf.reduce_mean(tf.cast(hits, tf.float32))
 
 
 def gaussian_kl(mean, log_variance):

@@ -24,6 +24,9 @@ def resolve(dataset, model, recipe='paper', overrides=None):
   """
   overrides = overrides or {}
   dataset_config = config.make(registry.config_class('acai_tf.data', dataset), overrides.get('dataset', {}), 'dataset')
+  data = registry.load('acai_tf.data', dataset)
+  if hasattr(data, 'resolve'):
+    dataset_config = data.resolve(dataset_config)
   model_config = config.make(registry.config_class('acai_tf.models', model), overrides.get('model', {}), 'model')
   if 'recipe' in overrides.get('training', {}):
     raise UserError('training.recipe names where the other keys come from; choose it with --recipe.')
@@ -31,9 +34,8 @@ def resolve(dataset, model, recipe='paper', overrides=None):
     raise UserError(config.unknown('recipe', recipe, config.RECIPES))
   own = getattr(model_config, 'RECIPES', {}).get(recipe, {})
   model_config = config.override(model_config, {**own.get('model', {}), **overrides.get('model', {})}, 'model')
-  network = config.override(registry.load('acai_tf.data', dataset).NETWORK, own.get('network', {}), 'network')
-  network = config.override(network, overrides.get('network', {}), 'network')
-  config.scales(registry.load('acai_tf.data', dataset).shape(dataset_config)[0], network.latent_width)
+  network = config.override(data.NETWORK, {**own.get('network', {}), **overrides.get('network', {})}, 'network')
+  config.scales(data.shape(dataset_config)[0], network.latent_width)
   training = config.make(config.Training, {'recipe': recipe, **config.RECIPES[recipe]}, 'training')
   training = config.override(training, {**own.get('training', {}), **overrides.get('training', {})}, 'training')
   return config.Experiment(dataset, model, dataset_config, model_config, network, training)
@@ -108,15 +110,17 @@ def create(experiment):
 
   training, data = experiment.training, registry.load('acai_tf.data', experiment.dataset_name)
   model = registry.load('acai_tf.models', experiment.model_name).Model(
-      experiment.model, experiment.network, data.shape(experiment.dataset), data.CLASSES, training.seed,
-      training.precision)
+      experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset),
+      training.seed, training.precision)
   model.compile(loop.optimizer(training), clipnorm=training.clipnorm)
   return model
 
 
 def load_data(experiment, data_dir=None, manual_dir=None):
-  """The experiment's data set."""
-  return registry.load('acai_tf.data', experiment.dataset_name).load(experiment.dataset, data_dir, manual_dir)
+  """The experiment's data set; prints how large it is and where it lies."""
+  dataset = registry.load('acai_tf.data', experiment.dataset_name).load(experiment.dataset, data_dir, manual_dir)
+  print(f'{experiment.dataset_name}: {dataset.describe()}')
+  return dataset
 
 
 def load_model(run_dir, checkpoint='last', precision=None):

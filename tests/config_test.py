@@ -29,7 +29,7 @@ class OverrideTest(tf.test.TestCase):
         (['training.batch=0'], 'above 0'), (['training.schedule=cosin'], "did you mean 'cosine'"),
         (['training.learning_rate=nan'], 'type float'), (['training.beta_1=1'], r'\[0, 1\)'),
         (['training.recipe=fast'], 'choose it with --recipe'),
-        (['network.latent_width=3'], 'fitting widths'), (['model.lambda=1'], "did you mean 'lambda_'")):
+        (['network.latent_width=3'], 'widths that fit it: 16, 8'), (['model.lambda=1'], "did you mean 'lambda_'")):
       with self.assertRaisesRegex(UserError, message):
         runs.resolve('lines', 'acai', 'paper', config.parse_overrides(texts))
 
@@ -55,8 +55,8 @@ class OverrideTest(tf.test.TestCase):
     self.assertEqual(training.steps, 262_144)
 
   def test_networks_are_the_protocols(self):
-    self.assertEqual(dataclasses.astuple(runs.resolve('lines', 'acai').network), (2, 16, 16))
-    self.assertEqual(dataclasses.astuple(runs.resolve('mnist', 'acai').network), (4, 16, 16))
+    self.assertEqual(dataclasses.astuple(runs.resolve('lines', 'acai').network), (2, 16, 16, 'none'))
+    self.assertEqual(dataclasses.astuple(runs.resolve('mnist', 'acai').network), (4, 16, 16, 'none'))
 
 
 class RegistryTest(tf.test.TestCase):

@@ -53,37 +53,56 @@ class PipelineTest(tf.test.TestCase):
     self.assertAllClose(dataset.test(2)[0].ravel(), [-1, 1])
 
 
+def four(append):
+  append('train_images', np.arange(2, dtype=np.uint8))
+  append('train_images', np.arange(2, 4, dtype=np.uint8))
+
+
 class CacheTest(tf.test.TestCase):
 
-  def test_prepared_once_and_memory_mapped(self):
+  def test_prepared_once_and_memory_mapped_when_it_does_not_fit(self):
     calls, folder = [], self.get_temp_dir() + '/cache'
 
-    def prepare():
+    def prepare(append):
       calls.append(1)
-      return {'train_images': np.arange(4, dtype=np.uint8)}
+      four(append)
 
-    for _ in range(2):
-      arrays = base.cached_arrays(folder, prepare)
-      self.assertIsInstance(arrays['train_images'], np.memmap)
+    for available, mapped in ((1 << 30, False), (200, True), (None, False)):
+      arrays = base.cached_arrays(folder, prepare, available)
+      self.assertEqual(isinstance(arrays['train_images'], np.memmap), mapped)
       self.assertAllEqual(arrays['train_images'], np.arange(4))
     self.assertLen(calls, 1)
 
-  def test_an_interrupted_preparation_leaves_nothing(self):
-    folder = pathlib.Path(self.get_temp_dir()) / 'cache'
+  def test_rows_of_many_digits_and_no_rows(self):
+    def prepare(append):
+      append('none', np.zeros([0, 3], np.int32))
+      for start in range(0, 100_000, 10_000):
+        append('many', np.arange(start, start + 10_000, dtype=np.int32).reshape(-1, 2))
 
-    def interrupted():
+    arrays = base.cached_arrays(self.get_temp_dir() + '/rows', prepare)
+    self.assertAllEqual(arrays['many'].ravel(), np.arange(100_000))
+    self.assertEqual(arrays['none'].shape, (0, 3))
+
+  def test_it_says_where_it_lies(self):
+    self.assertEqual(numbered(10).describe(), '10 training and 10 test images, 2x2x1 uint8, 8e-08 GB in memory')
+
+  def test_an_interrupted_preparation_leaves_nothing(self):
+    folder = pathlib.Path(self.get_temp_dir()) / 'interrupted' / 'cache'
+
+    def interrupted(append):
+      four(append)
       raise KeyboardInterrupt
 
     with self.assertRaises(KeyboardInterrupt):
       base.cached_arrays(folder, interrupted)
-    self.assertFalse(folder.exists())
+    self.assertEmpty(list(folder.parent.iterdir()))
 
   def test_a_broken_cache_is_named(self):
-    folder = pathlib.Path(self.get_temp_dir()) / 'cache'
-    base.cached_arrays(folder, lambda: {'train_images': np.arange(4, dtype=np.uint8)})
+    folder = pathlib.Path(self.get_temp_dir()) / 'broken'
+    base.cached_arrays(folder, four)
     (folder / 'train_images.npy').write_bytes(b'not an array')
-    with self.assertRaisesRegex(UserError, 'cache.*delete that folder'):
-      base.cached_arrays(folder, dict)
+    with self.assertRaisesRegex(UserError, 'broken.*delete that folder'):
+      base.cached_arrays(folder, four)
 
 
 class MnistTest(tf.test.TestCase):
@@ -112,7 +131,7 @@ class MnistTest(tf.test.TestCase):
     self.assertAllEqual(labels.shape, [5])
     self.assertEqual(images[0, 0, 0, 0], -1)
     with self.subTest('again from the cache, without the files'):
-      again = _tfds.arrays('mnist', self.get_temp_dir() + '/data', '/nowhere', pad=2)
+      again = _tfds.arrays('mnist', self.get_temp_dir() + '/data', '/nowhere', '_pad2')
       self.assertAllEqual(again['test_labels'], dataset.test_labels)
 
 

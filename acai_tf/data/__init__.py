@@ -1,2 +1,2 @@
-"""One data set a file: `Config`, `NETWORK` (the paper's widths and depth), `CLASSES`, `shape(config)` and
-`load(config, data_dir, manual_dir)`."""
+"""One data set a file: `Config`, `NETWORK` (the paper's widths and depth), `shape(config)`, `classes(config)`,
+`load(config, data_dir, manual_dir)`, and `resolve(config)` where the configuration depends on what lies on disk."""

@@ -1,30 +1,49 @@
 """Reads an image classification set from TensorFlow Datasets once, into uint8 arrays."""
 
+import os
 import pathlib
+import socket
+import urllib.parse
 
 import numpy as np
 
 from acai_tf.config import UserError
 from acai_tf.data import base
 
+BATCH = 1024  # images read at a time
 
-def arrays(name, data_dir, manual_dir=None, pad=0):
-  """`train_images` [n, h, w, c] uint8, `train_labels` [n] int32 and the same for `test`, as memory maps.
+
+def padded(pad):
+  """A `convert` for `arrays`: as they are, with `pad` zero pixels on every side; 0 becomes -1 in [-1, 1]."""
+  def convert(batch):
+    return np.pad(batch['image'], [(0, 0), (pad, pad), (pad, pad), (0, 0)]), batch['label'].astype(np.int32)
+
+  return convert
+
+
+def arrays(name, data_dir, manual_dir=None, variant='', splits=None, convert=None):
+  """`train_images` [n, h, w, c] uint8, `train_labels` [n] or [n, classes] int32, and the same for `test`.
 
   Args:
     name: the TFDS name.
     data_dir: folder for TFDS's files and for the cache of arrays.
     manual_dir: folder that holds the official files, which are then not downloaded.
-    pad: zero pixels added on every side; 0 becomes -1 in [-1, 1].
+    variant: tells caches of one set, made in different ways, apart.
+    splits: {'train': TFDS split, 'test': TFDS split}; default: those of these names.
+    convert: function of a batch (dict of arrays) -> (images, labels); default: the features `image` and `label`.
 
   Raises:
     UserError: the data is neither there nor can it be downloaded.
   """
-  def prepare():
+  def prepare(append):
     builder = _prepared(name, data_dir, manual_dir)
-    return {key: value for split in ('train', 'test') for key, value in _split(builder, split, pad).items()}
+    for ours, theirs in (splits or {'train': 'train', 'test': 'test'}).items():
+      for batch in builder.as_dataset(split=theirs, shuffle_files=False, batch_size=BATCH).as_numpy_iterator():
+        images, labels = (convert or padded(0))(batch)
+        append(f'{ours}_images', images)
+        append(f'{ours}_labels', labels)
 
-  return base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}_pad{pad}', prepare)
+  return base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}{variant}', prepare)
 
 
 def _prepared(name, data_dir, manual_dir):
@@ -32,35 +51,37 @@ def _prepared(name, data_dir, manual_dir):
 
   tfds.display_progress_bar(False)
   builder = tfds.builder(name, data_dir=str(data_dir))
+  if builder.is_prepared():
+    return builder
   files = [info.filename or url.rsplit('/', 1)[-1] for url, info in builder.url_infos.items()]
+  downloads = pathlib.Path(data_dir) / 'downloads' / name
   missing = [file for file in files if manual_dir and not (pathlib.Path(manual_dir) / file).exists()]
-  if missing and not builder.is_prepared():
+  if missing:
     raise UserError(f'data set {name}: {manual_dir} lacks {", ".join(missing)}; expected the official '
                     'files there (--manual_dir), or leave --manual_dir out to download them.')
-  if not builder.is_prepared():
-    print(f'preparing data set {name} in {data_dir}, once' + ('' if manual_dir else '; its files are downloaded'))
+  advice = f'expected a network, or the official files {", ".join(files)} in DIR with --manual_dir DIR.'
+  unknown = None if manual_dir or downloads.exists() else _unknown_host(builder.url_infos)
+  if unknown:
+    raise UserError(f'data set {name} is not in {data_dir}, and its host {unknown} cannot be found; {advice}')
+  print(f'preparing data set {name} in {data_dir}, once' + ('' if manual_dir else '; its files are downloaded'))
   try:
     builder.download_and_prepare(
-        download_dir=str(pathlib.Path(data_dir) / 'downloads' / name),
+        download_dir=str(downloads),
         download_config=tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False))
   except Exception as error:  # TFDS raises requests', its own, OS and assertion errors alike.
     reason = str(error).splitlines()[0][:150] if str(error) else type(error).__name__
     raise UserError(f'data set {name} is not in {data_dir} and could not be prepared ({type(error).__name__}: '
-                    f'{reason}); expected a network, or '
-                    f'the official files {", ".join(files)} in DIR with --manual_dir DIR.') from error
+                    f'{reason}); {advice}') from error
   return builder
 
 
-def _split(builder, split, pad):
-  count = builder.info.splits[split].num_examples
-  height, width, channels = builder.info.features['image'].shape
-  images = np.zeros([count, height + 2 * pad, width + 2 * pad, channels], np.uint8)
-  labels = np.zeros([count], np.int32)
-  examples = builder.as_dataset(split=split, shuffle_files=False, batch_size=1024)
-  start = 0
-  for batch in examples.as_numpy_iterator():
-    stop = start + len(batch['label'])
-    images[start:stop, pad:pad + height, pad:pad + width] = batch['image']
-    labels[start:stop] = batch['label']
-    start = stop
-  return {f'{split}_images': images, f'{split}_labels': labels}
+def _unknown_host(urls):
+  """A host of `urls` that has no address, so that no network is told at once: TFDS tries for minutes."""
+  if any(key.lower().endswith('_proxy') for key in os.environ):
+    return None  # A proxy knows hosts that this machine need not know.
+  for host in {urllib.parse.urlparse(url).hostname for url in urls}:
+    try:
+      socket.getaddrinfo(host, None)
+    except OSError:
+      return host
+  return None

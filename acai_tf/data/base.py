@@ -3,28 +3,34 @@
 import functools
 import os
 import pathlib
+import shutil
 
 import numpy as np
+import psutil
 
 from acai_tf import replicas as replicas_lib
 from acai_tf.config import UserError
 
 
 class Dataset:
-  """Images in [-1, 1] with integer labels.
+  """Images in [-1, 1] with labels: [n] int32 classes, or [n, classes] int32 of 0 and 1, several for an image.
 
   A subclass sets `shape` (height, width, channels), `classes` (0: no labels), `test_images` (uint8 or float32) and
-  `test_labels`, and gives `batch`.
+  `test_labels`, and gives `batch` and `describe`.
   """
 
   shape, classes, test_images, test_labels = None, 0, None, None
 
+  def describe(self):
+    """One line: how many images of what size, and where they are."""
+    raise NotImplementedError
+
   def batch(self, seed, step, size, rows):
-    """Positions `rows` of training batch `step`: ([n, height, width, channels] uint8 or float32, [n] int32)."""
+    """Positions `rows` of training batch `step`: ([n, height, width, channels] uint8 or float32, int32 labels)."""
     raise NotImplementedError
 
   def test(self, count=None):
-    """The first `count` test images, or all: ([n, ...] float32 in [-1, 1], [n] int32)."""
+    """The first `count` test images, or all: ([n, ...] float32 in [-1, 1], their labels)."""
     return to_float(self.test_images[:count]), self.test_labels[:count]
 
   def pipeline(self, seed, size, start, stop, replicas=1, first=0, count=None):
@@ -38,7 +44,7 @@ class Dataset:
       first, count: of those, the ones fed here, in turn; default: all from `first` on.
 
     Returns:
-      Elements ([size / replicas, height, width, channels] float32 in [-1, 1], [size / replicas] int32).
+      Elements ([size / replicas, height, width, channels] float32 in [-1, 1], int32 labels).
 
     Raises:
       UserError: `size` does not divide evenly among the replicas.
@@ -63,7 +69,7 @@ class Dataset:
       images = tf.ensure_shape(images, [size // replicas, *self.shape])
       if images.dtype == tf.uint8:
         images = tf.cast(images, tf.float32) / 127.5 - 1
-      return images, tf.ensure_shape(labels, [size // replicas])
+      return images, tf.ensure_shape(labels, [size // replicas, *self.test_labels.shape[1:]])
 
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
@@ -77,12 +83,23 @@ class ArrayDataset(Dataset):
   Args:
     arrays: dict of `train_images`, `train_labels`, `test_images`, `test_labels`.
     classes: number of classes.
+
+  Raises:
+    UserError: no training or no test images.
   """
 
   def __init__(self, arrays, classes):
     self.train_images, self.train_labels = arrays['train_images'], arrays['train_labels']
     self.test_images, self.test_labels = arrays['test_images'], arrays['test_labels']
     self.shape, self.classes = self.train_images.shape[1:], classes
+    if not len(self.train_images) or not len(self.test_images):
+      raise UserError(f'{len(self.train_images)} training and {len(self.test_images)} test images; expected some.')
+
+  def describe(self):
+    size = (self.train_images.nbytes + self.test_images.nbytes) / 1e9
+    where = 'memory-mapped' if isinstance(self.train_images, np.memmap) else 'in memory'
+    return (f'{len(self.train_images):,} training and {len(self.test_images):,} test images, '
+            f'{"x".join(map(str, self.shape))} uint8, {size:.3g} GB {where}')
 
   def batch(self, seed, step, size, rows):
     positions = step * size + np.asarray(rows, np.int64)
@@ -104,14 +121,43 @@ def to_float(images):
   return images.astype(np.float32) / 127.5 - 1 if images.dtype == np.uint8 else images
 
 
-def cached_arrays(folder, prepare):
-  """The arrays under `folder` as memory maps; where they are not, `prepare()` makes them and they are saved.
+class _Rows:
+  """A .npy file that grows: rows are written as they come, so that they need not fit into memory."""
+
+  def __init__(self, path, first):
+    self.shape, self.dtype, self.count = first.shape[1:], first.dtype, 0
+    self.file = open(path, 'wb')  # noqa: SIM115 - closed by `close`
+    self._header()
+
+  def _header(self):
+    description = {'descr': np.lib.format.dtype_to_descr(self.dtype), 'fortran_order': False,
+                   'shape': (self.count, *self.shape)}
+    np.lib.format.write_array_header_1_0(self.file, description)  # Has room for any count.
+
+  def append(self, rows):
+    if rows.shape[1:] != self.shape or rows.dtype != self.dtype:
+      raise ValueError(f'rows of {rows.shape[1:]} {rows.dtype} after rows of {self.shape} {self.dtype}')
+    self.file.write(np.ascontiguousarray(rows).data)
+    self.count += len(rows)
+
+  def close(self):
+    self.file.seek(0)
+    self._header()
+    self.file.close()
+
+
+def cached_arrays(folder, prepare, available=None):
+  """The arrays under `folder`; where they are not, `prepare(append)` makes them, and they are saved.
 
   The folder is moved into place whole, so that an interrupted preparation leaves no half cache.
 
   Args:
     folder: where the .npy files lie or will lie.
-    prepare: function without arguments -> dict: name -> array.
+    prepare: function; it calls `append(name, rows)` as often as it likes.
+    available: bytes of free memory; default: the machine's. Arrays that need more than half are memory-mapped.
+
+  Returns:
+    Dict: name -> array.
 
   Raises:
     UserError: a cache that cannot be read, or a disk that is full.
@@ -119,15 +165,31 @@ def cached_arrays(folder, prepare):
   folder = pathlib.Path(folder)
   try:
     if not folder.exists():
-      scratch = folder.with_name(f'{folder.name}.{os.getpid()}.part')
-      arrays = prepare()
-      scratch.mkdir(parents=True, exist_ok=True)
-      for name, array in arrays.items():
-        np.save(scratch / f'{name}.npy', array)
-      scratch.rename(folder)
-    return {path.stem: np.load(path, mmap_mode='r') for path in sorted(folder.glob('*.npy'))}
+      _prepare(folder, prepare)
+    paths = sorted(folder.glob('*.npy'))
+    available = psutil.virtual_memory().available if available is None else available
+    mapped = 'r' if sum(path.stat().st_size for path in paths) > available / 2 else None
+    return {path.stem: np.load(path, mmap_mode=mapped) for path in paths}
   except UserError:
     raise
   except (OSError, ValueError, EOFError) as error:
     raise UserError(f'data cache {folder}: {error}; expected a writable disk and whole files. '
                     'Free space or delete that folder and run again.') from error
+
+
+def _prepare(folder, prepare):
+  scratch, files = folder.with_name(f'{folder.name}.{os.getpid()}.part'), {}
+
+  def append(name, rows):
+    if name not in files:
+      files[name] = _Rows(scratch / f'{name}.npy', rows)
+    files[name].append(rows)
+
+  scratch.mkdir(parents=True)
+  try:
+    prepare(append)
+    for file in files.values():
+      file.close()
+    scratch.rename(folder)
+  finally:
+    shutil.rmtree(scratch, ignore_errors=True)

@@ -13,7 +13,6 @@ from acai_tf.config import Network, UserError
 from acai_tf.data import base
 
 NETWORK = Network(latent_width=2, latent=16, depth=16)
-CLASSES = 10
 TWO_PI = 2 * np.pi
 CHUNK = 128  # lines drawn at a time, so that what is computed on the way stays in the processor's cache
 
@@ -75,8 +74,12 @@ class Lines(base.Dataset):
       raise UserError(f'dataset.size={config.size}, dataset.test_images={config.test_images}; '
                       'expected at least 4 and 1.')
     angles = np.random.default_rng(config.test_seed).uniform(0, TWO_PI, config.test_images)
-    self.shape, self.classes = shape(config), CLASSES
+    self.shape, self.classes = shape(config), classes(config)
     self.test_images, self.test_labels = render(angles, config.size), labels_of(angles)
+
+  def describe(self):
+    size = 'x'.join(map(str, self.shape))
+    return f'training lines drawn as they are needed, {len(self.test_images):,} test lines, {size}'
 
   def batch(self, seed, step, size, rows):
     angles = np.random.default_rng([seed, step]).uniform(0, TWO_PI, size)[rows]
@@ -86,6 +89,12 @@ class Lines(base.Dataset):
 def shape(config):
   """(height, width, channels) of the images."""
   return config.size, config.size, 1
+
+
+def classes(config):
+  """Tenths of the circle."""
+  del config
+  return 10
 
 
 def load(config, data_dir=None, manual_dir=None):

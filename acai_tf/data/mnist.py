@@ -6,7 +6,6 @@ from acai_tf.config import Network
 from acai_tf.data import _tfds, base
 
 NETWORK = Network(latent_width=4, latent=16, depth=16)
-CLASSES = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +19,13 @@ def shape(config):
   return 32, 32, 1
 
 
+def classes(config):
+  """Digits."""
+  del config
+  return 10
+
+
 def load(config, data_dir, manual_dir=None):
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
-  del config
-  return base.ArrayDataset(_tfds.arrays('mnist', data_dir, manual_dir, pad=2), CLASSES)
+  arrays = _tfds.arrays('mnist', data_dir, manual_dir, '_pad2', convert=_tfds.padded(2))
+  return base.ArrayDataset(arrays, classes(config))

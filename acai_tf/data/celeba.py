@@ -1,0 +1,52 @@
+"""CelebA: 162,770 + 19,867 + 19,962 aligned faces with 40 attributes (ACAI paper, section 4).
+
+The authors' program tests on its training images, without labels; here the official splits and attributes are used.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from acai_tf.config import Network
+from acai_tf.data import _images, _tfds, base
+
+NETWORK = Network(latent_width=4, latent=16, depth=64)
+ROWS, COLUMNS = 36, 16  # cropped from each side of 218x178, which leaves 146x146
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`size`: height and width in pixels, the paper's 32; `evaluate`: the split measured on, 'test' or 'validation'."""
+
+  size: int = 32
+  evaluate: str = 'test'
+
+  def __post_init__(self):
+    if self.evaluate not in ('test', 'validation') or not 2 <= self.size <= 146:
+      raise ValueError(f"dataset.evaluate is {self.evaluate!r}, dataset.size {self.size}; expected 'test' or "
+                       "'validation', and 2 to 146.")
+
+
+def shape(config):
+  """(height, width, channels) of the images."""
+  return config.size, config.size, 3
+
+
+def classes(config):
+  """Attributes, each present (1) or not (0); a face has several."""
+  del config
+  return 40
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
+
+  def convert(batch):
+    faces = batch['image'][:, ROWS:-ROWS, COLUMNS:-COLUMNS]
+    attributes = [batch['attributes'][name] for name in sorted(batch['attributes'])]
+    return _images.resized(faces, config.size), np.stack(attributes, axis=1).astype(np.int32)
+
+  splits = {'train': 'train', 'test': config.evaluate}
+  variant = f'_{config.size}' + ('_validation' if config.evaluate == 'validation' else '')
+  arrays = _tfds.arrays('celeb_a', data_dir, manual_dir, variant, splits, convert)
+  return base.ArrayDataset(arrays, classes(config))

@@ -1,0 +1,30 @@
+"""CIFAR-10: 50,000 + 10,000 photographs of ten kinds, 32x32x3 (ACAI paper, section 4)."""
+
+import dataclasses
+
+from acai_tf.config import Network
+from acai_tf.data import _tfds, base
+
+NETWORK = Network(latent_width=4, latent=16, depth=64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """Nothing to set."""
+
+
+def shape(config):
+  """(height, width, channels) of the images."""
+  del config
+  return 32, 32, 3
+
+
+def classes(config):
+  """Kinds of things."""
+  del config
+  return 10
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
+  return base.ArrayDataset(_tfds.arrays('cifar10', data_dir, manual_dir), classes(config))

@@ -1,0 +1,31 @@
+"""Fashion-MNIST: 60,000 + 10,000 articles of clothing, padded and trained as MNIST is; not in the ACAI paper."""
+
+import dataclasses
+
+from acai_tf.config import Network
+from acai_tf.data import _tfds, base
+
+NETWORK = Network(latent_width=4, latent=16, depth=16)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """Nothing to set."""
+
+
+def shape(config):
+  """(height, width, channels) of the images."""
+  del config
+  return 32, 32, 1
+
+
+def classes(config):
+  """Kinds of clothing."""
+  del config
+  return 10
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
+  arrays = _tfds.arrays('fashion_mnist', data_dir, manual_dir, '_pad2', convert=_tfds.padded(2))
+  return base.ArrayDataset(arrays, classes(config))

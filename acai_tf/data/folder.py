@@ -1,0 +1,135 @@
+"""Pictures of one's own: a folder of PNG, JPEG and WebP files, with a subfolder for each class if there are classes.
+
+Where the folder holds `train` and `test`, these are the splits; otherwise a share of the files, chosen by a hash of
+their names, is kept for testing.
+"""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+from concurrent import futures
+
+import numpy as np
+
+from acai_tf.config import Network, UserError
+from acai_tf.data import _images, base
+
+NETWORK = Network(latent_width=4, latent=16, depth=64)
+ENDINGS = ('.png', '.jpg', '.jpeg', '.webp')
+CHUNK, NAMED = 1024, 10  # files read at a time; broken files that are named
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`path`: the folder; `size`: height and width in pixels, to which pictures are resized and centrally cropped.
+
+  `channels`: 3, or 1 for grey. `test_share`: kept for testing. `broken_share`: how many files may be unreadable.
+  `labels`: number of class subfolders, found by itself (-1).
+  """
+
+  path: str = ''
+  size: int = 32
+  channels: int = 3
+  test_share: float = 0.1
+  broken_share: float = 0.01
+  labels: int = -1
+
+  def __post_init__(self):
+    if self.size < 2 or self.channels not in (1, 3):
+      raise ValueError(f'dataset.size={self.size}, dataset.channels={self.channels}; expected at least 2, and 1 or 3.')
+    if not 0 < self.test_share < 1 or not 0 <= self.broken_share <= 1:
+      raise ValueError(f'dataset.test_share={self.test_share}, dataset.broken_share={self.broken_share}; expected a '
+                       'share between 0 and 1 of the files.')
+
+
+def shape(config):
+  """(height, width, channels) of the images."""
+  return config.size, config.size, config.channels
+
+
+def classes(config):
+  """Class subfolders; with fewer than two there is nothing to tell apart."""
+  return config.labels if config.labels > 1 else 0
+
+
+def resolve(config):
+  """The configuration with the folder's whole path and the number of its classes.
+
+  Raises:
+    UserError: no such folder, no pictures in it, or pictures both in it and in its subfolders.
+  """
+  if not config.path:
+    raise UserError('dataset.path is missing; expected a folder of pictures: --set dataset.path=DIR.')
+  whole = dataclasses.replace(config, path=os.path.abspath(os.path.expanduser(config.path)))
+  return dataclasses.replace(whole, labels=len(_files(whole)[1]))
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns the data set, prepared once into `data_dir`; names the files that cannot be read.
+
+  Raises:
+    UserError: as `resolve`; more than `broken_share` of the files cannot be read; a split without pictures.
+  """
+  del manual_dir
+  files, names = _files(config)
+  if len(names) != config.labels:
+    raise UserError(f'{config.path} has {len(names)} class subfolders; expected {config.labels}, as configured.')
+  identity = [str(dataclasses.replace(config, broken_share=0.0))]
+  identity += [f'{path} {(stat := path.stat()).st_size} {stat.st_mtime_ns}' for path, _, _ in files]
+  key = hashlib.sha256('\n'.join(identity).encode()).hexdigest()[:16]
+  arrays = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'folder_{key}',
+                              lambda append: _read(files, config, append))
+  return base.ArrayDataset(arrays, classes(config))
+
+
+def _files(config):
+  """([(path, 'train' or 'test', label)], names of the classes)."""
+  root = pathlib.Path(config.path)
+  if not root.is_dir():
+    raise UserError(f'dataset.path={config.path} is no folder; expected one with {", ".join(ENDINGS)} files.')
+  split = all((root / name).is_dir() for name in ('train', 'test'))
+  roots = {'train': root / 'train', 'test': root / 'test'} if split else {'': root}
+  found = [(path, name, path.relative_to(top).parts[:-1])
+           for name, top in roots.items() for path in sorted(top.rglob('*')) if path.suffix.lower() in ENDINGS]
+  names = sorted({parts[0] for _, _, parts in found if parts})
+  if not found or (names and not all(parts for _, _, parts in found)):
+    what = 'pictures both in it and in subfolders' if found else f'no {", ".join(ENDINGS)} files'
+    raise UserError(f'{root} has {what}; expected pictures in it, or all of them in one subfolder a class.')
+  return [(path, name or _split(path.relative_to(root), config.test_share), names.index(parts[0]) if parts else 0)
+          for path, name, parts in found], names
+
+
+def _split(path, test_share):
+  share = int.from_bytes(hashlib.sha256(path.as_posix().encode()).digest()[:8], 'big') / 2**64
+  return 'test' if share < test_share else 'train'
+
+
+def _read(files, config, append):
+  broken = []
+
+  def read(file):
+    try:
+      return _images.read_square(file[0], config.size, config.channels)
+    except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError and others for broken files.
+      broken.append(f'{file[0]} ({" ".join(str(error).split())[:80]})')
+      return None
+
+  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    for split in ('train', 'test'):
+      chosen = [file for file in files if file[1] == split]
+      for start in range(0, len(chosen), CHUNK):
+        chunk = chosen[start:start + CHUNK]
+        images = [(image, file[2]) for image, file in zip(pool.map(read, chunk), chunk, strict=True)
+                  if image is not None]
+        append(f'{split}_images', np.array([i for i, _ in images], np.uint8).reshape(-1, *shape(config)))
+        append(f'{split}_labels', np.array([label for _, label in images], np.int32))
+  named = '; '.join(broken[:NAMED]) + (f'; and {len(broken) - NAMED} more' if len(broken) > NAMED else '')
+  if len(broken) > config.broken_share * len(files):
+    raise UserError(f'{len(broken)} of {len(files)} pictures cannot be read, more than dataset.broken_share='
+                    f'{config.broken_share:g} of them: {named}; mend or remove them, or raise the share.')
+  if broken:
+    print(f'skipped {len(broken)} of {len(files)} pictures that cannot be read: {named}')
+  for split in ('train', 'test'):
+    if not any(file[1] == split for file in files):
+      raise UserError(f'{config.path} gives no {split} pictures; expected more files, or another dataset.test_share.')

@@ -1,0 +1,34 @@
+"""SVHN: street view house numbers, 32x32x3, 73,257 of train and 531,131 of extra (ACAI paper, section 4)."""
+
+import dataclasses
+
+from acai_tf.config import Network
+from acai_tf.data import _tfds, base
+
+NETWORK = Network(latent_width=4, latent=16, depth=64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`extra`: whether the 531,131 easier images are trained on too, as in the paper."""
+
+  extra: bool = True
+
+
+def shape(config):
+  """(height, width, channels) of the images."""
+  del config
+  return 32, 32, 3
+
+
+def classes(config):
+  """Digits."""
+  del config
+  return 10
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
+  splits = {'train': 'train+extra' if config.extra else 'train', 'test': 'test'}
+  arrays = _tfds.arrays('svhn_cropped', data_dir, manual_dir, '_extra' if config.extra else '', splits)
+  return base.ArrayDataset(arrays, classes(config))

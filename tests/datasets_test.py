@@ -1,0 +1,239 @@
+"""Every data set's own facts: TFDS builders on files of the official formats, made here, and folders of pictures."""
+
+import contextlib
+import hashlib
+import importlib.util
+import io
+import pathlib
+import tarfile
+import unittest.mock
+import zipfile
+
+import numpy as np
+import scipy.io
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from PIL import Image
+from tensorflow_datasets.core.download import checksums
+
+from acai_tf import config, registry, runs
+from acai_tf.config import UserError
+from acai_tf.data import _tfds, celeba, cifar10, folder, svhn
+
+SHARED = pathlib.Path(__file__).parents[1].parent / 'shared' / 'data'
+OF_TFDS = ('celeba', 'cifar10', 'fashion_mnist', 'mnist', 'svhn')
+
+
+@contextlib.contextmanager
+def accepted(files):
+  """Lets TFDS take the official files of a folder, made by a test, for the official ones: their checksums differ."""
+  make = tfds.builder
+
+  def builder(*args, **kwargs):
+    made = make(*args, **kwargs)
+    for url, info in made.url_infos.items():
+      path = files / (info.filename or url.rsplit('/', 1)[-1])
+      made.url_infos[url] = checksums.compute_url_info(path) if path.exists() else info
+    return made
+
+  with unittest.mock.patch.object(tfds, 'builder', builder):
+    yield
+
+
+def pixels(shape, seed=0):
+  return np.random.default_rng(seed).integers(256, size=shape, dtype=np.uint8)
+
+
+class RegistryTest(tf.test.TestCase):
+
+  def test_every_set_fits_its_network(self):
+    for name in registry.names('acai_tf.data'):
+      with self.subTest(name):
+        module = registry.load('acai_tf.data', name)
+        height, width, channels = module.shape(module.Config())
+        self.assertEqual(height, width)
+        self.assertIn(channels, (1, 3))
+        self.assertGreater(config.scales(height, module.NETWORK.latent_width), 0)
+        self.assertIsInstance(module.classes(module.Config()), int)
+
+  def test_mocked_builders(self):
+    for name in OF_TFDS:
+      with (self.subTest(name), tfds.testing.mock_data(num_examples=7),
+            unittest.mock.patch.object(_tfds, '_unknown_host', return_value=None)):
+        module = registry.load('acai_tf.data', name)
+        data = module.load(module.Config(), f'{self.get_temp_dir()}/{name}')
+        self.assertEqual((data.shape, data.classes), (module.shape(module.Config()), module.classes(module.Config())))
+        self.assertLen(data.train_images, 7)
+        images, labels = next(iter(data.pipeline(0, 4, 0, 1)))
+        self.assertEqual((images.shape, images.dtype), ((4, *data.shape), tf.float32))
+        self.assertAllInRange(images, -1, 1)
+        self.assertAllInRange(labels, 0, data.classes - 1)
+
+  def test_a_host_that_is_not_found_is_told_at_once(self):
+    with (unittest.mock.patch('socket.getaddrinfo', side_effect=OSError), unittest.mock.patch('os.environ', {}),
+          self.assertRaisesRegex(UserError, 'data set svhn_cropped.*host ufldl.stanford.edu cannot be found.*manual')):
+      svhn.load(svhn.Config(), self.get_temp_dir() + '/nothing')
+
+
+class SvhnTest(tf.test.TestCase):
+
+  def test_the_official_format(self):
+    files = pathlib.Path(self.get_temp_dir()) / 'files'
+    files.mkdir()
+    made = {}
+    for seed, (split, count) in enumerate((('train', 5), ('extra', 7), ('test', 3))):
+      made[split] = pixels([32, 32, 3, count], seed), np.arange(1, count + 1)[:, None] % 10 + 1
+      scipy.io.savemat(files / f'{split}_32x32.mat', {'X': made[split][0], 'y': made[split][1]})
+    data_dir = self.get_temp_dir() + '/data'
+    with accepted(files):
+      whole = svhn.load(svhn.Config(), data_dir, str(files))
+      short = svhn.load(svhn.Config(extra=False), data_dir, str(files))
+    self.assertEqual((len(whole.train_images), len(short.train_images), len(whole.test_images)), (12, 5, 3))
+    expected = {image.tobytes() for split in ('train', 'extra') for image in np.moveaxis(made[split][0], 3, 0)}
+    self.assertEqual({image.tobytes() for image in whole.train_images}, expected)
+    # The official labels call zero 10.
+    lookup = {image.tobytes(): label % 10 for image, label in zip(
+        np.moveaxis(made['test'][0], 3, 0), made['test'][1][:, 0], strict=True)}
+    self.assertAllEqual([lookup[image.tobytes()] for image in whole.test_images], whole.test_labels)
+
+
+class CelebaTest(tf.test.TestCase):
+
+  def files(self):
+    files = pathlib.Path(self.get_temp_dir()) / 'files'
+    files.mkdir()
+    names, flags = [f'{i:06d}.jpg' for i in range(1, 10)], np.random.default_rng(0).choice([-1, 1], [9, 40])
+    attributes = sorted(tfds.builder_cls('celeb_a')(data_dir=str(files)).info.features['attributes'])
+    with zipfile.ZipFile(files / 'img_align_celeba.zip', 'w') as archive:
+      for i, name in enumerate(names):
+        face, stream = np.zeros([218, 178, 3], np.uint8), io.BytesIO()
+        face[36:-36, 16:-16] = 25 * (i + 1)  # what is cropped away is black
+        Image.fromarray(face).save(stream, 'JPEG', quality=100)
+        archive.writestr(f'img_align_celeba/{name}', stream.getvalue())
+    (files / 'list_eval_partition.txt').write_text(''.join(f'{n} {i // 3}\n' for i, n in enumerate(names)))
+    (files / 'list_attr_celeba.txt').write_text(f'9\n{" ".join(attributes)}\n' + ''.join(
+        f'{n}  {" ".join(map(str, row))}\n' for n, row in zip(names, flags, strict=True)))
+    points = [f'{eye}_{axis}' for eye in ('lefteye', 'righteye', 'nose', 'leftmouth', 'rightmouth') for axis in 'xy']
+    (files / 'list_landmarks_align_celeba.txt').write_text(
+        f'9\n{" ".join(points)}\n' + ''.join(f'{n} {" ".join(["1"] * 10)}\n' for n in names))
+    (files / 'identity_CelebA.txt').write_text(''.join(f'{n} 1\n' for n in names))
+    return files, flags
+
+  def test_the_official_format(self):
+    files, flags = self.files()
+    data_dir = self.get_temp_dir() + '/data'
+    with accepted(files):
+      data = celeba.load(celeba.Config(), data_dir, str(files))
+      validation = celeba.load(celeba.Config(size=64, evaluate='validation'), data_dir, str(files))
+    self.assertEqual((data.shape, validation.shape), ((32, 32, 3), (64, 64, 3)))
+    for images, labels, first in ((data.train_images, data.train_labels, 0), (data.test_images, data.test_labels, 6),
+                                  (validation.test_images, validation.test_labels, 3)):
+      numbers = np.round(np.mean(images, axis=(1, 2, 3)) / 25).astype(int) - 1  # the images' brightness names them
+      self.assertCountEqual(numbers, range(first, first + 3))
+      self.assertAllEqual(labels, flags[numbers] > 0)
+      self.assertLess(np.std(images, axis=(1, 2, 3)).max(), 12)  # none of the black border is left
+    with self.assertRaisesRegex(ValueError, 'dataset.evaluate'):
+      celeba.Config(evaluate='valid')
+
+
+class CifarTest(tf.test.TestCase):
+
+  def test_the_real_subset(self):
+    if not SHARED.exists():
+      self.skipTest(f'needs the real CIFAR-10 subset in {SHARED}')
+    spec = importlib.util.spec_from_file_location('build_cifar10', SHARED / 'build_cifar10.py')
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    files = pathlib.Path(self.get_temp_dir()) / 'files'
+    with unittest.mock.patch('sys.argv', ['build', str(files), '--batches', '1']):
+      build.main()
+    with accepted(files):
+      data = cifar10.load(cifar10.Config(), self.get_temp_dir() + '/data', str(files))
+    self.assertEqual((len(data.train_images), len(data.test_images)), (10_000, 1_000))
+    with tarfile.open(files / 'cifar-10-binary.tar.gz') as archive:
+      raw = archive.extractfile('cifar-10-batches-bin/data_batch_1.bin').read()
+    self.assertEqual(hashlib.sha256(raw).hexdigest(), build.SHA256[0])
+    rows = np.frombuffer(raw, np.uint8).reshape(-1, 3073)
+    official = {row[1:].reshape(3, 32, 32).transpose(1, 2, 0).tobytes(): row[0] for row in rows}
+    self.assertAllEqual([official[image.tobytes()] for image in data.train_images], data.train_labels)
+
+
+class FolderTest(tf.test.TestCase):
+
+  def write(self, name, value, size=(60, 40), **options):
+    path = pathlib.Path(self.get_temp_dir()) / 'pictures' / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = np.zeros([size[1], size[0], 3], np.uint8)
+    side = min(size)
+    top, left = (size[1] - side) // 2, (size[0] - side) // 2
+    image[top:top + side, left:left + side] = value
+    Image.fromarray(image).save(path, **options)
+    return path
+
+  def load(self, **settings):
+    settings = folder.resolve(folder.Config(path=self.get_temp_dir() + '/pictures', size=8, **settings))
+    return folder.load(settings, self.get_temp_dir() + '/data')
+
+  def test_classes_formats_crops_and_splits(self):
+    for i in range(20):
+      for label, name in enumerate(('cats', 'dogs')):
+        ending = ('png', 'jpg', 'webp', 'JPEG')[i % 4]
+        self.write(f'{name}/{i}.{ending}', 100 + 100 * label, [(60, 40), (40, 60), (8, 8)][i % 3],
+                   lossless=True, quality=100)
+    data = self.load(test_share=0.3)
+    self.assertEqual((data.shape, data.classes), ((8, 8, 3), 2))
+    self.assertEqual(len(data.train_images) + len(data.test_images), 40)
+    for images, labels in ((data.train_images, data.train_labels), (data.test_images, data.test_labels)):
+      self.assertAllClose(images.astype(float), np.broadcast_to(
+          (100 + 100 * labels)[:, None, None, None], images.shape), atol=4)
+    grey = self.load(test_share=0.3, channels=1)
+    self.assertEqual(grey.shape, (8, 8, 1))
+    self.assertLen(grey.test_images, len(data.test_images))
+    with self.subTest('a new picture stays where its name puts it, and is seen'):
+      self.write('cats/new.png', 100)
+      again = self.load(test_share=0.3)
+      self.assertEqual(len(again.train_images) + len(again.test_images), 41)
+
+  def test_given_splits_without_classes(self):
+    for i in range(3):
+      self.write(f'train/{i}.png', 50)
+    self.write('test/0.png', 80)
+    data = self.load()
+    self.assertEqual((len(data.train_images), len(data.test_images), data.classes), (3, 1, 0))
+
+  def test_broken_files_are_named_and_counted(self):
+    for i in range(12):
+      self.write(f'{i}.png', 50)
+    whole = self.write('cut.jpg', 50)
+    whole.write_bytes(whole.read_bytes()[:300])
+    with self.assertRaisesRegex(UserError, r'1 of 13 pictures cannot be read.*broken_share=0.01.*cut.jpg'):
+      self.load(test_share=0.3)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+      data = self.load(test_share=0.3, broken_share=0.1)
+    self.assertRegex(out.getvalue(), r'skipped 1 of 13 pictures.*cut.jpg')
+    self.assertEqual(len(data.train_images) + len(data.test_images), 12)
+
+  def test_mistakes_are_named(self):
+    with self.assertRaisesRegex(UserError, 'dataset.path is missing'):
+      runs.resolve('folder', 'acai')
+    with self.assertRaisesRegex(UserError, 'is no folder'):
+      self.load()
+    picture = self.write('a.png', 0)
+    with self.assertRaisesRegex(UserError, 'no test pictures'):
+      self.load(test_share=1e-9)
+    self.write('cats/b.png', 0)
+    with self.assertRaisesRegex(UserError, 'both in it and in subfolders'):
+      self.load()
+    picture.unlink()
+    (picture.parent / 'cats' / 'b.png').unlink()
+    with self.assertRaisesRegex(UserError, 'has no .png'):
+      self.load()
+    with self.assertRaisesRegex(UserError, 'dataset.channels=4'):
+      runs.resolve('folder', 'acai', overrides={'dataset': {'path': str(picture.parent), 'channels': 4}})
+    with self.assertRaisesRegex(UserError, 'size 36; widths that fit it: 18, 9; nearest.*16 and 32'):
+      self.write('a.png', 0)
+      runs.resolve('folder', 'acai', overrides={'dataset': {'path': str(picture.parent), 'size': 36}})
+
+
+if __name__ == '__main__':
+  tf.test.main()
