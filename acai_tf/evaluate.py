@@ -123,28 +123,27 @@ def score_lines(interpolations):
 
 def table(experiment, samples, metrics, floor=None):
   """Text of the metrics after `samples` training images, beside the paper's and (`floor`) the cross-fade's."""
-  from rich import box, console
+  from rich import box
   from rich import table as rich_table
 
   from zoo import base as zoo
 
   published = zoo.published(experiment.dataset_name, experiment.model_name, latent_dimension(experiment))
   grid = rich_table.Table(box=box.SIMPLE_HEAD)
-  for heading in ('metric', 'this run', 'paper', 'pixel cross-fade')[:4 if floor else 3]:
+  for heading in ('metric', 'this run', 'published', 'pixel cross-fade')[:4 if floor else 3]:
     grid.add_column(heading, justify='left' if heading == 'metric' else 'right')
   for name, value in metrics.items():
     paper = published.get(name)
-    source = f'{paper.value:.4g} ± {paper.spread:.2g}{"" if paper.confirmed else " *"}' if paper else ''
+    spread = f' ± {paper.spread:.2g}' if paper and paper.spread is not None else ''
+    source = f'{paper.value:.4g}{spread}{"" if paper.confirmed else " *"}' if paper else ''
     cells = [name, number(value), source] + ([number(floor[name]) if name in floor else ''] if floor else [])
     grid.add_row(*cells)
-  screen = console.Console(width=100, no_color=True, highlight=False)
-  with screen.capture() as capture:
-    screen.print(grid)
-  text = '\n'.join(line.rstrip() for line in capture.get().strip('\n').splitlines())
-  if published:
-    tables = ', '.join(sorted({row.table for row in published.values()}))
-    starred = '; * from a single secondary source' if any(not row.confirmed for row in published.values()) else ''
-    text += f'\n  paper: {tables} of the ACAI paper{starred}; it trained on {zoo.PAPER_SAMPLES:,} samples.'
+  text = program.text_of(grid)
+  shown = [row for name, row in published.items() if name in metrics]
+  if shown:
+    sources = ', '.join(sorted({row.source for row in shown}))
+    starred = '; * from a single secondary source' if any(not row.confirmed for row in shown) else ''
+    text += f'\n  published: {sources}{starred}; the ACAI paper trained on {zoo.PAPER_SAMPLES:,} samples.'
   if samples < zoo.PAPER_SAMPLES:
     text += f'\n  this run is undertrained: {samples:,} samples, {samples / zoo.PAPER_SAMPLES:.1%} of the paper\'s.'
   return text

@@ -39,13 +39,14 @@ def start_tensorflow():
   tf.config.threading.set_inter_op_parallelism_threads(len(cores()))
 
 
-def run(main, usage, groups):
+def run(main, usage, groups, words=False):
   """Parses the flags and calls `main()`; exits 0, main's own non-zero status, 2 for a user's mistake, 130 on Ctrl-C.
 
   Args:
-    main: function without arguments -> None or exit status.
+    main: function -> None or exit status; without arguments, or of the list of `words`.
     usage: one or two lines of what the program does.
     groups: dict: heading -> names of absl flags, for --help.
+    words: whether the program takes arguments that are no flags.
   """
   set_environment()
   arguments = sys.argv[1:]
@@ -54,9 +55,9 @@ def run(main, usage, groups):
     sys.exit(0)
   try:
     rest = FLAGS(sys.argv)
-    if rest[1:]:
+    if rest[1:] and not words:
       raise UserError(f'unexpected argument {rest[1]!r}; flags start with --. See --help.')
-    sys.exit(main() or 0)
+    sys.exit((main(rest[1:]) if words else main()) or 0)
   except (UserError, flags.Error) as error:
     print('error: ' + ' '.join(str(error).split()), file=sys.stderr)
     sys.exit(2)
@@ -83,6 +84,16 @@ def _help(usage, groups):
       default = '' if flag.default in (None, '', []) else f' [{flag.default}]'
       lines.append(f'  {"--" + name + " " + kind:<38} {text}{default}')
   return '\n'.join(lines)
+
+
+def text_of(grid, width=100):
+  """A rich table as plain text."""
+  from rich import console
+
+  screen = console.Console(width=width, no_color=True, highlight=False)
+  with screen.capture() as capture:
+    screen.print(grid)
+  return '\n'.join(line.rstrip() for line in capture.get().strip('\n').splitlines())
 
 
 def cores():

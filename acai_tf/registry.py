@@ -19,7 +19,7 @@ def names(package):
 
 def load(package, name):
   """Imports and returns the module of entry `name`; UserError with a suggestion if there is none."""
-  _check(package, name)
+  check(package, name)
   return importlib.import_module(f'{package}.{name}')
 
 
@@ -29,7 +29,7 @@ def config_class(package, name):
 
   A Config may therefore use dataclasses and the standard types only.
   """
-  _check(package, name)
+  check(package, name)
   source = pathlib.Path(importlib.util.find_spec(f'{package}.{name}').origin)
   tree = ast.parse(source.read_text(), str(source))
   tree.body = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == 'Config']
@@ -40,7 +40,8 @@ def config_class(package, name):
   return scope['Config']
 
 
-def _check(package, name):
+def check(package, name):
+  """UserError with a suggestion unless `package` has the entry."""
   known = names(package)
   if name not in known:
     what = {'acai_tf.models': 'model', 'acai_tf.data': 'data set'}.get(package, f'entry of {package}')

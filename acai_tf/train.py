@@ -11,6 +11,7 @@ from acai_tf import evaluate, program, registry, runs
 from acai_tf.config import UserError
 
 flags.DEFINE_string('dataset', None, 'Data set: ' + ', '.join(registry.names('acai_tf.data')))
+flags.DEFINE_string('zoo', None, 'A definition (python -m zoo list) instead of data set, model and network')
 flags.DEFINE_string('model', 'acai', 'Model: ' + ', '.join(registry.names('acai_tf.models')))
 flags.DEFINE_integer('latent_width', None, 'Height and width of the code', lower_bound=1)
 flags.DEFINE_integer('latent', None, 'Channels of the code', lower_bound=1)
@@ -26,7 +27,7 @@ flags.DEFINE_multi_string('set', [], 'Any key: dataset.KEY=VALUE, model., networ
 
 # What --help shows; data_dir and manual_dir are evaluate's flags.
 GROUPS = {
-    'What': ['dataset', 'model', 'recipe', 'run_dir'],
+    'What': ['dataset', 'model', 'zoo', 'recipe', 'run_dir'],
     'Network (default: the data set\'s own)': ['latent_width', 'latent', 'depth'],
     'Training (default: the recipe\'s)': ['samples', 'batch', 'seed', 'precision', 'strategy', 'set'],
     'Data': ['data_dir', 'manual_dir'],
@@ -36,8 +37,11 @@ GROUPS = {
 def experiment_of(arguments):
   """Flags -> `config.Experiment`; UserError names the flag that is wrong."""
   from acai_tf import config
+  from zoo import base as zoo
 
-  if not arguments.dataset:
+  if arguments.zoo and (arguments.dataset or arguments['model'].present):
+    raise UserError('--zoo names data set and model; leave out --dataset and --model.')
+  if not arguments.dataset and not arguments.zoo:
     raise UserError(f'--dataset is missing; expected one of {", ".join(registry.names("acai_tf.data"))}.')
   overrides = config.parse_overrides(arguments.set)
   for section, keys in (('network', ('latent_width', 'latent', 'depth')),
@@ -46,7 +50,11 @@ def experiment_of(arguments):
       value = getattr(arguments, key)
       if value is not None and not (key in overrides[section] and not arguments[key].present):
         overrides[section][key] = value
-  return runs.resolve(arguments.dataset, arguments.model, arguments.recipe, overrides)
+  if not arguments.zoo:
+    return runs.resolve(arguments.dataset, arguments.model, arguments.recipe, overrides)
+  defined = zoo.definition(arguments.zoo)
+  merged = {section: {**defined.overrides.get(section, {}), **values} for section, values in overrides.items()}
+  return runs.resolve(defined.dataset, defined.model, arguments.recipe, merged)
 
 
 def default_run_dir(experiment):

@@ -28,6 +28,7 @@ ARROWS = {
     'zoo': {'config', 'registry'},
     'evaluate': LIBRARY | {'zoo'},
     'train': LIBRARY | {'zoo', 'evaluate'},
+    'zoo_program': LIBRARY | {'zoo', 'evaluate', 'train'},
     'export': LIBRARY | {'zoo', 'evaluate'},
 }
 

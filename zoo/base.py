@@ -1,29 +1,114 @@
-"""Published figures, each with its source."""
+"""Definitions and published figures."""
 
 import dataclasses
 
 from acai_tf import registry
+from acai_tf.config import UserError, unknown
 
 PAPER_SAMPLES = 1 << 24  # training images behind every figure of the ACAI paper (section 4)
+PAPER = 'ACAI paper'
+QIAN = 'Qian et al. 2019'
+
+# The order of the columns in tables 1 to 3 of the ACAI paper, and in Qian et al.'s.
+PAPER_MODELS = ('autoencoder', 'dropout', 'denoising', 'vae', 'aae', 'vqvae', 'acai')
+QIAN_MODELS = ('miae', 'lrae', 'midrae')
 
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-  """One figure of the paper, in the unit in which `metrics.json` has it; `spread` is what stands behind its +-.
+  """One published figure, in the unit in which `metrics.json` has it; `spread` is what stands behind its +-, or None.
 
-  `confirmed`: a second source agrees; otherwise the figure comes from one secondary source or from memory.
+  `source`: paper and table. `confirmed`: a second source agrees; otherwise the figure comes from one secondary source
+  or from memory.
   """
 
   metric: str
   value: float
-  spread: float
-  table: str
+  spread: float | None
+  source: str
   confirmed: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Definition:
+  """A model on a data set with a code size: what `--zoo NAME` trains; `overrides` as `runs.resolve` takes them."""
+
+  name: str
+  dataset: str
+  model: str
+  row: str
+  overrides: dict
+
+  @property
+  def latent_dimension(self):
+    """Numbers in a code."""
+    network = dataclasses.replace(registry.load('acai_tf.data', self.dataset).NETWORK, **self.overrides['network'])
+    return network.latent_width**2 * network.latent
+
+
+def definitions(dataset=None, model=None):
+  """Dict: name -> Definition, of all data sets and models or of those named.
+
+  Raises:
+    UserError: an unknown data set or model.
+  """
+  found = {}
+  for data_name in [dataset] if dataset else registry.names('acai_tf.data'):
+    module = _module(data_name)
+    for model_name in [model] if model else registry.names('acai_tf.models'):
+      registry.check('acai_tf.models', model_name)
+      for row, network in getattr(module, 'ROWS', {'': {}}).items():
+        overrides = {'network': dict(network), 'model': {}}
+        for section, values in getattr(module, 'EXCEPTIONS', {}).get((model_name, row), {}).items():
+          overrides[section] |= values
+        name = '_'.join(part for part in (data_name, model_name, row) if part)
+        found[name] = Definition(name, data_name, model_name, row, overrides)
+  return found
+
+
+def definition(name):
+  """The Definition of that name; UserError with a suggestion if there is none."""
+  known = definitions()
+  if name not in known:
+    raise UserError(unknown('definition', name, known).split(' Known: ')[0] + ' python -m zoo list shows all.')
+  return known[name]
 
 
 def published(dataset, model, latent_dimension):
   """Dict: metric -> Published for a model on a data set with codes of `latent_dimension` numbers; empty if none."""
-  if dataset not in registry.names('zoo'):
-    return {}
-  rows = registry.load('zoo', dataset).PUBLISHED.get((model, latent_dimension), ())
+  rows = getattr(_module(dataset), 'PUBLISHED', {}).get((model, latent_dimension), ())
   return {row.metric: row for row in rows}
+
+
+def percentages(metric, source, models, table):
+  """{(model, dimension): [Published]} of one table in per cent.
+
+  Args:
+    metric: its name.
+    source: paper and table.
+    models: the columns.
+    table: dict: dimension -> one (value, spread) or value for each model; None where there is no figure.
+  """
+  found = {}
+  for dimension, row in table.items():
+    for model, cell in zip(models, row, strict=True):
+      if cell is not None:
+        value, spread = cell if isinstance(cell, tuple) else (cell, None)
+        found[model, dimension] = [Published(metric, value / 100, spread and spread / 100, source)]
+  return found
+
+
+def together(*tables):
+  """Joins `percentages`' dicts."""
+  joined = {}
+  for table in tables:
+    for key, rows in table.items():
+      joined[key] = joined.get(key, []) + rows
+  return joined
+
+
+def _module(dataset):
+  if dataset in registry.names('zoo'):
+    return registry.load('zoo', dataset)
+  registry.check('acai_tf.data', dataset)
+  return None
