@@ -30,6 +30,7 @@ setuptools.setup(
         'test': [
             'ruff>=0.14,<1',  # lint
             'pytest>=8,<10',  # runs the tf.test cases and reports them by name
+            'pytest-xdist>=3.6,<4',  # on as many processors as there are
             'scipy>=1.14,<2',  # numerical integrals, against which closed forms are held
         ],
     },

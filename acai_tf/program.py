@@ -39,7 +39,7 @@ def start_tensorflow():
   tf.config.threading.set_inter_op_parallelism_threads(len(cores()))
 
 
-def run(main, usage, groups, words=False):
+def run(main, usage, groups, words=False, flag_values=FLAGS):
   """Parses the flags and calls `main()`; exits 0, main's own non-zero status, 2 for a user's mistake, 130 on Ctrl-C.
 
   Args:
@@ -47,14 +47,15 @@ def run(main, usage, groups, words=False):
     usage: one or two lines of what the program does.
     groups: dict: heading -> names of absl flags, for --help.
     words: whether the program takes arguments that are no flags.
+    flag_values: absl's, where the program has its own.
   """
   set_environment()
   arguments = sys.argv[1:]
   if any(a in ('--help', '-h', '-help', '--helpshort', '--helpfull') for a in arguments):
-    print(_help(usage, groups))
+    print(_help(usage, groups, flag_values))
     sys.exit(0)
   try:
-    rest = FLAGS(sys.argv)
+    rest = flag_values(sys.argv)
     if rest[1:] and not words:
       raise UserError(f'unexpected argument {rest[1]!r}; flags start with --. See --help.')
     sys.exit((main(rest[1:]) if words else main()) or 0)
@@ -72,12 +73,12 @@ def run(main, usage, groups, words=False):
     sys.exit(130)
 
 
-def _help(usage, groups):
+def _help(usage, groups, flag_values):
   lines = [usage]
   for heading, names in groups.items():
     lines += ['', heading]
     for name in names:
-      flag = FLAGS[name]
+      flag = flag_values[name]
       kind = '|'.join(getattr(flag.parser, 'enum_values', None) or []) or {'int': 'N', 'float': 'X'}.get(
           flag.parser.flag_type(), 'TEXT')
       text = flag.help.split('>: ')[-1].split(';\n')[0]

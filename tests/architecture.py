@@ -6,7 +6,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
 OURS = ('acai_tf', 'zoo', 'export')
-DISTRIBUTIONS = {'absl': 'absl_py'}  # where the import's name is not the distribution's
+DISTRIBUTIONS = {'absl': 'absl_py', 'PIL': 'pillow'}  # where the import's name is not the distribution's
 
 
 def modules_imported(path):

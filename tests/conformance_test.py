@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_hub as hub
+from absl.testing import parameterized
 
 from acai_tf import config, loop, registry
 from export import module
@@ -30,96 +31,93 @@ def state(model):
       v.numpy() for player in sorted(model.optimizers) for v in model.optimizers[player].variables]
 
 
-class ConformanceTest(tf.test.TestCase):
+each = parameterized.named_parameters(*((name, name) for name in NAMES))
 
-  def test_interface(self):
+
+class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
+
+  @each
+  def test_interface(self, name):
     images, _ = batch()
-    for name in NAMES:
-      with self.subTest(name):
-        model = make(name)
-        self.assertEqual(model.name, name)
-        codes = model.encode(images)
-        self.assertEqual(codes.shape, (BATCH, 2, 2, 4))
-        self.assertEqual(model.decode(codes).shape, images.shape)
-        self.assertEqual(model(images).shape, images.shape)
-        self.assertEqual(model.represent(images).shape, (BATCH, model.classifier.kernel.shape[0]))
-        self.assertEqual({t.dtype for t in (codes, model.decode(codes), model.represent(images))}, {tf.float32})
-        mixed = model.interpolate(images, images[::-1], np.linspace(0, 1, BATCH, dtype=np.float32))
-        self.assertAllClose(mixed[0], model(images)[0], atol=1e-5)
-        self.assertAllClose(mixed[-1], model(images)[0], atol=1e-5)
-        if model.has_prior:
-          self.assertEqual(model.sample(3).shape, (3, *SHAPE))
-          self.assertAllEqual(model.sample(3, seed=1), model.sample(3, seed=1))
-          self.assertNotAllClose(model.sample(3, seed=1), model.sample(3, seed=2))
-        else:
-          with self.assertRaisesRegex(ValueError, f'{name} has no prior'):
-            model.sample(3)
+    model = make(name)
+    self.assertEqual(model.name, name)
+    codes = model.encode(images)
+    self.assertEqual(codes.shape, (BATCH, 2, 2, 4))
+    self.assertEqual(model.decode(codes).shape, images.shape)
+    self.assertEqual(model(images).shape, images.shape)
+    self.assertEqual(model.represent(images).shape, (BATCH, model.classifier.kernel.shape[0]))
+    self.assertEqual({t.dtype for t in (codes, model.decode(codes), model.represent(images))}, {tf.float32})
+    mixed = model.interpolate(images, images[::-1], np.linspace(0, 1, BATCH, dtype=np.float32))
+    self.assertAllClose(mixed[0], model(images)[0], atol=1e-5)
+    self.assertAllClose(mixed[-1], model(images)[0], atol=1e-5)
+    if model.has_prior:
+      self.assertEqual(model.sample(3).shape, (3, *SHAPE))
+      self.assertAllEqual(model.sample(3, seed=1), model.sample(3, seed=1))
+      self.assertNotAllClose(model.sample(3, seed=1), model.sample(3, seed=2))
+    else:
+      with self.assertRaisesRegex(ValueError, f'{name} has no prior'):
+        model.sample(3)
 
-  def test_players_own_every_trainable_variable_once(self):
-    for name in NAMES:
-      with self.subTest(name):
-        model = make(name)
-        owned = [id(v) for player in model.players() for v in model.variables_of(player)]
-        self.assertCountEqual(owned, {id(v) for v in model.trainable_variables})
+  @each
+  def test_players_own_every_trainable_variable_once(self, name):
+    model = make(name)
+    owned = [id(v) for player in model.players() for v in model.variables_of(player)]
+    self.assertCountEqual(owned, {id(v) for v in model.trainable_variables})
 
-  def test_each_player_moves_all_of_its_variables_and_no_others(self):
-    for name in NAMES:
-      for mover in make(name).players():
-        with self.subTest(f'{name} {mover}'):
-          model = make(name, optimizer=lambda player, mover=mover: keras.optimizers.SGD(float(player == mover)))
-          before = {player: [v.numpy() for v in model.variables_of(player)] for player in model.players()}
-          model.train_step(batch())
-          for player, values in before.items():
-            for old, new in zip(values, model.variables_of(player), strict=True):
-              self.assertEqual(bool((old != new.numpy()).any()), player == mover, f'{player}: {new.path}')
+  @each
+  def test_each_player_moves_all_of_its_variables_and_no_others(self, name):
+    for mover in make(name).players():
+      with self.subTest(mover):
+        model = make(name, optimizer=lambda player, mover=mover: keras.optimizers.SGD(float(player == mover)))
+        before = {player: [v.numpy() for v in model.variables_of(player)] for player in model.players()}
+        model.train_step(batch())
+        for player, values in before.items():
+          for old, new in zip(values, model.variables_of(player), strict=True):
+            self.assertEqual(bool((old != new.numpy()).any()), player == mover, f'{player}: {new.path}')
 
-  def test_loss_falls_on_a_fixed_batch(self):
-    for name in NAMES:
-      with self.subTest(name):
-        # Adversaries stay as they are: against one that learns, a loss need not fall.
-        model = make(name, optimizer=lambda player: keras.optimizers.Adam(5e-3 * (player == 'autoencoder')))
-        step = tf.function(lambda data, model=model: model.train_step(data))
-        logs = [step(batch()) for _ in range(200)]
-        history = [float(row['recon_loss'] + row.get('fool_loss', 0)) for row in logs]
-        self.assertLess(np.mean(history[-10:]), 0.95 * np.mean(history[:5]))
+  @each
+  def test_loss_falls_on_a_fixed_batch(self, name):
+    # Adversaries stay as they are: against one that learns, a loss need not fall.
+    model = make(name, optimizer=lambda player: keras.optimizers.Adam(5e-3 * (player == 'autoencoder')))
+    step = tf.function(lambda data, model=model: model.train_step(data))
+    logs = [step(batch()) for _ in range(200)]
+    history = [float(row['recon_loss'] + row.get('fool_loss', 0)) for row in logs]
+    self.assertLess(np.mean(history[-10:]), 0.95 * np.mean(history[:5]))
 
-  def test_steps_are_functions_of_seed_and_step_and_resume_bit_for_bit(self):
-    for name in NAMES:
-      with self.subTest(name):
-        whole, first, other = make(name), make(name), make(name, seed=1)
-        whole.train_step(batch(0))
-        whole.train_step(batch(1))
-        first.train_step(batch(0))
-        folder = f'{self.get_temp_dir()}/{name}'
-        loop.Checkpoints(first, folder, 1).save()
-        resumed = make(name)
-        self.assertEqual(loop.Checkpoints(resumed, folder, 1).restore(), 1)
-        resumed.train_step(batch(1))
-        for one, two in zip(state(whole), state(resumed), strict=True):
-          self.assertAllEqual(one, two)
-        self.assertNotAllClose(whole.encoder.variables[0], other.encoder.variables[0])
+  @each
+  def test_steps_are_functions_of_seed_and_step_and_resume_bit_for_bit(self, name):
+    whole, first, other = make(name), make(name), make(name, seed=1)
+    whole.train_step(batch(0))
+    whole.train_step(batch(1))
+    first.train_step(batch(0))
+    folder = f'{self.get_temp_dir()}/{name}'
+    loop.Checkpoints(first, folder, 1).save()
+    resumed = make(name)
+    self.assertEqual(loop.Checkpoints(resumed, folder, 1).restore(), 1)
+    resumed.train_step(batch(1))
+    for one, two in zip(state(whole), state(resumed), strict=True):
+      self.assertAllEqual(one, two)
+    self.assertNotAllClose(whole.encoder.variables[0], other.encoder.variables[0])
 
-  def test_bfloat16_steps_are_finite_and_near(self):
-    for name in NAMES:
-      with self.subTest(name):
-        logs = [make(name, precision=precision).train_step(batch()) for precision in ('float32', 'mixed_bfloat16')]
-        for key, value in logs[0].items():
-          if 'loss' in key:
-            self.assertAllClose(logs[1][key], value, rtol=0.1, atol=0.02, msg=key)
+  @each
+  def test_bfloat16_steps_are_finite_and_near(self, name):
+    logs = [make(name, precision=precision).train_step(batch()) for precision in ('float32', 'mixed_bfloat16')]
+    for key, value in logs[0].items():
+      if 'loss' in key:
+        self.assertAllClose(logs[1][key], value, rtol=0.1, atol=0.02, msg=key)
 
-  def test_it_exports_and_reloads(self):
+  @each
+  def test_it_exports_and_reloads(self, name):
     images = np.random.default_rng(0).uniform(size=[3, *SHAPE]).astype(np.float32)
-    for name in NAMES:
-      with self.subTest(name):
-        model, folder = make(name), f'{self.get_temp_dir()}/{name}'
-        module.save(model, folder)
-        loaded = hub.load(folder)
-        inside = 2 * images - 1
-        self.assertAllClose(loaded(images), model.represent(inside), atol=1e-5)
-        self.assertAllClose(loaded.encoder(images), model.encode(inside), atol=1e-5)
-        mixed = loaded.interpolator({'images_a': images, 'images_b': images[::-1].copy(), 'alpha': [0.0, 0.5, 1.0]})
-        expected = model.interpolate(inside, inside[::-1], [0.0, 0.5, 1.0])
-        self.assertAllClose(mixed, (expected + 1) / 2, atol=1e-5)
+    model, folder = make(name), f'{self.get_temp_dir()}/{name}'
+    module.save(model, folder)
+    loaded = hub.load(folder)
+    inside = 2 * images - 1
+    self.assertAllClose(loaded(images), model.represent(inside), atol=1e-5)
+    self.assertAllClose(loaded.encoder(images), model.encode(inside), atol=1e-5)
+    mixed = loaded.interpolator({'images_a': images, 'images_b': images[::-1].copy(), 'alpha': [0.0, 0.5, 1.0]})
+    expected = model.interpolate(inside, inside[::-1], [0.0, 0.5, 1.0])
+    self.assertAllClose(mixed, (expected + 1) / 2, atol=1e-5)
 
 
 if __name__ == '__main__':

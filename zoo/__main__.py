@@ -9,9 +9,10 @@ from acai_tf import evaluate, program, runs
 from acai_tf.config import UserError
 from zoo import base
 
-flags.DEFINE_string('dataset', None, 'Only definitions of this data set')
-flags.DEFINE_string('model', None, 'Only definitions of this model')
-flags.DEFINE_enum('recipe', 'paper', ['paper', 'fast'], 'Whose training `show` describes')
+FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
+flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
+flags.DEFINE_string('model', None, 'Only definitions of this model', flag_values=FLAGS)
+flags.DEFINE_enum('recipe', 'paper', ['paper', 'fast'], 'Whose training `show` describes', flag_values=FLAGS)
 
 
 def figures(definition):
@@ -88,15 +89,15 @@ def layers(body, shape):
 
 def main(words):
   """The program; `words` are its arguments without flags."""
-  arguments, command = flags.FLAGS, words[0] if words else ''
+  command = words[0] if words else ''
   if command == 'list' and len(words) == 1:
-    show_list(arguments.dataset, arguments.model)
+    show_list(FLAGS.dataset, FLAGS.model)
   elif command == 'show' and len(words) == 2:
-    show(words[1], arguments.recipe)
+    show(words[1], FLAGS.recipe)
   else:
     raise UserError(f'{" ".join(words) or "no command"}: expected `list` or `show NAME`.')
 
 
 if __name__ == '__main__':
   program.run(main, 'python -m zoo list | show NAME: what the zoo defines.',
-              {'list': ['dataset', 'model'], 'show': ['recipe']}, words=True)
+              {'list': ['dataset', 'model'], 'show': ['recipe']}, words=True, flag_values=FLAGS)

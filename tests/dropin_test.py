@@ -1,0 +1,110 @@
+"""A model and a data set of one new file each: they train, appear in the zoo and are tested, without an edit."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import tensorflow as tf
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+MODEL = '''"""A toy: absolute errors."""
+
+import dataclasses
+
+from acai_tf import losses
+from acai_tf.models import base
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`power`: of the error."""
+
+  power: float = 1.0
+
+
+class Model(base.Autoencoder):
+  """L = mean |x - g(f(x))|^power."""
+
+  def objective(self, images):
+    codes = self.encode(images, training=True)
+    error = abs(images - self.decode(codes, training=True)) + 1e-6
+    loss = losses.mean_square(error ** (self.config.power / 2))
+    return loss, self.features(codes), {'recon_loss': loss}
+'''
+
+DATA = '''"""A toy: grey squares."""
+
+import dataclasses
+
+import numpy as np
+
+from acai_tf.config import Network
+from acai_tf.data import base
+
+NETWORK = Network(latent_width=4, latent=2, depth=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`count` of images."""
+
+  count: int = 50
+
+
+def shape(config):
+  """Small."""
+  return 16, 16, 1
+
+
+def classes(config):
+  """Dark and light."""
+  return 2
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns them."""
+  shades = np.linspace(0, 255, config.count).astype(np.uint8)
+  images = shades[:, None, None, None] * np.ones([1, 16, 16, 1], np.uint8)
+  labels = (shades > 127).astype(np.int32)
+  return base.ArrayDataset({'train_images': images, 'train_labels': labels, 'test_images': images,
+                            'test_labels': labels}, 2)
+'''
+
+
+class DropInTest(tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.folder = pathlib.Path(self.get_temp_dir()) / 'copy'
+    for name in ('acai_tf', 'zoo', 'export', 'tests'):
+      shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns('__pycache__', 'results'))
+    (self.folder / 'acai_tf' / 'models' / 'toy_model.py').write_text(MODEL)
+    (self.folder / 'acai_tf' / 'data' / 'toy_data.py').write_text(DATA)
+
+  def run_python(self, *arguments):
+    done = subprocess.run([sys.executable, *arguments], cwd=self.folder, capture_output=True, text=True, check=False,
+                          env={**os.environ, 'PYTHONPATH': str(self.folder)})
+    self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-2000:])
+    return done.stdout
+
+  def test_it_is_listed_trained_and_tested(self):
+    listed = self.run_python('-m', 'zoo', 'list', '--dataset', 'toy_data')
+    self.assertIn('toy_data_toy_model', listed)
+    self.assertIn('toy_data_acai', listed)
+    self.assertIn('mnist_toy_model_d32', self.run_python('-m', 'zoo', 'list', '--model', 'toy_model'))
+    self.assertIn('16 x 16 x 1', self.run_python('-m', 'zoo', 'show', 'toy_data_toy_model'))
+    trained = self.run_python('-m', 'acai_tf.train', '--zoo', 'toy_data_toy_model', '--samples', '256',
+                              '--set', 'model.power=1.5', '--run_dir', 'run')
+    self.assertRegex(trained, 'toy_data: 50 training and 50 test images, 16x16x1')
+    self.assertRegex(trained, r'probe_accuracy +[01]')
+    tested = self.run_python('-m', 'pytest', '-q', '-p', 'no:xdist', '-k', '(toy and not test_session) or fits_its',
+                             'tests/conformance_test.py', 'tests/zoo_test.py', 'tests/datasets_test.py')
+    self.assertRegex(tested, r'\b(9|1\d) passed')  # seven of conformance, the data set's network, its definitions
+    self.assertNotIn('failed', tested)
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,131 @@
+"""Zoo definitions: every one is built and stepped once; names, exceptions, published figures, and the program."""
+
+import contextlib
+import dataclasses
+import io
+import sys
+import unittest.mock
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import parameterized
+
+from acai_tf import registry, runs
+from acai_tf.config import UserError
+from zoo import __main__ as program
+from zoo import base
+
+DATASETS = [name for name in registry.names('acai_tf.data') if base.definitions(name)]
+
+
+def experiment_of(definition):
+  return runs.resolve(definition.dataset, definition.model, 'paper', definition.overrides)
+
+
+def content(experiment):
+  """All that a step depends on but the images: definitions that agree in it are stepped once."""
+  data = registry.load('acai_tf.data', experiment.dataset_name)
+  return (experiment.model_name, experiment.model, experiment.network, data.shape(experiment.dataset),
+          data.classes(experiment.dataset), experiment.dataset_name == 'celeba')
+
+
+class DefinitionsTest(parameterized.TestCase, tf.test.TestCase):
+
+  @parameterized.named_parameters(*((name, name) for name in DATASETS))
+  def test_every_definition_builds_and_steps(self, dataset):
+    seen = {content(experiment_of(d)) for name in DATASETS if name < dataset
+            for d in base.definitions(name).values()}
+    for definition in base.definitions(dataset).values():
+      experiment = experiment_of(definition)
+      if content(experiment) in seen:
+        continue
+      seen.add(content(experiment))
+      with self.subTest(definition.name):
+        model, network = runs.create(experiment), experiment.network
+        images = tf.constant(np.random.default_rng(0).uniform(-1, 1, [2, *model.image_shape]), tf.float32)
+        count = model.classifier.units
+        labels = np.eye(2, count) if dataset == 'celeba' else np.arange(2)
+        self.assertEqual(model.code_shape, (network.latent_width, network.latent_width, network.latent))
+        self.assertEqual(np.prod(model.code_shape), definition.latent_dimension)
+        logs = model.train_step((images, tf.constant(labels, tf.int32)))
+        for name, value in logs.items():
+          self.assertTrue(np.isfinite(value), f'{name} is {value}')
+
+  def test_names_rows_and_exceptions(self):
+    found = base.definitions()
+    self.assertEqual({d.row for d in found.values() if d.dataset == 'mnist'}, {'d32', 'd256'})
+    self.assertEqual(experiment_of(found['lines_vqvae']).network.latent_width, 4)
+    self.assertEqual(experiment_of(found['lines_acai']).network.latent_width, 2)
+    self.assertEqual(experiment_of(found['svhn_midrae_d256']).model.advfake, 0.05)
+    self.assertEqual(experiment_of(found['cifar10_amr_d1024']).model.lam, 50)
+    self.assertEqual(found['cifar10_acai_d1024'].latent_dimension, 1024)
+    self.assertEqual(len(base.definitions('mnist', 'acai')), 2)
+    for wrong, message in ((('mnits', None), "did you mean 'mnist'"), ((None, 'aca'), "did you mean 'acai'")):
+      with self.assertRaisesRegex(UserError, message):
+        base.definitions(*wrong)
+    with self.assertRaisesRegex(UserError, "did you mean 'mnist_acai_d32'"):
+      base.definition('mnist_acai_32')
+
+  def test_published_figures_belong_to_definitions_and_are_unique(self):
+    dimensions = {(d.dataset, d.model, d.latent_dimension) for d in base.definitions().values()}
+    count = 0
+    for name in DATASETS:
+      module = registry.load('zoo', name) if name in registry.names('zoo') else None
+      for (model, dimension), rows in getattr(module, 'PUBLISHED', {}).items():
+        self.assertIn((name, model, dimension), dimensions)
+        self.assertLen({row.metric for row in rows}, len(rows))
+        count += len(rows)
+    # Tables 1 (7 x 2), 2 (6 x 7), 3 (4 x 7); Qian et al.'s probe (6 x 3) and clustering (4 x 3).
+    self.assertEqual(count, 14 + 42 + 28 + 18 + 12)
+
+  def test_recipes_of_models_and_what_the_user_sets(self):
+    paper, fast = (runs.resolve('lines', 'amr', recipe) for recipe in ('paper', 'fast'))
+    self.assertEqual((paper.training.beta_1, paper.network.normalization, paper.model.generator_every),
+                     (0.5, 'instance', 5))
+    self.assertEqual(fast.model.generator_every, 1)
+    mine = runs.resolve('lines', 'amr', 'fast', {'model': {'generator_every': 2}, 'training': {'beta_1': 0.1},
+                                                 'network': {'normalization': 'none'}})
+    self.assertEqual((mine.model.generator_every, mine.training.beta_1, mine.network.normalization), (2, 0.1, 'none'))
+    self.assertEqual(runs.resolve('lines', 'acai').training.beta_1, 0.9)
+
+  def test_other_sizes(self):
+    for size, latent_width in ((64, 4), (128, 8)):
+      experiment = runs.resolve('celeba', 'acai', overrides={
+          'dataset': {'size': size}, 'network': {'depth': 2, 'latent': 2, 'latent_width': latent_width}})
+      model = runs.create(experiment)
+      self.assertEqual(model(tf.zeros([1, size, size, 3])).shape, (1, size, size, 3))
+      self.assertEqual(model.encode(tf.zeros([1, size, size, 3])).shape, (1, latent_width, latent_width, 2))
+
+
+class ProgramTest(tf.test.TestCase):
+
+  def run_program(self, *words, **settings):
+    arguments = dataclasses.make_dataclass('Flags', ['dataset', 'model', 'recipe'])(
+        settings.get('dataset'), settings.get('model'), settings.get('recipe', 'paper'))
+    with (unittest.mock.patch.object(program, 'FLAGS', arguments),
+          contextlib.redirect_stdout(io.StringIO()) as out):
+      program.main(list(words))
+    return out.getvalue()
+
+  def test_list(self):
+    text = self.run_program('list', dataset='cifar10')
+    self.assertIn('cifar10_acai_d1024', text)
+    self.assertIn('63.99 ± 0.47 % *', text)
+    self.assertNotIn('mnist', text)
+    self.assertIn(f'{len(base.definitions("cifar10"))} definitions', text)
+
+  def test_show(self):
+    with unittest.mock.patch.object(program.program, 'start_tensorflow'):
+      text = self.run_program('show', 'lines_acai')
+    for part in ('2 x 2 x 16 = 64 numbers', '1,569,580 parameters', 'critic: ', 'lambda_ 0.5',
+                 'mean_distance 0.24 ± 0.01e-3,', 'ACAI paper, table 1', 'python -m acai_tf.train --zoo lines_acai'):
+      self.assertIn(part, text)
+
+  def test_mistakes(self):
+    for words in ((), ('list', 'more'), ('show',), ('draw', 'x')):
+      with self.assertRaisesRegex(UserError, 'expected `list` or `show NAME`'):
+        self.run_program(*words)
+
+
+if __name__ == '__main__':
+  sys.exit(tf.test.main())
