@@ -14,6 +14,8 @@ REQUIREMENTS = [
     'numpy>=2,<3',  # arrays; metrics; the lines renderer
     'pillow>=11,<14',  # reads PNG, JPEG and WebP; bicubic resizing
     'psutil>=6,<8',  # free memory, which decides whether data is memory-mapped
+    'scikit-learn>=1.5,<2',  # k-means, logistic regression, NMI, ARI, t-SNE
+    'scipy>=1.14,<2',  # Hungarian matching, Student's t, log-sum-exp
     'rich>=14,<16',  # progress bar and tables
     'matplotlib>=3.9,<4',  # pictures
     'tensorboard>=2.20,<2.22',  # tf.summary writes through it; TensorFlow 2.21 no longer brings it
@@ -27,11 +29,11 @@ setuptools.setup(
     packages=['acai_tf', 'acai_tf.data', 'acai_tf.metrics', 'acai_tf.models', 'export', 'zoo'],
     install_requires=REQUIREMENTS,
     extras_require={
+        'umap': ['umap-learn>=0.5.7,<1'],  # a second picture of codes
         'test': [
             'ruff>=0.14,<1',  # lint
             'pytest>=8,<10',  # runs the tf.test cases and reports them by name
             'pytest-xdist>=3.6,<4',  # on as many processors as there are
-            'scipy>=1.14,<2',  # numerical integrals, against which closed forms are held
         ],
     },
 )

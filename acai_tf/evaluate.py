@@ -1,6 +1,5 @@
-"""Program: measures a run and draws it. `python -m acai_tf.evaluate --run DIR` writes metrics.json and pictures."""
+"""Program: measures a run, an exported module, or interpolations of lines made by any program."""
 
-import dataclasses
 import json
 import pathlib
 import time
@@ -8,137 +7,35 @@ import time
 import numpy as np
 from absl import flags
 
-from acai_tf import program, runs
+from acai_tf import measure, program, registry, runs
 from acai_tf.config import UserError
 
-PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
-PAIR_SEED = 1  # which test images are paired, the same for every model
-BATCH = 256
-
-flags.DEFINE_string('run', None, 'Folder made by acai_tf.train')
-flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it')
-flags.DEFINE_string('data_dir', None, 'Where data sets lie [$TFDS_DATA_DIR or ~/tensorflow_datasets]')
-flags.DEFINE_string('manual_dir', None, "Folder with a data set's official files, instead of downloading")
-
-
-@dataclasses.dataclass(frozen=True)
-class Functions:
-  """A model as functions of NumPy arrays of any length; images are [n, height, width, channels] in [-1, 1].
-
-  `encode`: images -> codes; `decode`: codes -> images; `classify`: images -> [n, classes] logits, or None.
-  """
-
-  encode: object
-  decode: object
-  classify: object = None
-
-
-def functions_of(model):
-  """`Functions` of a live model, traced here; batches run side by side on all processors."""
-  from concurrent import futures
-
-  import tensorflow as tf
-
-  pool = futures.ThreadPoolExecutor(len(program.cores()))
-  images = tf.TensorSpec([None, *model.image_shape], tf.float32)
-  codes = tf.TensorSpec([None, *model.encode(tf.zeros([1, *model.image_shape])).shape[1:]], tf.float32)
-
-  def batched(function, spec):
-    traced = tf.function(function).get_concrete_function(spec)
-
-    def call(array):
-      batches = [tf.constant(array[i:i + BATCH], tf.float32) for i in range(0, len(array), BATCH)]
-      return np.concatenate(list(pool.map(lambda batch: traced(batch).numpy(), batches)))
-
-    return call
-
-  classify = batched(lambda x: model.classifier(model.represent(x)), images) if model.classifier else None
-  return Functions(batched(model.encode, images), batched(model.decode, codes), classify)
-
-
-def strips(functions, first, second, steps=STEPS, kind='linear'):
-  """Decoded paths between images: [n, ...] twice -> [n, steps, height, width, channels]."""
-  import tensorflow as tf
-
-  from acai_tf import interpolation
-
-  codes = interpolation.path(
-      tf.constant(functions.encode(first)), tf.constant(functions.encode(second)), steps, kind).numpy()
-  images = functions.decode(codes.reshape(-1, *codes.shape[2:]))
-  return images.reshape(len(first), steps, *images.shape[1:])
-
-
-def crossfade(first, second, steps=STEPS):
-  """The floor: pixels faded from `first` to `second`, shaped as `strips`."""
-  alpha = np.linspace(0, 1, steps, dtype=np.float32)[:, None, None, None]
-  return (1 - alpha) * first[:, None] + alpha * second[:, None]
-
-
-def pairs(dataset, count=PAIRS):
-  """`count` random pairs of test images, the same in every evaluation; with a small test set an image may recur."""
-  generator = np.random.default_rng(PAIR_SEED)
-  indices = generator.integers(len(dataset.test_images), size=[count, 2])
-  from acai_tf.data import base
-
-  return base.to_float(dataset.test_images[indices[:, 0]]), base.to_float(dataset.test_images[indices[:, 1]])
-
-
-def measure(functions, dataset, dataset_name, count=None):
-  """Every metric that applies.
-
-  Args:
-    functions: `Functions`.
-    dataset: the data set.
-    dataset_name: its name, which says whether the lines benchmark applies.
-    count: test images for reconstruction and probe; default: all.
-
-  Returns:
-    Dict: metric -> number. `recon_mse` on [-1, 1] pixels, `probe_accuracy` of the online classifier, for lines those
-    of `metrics.lines.score`.
-
-  Raises:
-    UserError: a model whose outputs are not finite.
-  """
-  from acai_tf.metrics import probe, reconstruction
-
-  images, labels = dataset.test(count)
-  try:
-    result = {'recon_mse': reconstruction.mean_squared_error(images, functions.decode(functions.encode(images)))}
-    if functions.classify:
-      result['probe_accuracy'] = probe.accuracy(functions.classify(images), labels)
-    if dataset_name == 'lines':
-      result |= score_lines(strips(functions, *pairs(dataset)))
-  except ValueError as error:
-    raise UserError(f'evaluation on {dataset_name}: {error}') from error
-  return result
-
-
-def score_lines(interpolations):
-  """`metrics.lines.score` against the data set's own lines."""
-  from acai_tf.data import lines as lines_data
-  from acai_tf.metrics import lines
-
-  return lines.score(interpolations, *lines_data.templates(size=interpolations.shape[2]))
+FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
+flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
+flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it', flag_values=FLAGS)
+flags.DEFINE_string('module', None, 'Folder or address of an exported module', flag_values=FLAGS)
+flags.DEFINE_string('dataset', None, 'Data set that the module is measured on', flag_values=FLAGS)
+flags.DEFINE_multi_string('set', [], 'dataset.KEY=VALUE of that data set (repeatable)', flag_values=FLAGS)
+flags.DEFINE_string('interpolations', None, 'File.npy of lines, [n, k, 32, 32, 1] in [-1, 1]', flag_values=FLAGS)
+flags.DEFINE_list('metrics', ['all'], 'Groups: ' + ', '.join(measure.GROUPS), flag_values=FLAGS)
+flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for a run of recipe paper]', 1, flag_values=FLAGS)
+flags.DEFINE_string('features', None, 'Module of image features for `quality` [one trained here]', flag_values=FLAGS)
+flags.DEFINE_integer('feature_size', 299, 'Height and width that it takes', 8, flag_values=FLAGS)
+flags.DEFINE_string('to', None, 'Folder for the results of a module', flag_values=FLAGS)
+program.define_data_flags(FLAGS)
+GROUPS = {
+    'What': ['run', 'checkpoint', 'module', 'dataset', 'set', 'interpolations', 'to'],
+    'How': ['metrics', 'restarts', 'features', 'feature_size'],
+    'Data': ['data_dir', 'manual_dir'],
+}
 
 
 def table(experiment, samples, metrics, floor=None):
-  """Text of the metrics after `samples` training images, beside the paper's and (`floor`) the cross-fade's."""
-  from rich import box
-  from rich import table as rich_table
-
+  """Text of the metrics after `samples` training images, beside published ones and (`floor`) the cross-fade's."""
   from zoo import base as zoo
 
   published = zoo.published(experiment.dataset_name, experiment.model_name, latent_dimension(experiment))
-  grid = rich_table.Table(box=box.SIMPLE_HEAD)
-  for heading in ('metric', 'this run', 'published', 'pixel cross-fade')[:4 if floor else 3]:
-    grid.add_column(heading, justify='left' if heading == 'metric' else 'right')
-  for name, value in metrics.items():
-    paper = published.get(name)
-    spread = f' ± {paper.spread:.2g}' if paper and paper.spread is not None else ''
-    source = f'{paper.value:.4g}{spread}{"" if paper.confirmed else " *"}' if paper else ''
-    cells = [name, number(value), source] + ([number(floor[name]) if name in floor else ''] if floor else [])
-    grid.add_row(*cells)
-  text = program.text_of(grid)
+  text = grid_of(metrics, published, floor)
   shown = [row for name, row in published.items() if name in metrics]
   if shown:
     sources = ', '.join(sorted({row.source for row in shown}))
@@ -147,6 +44,30 @@ def table(experiment, samples, metrics, floor=None):
   if samples < zoo.PAPER_SAMPLES:
     text += f'\n  this run is undertrained: {samples:,} samples, {samples / zoo.PAPER_SAMPLES:.1%} of the paper\'s.'
   return text
+
+
+def grid_of(metrics, published=None, floor=None):
+  """Metrics, one a row, with their confidence intervals, beside `published` and `floor`."""
+  from rich import box
+  from rich import table as rich_table
+
+  columns = ['metric', 'this run'] + (['published'] if published else []) + (['pixel cross-fade'] if floor else [])
+  grid = rich_table.Table(box=box.SIMPLE_HEAD)
+  for heading in columns:
+    grid.add_column(heading, justify='left' if heading == 'metric' else 'right')
+  for name, value in metrics.items():
+    if name.endswith('_ci95'):
+      continue
+    interval = metrics.get(f'{name}_ci95')
+    cells = [name, number(value) + (f' ± {interval:.2g}' if interval else '')]
+    if published:
+      paper = published.get(name)
+      spread = f' ± {paper.spread:.2g}' if paper and paper.spread is not None else ''
+      cells.append(f'{paper.value:.4g}{spread}{"" if paper.confirmed else " *"}' if paper else '')
+    if floor:
+      cells.append(number(floor[name]) if name in floor else '')
+    grid.add_row(*cells)
+  return program.text_of(grid)
 
 
 def number(value):
@@ -165,7 +86,7 @@ def title_of(experiment, samples):
           f'{samples:,} samples, recipe {experiment.training.recipe}, seed {experiment.training.seed}')
 
 
-def record(experiment, metrics, samples, seconds):
+def record(experiment, measured, settings, samples, seconds, folder):
   """What `metrics.json` holds: figures with all that they depend on."""
   import platform
   import subprocess
@@ -177,68 +98,181 @@ def record(experiment, metrics, samples, seconds):
   git = subprocess.run(['git', '-C', here, 'describe', '--always', '--dirty', '--abbrev=12'],
                        capture_output=True, text=True, check=False)
   gpus = tf.config.list_physical_devices('GPU')
+  history = runs.read_history(folder)
   return {
       'experiment': experiment.to_dict(),
       'samples': samples,
-      'metrics': metrics,
-      'pairs': {'count': PAIRS, 'steps': STEPS, 'seed': PAIR_SEED},
+      'metrics': measured.metrics,
+      'curves': measured.curves,
+      'pairs': {'count': measure.PAIRS, 'steps': measure.STEPS, 'seed': measure.PAIR_SEED},
+      'kmeans_restarts': settings.restarts,
       'commit': git.stdout.strip() or 'unknown',
       'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__, 'keras': keras.__version__},
       'device': f'{len(gpus)} GPU' if gpus else f'{platform.machine()} CPU, {len(program.cores())} cores',
+      'train_seconds': history[-1].get('seconds') if history else None,
       'evaluation_seconds': round(seconds, 2),
       'date': time.strftime('%Y-%m-%d'),
   }
 
 
-def draw(functions, dataset, title, folder):
-  """Writes reconstructions.png and interpolation.png; returns their paths."""
+def draw(functions, dataset, measured, title, folder):
+  """Writes the pictures that there is something to draw for; returns their paths."""
   from acai_tf import figures
 
   images, _ = dataset.test(16)
-  first, second = pairs(dataset, 6)
-  paths = [folder / 'reconstructions.png', folder / 'interpolation.png']
+  first, second = measure.pairs(dataset, 6)
   both = np.stack([images, functions.decode(functions.encode(images))])
+  paths = [folder / 'reconstructions.png', folder / 'interpolation.png']
   figures.save_rows(paths[0], {'test images above, their reconstructions below': both}, title)
   figures.save_rows(paths[1], {
-      'codes interpolated linearly, both ends reconstructed': strips(functions, first, second),
-      'codes interpolated spherically': strips(functions, first, second, kind='spherical'),
-      'pixels cross-faded, for comparison': crossfade(first, second),
+      'codes interpolated linearly, both ends reconstructed': measure.strips(functions, first, second),
+      'codes interpolated spherically': measure.strips(functions, first, second, kind='spherical'),
+      'pixels cross-faded, for comparison': measure.crossfade(first, second),
   }, title)
+  arrays, curves = measured.arrays, measured.curves
+  if 'angles' in arrays:
+    paths.append(folder / 'angles.png')
+    chosen = {f'pair {i + 1}': np.degrees(row - row[0]) for i, row in enumerate(arrays['angles'][:8])}
+    figures.save_curves(paths[-1], curves['alpha'], chosen, 'alpha', "degrees that the nearest line has turned", title)
+  if 'frechet' in curves:
+    paths.append(folder / 'quality.png')
+    figures.save_curves(paths[-1], curves['quality_alpha'], {'decoded interpolants': curves['frechet']}, 'alpha',
+                        'Frechet distance to test images', title)
+  if 'confusion' in arrays:
+    paths.append(folder / 'clusters.png')
+    figures.save_table(paths[-1], arrays['confusion'], 'matched cluster', 'label', title)
+  if 'codes' in arrays and dataset.classes and arrays['codes'][3].ndim == 1:
+    for name, points in figures.embeddings(arrays['codes'][2][:2000]).items():
+      paths.append(folder / f'{name}.png')
+      labels = arrays['codes'][3][:2000]
+      figures.save_scatter(paths[-1], points, labels, f'{name} of {len(points):,} test codes; {title}')
   return paths
 
 
-def report(experiment, model, dataset, samples, folder):
+def report(experiment, model, dataset, samples, folder, settings=None):
   """Measures, draws, writes metrics.json into `folder`, prints the table; returns the metrics."""
-  began = time.monotonic()
-  functions = functions_of(model)
-  metrics = measure(functions, dataset, experiment.dataset_name)
+  from acai_tf import functions as functions_lib
+
+  settings, began = settings or measure.Settings(), time.monotonic()
+  functions = functions_lib.of_model(model)
+  measured = measure.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name)
   seconds = time.monotonic() - began
-  floor = score_lines(crossfade(*pairs(dataset))) if experiment.dataset_name == 'lines' else {}
-  title = title_of(experiment, samples)
-  folder = pathlib.Path(folder)
+  floor = (measure.score_lines(measure.crossfade(*measure.pairs(dataset)))
+           if experiment.dataset_name == 'lines' else {})
+  title, folder = title_of(experiment, samples), pathlib.Path(folder)
   try:
-    paths = draw(functions, dataset, title, folder)
-    runs.write(folder / runs.METRICS, json.dumps(record(experiment, metrics, samples, seconds), indent=2) + '\n')
+    paths = draw(functions, dataset, measured, title, folder)
+    runs.write(folder / runs.METRICS,
+               json.dumps(record(experiment, measured, settings, samples, seconds, folder), indent=2) + '\n')
   except OSError as error:
     raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '
                     f'python -m acai_tf.evaluate --run {folder}.') from error
-  print(f'\n{title}\n\n{table(experiment, samples, metrics, floor)}\n\nmeasured in {seconds:.1f} s; wrote '
+  print(f'\n{title}\n\n{table(experiment, samples, measured.metrics, floor)}\n\nmeasured in {seconds:.1f} s; wrote '
         f'{", ".join(str(p) for p in [folder / runs.METRICS, *paths])}')
-  return metrics
+  return measured.metrics
+
+
+def score_file(path):
+  """Scores a file of interpolations on the lines benchmark and prints; UserError says what does not fit."""
+  from acai_tf.metrics import lines
+
+  try:
+    images = np.load(path, allow_pickle=False)
+    if not isinstance(images, np.ndarray) or images.dtype.kind not in 'fiu':
+      raise ValueError('no array of numbers')
+  except (OSError, ValueError, EOFError) as error:
+    raise UserError(f'{path} cannot be read ({error}); expected a .npy file, [n, k, 32, 32, 1] numbers.') from error
+  try:
+    if images.ndim == 5 and images.shape[2:] == (32, 32, 1) and np.isfinite(images).all():
+      lines.check_range(images)
+    elif images.ndim != 5:
+      raise ValueError(f'interpolations have shape {images.shape}; expected [n, k >= 3, 32, 32, 1]')
+    scores = lines.score(images, *_templates())
+  except ValueError as error:
+    raise UserError(f'{path}: {error}.') from error
+  count, steps = images.shape[:2]
+  print(f'{path}: {count} interpolations of {steps} images\n\n{grid_of(scores)}\n\n± is half the 95 % confidence '
+        'interval over interpolations. The published figures are means over 256 interpolations of 16 images.')
+
+
+def _templates():
+  from acai_tf.data import lines as lines_data
+
+  return lines_data.templates()
+
+
+def settings_of(recipe, dataset, dataset_name, data_dir):
+  """`measure.Settings` from the flags."""
+  groups = tuple(measure.GROUPS if FLAGS.metrics == ['all'] else FLAGS.metrics)
+  restarts = FLAGS.restarts or (1000 if recipe == 'paper' else 10)
+  try:
+    measure.Settings(groups)
+  except ValueError as error:
+    raise UserError(str(error)) from error
+  features = None
+  if 'quality' in groups:
+    from acai_tf import feature_network
+
+    if FLAGS.features:
+      features = feature_network.of_module(FLAGS.features, FLAGS.feature_size)
+    elif dataset.classes or FLAGS.metrics != ['all']:
+      features = feature_network.load(dataset, dataset_name, data_dir)
+    else:
+      print(f'quality is left out: {dataset_name} has no labels to train a feature network on (--features).')
+      groups = tuple(group for group in groups if group != 'quality')
+  return measure.Settings(groups, restarts, features=features)
+
+
+def evaluate_module(data_dir):
+  """Measures an exported module on a data set, through hub.load; prints, and writes metrics.json to --to."""
+  from acai_tf import config
+  from acai_tf import functions as functions_lib
+
+  if not FLAGS.dataset:
+    raise UserError(f'--dataset is missing; expected one of {", ".join(registry.names("acai_tf.data"))}.')
+  experiment = runs.resolve(FLAGS.dataset, 'autoencoder', 'fast', {
+      'dataset': config.parse_overrides(FLAGS.set)['dataset']})
+  program.start_tensorflow()
+  functions, shape = functions_lib.of_module(FLAGS.module)
+  dataset = runs.load_data(experiment, data_dir, FLAGS.manual_dir)
+  if tuple(dataset.shape) != shape:
+    raise UserError(f'module {FLAGS.module} takes images of {"x".join(map(str, shape))}; {FLAGS.dataset} has '
+                    f'{"x".join(map(str, dataset.shape))}.')
+  settings = settings_of('fast', dataset, FLAGS.dataset, data_dir)
+  measured = measure.measure(functions, dataset, FLAGS.dataset, settings, f'module {FLAGS.module}')
+  title = f'module {FLAGS.module} on {FLAGS.dataset}'
+  print(f'\n{title}\n\n{grid_of(measured.metrics)}')
+  if FLAGS.to:
+    folder = pathlib.Path(FLAGS.to)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = draw(functions, dataset, measured, title, folder)
+    runs.write(folder / runs.METRICS, json.dumps({'module': FLAGS.module, 'dataset': FLAGS.dataset, 'metrics':
+                                                  measured.metrics, 'curves': measured.curves}, indent=2) + '\n')
+    print(f'\nwrote {", ".join(str(p) for p in [folder / runs.METRICS, *paths])}')
 
 
 def main():
   """The program."""
-  arguments = flags.FLAGS
-  if not arguments.run:
-    raise UserError('--run DIR is missing; expected a folder made by acai_tf.train.')
-  runs.load_experiment(arguments.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
+  if sum(bool(x) for x in (FLAGS.run, FLAGS.module, FLAGS.interpolations)) != 1:
+    raise UserError('expected one of --run DIR (made by acai_tf.train), --module DIR --dataset NAME, and '
+                    '--interpolations FILE.npy.')
+  data_dir = program.data_dir(FLAGS.data_dir)
+  if FLAGS.interpolations:
+    if FLAGS.metrics not in (['all'], ['lines']):
+      raise UserError(f'--interpolations are scored by --metrics lines, not {",".join(FLAGS.metrics)}.')
+    return score_file(FLAGS.interpolations)
+  if FLAGS.module:
+    return evaluate_module(data_dir)
+  runs.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
   program.start_tensorflow()
-  experiment, model, step = runs.load_model(arguments.run, arguments.checkpoint)
-  dataset = runs.load_data(experiment, program.data_dir(arguments.data_dir), arguments.manual_dir)
-  report(experiment, model, dataset, step * experiment.training.batch, arguments.run)
+  experiment, model, step = runs.load_model(FLAGS.run, FLAGS.checkpoint)
+  dataset = runs.load_data(experiment, data_dir, FLAGS.manual_dir)
+  settings = settings_of(experiment.training.recipe, dataset, experiment.dataset_name, data_dir)
+  report(experiment, model, dataset, step * experiment.training.batch, FLAGS.run, settings)
+  return None
 
 
 if __name__ == '__main__':
-  program.run(main, 'python -m acai_tf.evaluate --run DIR: measures a trained run, writes metrics.json and pictures.',
-              {'What': ['run', 'checkpoint'], 'Data': ['data_dir', 'manual_dir']})
+  program.run(main, 'python -m acai_tf.evaluate --run DIR: measures a trained run, writes metrics.json and pictures.\n'
+              'Also --module DIR --dataset NAME, and --interpolations FILE.npy (the lines benchmark, for anyone).',
+              GROUPS, flag_values=FLAGS)

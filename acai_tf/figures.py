@@ -6,6 +6,8 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402  After the backend has been chosen.
 import numpy as np  # noqa: E402
 
+MARKERS = 'os^vDPX*'
+
 
 def to_uint8(images):
   """[-1, 1] (clipped) -> 0 ... 255."""
@@ -41,3 +43,60 @@ def save_rows(path, panels, caption):
     axis.axis('off')
   figure.savefig(path, dpi=120)
   plt.close(figure)
+
+
+def save_curves(path, x, curves, x_label, y_label, caption):
+  """Writes a PNG of lines over one axis; `curves`: dict: name -> numbers along `x`."""
+  figure, axis = plt.subplots(figsize=(8, 5), layout='constrained')
+  for i, (name, y) in enumerate(curves.items()):
+    axis.plot(x, y, marker=MARKERS[i % len(MARKERS)], markersize=4, label=name, color=plt.cm.tab10(i % 10))
+  axis.set(xlabel=x_label, ylabel=y_label)
+  axis.grid(alpha=0.3)
+  if len(curves) > 1:
+    axis.legend(fontsize=8, ncols=2)
+  figure.suptitle(caption, fontsize=10, wrap=True)
+  figure.savefig(path, dpi=120)
+  plt.close(figure)
+
+
+def save_table(path, counts, x_label, y_label, caption):
+  """Writes a PNG of a [rows, columns] table of counts, shaded by each row's shares."""
+  counts = np.asarray(counts)
+  shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+  figure, axis = plt.subplots(figsize=(7, 6.5), layout='constrained')
+  axis.imshow(shares, cmap='Blues', vmin=0, vmax=1)
+  for row, column in np.ndindex(*counts.shape):
+    axis.text(column, row, str(counts[row, column]), ha='center', va='center', fontsize=8,
+              color='white' if shares[row, column] > 0.5 else 'black')
+  axis.set(xlabel=x_label, ylabel=y_label, xticks=range(counts.shape[1]), yticks=range(counts.shape[0]))
+  figure.suptitle(caption, fontsize=10, wrap=True)
+  figure.savefig(path, dpi=120)
+  plt.close(figure)
+
+
+def save_scatter(path, points, labels, caption):
+  """Writes a PNG of [n, 2] points, coloured by [n] labels."""
+  figure, axis = plt.subplots(figsize=(7, 6.5), layout='constrained')
+  for label in np.unique(labels):
+    chosen = np.asarray(labels) == label
+    axis.scatter(*np.asarray(points)[chosen].T, s=6, label=str(label), color=plt.cm.tab10(int(label) % 10))
+  axis.set(xticks=[], yticks=[])
+  axis.legend(title='label', fontsize=8, markerscale=2)
+  figure.suptitle(caption, fontsize=10, wrap=True)
+  figure.savefig(path, dpi=120)
+  plt.close(figure)
+
+
+def embeddings(codes, seed=0):
+  """[n, d] codes -> dict: name -> [n, 2] points: t-SNE, and UMAP where umap-learn is installed; {} for few codes."""
+  from sklearn import manifold
+
+  codes = np.asarray(codes)
+  if len(codes) < 50:
+    return {}
+  found = {'t-SNE': manifold.TSNE(init='pca', random_state=seed).fit_transform(codes)}
+  try:
+    import umap
+  except ImportError:  # An extra; setup.py.
+    return found
+  return found | {'UMAP': umap.UMAP(random_state=seed, n_jobs=1).fit_transform(codes)}

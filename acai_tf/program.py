@@ -39,6 +39,14 @@ def start_tensorflow():
   tf.config.threading.set_inter_op_parallelism_threads(len(cores()))
 
 
+def define_data_flags(flag_values):
+  """Defines --data_dir and --manual_dir."""
+  flags.DEFINE_string('data_dir', None, 'Where data sets lie [$TFDS_DATA_DIR or ~/tensorflow_datasets]',
+                      flag_values=flag_values)
+  flags.DEFINE_string('manual_dir', None, "Folder with a data set's official files, instead of downloading",
+                      flag_values=flag_values)
+
+
 def run(main, usage, groups, words=False, flag_values=FLAGS):
   """Parses the flags and calls `main()`; exits 0, main's own non-zero status, 2 for a user's mistake, 130 on Ctrl-C.
 

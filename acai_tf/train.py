@@ -7,7 +7,7 @@ import time
 
 from absl import flags
 
-from acai_tf import evaluate, program, registry, runs
+from acai_tf import evaluate, measure, program, registry, runs
 from acai_tf.config import UserError
 
 flags.DEFINE_string('dataset', None, 'Data set: ' + ', '.join(registry.names('acai_tf.data')))
@@ -24,8 +24,8 @@ flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes it [r
 flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored'], 'Devices; auto uses every GPU')
 flags.DEFINE_enum('precision', None, ['float32', 'mixed_bfloat16'], 'Of the layers')
 flags.DEFINE_multi_string('set', [], 'Any key: dataset.KEY=VALUE, model., network., training. (repeatable)')
+program.define_data_flags(flags.FLAGS)
 
-# What --help shows; data_dir and manual_dir are evaluate's flags.
 GROUPS = {
     'What': ['dataset', 'model', 'zoo', 'recipe', 'run_dir'],
     'Network (default: the data set\'s own)': ['latent_width', 'latent', 'depth'],
@@ -86,14 +86,15 @@ class Session:
   def __init__(self, experiment, model, dataset, checkpoints, run_dir):
     import tensorflow as tf
 
-    from acai_tf import loop
+    from acai_tf import functions, loop
 
     self.experiment, self.model, self.dataset, self.checkpoints = experiment, model, dataset, checkpoints
     self.run_dir, self.saved = pathlib.Path(run_dir), loop.step_of(model)
     self.history = runs.read_history(run_dir, self.saved * experiment.training.batch)
     runs.write_history(run_dir, self.history)
     self.writer = tf.summary.create_file_writer(str(run_dir))
-    self.functions = evaluate.functions_of(model)
+    self.functions = functions.of_model(model)
+    self.began, self.seconds = time.monotonic(), self.history[-1].get('seconds', 0.0) if self.history else 0.0
     self.next_scalars = 0.0
 
   def events(self, step, logs):
@@ -113,16 +114,19 @@ class Session:
     from acai_tf import figures
 
     samples = step * self.experiment.training.batch
-    metrics = evaluate.measure(self.functions, self.dataset, self.experiment.dataset_name, count=2048)
-    first, second = evaluate.pairs(self.dataset, 6)
-    strip = figures.to_uint8(figures.tile(evaluate.strips(self.functions, first, second)))
+    metrics = measure.measure(self.functions, self.dataset, self.experiment.dataset_name,
+                              measure.Settings(count=2048), self.experiment.model_name).metrics
+    first, second = measure.pairs(self.dataset, 6)
+    strip = figures.to_uint8(figures.tile(measure.strips(self.functions, first, second)))
     with self.writer.as_default(samples):
       for name, value in metrics.items():
         if value is not None:
           tf.summary.scalar('test/' + name, value)
       tf.summary.image('interpolation', strip[None])
     best = all(better(metrics, row) for row in self.history)
-    self.history.append({'samples': samples, **metrics})
+    now = time.monotonic()
+    self.seconds, self.began = self.seconds + now - self.began, now
+    self.history.append({'samples': samples, 'seconds': round(self.seconds, 1), **metrics})
     if best:
       self.checkpoints.save(self.checkpoints.best)
     runs.write_history(self.run_dir, self.history)

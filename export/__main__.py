@@ -10,10 +10,12 @@ import tempfile
 import numpy as np
 from absl import flags
 
-from acai_tf import evaluate, program, runs  # noqa: F401  evaluate defines --run and --checkpoint.
+from acai_tf import program, runs
 from acai_tf.config import UserError
 from export import CARD
 
+flags.DEFINE_string('run', None, 'Folder made by acai_tf.train')
+flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it')
 flags.DEFINE_string('to', None, 'Folder to write; must not exist')
 
 SAMPLES = 5  # images that the reloaded module is compared on
@@ -62,6 +64,8 @@ def compare(model, folder):
       'decoded': module.to_outside(model.decode(codes)).numpy(),
       'interpolated': module.to_outside(model.interpolate(inside, inside[::-1], alpha)).numpy(),
   }
+  if model.classifier:
+    expected['classified'] = model.classifier(model.represent(inside)).numpy()
   if hasattr(model, 'critic'):
     expected['critic'] = model.critic(inside).numpy()
   with tempfile.TemporaryDirectory() as scratch:

@@ -26,6 +26,8 @@ def main(module, expected):
       'interpolated': loaded.interpolator(
           {'images_a': images, 'images_b': images[::-1].copy(), 'alpha': recorded['alpha']}),
   }
+  if hasattr(loaded, 'classifier'):
+    outputs['classified'] = loaded.classifier(images)
   if hasattr(loaded, 'critic'):
     outputs['critic'] = loaded.critic(images)
   for name, output in outputs.items():

@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from acai_tf import evaluate, program, runs
+from acai_tf import evaluate, measure, program, runs
 from acai_tf.config import UserError
 from export import CARD
 
@@ -33,20 +33,20 @@ def main():
   from acai_tf import figures
 
   module = hub.load(arguments.module)
-  first, second = evaluate.pairs(runs.load_data(experiment))
-  steps = evaluate.STEPS
+  first, second = measure.pairs(runs.load_data(experiment))
+  steps = measure.STEPS
   alpha = np.tile(np.linspace(0, 1, steps, dtype=np.float32), len(first))
   ends = {'images_a': first, 'images_b': second}
   inputs = {name: (np.repeat(images, steps, axis=0) + 1) / 2 for name, images in ends.items()}  # [0, 1] outside
   images = 2 * module.interpolator({**inputs, 'alpha': alpha}).numpy() - 1
   images = images.reshape(len(first), steps, *images.shape[1:])
-  faded = evaluate.crossfade(first, second)
+  faded = measure.crossfade(first, second)
   title = 'through hub.load: ' + evaluate.title_of(experiment, samples)
   pathlib.Path(arguments.picture).parent.mkdir(parents=True, exist_ok=True)
   figures.save_rows(arguments.picture, {
       'codes interpolated by the module': images[:6], 'pixels cross-faded, for comparison': faded[:6],
   }, title)
-  text = evaluate.table(experiment, samples, evaluate.score_lines(images), evaluate.score_lines(faded))
+  text = evaluate.table(experiment, samples, measure.score_lines(images), measure.score_lines(faded))
   print(f'\n{title}\n\n{text}\n\nwrote {arguments.picture}')
 
 

@@ -38,8 +38,9 @@ class Part(tf.train.Checkpoint):
 def build(model):
   """The module of a model (acai_tf.models.base.Autoencoder): (root object, dict of signatures).
 
-  The root maps images to the features [n, d] that the probe sees. `.encoder`, `.decoder`, `.critic` (where the model
-  has one) and `.interpolator` are callables of one positional argument each, and `training=False`. The interpolator
+  The root maps images to the features [n, d] that the probe sees. `.encoder`, `.decoder`, `.classifier` (logits of the
+  classifier trained along, if there was one), `.critic` (where the model has one) and `.interpolator` are callables of
+  one positional argument each, and `training=False`. The interpolator
   takes a dict of `images_a`, `images_b` and `alpha` ([n], 0 is a, 1 is b).
   """
   images = tf.TensorSpec([None, *model.image_shape], tf.float32)
@@ -63,6 +64,9 @@ def build(model):
   def criticise(images, training=False):
     return model.critic(to_inside(images), training=training)
 
+  def classify(images, training=False):
+    return model.classifier(features(images, training))
+
   root = Part(features, images)
   root.encoder = Part(encode, images)
   root.decoder = Part(decode, codes)
@@ -75,6 +79,8 @@ def build(model):
           lambda images_a, images_b, alpha: {
               'images': interpolate({'images_a': images_a, 'images_b': images_b, 'alpha': alpha})}, **triple),
   }
+  if model.classifier:
+    root.classifier = Part(classify, images)
   if hasattr(model, 'critic'):
     root.critic = Part(criticise, images)
     signatures['critic'] = _signature(lambda images: {'alpha': criticise(images)}, images=images)

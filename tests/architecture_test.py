@@ -9,7 +9,8 @@ from architecture import ROOT
 
 # The arrows (README, Layout): what each library of BUILD may import of ours.
 BASE = {'config', 'registry', 'losses', 'interpolation', 'replicas'}
-LIBRARY = BASE | {'networks', 'quantizer', 'data', 'models', 'metrics', 'figures', 'loop', 'program', 'runs'}
+LIBRARY = BASE | {'networks', 'quantizer', 'data', 'models', 'metrics', 'figures', 'loop', 'program', 'runs',
+                  'functions', 'feature_network', 'measure'}
 ARROWS = {
     'config': set(),
     'registry': {'config'},
@@ -25,6 +26,9 @@ ARROWS = {
     'loop': {'config'},
     'program': {'config'},
     'runs': {'config', 'registry', 'loop'},
+    'functions': {'config', 'program'},
+    'feature_network': {'config'},
+    'measure': {'config', 'data', 'interpolation', 'metrics'},
     'zoo': {'config', 'registry'},
     'evaluate': LIBRARY | {'zoo'},
     'train': LIBRARY | {'zoo', 'evaluate'},

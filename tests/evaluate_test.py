@@ -1,5 +1,7 @@
 """Evaluation, figures, published figures, and the programs' flags and errors."""
 
+import contextlib
+import io
 import json
 import pathlib
 import subprocess
@@ -10,9 +12,10 @@ import matplotlib.image
 import numpy as np
 import tensorflow as tf
 
-from acai_tf import evaluate, figures, registry, runs
+from acai_tf import evaluate, feature_network, figures, losses, measure, registry, runs
+from acai_tf import functions as functions_lib
 from acai_tf.config import UserError
-from acai_tf.data import lines
+from acai_tf.data import base, lines
 from acai_tf.metrics import probe, reconstruction
 from zoo import base as zoo
 
@@ -26,7 +29,7 @@ def perfect_functions():
 
     return metric.nearest_lines(images, angles, templates)[1][:, None].astype(np.float32)
 
-  return evaluate.Functions(encode, lambda codes: lines.render(codes[:, 0]), lambda images: np.eye(10)[
+  return functions_lib.Functions(encode, lambda codes: lines.render(codes[:, 0]), lambda images: np.eye(10)[
       lines.labels_of(encode(images)[:, 0])])
 
 
@@ -34,7 +37,11 @@ class MeasureTest(tf.test.TestCase):
 
   def test_a_perfect_model_of_lines(self):
     dataset = lines.load(lines.Config(test_images=256))
-    result = evaluate.measure(perfect_functions(), dataset, 'lines')
+    found = measure.measure(perfect_functions(), dataset, 'lines')
+    result = found.metrics
+    self.assertAllClose(found.curves['distance'], np.zeros(16), atol=1e-6)
+    self.assertEqual(found.arrays['angles'].shape, (256, 16))
+    self.assertGreater(result['ssim'], 0.99)
     self.assertLess(result['recon_mse'], 1e-3)
     self.assertGreater(result['probe_accuracy'], 0.98)
     self.assertLess(result['mean_distance'], 1e-6)
@@ -42,18 +49,48 @@ class MeasureTest(tf.test.TestCase):
 
   def test_a_diverged_model_is_told(self):
     dataset = lines.load(lines.Config(test_images=4))
-    broken = evaluate.Functions(lambda x: x, lambda x: x * np.nan)
-    with self.assertRaisesRegex(UserError, 'diverged'):
-      evaluate.measure(broken, dataset, 'mnist')
+    broken = functions_lib.Functions(lambda x: x, lambda x: x * np.nan)
+    with self.assertRaisesRegex(UserError, 'evaluation of mymodel on mnist.*diverged'):
+      measure.measure(broken, dataset, 'mnist', model_name='mymodel')
+
+  def test_every_group_on_a_perfect_model(self):
+    dataset = lines.load(lines.Config(test_images=64))
+    settings = measure.Settings(measure.GROUPS, 2, 300, features=lambda images: images[:, ::8, ::8, 0].reshape(-1, 16))
+    found = measure.measure(perfect_functions(), dataset, 'lines', settings)
+    names = ('fitted_probe_accuracy', 'clustering_nmi', 'frechet_gap', 'kernel_middle', 'coverage', 'pixel_path_length',
+             'feature_step_variance')
+    self.assertContainsSubset(names, found.metrics)
+    self.assertLess(found.metrics['frechet_ends'], 0.2)
+    self.assertLen(found.curves['frechet'], measure.QUALITY_STEPS)
+    self.assertEqual(found.arrays['confusion'].sum(), 64)
+    self.assertNotIn('log_likelihood', found.metrics)
+    for group in ('lnes', 'all'):
+      with self.assertRaisesRegex(ValueError, 'unknown value of --metrics'):
+        measure.Settings((group,))
+
+  def test_groups_of_vae_and_vqvae(self):
+    dataset = lines.load(lines.Config(test_images=40))
+    for name, keys in (('vae', ('log_likelihood', 'rate', 'distortion')),
+                       ('vqvae', ('codebook_usage', 'codebook_perplexity', 'rate_bits'))):
+      functions = functions_lib.of_model(runs.create(runs.resolve('lines', name, overrides={'network': {'depth': 2}})))
+      found = measure.measure(functions, dataset, 'lines', measure.Settings(('likelihood', 'codebook')))
+      self.assertCountEqual(found.metrics, keys)
+    model = runs.create(runs.resolve('lines', 'vae', overrides={'network': {'depth': 2}}))
+    functions = functions_lib.of_model(model)
+    found = measure.measure(functions, dataset, 'lines', measure.Settings(('likelihood',))).metrics
+    x = dataset.test()[0]
+    self.assertAllClose(found['rate'], losses.gaussian_kl(*model.posterior(x)[:2]), rtol=1e-4)
+    # Jensen: more codes give no less than the evidence lower bound of one, up to its noise.
+    self.assertGreater(found['log_likelihood'], -found['rate'] - found['distortion'] - 1)
 
   def test_functions_of_a_model_equal_the_model_at_any_length(self):
     experiment = runs.resolve('lines', 'acai', 'paper', {'network': {'depth': 2}})
     model = runs.create(experiment)
-    functions = evaluate.functions_of(model)
-    images = lines.render(np.linspace(0, 6, evaluate.BATCH + 3))
+    functions = functions_lib.of_model(model)
+    images = lines.render(np.linspace(0, 6, functions_lib.BATCH + 3))
     self.assertAllClose(functions.encode(images), model.encode(images), atol=1e-5)
-    self.assertEqual(functions.classify(images).shape, (evaluate.BATCH + 3, 10))
-    strips = evaluate.strips(functions, images[:3], images[3:6], 5)
+    self.assertEqual(functions.classify(images).shape, (functions_lib.BATCH + 3, 10))
+    strips = measure.strips(functions, images[:3], images[3:6], 5)
     self.assertEqual(strips.shape, (3, 5, 32, 32, 1))
     self.assertAllClose(strips[:, 0], model(images[:3]), atol=1e-5)
 
@@ -91,6 +128,44 @@ class FiguresTest(tf.test.TestCase):
     self.assertGreater(matplotlib.image.imread(path).shape[1], 800)
 
 
+  def test_curves_tables_and_scatters_are_written(self):
+    folder = self.get_temp_dir()
+    figures.save_curves(folder + '/c.png', [0, 1], {'a': [1, 2], 'b': [2, 3]}, 'x', 'y', 'caption')
+    figures.save_table(folder + '/t.png', np.eye(3, dtype=int), 'x', 'y', 'caption')
+    codes = np.random.default_rng(0).normal(size=[60, 5])
+    points = figures.embeddings(codes)['t-SNE']
+    figures.save_scatter(folder + '/s.png', points, np.arange(60) % 3, 'caption')
+    for name in 'cts':
+      self.assertGreater(matplotlib.image.imread(f'{folder}/{name}.png').std(), 0.02)
+    self.assertEqual(figures.embeddings(codes[:10]), {})
+
+
+class FeatureNetworkTest(tf.test.TestCase):
+
+  def test_it_learns_the_classes_and_is_trained_once(self):
+    labels = np.arange(200, dtype=np.int32) % 2
+    images = (255 * labels[:, None, None, None] * np.ones([1, 8, 8, 1])).astype(np.uint8)
+    dataset = base.ArrayDataset({'train_images': images, 'train_labels': labels, 'test_images': images[:9],
+                                 'test_labels': labels[:9]}, 2)
+    first = feature_network.load(dataset, 'toy', self.get_temp_dir())(dataset.test()[0])
+    again = feature_network.load(dataset, 'toy', self.get_temp_dir())(dataset.test()[0])
+    self.assertEqual(first.shape, (9, feature_network.WIDTH))
+    self.assertAllClose(first, again)
+    self.assertNotAllClose(first[0], first[1])
+    dataset.classes = 0
+    with self.assertRaisesRegex(UserError, 'toy has no labels'):
+      feature_network.load(dataset, 'toy', self.get_temp_dir())
+
+  def test_a_module_of_the_user_s(self):
+    root = tf.train.Checkpoint()
+    root.__call__ = tf.function(lambda x: tf.reduce_mean(x, [1, 2]), [tf.TensorSpec([None, 16, 16, 3], tf.float32)])
+    tf.saved_model.save(root, self.get_temp_dir() + '/inception')
+    features = feature_network.of_module(self.get_temp_dir() + '/inception', 16)
+    self.assertAllClose(features(np.zeros([3, 8, 8, 1], np.float32)), np.full([3, 3], 0.5))
+    with self.assertRaisesRegex(UserError, '--features /nowhere cannot be used'):
+      feature_network.of_module('/nowhere', 16)
+
+
 class ZooTest(tf.test.TestCase):
 
   def test_published_figures(self):
@@ -102,13 +177,44 @@ class ZooTest(tf.test.TestCase):
     self.assertAllClose(zoo.published('mnist', 'acai', 32)['probe_accuracy'].value, 0.9825)
     self.assertAllClose(zoo.published('mnist', 'autoencoder', 256)['probe_accuracy'].value, 0.9394)
     self.assertEqual(zoo.published('mnist', 'acai', 7), {})
-    self.assertEqual(zoo.published('nothing', 'acai', 64), {})
+    self.assertEqual(zoo.published('fashion_mnist', 'acai', 64), {})
+    with self.assertRaisesRegex(UserError, 'unknown data set'):
+      zoo.published('nothing', 'acai', 64)
 
   def test_every_published_figure_is_of_a_data_set(self):
     for name in registry.names('zoo'):
       if not name.startswith('__'):
         self.assertIn(name, registry.names('acai_tf.data'))
-        self.assertNotEmpty(registry.load('zoo', name).PUBLISHED)
+
+
+class ScorerTest(tf.test.TestCase):
+
+  def score(self, array):
+    path = self.get_temp_dir() + '/file.npy'
+    np.save(path, array)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+      evaluate.score_file(path)
+    return out.getvalue()
+
+  def test_a_cross_fade_and_a_perfect_turn(self):
+    angles = np.random.default_rng(0).uniform(0, 6.28, [2, 64])
+    ends = lines.render(angles[0]), lines.render(angles[1])
+    text = self.score(measure.crossfade(*ends))
+    self.assertRegex(text, r'64 interpolations of 16 images')
+    self.assertRegex(text, r'mean_distance +0\.00[67]\d* ± 0\.000')  # the published calibration: 6.3e-3 to 7.2e-3
+    self.assertRegex(text, r'smoothness_published +0\.[89]')
+    turn = np.linspace(0, 1, 16)[None] * 2 + angles[0][:, None]
+    text = self.score(lines.render(turn.ravel()).reshape(64, 16, 32, 32, 1).astype(np.float64))
+    self.assertRegex(text, r'mean_distance +[\d.]+e-0[678]')
+
+  def test_what_does_not_fit_is_told(self):
+    good = measure.crossfade(lines.render([1.0]), lines.render([2.0]))
+    for array, message in (
+        (good[0], r'shape \(16, 32, 32, 1\); expected \[n, k'), (good[:, :, ::2], 'expected'), (good[:, :2], 'k >= 3'),
+        ((good + 1) / 2, 'give 2 x - 1'), (good * 127, 'scale them'), (good * np.nan, 'NaN'),
+        (np.array(['a']), 'no array of numbers')):
+      with self.assertRaisesRegex(UserError, message):
+        self.score(array)
 
 
 class ProgramsTest(tf.test.TestCase):
@@ -136,8 +242,11 @@ class ProgramsTest(tf.test.TestCase):
         (['acai_tf.train', 'lines'], "unexpected argument 'lines'"),
         (['acai_tf.train', '--dataset', 'lines', '--batch', '0'], 'batch'),
         (['acai_tf.train', '--dataset', 'lines', '--set', 'model.lamda=1'], "did you mean 'lambda_'"),
-        (['acai_tf.train', '--dataset', 'lines', '--latent_width', '3'], 'fitting widths'),
-        (['acai_tf.evaluate'], '--run DIR is missing'),
+        (['acai_tf.train', '--dataset', 'lines', '--latent_width', '3'], 'widths that fit it'),
+        (['acai_tf.evaluate'], 'expected one of --run DIR'),
+        (['acai_tf.evaluate', '--interpolations', str(folder / 'no.npy')], 'cannot be read'),
+        (['acai_tf.evaluate', '--module', str(folder), '--dataset', 'lines'], 'cannot be loaded'),
+        (['acai_tf.evaluate', '--module', str(folder)], '--dataset is missing'),
         (['acai_tf.evaluate', '--run', str(folder / 'none')], 'is no run folder'),
         (['export', '--run', str(folder / 'none'), '--to', str(folder / 'x')], 'is no run folder'),
         (['export', '--run', str(folder), '--to', str(folder)], 'exists already'),
@@ -164,7 +273,8 @@ class ProgramsTest(tf.test.TestCase):
     self.assertEqual([row['samples'] for row in runs.read_history(run)], [32, 64])
     first = json.loads((folder / 'run' / 'metrics.json').read_text())
     self.assertEqual(first['samples'], 64)
-    code, _, errors, _ = self.run_module('acai_tf.evaluate', '--run', run, '--checkpoint', 'last')
+    groups = 'reconstruction,probe,lines,fitted_probe,clustering,codebook'
+    code, _, errors, _ = self.run_module('acai_tf.evaluate', '--run', run, '--metrics', groups, '--restarts', '1')
     self.assertEqual((code, errors), (0, ''))
     again = json.loads((folder / 'run' / 'metrics.json').read_text())
     for name, value in first['metrics'].items():
@@ -172,7 +282,16 @@ class ProgramsTest(tf.test.TestCase):
         self.assertAllClose(again['metrics'][name], value, rtol=1e-4, atol=1e-6)
     code, output, errors, _ = self.run_module('export', '--run', run, '--to', module)
     self.assertEqual((code, errors), (0, ''))
-    self.assertIn('5 outputs of 5 images agree to 1e-05', output)
+    self.assertIn('6 outputs of 5 images agree to 1e-05', output)
+    code, output, errors, _ = self.run_module(
+        'acai_tf.evaluate', '--module', module, '--dataset', 'lines', '--set', 'dataset.test_images=64', '--metrics',
+        groups, '--restarts', '1', '--to', str(folder / 'of_module'))
+    self.assertEqual((code, errors), (0, ''))
+    through_hub = json.loads((folder / 'of_module' / 'metrics.json').read_text())['metrics']
+    self.assertCountEqual(through_hub, again['metrics'])
+    for name, value in again['metrics'].items():
+      if value is not None:
+        self.assertAllClose(through_hub[name], value, rtol=2e-3, atol=1e-5, msg=name)
     code, output, errors, _ = self.run_module('export.demo', '--module', module, '--picture', str(folder / 'p.png'))
     self.assertEqual((code, errors), (0, ''))
     self.assertTrue((folder / 'p.png').exists())

@@ -51,6 +51,7 @@ class ModuleTest(tf.test.TestCase):
       self.assertTrue(callable(part))
     self.assertAllClose(loaded(images(2), training=True), loaded(images(2), training=False))
     self.assertCountEqual(loaded.signatures, ['serving_default', 'encode', 'decode', 'interpolate', 'critic'])
+    self.assertAllClose(loaded.classifier(images(2)), model.classifier(model.represent(2 * images(2) - 1)), atol=1e-6)
     features = loaded.signatures['serving_default'](images=tf.constant(images(2)))['features']
     self.assertAllClose(features, loaded(images(2)))
     answer = loaded.signatures['interpolate'](
@@ -82,7 +83,7 @@ class ModuleTest(tf.test.TestCase):
 
   def test_a_module_that_differs_fails_its_check(self):
     model, _ = saved(self.get_temp_dir())
-    self.assertIn('5 outputs', program.compare(model, self.get_temp_dir()))
+    self.assertIn('6 outputs', program.compare(model, self.get_temp_dir()))
     model.decoder.trainable_variables[-1].assign_add([1e-3])
     with self.assertRaisesRegex(UserError, 'decoded of the reloaded module differs by 0.0005'):
       program.compare(model, self.get_temp_dir())

@@ -29,6 +29,11 @@ class Dataset:
     """Positions `rows` of training batch `step`: ([n, height, width, channels] uint8 or float32, int32 labels)."""
     raise NotImplementedError
 
+  def train(self, count):
+    """The first `count` training images, fewer if there are fewer, as `test` gives them."""
+    images, labels = self.batch(0, 0, count, slice(None))
+    return to_float(images), labels
+
   def test(self, count=None):
     """The first `count` test images, or all: ([n, ...] float32 in [-1, 1], their labels)."""
     return to_float(self.test_images[:count]), self.test_labels[:count]
@@ -100,6 +105,9 @@ class ArrayDataset(Dataset):
     where = 'memory-mapped' if isinstance(self.train_images, np.memmap) else 'in memory'
     return (f'{len(self.train_images):,} training and {len(self.test_images):,} test images, '
             f'{"x".join(map(str, self.shape))} uint8, {size:.3g} GB {where}')
+
+  def train(self, count):
+    return to_float(self.train_images[:count]), np.asarray(self.train_labels[:count])
 
   def batch(self, seed, step, size, rows):
     positions = step * size + np.asarray(rows, np.int64)

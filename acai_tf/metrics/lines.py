@@ -6,6 +6,7 @@ It takes images, so that it scores interpolations made by any program.
 import numpy as np
 
 UNDEFINED_BELOW = 1e-4  # radians (first against last) below which smoothness has no denominator
+RANGE = 10.0  # pixels beyond it are in another unit
 NEIGHBOURS = 2  # templates on either side of the float32 winner that are compared exactly
 
 
@@ -63,7 +64,8 @@ def score(interpolations, angles, templates):
   Returns:
     Dict of Python numbers: `mean_distance` (cosine, over all images), `smoothness_published` (undefined rows left
     out of the sum but counted in the denominator, as the authors' program does), `smoothness_strict` (mean over
-    defined rows; None if there is none) and `smoothness_undefined` (how many rows are not).
+    defined rows; None if there is none), `smoothness_undefined` (how many rows are not), and the half width of the
+    95 % confidence interval over interpolations for the first two, under `..._ci95` (None for a single one).
 
   Raises:
     ValueError: wrong rank or size, or pixels that are not finite.
@@ -78,9 +80,32 @@ def score(interpolations, angles, templates):
   distances, nearest = nearest_lines(interpolations.reshape(n * k, -1), angles, templates)
   rows = smoothness(nearest.reshape(n, k))
   undefined = np.isnan(rows)
+  counted = np.where(undefined, 0.0, rows)
+  distances = distances.reshape(n, k).mean(axis=1)
   return {
       'mean_distance': float(distances.mean()),
-      'smoothness_published': float(np.where(undefined, 0.0, rows).sum() / n),
+      'smoothness_published': float(counted.mean()),
       'smoothness_strict': float(rows[~undefined].mean()) if not undefined.all() else None,
       'smoothness_undefined': int(undefined.sum()),
+      'mean_distance_ci95': half_width(distances),
+      'smoothness_published_ci95': half_width(counted),
   }
+
+
+def check_range(interpolations):
+  """ValueError where pixels are in another unit than [-1, 1], as those of another program may be."""
+  low, high = np.min(interpolations), np.max(interpolations)
+  found = f'pixels go from {low:.4g} to {high:.4g}; expected [-1, 1], background -1 and line 1'
+  if max(-low, high) > RANGE:
+    raise ValueError(f'{found}, give or take what a decoder overshoots: scale them first')
+  if low >= 0:
+    raise ValueError(f'{found}: if yours are in [0, 1], give 2 x - 1')
+
+
+def half_width(values):
+  """Half the 95 % confidence interval of the mean of [n] values by Student's t; None for fewer than two."""
+  import scipy.stats
+
+  if len(values) < 2:
+    return None
+  return float(scipy.stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))

@@ -1,0 +1,111 @@
+"""A small classifier of a data set, on whose features images are compared (Frechet and kernel distances).
+
+Distances on it are comparable between models of one data set, measured with the same network, and with nothing else.
+"""
+
+import hashlib
+import os
+import pathlib
+
+import numpy as np
+
+from acai_tf.config import UserError
+
+IMAGES, EPOCHS, WIDTH = 20_000, 4, 64
+
+
+def build(shape, classes):
+  """Images in [-1, 1] -> ([n, 64] features, [n, classes] logits)."""
+  import keras
+
+  images = keras.Input(shape)
+  x = images
+  for channels in (32, 64, 128):
+    x = keras.layers.Conv2D(channels, 3, 2, 'same', activation='relu')(x)
+  x = keras.layers.Dense(WIDTH, activation='relu', name='features')(keras.layers.Flatten()(x))
+  return keras.Model(images, [x, keras.layers.Dense(classes)(x)])
+
+
+def train(dataset, seed=0):
+  """Trains the network on up to 20,000 training images; a function of the data and the seed, on one machine."""
+  import keras
+  import tensorflow as tf
+
+  keras.utils.set_random_seed(seed)
+  images, labels = dataset.train(IMAGES)
+  network = build(dataset.shape, dataset.classes)
+  classes = keras.Model(network.input, network.output[1])
+  several = labels.ndim == 2
+  loss = (keras.losses.BinaryCrossentropy(from_logits=True) if several
+          else keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+  classes.compile(keras.optimizers.Adam(1e-3), loss)
+  data = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed=seed).batch(64)
+  classes.fit(data, epochs=EPOCHS, shuffle=False, verbose=0)
+  return network
+
+
+def load(dataset, name, data_dir, seed=0):
+  """The data set's network, trained at the first call and kept in `data_dir`.
+
+  Args:
+    dataset: an acai_tf.data.base.Dataset with labels.
+    name: of the data set.
+    data_dir: where data sets lie.
+    seed: of the network.
+
+  Returns:
+    Function: [n, height, width, channels] images in [-1, 1] -> [n, 64] features.
+
+  Raises:
+    UserError: a data set without labels, or a folder that cannot be written.
+  """
+  import keras
+
+  if not dataset.classes:
+    raise UserError(f'{name} has no labels to train a feature network on; give one with --features, or leave '
+                    '`quality` out of --metrics.')
+  sample, _ = dataset.train(64)
+  key = hashlib.sha256(sample.tobytes() + str((dataset.shape, dataset.classes, seed)).encode()).hexdigest()[:12]
+  path = pathlib.Path(data_dir) / 'acai_tf' / f'features_{name}_{key}.keras'
+  if path.exists():
+    network = keras.models.load_model(path, compile=False)
+  else:
+    print(f'training a feature network on {name}, once')
+    network = train(dataset, seed)
+    try:
+      path.parent.mkdir(parents=True, exist_ok=True)
+      scratch = path.with_name(f'{path.stem}.{os.getpid()}.part.keras')
+      network.save(scratch)
+      scratch.replace(path)
+    except OSError as error:
+      raise UserError(f'{path} cannot be written: {error.strerror or error}; expected space there '
+                      '(--data_dir).') from error
+  return lambda images: network.predict(np.asarray(images, np.float32), batch_size=256, verbose=0)[0]
+
+
+def of_module(handle, size):
+  """A network of the user's (Inception, say) as a function of images; it takes [n, size, size, 3] in [0, 1].
+
+  Raises:
+    UserError: it cannot be loaded or does not give [n, d].
+  """
+  import tensorflow as tf
+  import tensorflow_hub as hub
+
+  def features(images):
+    rows = []
+    for start in range(0, len(images), 64):
+      batch = tf.image.resize((tf.constant(images[start:start + 64]) + 1) / 2, [size, size], 'bicubic')
+      batch = tf.clip_by_value(tf.image.grayscale_to_rgb(batch) if batch.shape[3] == 1 else batch, 0, 1)
+      rows.append(np.asarray(module(batch)))
+    return np.concatenate(rows)
+
+  try:
+    module = hub.load(handle)
+    shape = features(np.zeros([2, size, size, 3], np.float32)).shape
+  except Exception as error:  # As functions.of_module.
+    raise UserError(f'--features {handle} cannot be used ({type(error).__name__}: {str(error).splitlines()[0][:120]}); '
+                    f'expected a TF-Hub image feature vector of [n, {size}, {size}, 3] in [0, 1].') from error
+  if len(shape) != 2:
+    raise UserError(f'--features {handle} gives {shape}; expected [n, d].')
+  return features

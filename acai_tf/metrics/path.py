@@ -1,0 +1,42 @@
+"""How a path moves: its length and the evenness of its steps, in pixels or in any features."""
+
+import numpy as np
+
+
+def steps(points):
+  """[n, k, ...] points along n paths -> [n, k - 1] Euclidean distances between neighbours, per square root of size.
+
+  Divided by the square root of a point's numbers, a distance does not depend on the images' size.
+
+  Raises:
+    ValueError: fewer than three points a path, or points that are not finite.
+  """
+  points = np.asarray(points, np.float64)
+  if points.ndim < 3 or points.shape[1] < 3:
+    raise ValueError(f'paths have shape {points.shape}; expected [n, k >= 3, ...].')
+  if not np.isfinite(points).all():
+    raise ValueError('paths hold NaN or infinite values; the model that made them has diverged.')
+  flat = points.reshape(*points.shape[:2], -1)
+  return np.linalg.norm(np.diff(flat, axis=1), axis=2) / np.sqrt(flat.shape[2])
+
+
+def score(points):
+  """Length and evenness of paths.
+
+  Args:
+    points: [n, k >= 3, ...].
+
+  Returns:
+    Dict of `path_length` (mean over paths of the sum of steps) and `step_variance` (mean over paths of the variance
+    of the steps over their squared mean: 0 is even, k - 2 is one jump; paths that stand still are left out, and
+    where all do it is None).
+
+  Raises:
+    ValueError: as `steps`.
+  """
+  sizes = steps(points)
+  means = sizes.mean(axis=1)
+  moving = means > 0
+  variance = sizes[moving].var(axis=1) / means[moving]**2
+  return {'path_length': float(sizes.sum(axis=1).mean()),
+          'step_variance': float(variance.mean()) if moving.any() else None}
