@@ -38,7 +38,7 @@ def table(experiment, samples, metrics, floor=None):
   text = grid_of(metrics, published, floor)
   shown = [row for name, row in published.items() if name in metrics]
   if shown:
-    sources = ', '.join(sorted({row.source for row in shown}))
+    sources = '; '.join(sorted({row.source for row in shown}))
     starred = '; * from a single secondary source' if any(not row.confirmed for row in shown) else ''
     text += f'\n  published: {sources}{starred}; the ACAI paper trained on {zoo.PAPER_SAMPLES:,} samples.'
   if samples < zoo.PAPER_SAMPLES:

@@ -47,15 +47,21 @@ def save_rows(path, panels, caption):
 
 def save_curves(path, x, curves, x_label, y_label, caption):
   """Writes a PNG of lines over one axis; `curves`: dict: name -> numbers along `x`."""
+  save_series(path, {name: (x, y) for name, y in curves.items()}, x_label, y_label, caption)
+
+
+def save_series(path, series, x_label, y_label, caption):
+  """Writes a PNG of lines; `path`: a file or a stream; `series`: dict: name -> (numbers, numbers)."""
   figure, axis = plt.subplots(figsize=(8, 5), layout='constrained')
-  for i, (name, y) in enumerate(curves.items()):
-    axis.plot(x, y, marker=MARKERS[i % len(MARKERS)], markersize=4, label=name, color=plt.cm.tab10(i % 10))
+  for i, (name, (x, y)) in enumerate(series.items()):
+    colour = plt.cm.tab20(2 * i % 20 + i // 10)
+    axis.plot(x, y, marker=MARKERS[i % len(MARKERS)], markersize=4, label=name, color=colour)
   axis.set(xlabel=x_label, ylabel=y_label)
   axis.grid(alpha=0.3)
-  if len(curves) > 1:
+  if len(series) > 1:
     axis.legend(fontsize=8, ncols=2)
   figure.suptitle(caption, fontsize=10, wrap=True)
-  figure.savefig(path, dpi=120)
+  figure.savefig(path, dpi=120, format='png')
   plt.close(figure)
 
 

@@ -122,8 +122,8 @@ class ProgramTest(tf.test.TestCase):
       self.assertIn(part, text)
 
   def test_mistakes(self):
-    for words in ((), ('list', 'more'), ('show',), ('draw', 'x')):
-      with self.assertRaisesRegex(UserError, 'expected `list` or `show NAME`'):
+    for words in ((), ('list', 'more'), ('show',), ('draw', 'x'), ('report', 'x')):
+      with self.assertRaisesRegex(UserError, 'expected `list`, `show NAME`'):
         self.run_program(*words)
 
 

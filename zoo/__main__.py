@@ -1,18 +1,33 @@
-"""Program: the zoo's definitions. `python -m zoo list [--dataset D --model M]`, `python -m zoo show NAME`."""
+"""Program: the zoo's definitions and results: list, show, reproduce, table, report."""
 
 import dataclasses
 import inspect
+import pathlib
 
 from absl import flags
 
-from acai_tf import evaluate, program, runs
+from acai_tf import evaluate, program, registry, runs
 from acai_tf.config import UserError
-from zoo import base
+from zoo import _records, _report, _reproduce, _tables, base
+
+USAGE = '`list`, `show NAME`, `reproduce NAME...`, `table DATASET` or `report`'
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
 flags.DEFINE_string('model', None, 'Only definitions of this model', flag_values=FLAGS)
-flags.DEFINE_enum('recipe', 'paper', ['paper', 'fast'], 'Whose training `show` describes', flag_values=FLAGS)
+flags.DEFINE_enum('recipe', None, ['paper', 'fast'], '[paper for show, fast for reproduce]', flag_values=FLAGS)
+flags.DEFINE_integer('seeds', 1, 'How many, from 0 on', 1, flag_values=FLAGS)
+flags.DEFINE_integer('samples', None, "Training images of each run [the recipe's]", 1, flag_values=FLAGS)
+flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for recipe paper]', 1, flag_values=FLAGS)
+flags.DEFINE_string('runs', 'runs', 'Where run folders lie', flag_values=FLAGS)
+flags.DEFINE_string('results', str(_records.FOLDER), 'Where result files lie', flag_values=FLAGS)
+flags.DEFINE_enum('format', 'text', _tables.FORMATS, 'Of the table', flag_values=FLAGS)
+flags.DEFINE_string('to', 'report.html', 'File of the report', flag_values=FLAGS)
+program.define_data_flags(FLAGS)
+
+GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
+          'reproduce': ['seeds', 'samples', 'restarts', 'runs', 'results', 'data_dir', 'manual_dir'],
+          'table, report': ['results', 'format', 'to']}
 
 
 def figures(definition):
@@ -64,7 +79,7 @@ def show(name, recipe):
   published = figures(definition)
   sources = sorted({row.source for row in base.published(
       definition.dataset, definition.model, definition.latent_dimension).values()})
-  print('published: ' + (f'{", ".join(published)} ({", ".join(sources)}; * from a single secondary source)'
+  print('published: ' + (f'{", ".join(published)} ({"; ".join(sources)}; * from a single secondary source)'
                          if published else 'nothing'))
   print(f'train it: python -m acai_tf.train --zoo {name} --recipe {recipe}')
 
@@ -87,17 +102,45 @@ def layers(body, shape):
   return texts
 
 
+def reproduce(patterns):
+  """Trains, evaluates and files every missing run; prints the tables. Returns an exit status."""
+  found, failed = _reproduce.all_of(patterns), []
+  data_flags = [f'--{key}={value}' for key in ('data_dir', 'manual_dir') if (value := getattr(FLAGS, key))]
+  for seed in range(FLAGS.seeds):
+    for name, definition in found.items():
+      status = _reproduce.reproduce(definition, seed, FLAGS.recipe or 'fast', FLAGS.samples, FLAGS.runs,
+                                    FLAGS.results, data_flags, FLAGS.restarts)
+      if status in (130, 143):  # Stopped by the user, not failed.
+        return status
+      failed += [f'{name}, seed {seed}'] if status else []
+  for dataset in dict.fromkeys(definition.dataset for definition in found.values()):
+    print(f'\n{dataset}\n\n{_tables.render(dataset, "text", FLAGS.results)}')
+  if failed:
+    raise UserError(f'{len(failed)} runs are missing: {"; ".join(failed)}; their messages stand above. '
+                    'The same command trains what is missing.')
+  return 0
+
+
 def main(words):
   """The program; `words` are its arguments without flags."""
-  command = words[0] if words else ''
-  if command == 'list' and len(words) == 1:
+  command, names = (words[0], words[1:]) if words else ('', [])
+  if command == 'list' and not names:
     show_list(FLAGS.dataset, FLAGS.model)
-  elif command == 'show' and len(words) == 2:
-    show(words[1], FLAGS.recipe)
+  elif command == 'show' and len(names) == 1:
+    show(names[0], FLAGS.recipe or 'paper')
+  elif command == 'reproduce' and names:
+    return reproduce(names)
+  elif command == 'table' and len(names) == 1:
+    registry.check('acai_tf.data', names[0])
+    print(_tables.render(names[0], FLAGS.format, FLAGS.results))
+  elif command == 'report' and not names:
+    program.set_environment()
+    pathlib.Path(FLAGS.to).write_text(_report.render(FLAGS.results))
+    print(f'wrote {FLAGS.to}')
   else:
-    raise UserError(f'{" ".join(words) or "no command"}: expected `list` or `show NAME`.')
+    raise UserError(f'{" ".join(words) or "no command"}: expected {USAGE}.')
+  return 0
 
 
 if __name__ == '__main__':
-  program.run(main, 'python -m zoo list | show NAME: what the zoo defines.',
-              {'list': ['dataset', 'model'], 'show': ['recipe']}, words=True, flag_values=FLAGS)
+  program.run(main, f'python -m zoo COMMAND: {USAGE}.', GROUPS, words=True, flag_values=FLAGS)

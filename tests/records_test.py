@@ -1,0 +1,146 @@
+"""Result files, tables, the report, and `zoo reproduce`: filing, means over seeds, marks, and going on."""
+
+import json
+import pathlib
+import subprocess
+import sys
+import unittest.mock
+
+import numpy as np
+import scipy.stats
+import tensorflow as tf
+
+from acai_tf import config, runs
+from acai_tf.config import UserError
+from zoo import _records, _report, _reproduce, _tables, base
+
+
+def record(seed=0, samples=1 << 18, distance=1e-3, name='lines_acai', **metrics):
+  definition = base.definition(name)
+  experiment = runs.resolve(definition.dataset, definition.model, 'fast', {
+      **definition.overrides, 'training': {'seed': seed, 'samples': samples}}).to_dict()
+  return {'experiment': experiment, 'samples': samples,
+          'metrics': {'mean_distance': distance, 'smoothness_published': 0.1, **metrics},
+          'curves': {'alpha': [0, 1], 'distance': [0.0, distance]},
+          'history': [{'samples': samples // 2, 'mean_distance': 2 * distance},
+                      {'samples': samples, 'mean_distance': distance}]}
+
+
+class RecordsTest(tf.test.TestCase):
+
+  def setUp(self):
+    super().setUp()
+    self.folder = pathlib.Path(self.create_tempdir())
+
+  def create_tempdir(self):
+    import tempfile
+
+    return tempfile.mkdtemp(dir=self.get_temp_dir())
+
+  def test_filing_replaces_the_same_run_only(self):
+    for seed, distance in ((1, 2e-3), (0, 1e-3), (1, 3e-3)):
+      _records.add('lines_acai', record(seed, distance=distance), self.folder)
+    _records.add('lines_acai', record(0, 1 << 19), self.folder)
+    found = _records.load('lines_acai', self.folder)
+    self.assertEqual([_records.identity(r) for r in found],
+                     [('fast', 1 << 18, 0), ('fast', 1 << 18, 1), ('fast', 1 << 19, 0)])
+    self.assertEqual(found[1]['metrics']['mean_distance'], 3e-3)
+    self.assertEqual([len(g) for g in _records.groups(found).values()], [1, 2])
+    self.assertEqual(list(_records.load_all('lines', self.folder)), ['lines_acai'])
+    (self.folder / 'lines_aae.json').write_text('broken')
+    with self.assertRaisesRegex(UserError, 'lines_aae.json cannot be read'):
+      _records.load_all('lines', self.folder)
+
+  def test_means_against_scipy(self):
+    values = [1.0, 2.0, 4.0]
+    records = [record(i, distance=v) for i, v in enumerate(values)]
+    mean, half = _records.mean(records, 'mean_distance')
+    low, high = scipy.stats.t.interval(0.95, 2, np.mean(values), scipy.stats.sem(values))
+    self.assertAllClose((mean - half, mean + half), (low, high))
+    self.assertEqual(_records.mean(records[:1], 'mean_distance'), (1.0, None))
+    self.assertEqual(_records.mean(records, 'probe_accuracy'), (None, None))
+
+  def test_marks(self):
+    distance, accuracy = _tables.LINES[0], _tables.IMAGES[0]
+    paper = base.Published('', 0.5, 0.1, '')
+    for column, value, interval, expected in (
+        (distance, 0.55, None, 'agrees'), (distance, 0.7, None, 'worse'), (distance, 0.3, None, 'better'),
+        (distance, 0.7, 0.15, 'agrees'), (accuracy, 0.7, None, 'better'), (accuracy, 0.3, 0.05, 'worse')):
+      self.assertEqual(_tables.mark(column, value, interval, paper), expected)
+    self.assertEqual(_tables.seeds_of([record(seed) for seed in range(5)]), '0 to 4')
+    self.assertEqual(_tables.seeds_of([record(2), record(0)]), '0, 2')
+
+  def test_tables_in_three_formats(self):
+    for seed, distance in enumerate((1e-3, 1.2e-3)):
+      _records.add('lines_acai', record(seed, distance=distance), self.folder)
+    _records.add('lines_vae', record(name='lines_vae', distance=1.21e-3), self.folder)
+    text, markdown, page = (_tables.render('lines', kind, self.folder) for kind in _tables.FORMATS)
+    for rendered in (text, markdown, page):
+      for part in ('262,144 (undertrained)', '1.10 ± 1.27', '0.24 ± 0.01, agrees', '1.21 ± 0.17 *, agrees'):
+        self.assertIn(part, rendered)
+      self.assertNotIn('0.44 ± 0.04', rendered)
+      self.assertIn('Not trained: lines_aae', rendered)
+    self.assertIn('| lines_acai | fast | 262,144 (undertrained) | 0, 1 | 1.10 ± 1.27 |', markdown)
+    self.assertIn('<td>lines_vae</td>', page)
+    self.assertIn('published', _tables.render('svhn', 'text', self.folder))
+
+  def test_the_report_is_one_file(self):
+    _records.add('lines_acai', record(), self.folder)
+    from acai_tf import figures
+
+    figures.save_rows(self.folder / 'lines_acai.png', {'x': np.zeros([1, 2, 8, 8, 1])}, 'caption')
+    page = _report.render(self.folder)
+    self.assertEqual(page.count('data:image/png;base64'), 3)  # along the path, while training, the picture
+    for part in ('<h2 id="lines">', 'lines_acai: interpolations', 'width=device-width', 'while training'):
+      self.assertIn(part, page)
+    self.assertNotRegex(page, r'(src|href)="(?!data:|#)')
+
+
+class ReproduceTest(tf.test.TestCase):
+
+  def test_patterns(self):
+    self.assertLen(_reproduce.all_of(['mnist_acai_*']), 2)
+    self.assertEqual(list(_reproduce.all_of(['lines_vae', 'lines_acai'])), ['lines_vae', 'lines_acai'])
+    with self.assertRaisesRegex(UserError, "did you mean 'lines_vae'"):
+      _reproduce.all_of(['lines_va'])
+
+  def test_only_the_definition_s_own_runs_are_filed(self):
+    definition = base.definition('lines_acai')
+    _reproduce.check(record(seed=3, samples=99), definition)
+    other = record()
+    other['experiment']['model']['lambda_'] = 0.4
+    with self.assertRaisesRegex(UserError, 'model.lambda_ 0.4; expected 0.5'):
+      _reproduce.check(other, definition)
+    with self.assertRaisesRegex(UserError, 'metrics.json cannot be read'):
+      _reproduce.gather(self.get_temp_dir(), definition, self.get_temp_dir())
+
+  def test_a_failed_training_is_named_and_a_stop_ends_all(self):
+    definition = base.definition('lines_acai')
+    for status in (2, 130):
+      with unittest.mock.patch.object(_reproduce.subprocess, 'run') as run:
+        run.return_value.returncode = status
+        self.assertEqual(_reproduce.reproduce(definition, 0, 'fast', 64, 'runs', self.get_temp_dir()), status)
+        self.assertEqual(run.call_count, 1)
+
+  def test_the_program_trains_evaluates_and_files_once(self):
+    folder = pathlib.Path(self.get_temp_dir())
+    command = [sys.executable, '-m', 'zoo', 'reproduce', 'lines_autoencoder', '--samples', '40', '--restarts', '1',
+               '--runs', str(folder / 'runs'), '--results', str(folder / 'results'), '--data_dir', str(folder / 'data')]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    self.assertEqual(done.returncode, 0, done.stderr[-1500:])
+    self.assertRegex(done.stdout, r'lines_autoencoder +fast +48 \(undertrained\) +0 ')
+    filed = json.loads((folder / 'results' / 'lines_autoencoder.json').read_text())['runs'][0]
+    self.assertEqual(filed['samples'], 48)
+    for metric in ('mean_distance', 'fitted_probe_accuracy', 'clustering_nmi', 'frechet_gap'):
+      self.assertIn(metric, filed['metrics'])
+    for key in ('commit', 'versions', 'device', 'date', 'train_seconds', 'history'):
+      self.assertIn(key, filed)
+    config.make(config.Training, filed['experiment']['training'], 'training')
+    self.assertTrue((folder / 'results' / 'lines_autoencoder.png').exists())
+    again = subprocess.run(command, capture_output=True, text=True, check=False)
+    self.assertEqual(again.returncode, 0, again.stderr)
+    self.assertIn('there already', again.stdout)
+
+
+if __name__ == '__main__':
+  tf.test.main()

@@ -1,0 +1,81 @@
+"""One HTML page of all results: tables, curves, pictures. Everything is inside, so that it opens from disk."""
+
+import base64
+import html
+import io
+import pathlib
+
+from zoo import _records, _tables, base
+
+STYLE = '''
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 72rem; color: #1a1a1a; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.85rem; white-space: nowrap; }
+th, td { padding: 0.3rem 0.7rem; border-bottom: 1px solid #ccc; text-align: left; }
+th { background: #eef2f7; } tr:hover td { background: #f6f8fb; } img { max-width: 100%; height: auto; }
+p { max-width: 60rem; } nav a { margin-right: 1rem; } figure { margin: 1.5rem 0; } figcaption { font-size: 0.85rem; }
+'''
+
+
+def embedded(data, text):
+  """PNG bytes as a figure with a caption."""
+  source = base64.b64encode(data).decode()
+  return (f'<figure><img alt="{html.escape(text)}" src="data:image/png;base64,{source}">'
+          f'<figcaption>{html.escape(text)}</figcaption></figure>')
+
+
+def most(runs):
+  """The runs of most samples (all seeds)."""
+  return next(iter(_records.groups(runs).values()))
+
+
+def plot(series, x_label, y_label, text):
+  """One picture of several models: `series`: name -> (x, y)."""
+  from acai_tf import figures
+
+  stream = io.BytesIO()
+  figures.save_series(stream, series, x_label, y_label, text)
+  return embedded(stream.getvalue(), text)
+
+
+def curves(dataset, results):
+  """Pictures of how results depend on alpha and on the samples trained, one line a definition (its first seed)."""
+  chosen, parts = {name: most(runs)[0] for name, runs in results.items()}, []
+  counts = sorted({f'{run["samples"]:,}' for run in chosen.values()})
+  after = f'seed {", ".join(sorted({str(r["experiment"]["training"]["seed"]) for r in chosen.values()}))}, ' \
+          f'{" or ".join(counts)} samples'
+  for x, y, label in (('alpha', 'distance', 'mean cosine distance to the nearest line'),
+                      ('quality_alpha', 'frechet', 'Frechet distance to test images')):
+    series = {name: (run['curves'][x], run['curves'][y]) for name, run in chosen.items() if y in run.get('curves', {})}
+    if series:
+      parts.append(plot(series, 'alpha', label, f'{dataset}: {label} along the path; {after}'))
+  for key, label in (('mean_distance', 'mean distance'), ('probe_accuracy', 'probe accuracy')):
+    series = {name: ([row['samples'] for row in run['history']], [row[key] for row in run['history']])
+              for name, run in chosen.items() if run.get('history') and all(key in row for row in run['history'])}
+    if series:
+      parts.append(plot(series, 'training images', label, f'{dataset}: {label} while training; {after}'))
+      break
+  return parts
+
+
+def render(folder=_records.FOLDER):
+  """The page as text."""
+  results = _records.load_all(folder=folder)
+  defined = base.definitions()
+  datasets = sorted({defined[name].dataset for name in results})
+  parts = ['<!doctype html><html lang="en"><head><meta charset="utf-8"><title>acai_tf: results</title>',
+           '<meta name="viewport" content="width=device-width, initial-scale=1">',
+           f'<style>{STYLE}</style></head><body><h1>acai_tf: results</h1>',
+           '<p>Every figure is in <code>zoo/results</code> with its configuration, commit, versions and device. Runs '
+           'with fewer samples than the papers\' are undertrained.</p>',
+           '<nav>', *[f'<a href="#{d}">{d}</a>' for d in datasets], '</nav>']
+  for dataset in datasets:
+    own = {name: runs for name, runs in results.items() if defined[name].dataset == dataset}
+    parts += [f'<h2 id="{dataset}">{dataset}</h2><div class="wide">',
+              _tables.render(dataset, 'html', folder).replace('</table>', '</table></div>'), *curves(dataset, own)]
+    for name, runs in own.items():
+      picture = pathlib.Path(folder) / f'{name}.png'
+      if picture.exists():
+        recipe, samples, seed = _records.identity(most(runs)[0])
+        parts.append(embedded(picture.read_bytes(), f'{name}: interpolations; recipe {recipe}, {samples:,} samples, '
+                                                    f'seed {seed}'))
+  return '\n'.join([*parts, '</body></html>'])
