@@ -94,12 +94,11 @@ def _lines(functions, dataset, dataset_name, settings, found):
 
   if dataset_name == 'lines':
     images = strips(functions, *pairs(dataset))
-    found.metrics.update(score_lines(images))
-    angles, templates = lines_data.templates(size=images.shape[2])
-    distances, nearest = lines.nearest_lines(images.reshape(-1, images[0, 0].size), angles, templates)
+    distances, nearest = lines.follow(images, *lines_data.templates(size=images.shape[2]))
+    found.metrics.update(lines.summary(distances, nearest))
     found.curves['alpha'] = np.linspace(0, 1, STEPS).round(6).tolist()
-    found.curves['distance'] = distances.reshape(images.shape[:2]).mean(axis=0).tolist()
-    found.arrays['angles'] = np.unwrap(nearest.reshape(images.shape[:2]), axis=1)
+    found.curves['distance'] = distances.mean(axis=0).tolist()
+    found.arrays['angles'] = np.unwrap(nearest, axis=1)
 
 
 def _codebook(functions, dataset, dataset_name, settings, found):

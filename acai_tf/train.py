@@ -182,7 +182,7 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
     finally:
       progress.close()
     session.save(step)
-    if step == training.steps and training.evaluate_every and step % every[0][0]:
+    if start < step == training.steps and training.evaluate_every and step % every[0][0]:
       session.evaluate(step)
     if step < training.steps:
       print(f'\nstopped by signal {received[0]} at step {step}; saved. The same command resumes it.', flush=True)

@@ -52,6 +52,8 @@ def figure(column, value, interval):
 def rows(dataset, results):
   """(headings, list of rows of texts): one row for each definition, recipe and number of samples.
 
+  Definitions without results have a row where there are published figures of them.
+
   Args:
     dataset: its name.
     results: as `_records.load_all(dataset)`.
@@ -60,9 +62,11 @@ def rows(dataset, results):
   compared = {metric for d in defined.values() for metric in base.published(dataset, d.model, d.latent_dimension)}
   for name, definition in defined.items():
     published = base.published(dataset, definition.model, definition.latent_dimension)
-    for (recipe, samples), runs in _records.groups(results.get(name, [])).items():
-      cells = [name, recipe, f'{samples:,}{" (undertrained)" if samples < base.PAPER_SAMPLES else ""}',
-               seeds_of(runs)]
+    for (recipe, samples), runs in (_records.groups(results.get(name, [])) or {('', 0): []}).items():
+      if not runs and not published:
+        continue
+      count = f'{samples:,}{" (undertrained)" if samples < base.PAPER_SAMPLES else ""}' if runs else 'not trained'
+      cells = [name, recipe, count, seeds_of(runs)]
       for column in shown:
         value, interval = _records.mean(runs, column.metric)
         cells.append(figure(column, value, interval))
@@ -89,10 +93,11 @@ def seeds_of(runs):
 
 def note(dataset, results):
   """What stands under a table: how to read it, and which definitions have no result."""
-  missing = [name for name in base.definitions(dataset) if name not in results]
+  missing = [name for name, d in base.definitions(dataset).items()
+             if name not in results and not base.published(dataset, d.model, d.latent_dimension)]
   text = ('± is half the 95 % interval of the mean over seeds (ours), or as published; "agrees": both overlap. '
           f'* from a single secondary source. The published runs had {base.PAPER_SAMPLES:,} samples.')
-  return text + (f' Not trained: {", ".join(missing)}.' if missing else '')
+  return text + (f' Not trained either: {", ".join(missing)}.' if missing else '')
 
 
 def render(dataset, kind='text', folder=_records.FOLDER):

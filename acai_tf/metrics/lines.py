@@ -54,7 +54,12 @@ def smoothness(angles):
 
 
 def score(interpolations, angles, templates):
-  """Scores interpolations of lines.
+  """Scores interpolations of lines: `summary` of `follow`."""
+  return summary(*follow(interpolations, angles, templates))
+
+
+def follow(interpolations, angles, templates):
+  """Every image's distance to the nearest line, and that line's angle.
 
   Args:
     interpolations: [n, k, height, width, 1], k >= 3 images an interpolation with both ends, pixels in [-1, 1].
@@ -62,10 +67,7 @@ def score(interpolations, angles, templates):
     templates: [m, height, width, 1] the reference lines.
 
   Returns:
-    Dict of Python numbers: `mean_distance` (cosine, over all images), `smoothness_published` (undefined rows left
-    out of the sum but counted in the denominator, as the authors' program does), `smoothness_strict` (mean over
-    defined rows; None if there is none), `smoothness_undefined` (how many rows are not), and the half width of the
-    95 % confidence interval over interpolations for the first two, under `..._ci95` (None for a single one).
+    [n, k] cosine distances and [n, k] angles in radians.
 
   Raises:
     ValueError: wrong rank or size, or pixels that are not finite.
@@ -78,16 +80,27 @@ def score(interpolations, angles, templates):
     raise ValueError('interpolations hold NaN or infinite pixels; the model that made them has diverged')
   n, k = interpolations.shape[:2]
   distances, nearest = nearest_lines(interpolations.reshape(n * k, -1), angles, templates)
-  rows = smoothness(nearest.reshape(n, k))
+  return distances.reshape(n, k), nearest.reshape(n, k)
+
+
+def summary(distances, nearest):
+  """The benchmark's figures from `follow`'s two arrays.
+
+  Returns:
+    Dict of Python numbers: `mean_distance` (cosine, over all images), `smoothness_published` (undefined rows left
+    out of the sum but counted in the denominator, as the authors' program does), `smoothness_strict` (mean over
+    defined rows; None if there is none), `smoothness_undefined` (how many rows are not), and the half width of the
+    95 % confidence interval over interpolations for the first two, under `..._ci95` (None for a single one).
+  """
+  rows = smoothness(nearest)
   undefined = np.isnan(rows)
   counted = np.where(undefined, 0.0, rows)
-  distances = distances.reshape(n, k).mean(axis=1)
   return {
       'mean_distance': float(distances.mean()),
       'smoothness_published': float(counted.mean()),
       'smoothness_strict': float(rows[~undefined].mean()) if not undefined.all() else None,
       'smoothness_undefined': int(undefined.sum()),
-      'mean_distance_ci95': half_width(distances),
+      'mean_distance_ci95': half_width(distances.mean(axis=1)),
       'smoothness_published_ci95': half_width(counted),
   }
 
