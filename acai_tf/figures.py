@@ -94,11 +94,14 @@ def save_scatter(path, points, labels, caption):
 
 
 def embeddings(codes, seed=0):
-  """[n, d] codes -> dict: name -> [n, 2] points: t-SNE, and UMAP where umap-learn is installed; {} for few codes."""
+  """[n, d] codes -> dict: name -> [n, 2] points: t-SNE, and UMAP where umap-learn is installed.
+
+  {} for fewer than 50 codes, or equal ones.
+  """
   from sklearn import manifold
 
   codes = np.asarray(codes)
-  if len(codes) < 50:
+  if len(codes) < 50 or (codes == codes[0]).all():
     return {}
   found = {'t-SNE': manifold.TSNE(init='pca', random_state=seed).fit_transform(codes)}
   try:

@@ -138,6 +138,7 @@ class FiguresTest(tf.test.TestCase):
     for name in 'cts':
       self.assertGreater(matplotlib.image.imread(f'{folder}/{name}.png').std(), 0.02)
     self.assertEqual(figures.embeddings(codes[:10]), {})
+    self.assertEqual(figures.embeddings(np.ones([60, 5])), {})
 
 
 class FeatureNetworkTest(tf.test.TestCase):

@@ -39,6 +39,10 @@ class ProbeTest(tf.test.TestCase):
     logits = np.array([[1.0, -1.0], [2.0, 3.0]])
     self.assertEqual(probe.accuracy(logits, [[1, 0], [0, 1]]), 0.75)
 
+  def test_equal_codes_give_the_largest_class(self):
+    labels = np.arange(100) % 4 // 2 * (np.arange(100) % 4 != 3)  # three quarters of 0
+    self.assertEqual(probe.fitted_accuracy(np.ones([100, 3]), labels, np.ones([100, 3]), labels)[0], 0.75)
+
   def test_regularisation_matters_and_is_chosen(self):
     generator = np.random.default_rng(1)
     codes = generator.normal(size=[260, 100])  # more numbers than examples, one of which counts
@@ -87,7 +91,10 @@ class ClusteringTest(tf.test.TestCase):
     self.assertLess(abs(found['clustering_ari']), 0.05)
     one, _ = clustering.score(codes, codes, np.zeros(60, int), 3, restarts=2)  # a single class among three clusters
     self.assertAllClose(one['clustering_accuracy'], 1 / 3, atol=0.01)
-    for bad in ((np.ones([60, 4]), codes), (NAN, codes), (codes[:2], codes), (codes, codes[:, :2])):
+    same, table = clustering.score(np.ones([60, 4]), np.ones([60, 4]), labels, 3, restarts=1)  # a collapsed model
+    self.assertAllClose(list(same.values()), [1 / 3, 0, 0])
+    self.assertEqual(np.count_nonzero(table.sum(axis=0)), 1)
+    for bad in ((NAN, codes), (codes[:2], codes), (codes, codes[:, :2])):
       with self.assertRaises(ValueError):
         clustering.score(bad[0], bad[1], labels, 3, restarts=1)
 

@@ -1,5 +1,7 @@
 """Clustering of codes (ACAI paper, section 5.2, table 3): whitening, k-means, clusters matched to labels."""
 
+import warnings
+
 import numpy as np
 
 
@@ -52,10 +54,10 @@ def score(train_codes, codes, labels, classes, restarts, seed=0):
 
   Returns:
     (dict of `clustering_accuracy`, `clustering_nmi` and `clustering_ari`; the [classes, classes] table of labels by
-    matched cluster).
+    matched cluster). Where all codes are equal, the scores are those of one cluster.
 
   Raises:
-    ValueError: codes that are not finite or do not fit the labels, fewer codes than clusters, or all codes equal.
+    ValueError: codes that are not finite or do not fit the labels, or fewer codes than clusters.
   """
   from sklearn import cluster, metrics
 
@@ -65,10 +67,10 @@ def score(train_codes, codes, labels, classes, restarts, seed=0):
                      f'[n, d], [m, d] and [m], n at least {classes}.')
   if not (np.isfinite(train_codes).all() and np.isfinite(codes).all()):
     raise ValueError('codes hold NaN or infinite values; the model that made them has diverged.')
-  if (train_codes == train_codes[0]).all():
-    raise ValueError('all training codes are equal; the model has collapsed and nothing can be clustered.')
   train, test = whiten(train_codes, codes)
-  model = cluster.KMeans(classes, init='random', n_init=restarts, max_iter=1000, random_state=seed).fit(train)
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')  # Fewer distinct codes than clusters, which the scores tell.
+    model = cluster.KMeans(classes, init='random', n_init=restarts, max_iter=1000, random_state=seed).fit(train)
   clusters = model.predict(test)
   share, names, table = matched_accuracy(clusters, labels, classes)
   return {'clustering_accuracy': share,
