@@ -16,6 +16,9 @@ def images(count=BATCH, seed=0):
 
 def make(kind, rate=1e-3, **settings):
   model = kind.Model(kind.Config(**settings), TINY, SHAPE, 0, seed=2)
+  for variable in model.trainable_variables:
+    if len(variable.shape) == 4:
+      variable.assign(2 * variable)  # Codes, images and answers of a size that is seen: fresh networks' hardly differ.
   model.compile(lambda player: keras.optimizers.SGD(rate))
   return model
 
@@ -184,11 +187,11 @@ class InterpolationPenaltyTest(tf.test.TestCase):
     model, codes = make(aeai), 3 * tf.random.stateless_normal([BATCH, 2, 2, 3], [0, 1])
     direction = tf.reverse(codes, [0]) - codes
     _, velocity = model.decode_with_velocity(codes, direction)
-    h = 1e-3
+    h = 3e-4
     difference = (model.decode(codes + h * direction) - model.decode(codes - h * direction)) / (2 * h)
     self.assertGreater(np.abs(velocity).max(), 0.05, 'the test tests less than it says')
     error = np.abs(velocity - difference)
-    self.assertLess(np.quantile(error, 0.8), 1e-3)  # the rest crosses a LeakyReLU's kink between the two points
+    self.assertLess(np.quantile(error, 0.8), 1e-3 * np.abs(velocity).max())  # the rest crosses a LeakyReLU's kink between the two points
     self.assertGreater(np.corrcoef(np.ravel(velocity), np.ravel(difference))[0, 1], 0.999)
 
   def test_the_penalty_s_gradient_against_finite_differences(self):
@@ -222,6 +225,8 @@ class InterpolationPenaltyTest(tf.test.TestCase):
     self.assertAllClose(logs['cycle_loss'], mean_square(mixed_codes - twin.encode(mixed)), rtol=1e-4)
     self.assertAllClose(logs['critic_loss'], cross_entropy(twin.critic(x), True)
                         + cross_entropy(twin.critic(mixed), False), rtol=1e-5)
+    velocity = twin.decode_with_velocity(mixed_codes, tf.constant(codes[::-1] - codes))[1]
+    self.assertAllClose(logs['smoothness_loss'], mean_square(velocity), rtol=1e-4)
 
 
 if __name__ == '__main__':
