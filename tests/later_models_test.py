@@ -86,7 +86,14 @@ class MixingTest(tf.test.TestCase):
     flat, prior = tf.reshape(codes, [BATCH, -1]), tf.reshape(model.normal(BATCH, (2, 2, 3), salt=1), [BATCH, -1])
     expected = max(float(losses.squared_mmd(flat, prior)), 0)
     self.assertGreater(expected, 0, 'the test tests less than it says')
-    self.assertAllClose(model.train_step(self.x)['prior_loss'], expected, rtol=1e-5)
+    alpha = 0.5 * model.uniform(BATCH).numpy()
+    reconstructions, codes = model(self.x).numpy(), codes.numpy()
+    real = model.critic(tf.constant(0.2 * self.x.numpy() + 0.8 * reconstructions))
+    mixed = model.critic(model.decode(tf.constant(alpha * codes + (1 - alpha) * codes[::-1])))
+    logs = model.train_step(self.x)
+    self.assertAllClose(logs['prior_loss'], expected, rtol=1e-5)
+    self.assertAllClose(logs['fool_loss'], mean_square(mixed), rtol=1e-4)
+    self.assertAllClose(logs['critic_loss'], mean_square(mixed - alpha.ravel()) + mean_square(real), rtol=1e-4)
 
   def test_midrae_and_its_direction(self):
     for target in ('code', 'noise'):
