@@ -198,7 +198,8 @@ class InterpolationPenaltyTest(tf.test.TestCase):
     difference = (model.decode(codes + h * direction) - model.decode(codes - h * direction)) / (2 * h)
     self.assertGreater(np.abs(velocity).max(), 0.05, 'the test tests less than it says')
     error = np.abs(velocity - difference)
-    self.assertLess(np.quantile(error, 0.8), 1e-3 * np.abs(velocity).max())  # the rest crosses a LeakyReLU's kink between the two points
+    # The rest crosses a LeakyReLU's kink between the two points.
+    self.assertLess(np.quantile(error, 0.8), 1e-3 * np.abs(velocity).max())
     self.assertGreater(np.corrcoef(np.ravel(velocity), np.ravel(difference))[0, 1], 0.999)
 
   def test_the_penalty_s_gradient_against_finite_differences(self):
