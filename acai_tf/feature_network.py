@@ -44,6 +44,13 @@ def train(dataset, seed=0):
   return network
 
 
+def path_of(dataset, name, data_dir, seed=0):
+  """Where `load` keeps the network of a data set."""
+  sample, _ = dataset.train(64)
+  key = hashlib.sha256(sample.tobytes() + str((dataset.shape, dataset.classes, seed)).encode()).hexdigest()[:12]
+  return pathlib.Path(data_dir) / 'acai_tf' / f'features_{name}_{key}.keras'
+
+
 def load(dataset, name, data_dir, seed=0):
   """The data set's network, trained at the first call and kept in `data_dir`.
 
@@ -64,9 +71,7 @@ def load(dataset, name, data_dir, seed=0):
   if not dataset.classes:
     raise UserError(f'{name} has no labels to train a feature network on; give one with --features, or leave '
                     '`quality` out of --metrics.')
-  sample, _ = dataset.train(64)
-  key = hashlib.sha256(sample.tobytes() + str((dataset.shape, dataset.classes, seed)).encode()).hexdigest()[:12]
-  path = pathlib.Path(data_dir) / 'acai_tf' / f'features_{name}_{key}.keras'
+  path = path_of(dataset, name, data_dir, seed)
   if path.exists():
     network = keras.models.load_model(path, compile=False)
   else:

@@ -274,7 +274,7 @@ class ProgramsTest(tf.test.TestCase):
     self.assertEqual([row['samples'] for row in runs.read_history(run)], [32, 64])
     first = json.loads((folder / 'run' / 'metrics.json').read_text())
     self.assertEqual(first['samples'], 64)
-    groups = 'reconstruction,probe,lines,fitted_probe,clustering,codebook'
+    groups = 'reconstruction,probe,lines,clustering,codebook'
     code, _, errors, _ = self.run_module('acai_tf.evaluate', '--run', run, '--metrics', groups, '--restarts', '1')
     self.assertEqual((code, errors), (0, ''))
     again = json.loads((folder / 'run' / 'metrics.json').read_text())

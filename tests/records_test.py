@@ -10,8 +10,9 @@ import numpy as np
 import scipy.stats
 import tensorflow as tf
 
-from acai_tf import config, runs
+from acai_tf import config, feature_network, runs
 from acai_tf.config import UserError
+from acai_tf.data import lines
 from zoo import _records, _report, _reproduce, _tables, base
 
 
@@ -70,6 +71,11 @@ class RecordsTest(tf.test.TestCase):
     self.assertEqual(_tables.seeds_of([record(seed) for seed in range(5)]), '0 to 4')
     self.assertEqual(_tables.seeds_of([record(2), record(0)]), '0, 2')
 
+  def test_a_motionless_model_is_not_smooth(self):
+    still = record(smoothness_published=0.0, smoothness_undefined=256)
+    _records.add('lines_acai', still, self.folder)
+    self.assertIn('| 0.000 (motionless) | 0.100 ± 0.010 * |', _tables.render('lines', 'markdown', self.folder))
+
   def test_tables_in_three_formats(self):
     for seed, distance in enumerate((1e-3, 1.2e-3)):
       _records.add('lines_acai', record(seed, distance=distance), self.folder)
@@ -126,8 +132,13 @@ class ReproduceTest(tf.test.TestCase):
     folder = pathlib.Path(self.get_temp_dir())
     command = [sys.executable, '-m', 'zoo', 'reproduce', 'lines_autoencoder', '--samples', '40', '--restarts', '1',
                '--runs', str(folder / 'runs'), '--results', str(folder / 'results'), '--data_dir', str(folder / 'data')]
+    dataset = lines.load(lines.Config())
+    features = feature_network.path_of(dataset, 'lines', folder / 'data')
+    features.parent.mkdir(parents=True)
+    feature_network.build(dataset.shape, 10).save(features)  # Untrained: training one takes a minute.
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     self.assertEqual(done.returncode, 0, done.stderr[-1500:])
+    self.assertNotIn('training a feature network', done.stdout)
     self.assertRegex(done.stdout, r'lines_autoencoder +fast +48 \(undertrained\) +0 ')
     filed = json.loads((folder / 'results' / 'lines_autoencoder.json').read_text())['runs'][0]
     self.assertEqual(filed['samples'], 48)

@@ -3,7 +3,7 @@
 import dataclasses
 import html
 
-from acai_tf import program
+from acai_tf import measure, program
 from zoo import _records, base
 
 FORMATS = ('text', 'markdown', 'html')
@@ -41,6 +41,11 @@ def mark(column, value, interval, published):
   return 'better' if (value > published.value) == column.more else 'worse'
 
 
+def motionless(runs):
+  """Whether half of the interpolations of some run do not move: the published smoothness calls them perfect."""
+  return any(2 * run['metrics'].get('smoothness_undefined', 0) >= measure.PAIRS for run in runs)
+
+
 def figure(column, value, interval):
   """A number with its interval, in the column's unit."""
   if value is None:
@@ -69,11 +74,13 @@ def rows(dataset, results):
       cells = [name, recipe, count, seeds_of(runs)]
       for column in shown:
         value, interval = _records.mean(runs, column.metric)
-        cells.append(figure(column, value, interval))
+        still = column.metric == 'smoothness_published' and motionless(runs)
+        cells.append(figure(column, value, interval) + (' (motionless)' if still else ''))
         if column.metric in compared:
           paper = published.get(column.metric)
           text = figure(column, paper.value, paper.spread) + ('' if paper.confirmed else ' *') if paper else ''
-          cells.append(text + (f', {mark(column, value, interval, paper)}' if paper and value is not None else ''))
+          comparable = paper and value is not None and not still
+          cells.append(text + (f', {mark(column, value, interval, paper)}' if comparable else ''))
       body.append(cells)
   headings = ['definition', 'recipe', 'samples', 'seeds']
   for column in shown:
