@@ -67,6 +67,9 @@ def run(main, usage, groups, words=False, flag_values=FLAGS):
     if rest[1:] and not words:
       raise UserError(f'unexpected argument {rest[1]!r}; flags start with --. See --help.')
     sys.exit((main(rest[1:]) if words else main()) or 0)
+  except BrokenPipeError:  # The reader, `head` say, has enough.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
   except (UserError, flags.Error) as error:
     print('error: ' + ' '.join(str(error).split()), file=sys.stderr)
     sys.exit(2)
