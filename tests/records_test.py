@@ -123,10 +123,17 @@ class ReproduceTest(tf.test.TestCase):
   def test_a_failed_training_is_named_and_a_stop_ends_all(self):
     definition = base.definition('lines_acai')
     for status in (2, 130):
-      with unittest.mock.patch.object(_reproduce.subprocess, 'run') as run:
-        run.return_value.returncode = status
+      with unittest.mock.patch.object(_reproduce.subprocess, 'Popen') as run:
+        run.return_value.wait.return_value = status
         self.assertEqual(_reproduce.reproduce(definition, 0, 'fast', 64, 'runs', self.get_temp_dir()), status)
         self.assertEqual(run.call_count, 1)
+
+  def test_an_interrupt_waits_for_the_training_to_save(self):
+    with unittest.mock.patch.object(_reproduce.subprocess, 'Popen') as run:
+      run.return_value.wait.side_effect = [KeyboardInterrupt, 130]
+      self.assertEqual(_reproduce.reproduce(
+          base.definition('lines_acai'), 0, 'fast', 64, 'runs', self.get_temp_dir()), 130)
+      self.assertEqual(run.return_value.wait.call_count, 2)
 
   def test_the_program_trains_evaluates_and_files_once(self):
     folder = pathlib.Path(self.get_temp_dir())

@@ -40,8 +40,12 @@ def reproduce(definition, seed, recipe, samples, runs_dir, results, data_flags=(
            '--seed', str(seed), '--run_dir', str(run), *data_flags]
   evaluate = ['acai_tf.evaluate', '--run', str(run), *data_flags] + (['--restarts', str(restarts)] if restarts else [])
   for command in (train, evaluate):
-    status = subprocess.run([sys.executable, '-m', *command], check=False, env={
-        **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[1])}).returncode
+    process = subprocess.Popen([sys.executable, '-m', *command], env={
+        **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[1])})
+    try:
+      status = process.wait()
+    except KeyboardInterrupt:  # The program has had the signal too; it is given the time to save.
+      status = process.wait()
     if status:
       print(f'{definition.name}, seed {seed}: `python -m {" ".join(command)}` ended with status {status}; '
             'the same command goes on from its last checkpoint', file=sys.stderr)
