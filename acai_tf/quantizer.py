@@ -9,11 +9,15 @@ class Quantizer(keras.layers.Layer):
 
   Every code keeps a moving count N and a moving sum m of the vectors that chose it, and is m / N, with N smoothed by
   epsilon. Counts start at 1, so that a code that nobody chooses decays in both and stays where it is.
+
+  With `restart` above 0, codes whose count has sunk below it start anew (Dhariwal et al. 2020, section 3): each step
+  the least used of them, at most as many as there are vectors, become this step's vectors (the first replica's), with
+  a count of 1. At 0 this never happens, as in the original.
   """
 
-  def __init__(self, size, dimension, decay=0.999, epsilon=1e-5, seed=0):
+  def __init__(self, size, dimension, decay=0.999, epsilon=1e-5, restart=0.0, seed=0):
     super().__init__(name='quantizer', dtype='float32')
-    self.size, self.dimension, self.decay, self.epsilon = size, dimension, decay, epsilon
+    self.size, self.dimension, self.decay, self.epsilon, self.restart = size, dimension, decay, epsilon, restart
 
     def weight(name, shape, initializer):
       return self.add_weight(
@@ -36,17 +40,30 @@ class Quantizer(keras.layers.Layer):
 
   def update(self, vectors, indices):
     """Moves the averages towards all replicas' [n, dimension] vectors, which chose codes [n]; returns [size] counts."""
+    vectors = tf.stop_gradient(vectors)
     counts = tf.math.unsorted_segment_sum(tf.ones_like(indices, tf.float32), indices, self.size)
-    sums = tf.math.unsorted_segment_sum(tf.stop_gradient(vectors), indices, self.size)
+    sums = tf.math.unsorted_segment_sum(vectors, indices, self.size)
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync > 1:
       counts, sums = context.all_reduce(tf.distribute.ReduceOp.SUM, [counts, sums])
     self.counts.assign(self.decay * self.counts + (1 - self.decay) * counts)
     self.sums.assign(self.decay * self.sums + (1 - self.decay) * sums)
+    if self.restart:
+      self._restart(vectors)
     total = tf.reduce_sum(self.counts)
     smoothed = (self.counts + self.epsilon) / (total + self.size * self.epsilon) * total
     self.codebook.assign(self.sums / smoothed[:, None])
     return counts
+
+  def _restart(self, vectors):
+    """The least used codes with a count below `restart` become the vectors [n, dimension]."""
+    counts = tf.convert_to_tensor(self.counts)
+    number = tf.minimum(tf.shape(vectors)[0], self.size)
+    negated, least = tf.math.top_k(-counts, number)
+    number = tf.math.count_nonzero(-negated < self.restart, dtype=tf.int32)  # they come first
+    least = least[:number, None]
+    self.counts.assign(tf.tensor_scatter_nd_update(counts, least, tf.ones([number])))
+    self.sums.assign(tf.tensor_scatter_nd_update(tf.convert_to_tensor(self.sums), least, vectors[:number]))
 
 
 def perplexity(counts):

@@ -138,6 +138,21 @@ class QuantizerTest(tf.test.TestCase):
       self.assertAllClose(layer.codebook, codebook, atol=1e-5)
     self.assertTrue((new_counts == 0).any(), 'no code was dead: the test tests less than it says')
 
+  def test_little_used_codes_start_anew_as_vectors_of_the_step(self):
+    layer = quantizer.Quantizer(8, 2, decay=0.9, epsilon=0, restart=0.85)
+    layer.counts.assign([1.0, 0.5, 1.0, 0.8, 1.0, 0.1, 0.2, 1.0])
+    layer.sums.assign(layer.codebook * layer.counts[:, None])
+    before, vectors = layer.codebook.numpy(), np.arange(6, dtype=np.float32).reshape(3, 2)
+    # After one step of decay: 0.9, 0.45, 0.9, 0.72, 0.9, 0.09 + 0.3, 0.18, 0.9; four are below 0.85, three vectors are
+    # there, and the least used come first.
+    layer.update(tf.constant(vectors), tf.constant([5, 5, 5]))
+    self.assertAllClose(layer.counts, [0.9, 1, 0.9, 0.72, 0.9, 1, 1, 0.9])
+    self.assertAllClose(tf.gather(layer.codebook, [6, 5, 1]), vectors, atol=1e-6)
+    self.assertAllClose(tf.gather(layer.codebook, [0, 2, 3, 4, 7]), before[[0, 2, 3, 4, 7]], atol=1e-6)
+    layer = quantizer.Quantizer(3, 2, restart=0.99999)  # more vectors than codes, of which one is in use
+    layer.update(tf.constant(vectors[[0, 1, 2, 0, 1]] + 9), tf.zeros([5], tf.int32))
+    self.assertAllClose(tf.gather(layer.codebook, [1, 2]), vectors[:2] + 9, rtol=1e-4)
+
   def test_the_gradient_passes_straight(self):
     layer = quantizer.Quantizer(4, 2)
     vectors = tf.constant([[0.3, 0.1], [-1.0, 2.0]])
@@ -166,6 +181,8 @@ class QuantizerTest(tf.test.TestCase):
       self.assertEqual(model.represent(x).shape, (BATCH, 12))
     with self.assertRaisesRegex(ValueError, 'model.bottleneck'):
       make(vqvae, bottleneck='linear')
+    with self.assertRaisesRegex(ValueError, 'model.restart'):
+      make(vqvae, restart=1.5)
 
 
 if __name__ == '__main__':

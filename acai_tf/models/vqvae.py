@@ -15,7 +15,8 @@ class Config:
 
   `bottleneck`: 'dense', the authors' (the flat code, d numbers, becomes `codes` vectors of size d by a linear layer,
   and two dense layers lead back), or 'conv', today's usual one (each position's channels are a vector). `codebook`
-  vectors follow moving averages with `decay` and `epsilon`.
+  vectors follow moving averages with `decay` and `epsilon`; codes used less than `restart` (a moving count a step; 0:
+  never, as the original) start anew. The fast recipe needs it: without, all codes collapse into one and never return.
   """
 
   commitment: float = 10.0
@@ -25,6 +26,13 @@ class Config:
   decay: float = 0.999
   epsilon: float = 1e-5
   units: int = 512
+  restart: float = 0.0
+
+  RECIPES = {'paper': {}, 'fast': {'model': {'restart': 0.9}}}
+
+  def __post_init__(self):
+    if not 0 <= self.restart < 1:
+      raise ValueError(f'model.restart is {self.restart}; expected 0 (never) or a count below 1.')
 
 
 class Model(base.Autoencoder):
@@ -45,7 +53,7 @@ class Model(base.Autoencoder):
     self.is_dense = settings.bottleneck == 'dense'
     self.vector_size = dimension if self.is_dense else self.network.latent
     self.quantizer = quantizer.Quantizer(
-        settings.codebook, self.vector_size, settings.decay, settings.epsilon, next(numbers))
+        settings.codebook, self.vector_size, settings.decay, settings.epsilon, settings.restart, next(numbers))
     if self.is_dense:
       self.spread = dense(settings.codes * dimension, 'spread')
       self.gather = keras.Sequential([
