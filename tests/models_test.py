@@ -82,6 +82,16 @@ class AdversaryTest(tf.test.TestCase):
     self.assertAllClose(logs['fool_loss'], -np.log(fake).mean(), rtol=1e-5)
     self.assertAllClose(logs['discriminator_loss'], -np.log(real).mean() - np.log(1 - fake).mean(), rtol=1e-5)
 
+  def test_aae_weight_and_when_it_starts(self):
+    model, minimised = make(aae, adversarial=0.25, adversarial_from=1), []
+    model.move = lambda tape, players: minimised.append(players['autoencoder'])
+    for step, weight in ((0, 0), (1, 0.25), (2, 0.25)):
+      model.step.assign(step)
+      logs = model.train_step(images())
+      self.assertAllClose(minimised[-1], logs['recon_loss'] + weight * logs['fool_loss'], rtol=1e-6)
+    with self.assertRaisesRegex(ValueError, 'model.adversarial is -1'):
+      make(aae, adversarial=-1)
+
   def test_lsgan_losses(self):
     model = make(lsgan_ae)
     x = images()
