@@ -236,6 +236,18 @@ class InterpolationPenaltyTest(tf.test.TestCase):
     velocity = twin.decode_with_velocity(mixed_codes, tf.constant(codes[::-1] - codes))[1]
     self.assertAllClose(logs['smoothness_loss'], mean_square(velocity), rtol=1e-4)
 
+  def test_weights_and_when_the_adversary_starts(self):
+    model, minimised = make(aeai, adversarial=2.0, adversarial_from=3, cycle=5.0, smoothness=7.0), []
+    model.move = lambda tape, players: minimised.append(players['autoencoder'])
+    for step, weight in ((2, 0), (3, 2)):
+      model.step.assign(step)
+      logs = model.train_step(images())
+      expected = (logs['recon_loss'] + weight * logs['fool_loss'] + 5 * logs['cycle_loss']
+                  + 7 * logs['smoothness_loss'])
+      self.assertAllClose(minimised[-1], expected, rtol=1e-6)
+    with self.assertRaisesRegex(ValueError, 'model.adversarial_from is -1'):
+      make(aeai, adversarial_from=-1)
+
 
 if __name__ == '__main__':
   tf.test.main()

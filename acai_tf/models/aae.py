@@ -64,7 +64,7 @@ class Model(base.Autoencoder):
       fool_loss = losses.real_or_fake(answer, real=True)
       discriminator_loss = losses.real_or_fake(self.discriminator(prior), True) + losses.real_or_fake(answer, False)
       classifier, classifier_logs = self.classify(features, labels)
-      weight = tf.where(tf.convert_to_tensor(self.step) < self.config.adversarial_from, 0.0, self.config.adversarial)
+      weight = self.config.adversarial * self.since(self.config.adversarial_from)
       self.move(tape, {
           'autoencoder': recon_loss + weight * fool_loss, 'discriminator': discriminator_loss, **classifier})
     return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'discriminator_loss': discriminator_loss,

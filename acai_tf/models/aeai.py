@@ -12,11 +12,22 @@ from acai_tf.models import base
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """Weights of the paper's L_A (`adversarial`), L_C (`cycle`) and L_S (`smoothness`)."""
+  """Weights of the paper's L_A (`adversarial`), L_C (`cycle`) and L_S (`smoothness`).
+
+  L_A's is 0 before step `adversarial_from`. The fast recipe needs that: its critic is certain within 200 steps, and the
+  autoencoder, which at that time makes one image of all, then flees from it and never learns.
+  """
 
   adversarial: float = 0.01
+  adversarial_from: int = 0
   cycle: float = 0.01
   smoothness: float = 0.1
+
+  RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 1024}}}
+
+  def __post_init__(self):
+    if self.adversarial_from < 0:
+      raise ValueError(f'model.adversarial_from is {self.adversarial_from}; expected a step, 0 or more.')
 
 
 class Model(base.Autoencoder):
@@ -57,7 +68,8 @@ class Model(base.Autoencoder):
       fool_loss = losses.real_or_fake(answer_mixed, True)
       cycle_loss = losses.mean_squared_error(mixed_codes, self.encode(mixed, training=True))
       smoothness_loss = losses.mean_square(velocity)
-      autoencoder_loss = (recon_loss + self.config.adversarial * fool_loss + self.config.cycle * cycle_loss
+      adversarial = self.config.adversarial * self.since(self.config.adversarial_from)
+      autoencoder_loss = (recon_loss + adversarial * fool_loss + self.config.cycle * cycle_loss
                           + self.config.smoothness * smoothness_loss)
       critic_loss = losses.real_or_fake(self.critic(images), True) + losses.real_or_fake(answer_mixed, False)
       classifier, classifier_logs = self.classify(self.features(codes), labels)

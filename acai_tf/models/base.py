@@ -169,6 +169,10 @@ class Autoencoder(keras.Model):
             value.assign(tf.where(rests[player], old, value))
       self.step.assign_add(1)
 
+  def since(self, first):
+    """1 from step `first` on, 0 before: a factor for losses that wait until reconstruction has begun."""
+    return tf.cast(tf.convert_to_tensor(self.step) >= first, tf.float32)
+
   def classify(self, features, labels):
     """The online classifier on stopped features: ({'classifier': loss} or {}, logs)."""
     if self.classifier is None or labels is None:

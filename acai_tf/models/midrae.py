@@ -17,7 +17,8 @@ class Config:
   Their values differ by data set and code (zoo/); the defaults are MNIST's with 32 numbers, which the authors state
   inconsistently: another file of theirs has the two swapped. `weight` (w) is the discrepancy's. `target` is what the
   critic answers to a mixture with noise: 'code', the real code's share b, as their program has it, though its other
-  targets (0 for real, 0.5 for noise) point the other way; or 'noise', the share 1 - b.
+  targets (0 for real, 0.5 for noise) point the other way; or 'noise', the share 1 - b. All but reconstruction counts
+  from step `adversarial_from` on; the fast recipe needs that, since from the start all lines became one image.
   """
 
   lambda_: float = 0.5
@@ -26,10 +27,15 @@ class Config:
   advfake: float = 1.0
   weight: float = 1.0
   target: str = 'code'
+  adversarial_from: int = 0
+
+  RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512}}}
 
   def __post_init__(self):
     if self.target not in ('code', 'noise'):
       raise ValueError(f"model.target is {self.target!r}; expected 'code' or 'noise'.")
+    if self.adversarial_from < 0:
+      raise ValueError(f'model.adversarial_from is {self.adversarial_from}; expected a step, 0 or more.')
 
 
 class Model(base.Autoencoder):
@@ -72,7 +78,7 @@ class Model(base.Autoencoder):
       critic_loss = (losses.mean_square(real) + losses.mean_squared_error(alpha, mixed)
                      + losses.mean_squared_error(target, noisy) + losses.mean_square(fake - 0.5))
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.move(tape, {'autoencoder': recon_loss + fool_loss + settings.weight * prior_loss, 'critic': critic_loss,
-                       **classifier})
+      others = self.since(settings.adversarial_from) * (fool_loss + settings.weight * prior_loss)
+      self.move(tape, {'autoencoder': recon_loss + others, 'critic': critic_loss, **classifier})
     return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
             **classifier_logs}
