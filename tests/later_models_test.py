@@ -236,17 +236,25 @@ class InterpolationPenaltyTest(tf.test.TestCase):
     velocity = twin.decode_with_velocity(mixed_codes, tf.constant(codes[::-1] - codes))[1]
     self.assertAllClose(logs['smoothness_loss'], mean_square(velocity), rtol=1e-4)
 
-  def test_weights_and_when_the_adversary_starts(self):
-    model, minimised = make(aeai, adversarial=2.0, adversarial_from=3, cycle=5.0, smoothness=7.0), []
-    model.move = lambda tape, players: minimised.append(players['autoencoder'])
-    for step, weight in ((2, 0), (3, 2)):
-      model.step.assign(step)
-      logs = model.train_step(images())
-      expected = (logs['recon_loss'] + weight * logs['fool_loss'] + 5 * logs['cycle_loss']
-                  + 7 * logs['smoothness_loss'])
-      self.assertAllClose(minimised[-1], expected, rtol=1e-6)
-    with self.assertRaisesRegex(ValueError, 'model.adversarial_from is -1'):
-      make(aeai, adversarial_from=-1)
+
+class StartTest(tf.test.TestCase):
+
+  def test_the_autoencoder_s_loss_before_and_after_the_adversary_starts(self):
+    kinds = (
+        (aeai, {'adversarial': 2.0, 'cycle': 5.0, 'smoothness': 7.0},
+         {'recon_loss': 1, 'cycle_loss': 5, 'smoothness_loss': 7}, {'fool_loss': 2}),
+        (amr, {'lam': 3.0, 'weight_decay': 0.0}, {'recon_loss': 3}, {'fool_loss': 1}),
+        (midrae, {'weight': 4.0}, {'recon_loss': 1}, {'fool_loss': 1, 'prior_loss': 4}))
+    for kind, settings, always, later in kinds:
+      model, minimised = make(kind, adversarial_from=3, **settings), []
+      model.move = lambda tape, players, rests=None, seen=minimised: seen.append(players['autoencoder'])
+      for step, weights in ((2, always), (3, {**always, **later})):
+        model.step.assign(step)
+        logs = model.train_step(images())
+        self.assertAllClose(minimised[-1], sum(weight * logs[name] for name, weight in weights.items()), rtol=1e-6)
+      self.assertNotAllClose(minimised[0], minimised[1], rtol=1e-3)
+      with self.assertRaisesRegex(ValueError, 'model.adversarial_from is -1'):
+        make(kind, adversarial_from=-1)
 
 
 if __name__ == '__main__':

@@ -31,7 +31,7 @@ class Config:
   # out of five, and with its learning rate the authors' lam and start lost the reconstruction on lines.
   RECIPES = {
       'paper': {'training': {'beta_1': 0.5, 'beta_2': 0.99}, 'network': {'normalization': 'instance'}},
-      'fast': {'training': {'beta_1': 0.5}, 'network': {'normalization': 'instance'}, 
+      'fast': {'training': {'beta_1': 0.5}, 'network': {'normalization': 'instance'},
                'model': {'generator_every': 1, 'lam': 50.0, 'adversarial_from': 512}},
   }
 
