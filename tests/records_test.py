@@ -120,6 +120,17 @@ class ReproduceTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'metrics.json cannot be read'):
       _reproduce.gather(self.get_temp_dir(), definition, self.get_temp_dir())
 
+  def test_the_picture_is_of_the_longest_run_and_lowest_seed(self):
+    run, results = (pathlib.Path(self.get_temp_dir()) / name for name in ('run', 'results'))
+    run.mkdir()
+    picture = results / 'lines_acai.png'
+    runs_in_turn = ((64, 1, True), (64, 0, True), (64, 2, False), (64, 0, True), (128, 3, True))
+    for number, (samples, seed, shown) in enumerate(runs_in_turn):
+      (run / 'metrics.json').write_text(json.dumps(record(seed=seed, samples=samples)))
+      (run / 'interpolation.png').write_text(str(number))
+      _reproduce.gather(run, base.definition('lines_acai'), results)
+      self.assertEqual(picture.read_text() == str(number), shown, (samples, seed))
+
   def test_a_failed_training_is_named_and_a_stop_ends_all(self):
     definition = base.definition('lines_acai')
     for status in (2, 130):

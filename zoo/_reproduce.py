@@ -69,10 +69,10 @@ def gather(run, definition, results):
   check(record, definition)
   keep = ('samples', 'seconds', 'recon_mse', 'probe_accuracy', 'mean_distance', 'smoothness_published')
   record['history'] = [{key: row[key] for key in keep if key in row} for row in runs.read_history(run)]
-  before = [old['samples'] for old in _records.load(definition.name, results)]
   _records.add(definition.name, record, results)
+  first = next(iter(_records.groups(_records.load(definition.name, results)).values()))[0]
   picture = pathlib.Path(results) / f'{definition.name}.png'
-  if not picture.exists() or record['samples'] > max(before, default=0):
+  if not picture.exists() or _records.identity(record) == _records.identity(first):
     shutil.copyfile(run / 'interpolation.png', picture)
 
 
