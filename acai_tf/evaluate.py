@@ -88,16 +88,6 @@ def title_of(experiment, samples):
 
 def record(experiment, measured, settings, samples, seconds, folder):
   """What `metrics.json` holds: figures with all that they depend on."""
-  import platform
-  import subprocess
-
-  import keras
-  import tensorflow as tf
-
-  here = pathlib.Path(__file__).parent
-  git = subprocess.run(['git', '-C', here, 'describe', '--always', '--dirty', '--abbrev=12'],
-                       capture_output=True, text=True, check=False)
-  gpus = tf.config.list_physical_devices('GPU')
   history = runs.read_history(folder)
   return {
       'experiment': experiment.to_dict(),
@@ -106,9 +96,8 @@ def record(experiment, measured, settings, samples, seconds, folder):
       'curves': measured.curves,
       'pairs': {'count': measure.PAIRS, 'steps': measure.STEPS, 'seed': measure.PAIR_SEED},
       'kmeans_restarts': settings.restarts,
-      'commit': git.stdout.strip() or 'unknown',
-      'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__, 'keras': keras.__version__},
-      'device': f'{len(gpus)} GPU' if gpus else f'{platform.machine()} CPU, {len(program.cores())} cores',
+      **runs.origin(),
+      'trained_by': runs.read_origins(folder),
       'train_seconds': history[-1].get('seconds') if history else None,
       'evaluation_seconds': round(seconds, 2),
       'date': time.strftime('%Y-%m-%d'),

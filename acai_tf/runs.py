@@ -1,14 +1,15 @@
-"""Run folders: experiment.json, history.jsonl, checkpoints/, events of TensorBoard, and what the evaluation writes."""
+"""Run folders: experiment.json, history.jsonl, origins.jsonl, checkpoints/, TensorBoard's events, the evaluation's."""
 
 import dataclasses
 import json
 import os
 import pathlib
 
-from acai_tf import config, registry
+from acai_tf import config, program, registry
 from acai_tf.config import UserError
 
-EXPERIMENT, HISTORY, METRICS, CHECKPOINTS = 'experiment.json', 'history.jsonl', 'metrics.json', 'checkpoints'
+EXPERIMENT, HISTORY, ORIGINS = 'experiment.json', 'history.jsonl', 'origins.jsonl'
+METRICS, CHECKPOINTS = 'metrics.json', 'checkpoints'
 
 
 def resolve(dataset, model, recipe='paper', overrides=None):
@@ -94,14 +95,51 @@ def write(path, text):
 
 def read_history(run_dir, until=None):
   """The evaluations made during training, one dict each, up to `until` samples."""
-  path = pathlib.Path(run_dir) / HISTORY
-  rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-  return [row for row in rows if until is None or row['samples'] <= until]
+  return [row for row in _read_lines(run_dir, HISTORY) if until is None or row['samples'] <= until]
 
 
 def write_history(run_dir, rows):
   """Replaces the history."""
-  write(pathlib.Path(run_dir) / HISTORY, ''.join(json.dumps(row) + '\n' for row in rows))
+  _write_lines(run_dir, HISTORY, rows)
+
+
+def read_origins(run_dir):
+  """What trained a run: rows of `origin`, each with the `samples` from which it did; none for a run older than this."""
+  return _read_lines(run_dir, ORIGINS)
+
+
+def add_origin(run_dir, samples, row):
+  """Says that `row`, an `origin`, trains from `samples` on; what came to nothing after that is forgotten."""
+  rows = [old for old in read_origins(run_dir) if old['samples'] < samples]
+  if not rows or {**rows[-1], 'samples': samples} != {**row, 'samples': samples}:
+    _write_lines(run_dir, ORIGINS, [*rows, {'samples': samples, **row}])
+
+
+def origin():
+  """Code and machine of this process: `commit` of the checkout ('unknown' outside one), `versions`, `device`."""
+  import platform
+  import subprocess
+
+  import keras
+  import tensorflow as tf
+
+  git = subprocess.run(['git', '-C', pathlib.Path(__file__).parent, 'describe', '--always', '--dirty', '--abbrev=12'],
+                       capture_output=True, text=True, check=False)
+  gpus = tf.config.list_physical_devices('GPU')
+  return {
+      'commit': git.stdout.strip() or 'unknown',
+      'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__, 'keras': keras.__version__},
+      'device': f'{len(gpus)} GPU' if gpus else f'{platform.machine()} CPU, {len(program.cores())} cores',
+  }
+
+
+def _read_lines(run_dir, name):
+  path = pathlib.Path(run_dir) / name
+  return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _write_lines(run_dir, name, rows):
+  write(pathlib.Path(run_dir) / name, ''.join(json.dumps(row) + '\n' for row in rows))
 
 
 def create(experiment):

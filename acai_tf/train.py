@@ -92,6 +92,8 @@ class Session:
     self.run_dir, self.saved = pathlib.Path(run_dir), loop.step_of(model)
     self.history = runs.read_history(run_dir, self.saved * experiment.training.batch)
     runs.write_history(run_dir, self.history)
+    if self.saved < experiment.training.steps:
+      runs.add_origin(run_dir, self.saved * experiment.training.batch, runs.origin())
     self.writer = tf.summary.create_file_writer(str(run_dir))
     self.functions = functions.of_model(model)
     self.began, self.seconds = time.monotonic(), self.history[-1].get('seconds', 0.0) if self.history else 0.0

@@ -25,7 +25,7 @@ ARROWS = {
     'figures': {'config'},
     'loop': {'config'},
     'program': {'config'},
-    'runs': {'config', 'registry', 'loop'},
+    'runs': {'config', 'program', 'registry', 'loop'},
     'functions': {'config', 'program'},
     'feature_network': {'config'},
     'measure': {'config', 'data', 'interpolation', 'metrics'},

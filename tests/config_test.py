@@ -119,6 +119,14 @@ class RunFolderTest(tf.test.TestCase):
     runs.write_history(folder, [{'samples': 10}, {'samples': 20}])
     self.assertEqual(runs.read_history(folder, 15), [{'samples': 10}])
 
+  def test_origins_tell_who_trained_from_which_sample_on(self):
+    folder, one, two, three = self.get_temp_dir(), {'commit': 'a'}, {'commit': 'b'}, {'commit': 'c'}
+    self.assertEqual(runs.read_origins(folder), [])
+    for samples, row in ((0, one), (64, one), (128, two), (128, three), (256, two), (192, two)):
+      runs.add_origin(folder, samples, row)
+    self.assertEqual(runs.read_origins(folder), [
+        {'samples': 0, 'commit': 'a'}, {'samples': 128, 'commit': 'c'}, {'samples': 192, 'commit': 'b'}])
+
 
 if __name__ == '__main__':
   tf.test.main()

@@ -274,6 +274,8 @@ class ProgramsTest(tf.test.TestCase):
     self.assertEqual([row['samples'] for row in runs.read_history(run)], [32, 64])
     first = json.loads((folder / 'run' / 'metrics.json').read_text())
     self.assertEqual(first['samples'], 64)
+    self.assertEqual(first['trained_by'], [
+        {'samples': 0, **{key: first[key] for key in ('commit', 'versions', 'device')}}])
     groups = 'reconstruction,probe,lines,clustering,codebook'
     code, _, errors, _ = self.run_module('acai_tf.evaluate', '--run', run, '--metrics', groups, '--restarts', '1')
     self.assertEqual((code, errors), (0, ''))
