@@ -19,13 +19,14 @@ flags.DEFINE_multi_string('set', [], 'dataset.KEY=VALUE of that data set (repeat
 flags.DEFINE_string('interpolations', None, 'File.npy of lines, [n, k, 32, 32, 1] in [-1, 1]', flag_values=FLAGS)
 flags.DEFINE_list('metrics', ['all'], 'Groups: ' + ', '.join(measure.GROUPS), flag_values=FLAGS)
 flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for a run of recipe paper]', 1, flag_values=FLAGS)
+flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
 flags.DEFINE_string('features', None, 'Module of image features for `quality` [one trained here]', flag_values=FLAGS)
 flags.DEFINE_integer('feature_size', 299, 'Height and width that it takes', 8, flag_values=FLAGS)
 flags.DEFINE_string('to', None, 'Folder for the results of a module', flag_values=FLAGS)
 program.define_data_flags(FLAGS)
 GROUPS = {
     'What': ['run', 'checkpoint', 'module', 'dataset', 'set', 'interpolations', 'to'],
-    'How': ['metrics', 'restarts', 'features', 'feature_size'],
+    'How': ['metrics', 'restarts', 'train_images', 'features', 'feature_size'],
     'Data': ['data_dir', 'manual_dir'],
 }
 
@@ -96,6 +97,7 @@ def record(experiment, measured, settings, samples, seconds, folder):
       'curves': measured.curves,
       'pairs': {'count': measure.PAIRS, 'steps': measure.STEPS, 'seed': measure.PAIR_SEED},
       'kmeans_restarts': settings.restarts,
+      'train_images': settings.train_images,
       **runs.origin(),
       'trained_by': runs.read_origins(folder),
       'train_seconds': history[-1].get('seconds') if history else None,
@@ -209,7 +211,7 @@ def settings_of(recipe, dataset, dataset_name, data_dir):
     else:
       print(f'quality is left out: {dataset_name} has no labels to train a feature network on (--features).')
       groups = tuple(group for group in groups if group != 'quality')
-  return measure.Settings(groups, restarts, features=features)
+  return measure.Settings(groups, restarts, FLAGS.train_images or measure.Settings.train_images, features=features)
 
 
 def evaluate_module(data_dir):

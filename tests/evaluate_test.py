@@ -276,8 +276,8 @@ class ProgramsTest(tf.test.TestCase):
     self.assertEqual(first['samples'], 64)
     self.assertEqual(first['trained_by'], [
         {'samples': 0, **{key: first[key] for key in ('commit', 'versions', 'device')}}])
-    groups = 'reconstruction,probe,lines,clustering,codebook'
-    code, _, errors, _ = self.run_module('acai_tf.evaluate', '--run', run, '--metrics', groups, '--restarts', '1')
+    groups, few = 'reconstruction,probe,lines,clustering,codebook', ('--restarts', '1', '--train_images', '500')
+    code, _, errors, _ = self.run_module('acai_tf.evaluate', '--run', run, '--metrics', groups, *few)
     self.assertEqual((code, errors), (0, ''))
     again = json.loads((folder / 'run' / 'metrics.json').read_text())
     for name, value in first['metrics'].items():
@@ -288,7 +288,7 @@ class ProgramsTest(tf.test.TestCase):
     self.assertIn('6 outputs of 5 images agree to 1e-05', output)
     code, output, errors, _ = self.run_module(
         'acai_tf.evaluate', '--module', module, '--dataset', 'lines', '--set', 'dataset.test_images=64', '--metrics',
-        groups, '--restarts', '1', '--to', str(folder / 'of_module'))
+        groups, *few, '--to', str(folder / 'of_module'))
     self.assertEqual((code, errors), (0, ''))
     through_hub = json.loads((folder / 'of_module' / 'metrics.json').read_text())['metrics']
     self.assertCountEqual(through_hub, again['metrics'])

@@ -149,7 +149,8 @@ class ReproduceTest(tf.test.TestCase):
   def test_the_program_trains_evaluates_and_files_once(self):
     folder = pathlib.Path(self.get_temp_dir())
     command = [sys.executable, '-m', 'zoo', 'reproduce', 'lines_autoencoder', '--samples', '40', '--restarts', '1',
-               '--runs', str(folder / 'runs'), '--results', str(folder / 'results'), '--data_dir', str(folder / 'data')]
+               '--train_images', '500', '--runs', str(folder / 'runs'), '--results', str(folder / 'results'),
+               '--data_dir', str(folder / 'data')]
     dataset = lines.load(lines.Config())
     features = feature_network.path_of(dataset, 'lines', folder / 'data')
     features.parent.mkdir(parents=True)
@@ -159,7 +160,7 @@ class ReproduceTest(tf.test.TestCase):
     self.assertNotIn('training a feature network', done.stdout)
     self.assertRegex(done.stdout, r'lines_autoencoder +fast +48 \(undertrained\) +0 ')
     filed = json.loads((folder / 'results' / 'lines_autoencoder.json').read_text())['runs'][0]
-    self.assertEqual(filed['samples'], 48)
+    self.assertEqual((filed['samples'], filed['kmeans_restarts'], filed['train_images']), (48, 1, 500))
     for metric in ('mean_distance', 'fitted_probe_accuracy', 'clustering_nmi', 'frechet_gap'):
       self.assertIn(metric, filed['metrics'])
     for key in ('commit', 'versions', 'device', 'date', 'train_seconds', 'history'):

@@ -19,6 +19,7 @@ flags.DEFINE_enum('recipe', None, ['paper', 'fast'], '[paper for show, fast for 
 flags.DEFINE_integer('seeds', 1, 'How many, from 0 on', 1, flag_values=FLAGS)
 flags.DEFINE_integer('samples', None, "Training images of each run [the recipe's]", 1, flag_values=FLAGS)
 flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for recipe paper]', 1, flag_values=FLAGS)
+flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
 flags.DEFINE_string('runs', 'runs', 'Where run folders lie', flag_values=FLAGS)
 flags.DEFINE_string('results', str(_records.FOLDER), 'Where result files lie', flag_values=FLAGS)
 flags.DEFINE_enum('format', 'text', _tables.FORMATS, 'Of the table', flag_values=FLAGS)
@@ -26,7 +27,7 @@ flags.DEFINE_string('to', 'report.html', 'File of the report', flag_values=FLAGS
 program.define_data_flags(FLAGS)
 
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
-          'reproduce': ['seeds', 'samples', 'restarts', 'runs', 'results', 'data_dir', 'manual_dir'],
+          'reproduce': ['seeds', 'samples', 'restarts', 'train_images', 'runs', 'results', 'data_dir', 'manual_dir'],
           'table, report': ['results', 'format', 'to']}
 
 
@@ -105,11 +106,12 @@ def layers(body, shape):
 def reproduce(patterns):
   """Trains, evaluates and files every missing run; prints the tables. Returns an exit status."""
   found, failed = _reproduce.all_of(patterns), []
-  data_flags = [f'--{key}={value}' for key in ('data_dir', 'manual_dir') if (value := getattr(FLAGS, key))]
+  data_flags, evaluate_flags = ([f'--{key}={value}' for key in keys if (value := getattr(FLAGS, key))]
+                                for keys in (('data_dir', 'manual_dir'), ('restarts', 'train_images')))
   for seed in range(FLAGS.seeds):
     for name, definition in found.items():
       status = _reproduce.reproduce(definition, seed, FLAGS.recipe or 'fast', FLAGS.samples, FLAGS.runs,
-                                    FLAGS.results, data_flags, FLAGS.restarts)
+                                    FLAGS.results, data_flags, evaluate_flags)
       if status in (130, 143):  # Stopped by the user, not failed.
         return status
       failed += [f'{name}, seed {seed}'] if status else []

@@ -12,7 +12,7 @@ from acai_tf.config import RECIPES, Training, UserError
 from zoo import _records, base
 
 
-def reproduce(definition, seed, recipe, samples, runs_dir, results, data_flags=(), restarts=None):
+def reproduce(definition, seed, recipe, samples, runs_dir, results, data_flags=(), evaluate_flags=()):
   """One run of a definition: trains it, or goes on where it stopped; evaluates it; files the result.
 
   Args:
@@ -23,7 +23,7 @@ def reproduce(definition, seed, recipe, samples, runs_dir, results, data_flags=(
     runs_dir: where run folders lie.
     results: folder of result files.
     data_flags: flags of data, handed on to the programs.
-    restarts: of k-means; None: the recipe's.
+    evaluate_flags: flags of acai_tf.evaluate.
 
   Returns:
     The exit status of the program that failed, or 0.
@@ -38,7 +38,7 @@ def reproduce(definition, seed, recipe, samples, runs_dir, results, data_flags=(
   print(f'{definition.name}, seed {seed}: {recipe}, {samples:,} samples, in {run}', flush=True)
   train = ['acai_tf.train', '--zoo', definition.name, '--recipe', recipe, '--samples', str(samples),
            '--seed', str(seed), '--run_dir', str(run), *data_flags]
-  evaluate = ['acai_tf.evaluate', '--run', str(run), *data_flags] + (['--restarts', str(restarts)] if restarts else [])
+  evaluate = ['acai_tf.evaluate', '--run', str(run), *data_flags, *evaluate_flags]
   for command in (train, evaluate):
     process = subprocess.Popen([sys.executable, '-m', *command], env={
         **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[1])})
