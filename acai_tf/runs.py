@@ -116,18 +116,21 @@ def add_origin(run_dir, samples, row):
 
 
 def origin():
-  """Code and machine of this process: `commit` of the checkout ('unknown' outside one), `versions`, `device`."""
+  """Code and machine of this process: `commit` ('unknown' outside a checkout, or without git), `versions`, `device`."""
   import platform
+  import shutil
   import subprocess
 
   import keras
   import tensorflow as tf
 
-  git = subprocess.run(['git', '-C', pathlib.Path(__file__).parent, 'describe', '--always', '--dirty', '--abbrev=12'],
-                       capture_output=True, text=True, check=False)
+  root, commit = pathlib.Path(__file__).parents[1], ''
+  if (root / '.git').exists() and shutil.which('git'):  # An installed package may lie in somebody else's checkout.
+    commit = subprocess.run(['git', '-C', root, 'describe', '--always', '--dirty', '--abbrev=12'],
+                            capture_output=True, text=True, check=False).stdout.strip()
   gpus = tf.config.list_physical_devices('GPU')
   return {
-      'commit': git.stdout.strip() or 'unknown',
+      'commit': commit or 'unknown',
       'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__, 'keras': keras.__version__},
       'device': f'{len(gpus)} GPU' if gpus else f'{platform.machine()} CPU, {len(program.cores())} cores',
   }
@@ -135,7 +138,11 @@ def origin():
 
 def _read_lines(run_dir, name):
   path = pathlib.Path(run_dir) / name
-  return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+  try:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+  except ValueError as error:
+    raise UserError(f'{path} cannot be read ({error}); expected the file that acai_tf.train wrote; delete it to go on '
+                    'without what it tells of the past.') from error
 
 
 def _write_lines(run_dir, name, rows):

@@ -5,6 +5,7 @@ import json
 import pathlib
 import sys
 import textwrap
+import unittest.mock
 
 import tensorflow as tf
 
@@ -118,6 +119,23 @@ class RunFolderTest(tf.test.TestCase):
     folder = self.get_temp_dir()
     runs.write_history(folder, [{'samples': 10}, {'samples': 20}])
     self.assertEqual(runs.read_history(folder, 15), [{'samples': 10}])
+
+  def test_a_broken_history_is_told_in_one_line(self):
+    folder = pathlib.Path(self.get_temp_dir())
+    (folder / runs.HISTORY).write_text('{"samples": 10}\n{"samp')
+    with self.assertRaisesRegex(UserError, 'history.jsonl cannot be read .*delete it'):
+      runs.read_history(folder)
+
+  def test_the_commit_is_that_of_our_own_checkout_or_unknown(self):
+    for place in ('installed', '.'):  # The folder is a checkout of somebody else's; '.' is ours.
+      root = pathlib.Path(self.get_temp_dir()) / 'other'
+      (root / '.git').mkdir(parents=True, exist_ok=True)
+      with unittest.mock.patch.object(runs, '__file__', str(root / place / 'acai_tf' / 'runs.py')), \
+           unittest.mock.patch('subprocess.run', return_value=unittest.mock.Mock(stdout='abc\n')) as run:
+        self.assertEqual(runs.origin()['commit'], 'abc' if place == '.' else 'unknown')
+        self.assertEqual(run.called, place == '.')
+        with unittest.mock.patch('shutil.which', return_value=None):
+          self.assertEqual(runs.origin()['commit'], 'unknown')
 
   def test_origins_tell_who_trained_from_which_sample_on(self):
     folder, one, two, three = self.get_temp_dir(), {'commit': 'a'}, {'commit': 'b'}, {'commit': 'c'}
