@@ -114,6 +114,11 @@ class Critic(keras.Model):
     super().__init__(name=name)
     self.body = critic_map(size, network, seed, precision, name + '_body', spectral)
 
+  def build(self, input_shape):
+    """Creates the weights from the images' shape; Keras alone would run the network for it."""
+    self.body.build(input_shape)
+    self.built = True
+
   def iterate(self):
     """One power iteration of every spectrally normalised convolution."""
     for layer in self.body.layers:

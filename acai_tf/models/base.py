@@ -51,14 +51,14 @@ class Autoencoder(keras.Model):
     """Hook: a subclass makes its further networks here."""
 
   def build(self, input_shape):
-    """Creates every weight, by one pass over all players' layers; called by the constructor."""
-    images = tf.zeros([2, *input_shape[1:]])
-    features = self.represent(images)
-    self.decode(self.encode(images))
+    """Creates every weight; called by the constructor. A player's further layers see images."""
+    self.encoder.build(input_shape)
+    self.decoder.build((None, *self.code_shape))
+    features = self.represent(tf.zeros([1, *input_shape[1:]]))
     for layers in self.players().values():
       for layer in layers:
         if not layer.built:
-          layer(features if layer is self.classifier else images)
+          layer.build(features.shape if layer is self.classifier else input_shape)
     self.built = True
 
   # What users call. Images are [n, height, width, channels] float32 in [-1, 1].
