@@ -5,5 +5,5 @@ import os
 from acai_tf import program
 
 program.set_environment()
-if 'PYTEST_XDIST_WORKER' in os.environ:  # Workers side by side, and the programs they start, hinder each other's threads.
+if 'PYTEST_XDIST_WORKER' in os.environ:  # Side by side, more threads would only hinder each other.
   os.environ.update(TF_NUM_INTRAOP_THREADS='1', TF_NUM_INTEROP_THREADS='1')

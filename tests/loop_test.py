@@ -70,7 +70,8 @@ class LoopTest(tf.test.TestCase):
     self.assert_same(whole, second)
 
   def test_fused_steps_change_nothing(self):
-    self.assert_same(trained(experiment()), trained(experiment(), fused=5))
+    made = experiment('autoencoder')
+    self.assert_same(trained(made), trained(made, fused=5))
 
   def test_fit_gives_the_same_weights(self):
     made = experiment()
@@ -82,13 +83,13 @@ class LoopTest(tf.test.TestCase):
   def test_two_devices_equal_one(self):
     strategy = loop.strategy('mirrored')  # One a process: a second one's collectives clash with the first one's.
     self.assertEqual(strategy.num_replicas_in_sync, 2)
-    for model, clipnorm in (('acai', 0.0), ('acai', 1.0), ('autoencoder', 0.0)):
+    for model, clipnorm in (('acai', 0.0), ('autoencoder', 0.1)):
       # Adam turns rounding in near-zero gradients into whole steps: a large epsilon and few steps.
       made = experiment(model, samples=32, clipnorm=clipnorm, epsilon=1e-3)
       self.assert_same(trained(made), trained(made, strategy), atol=1e-6)
 
   def test_seed_decides(self):
-    first, again, other = (trained(experiment(samples=16, seed=seed)) for seed in (1, 1, 2))
+    first, again, other = (trained(experiment('autoencoder', samples=16, seed=seed)) for seed in (1, 1, 2))
     self.assert_same(first, again)
     self.assertNotAllClose(first.encoder.variables[0], other.encoder.variables[0])
 
@@ -204,13 +205,13 @@ class ProgramTest(tf.test.TestCase):
 
   def test_sigterm_saves_and_says_how_to_resume(self):
     folder = pathlib.Path(self.get_temp_dir()) / 'run'
-    process = subprocess.Popen(self.command(folder, '--samples', '10000000', '--set', 'training.evaluate_every=0'),
+    process = subprocess.Popen(self.command(folder, '--samples', '10000000', '--set', 'training.evaluate_every=64'),
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                env={**os.environ, 'PYTHONUNBUFFERED': '1'})
-    process.stdout.readline()
-    time.sleep(4)
+    began = any(line.startswith('evaluated at') for line in process.stdout)  # Reads up to there.
     process.terminate()
     output, errors = process.communicate()
+    self.assertTrue(began, errors)
     self.assertEqual(process.returncode, 128 + signal.SIGTERM, errors)
     self.assertRegex(output, r'stopped by signal 15 at step \d+; saved. The same command resumes it.')
     self.assertTrue((folder / 'checkpoints' / 'last' / 'checkpoint').exists())

@@ -1,5 +1,6 @@
 """Result files, tables, the report, and `zoo reproduce`: filing, means over seeds, marks, and going on."""
 
+import importlib.util
 import json
 import pathlib
 import subprocess
@@ -167,6 +168,9 @@ class ReproduceTest(tf.test.TestCase):
       self.assertIn(key, filed)
     config.make(config.Training, filed['experiment']['training'], 'training')
     self.assertTrue((folder / 'results' / 'lines_autoencoder.png').exists())
+    drawn = {path.stem for path in (folder / 'runs').glob('*/*.png')}
+    extra = {'UMAP'} if importlib.util.find_spec('umap') else set()
+    self.assertContainsSubset({'angles', 'quality', 'clusters', 't-SNE'} | extra, drawn)
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     self.assertEqual(again.returncode, 0, again.stderr)
     self.assertIn('there already', again.stdout)
