@@ -51,14 +51,15 @@ class Autoencoder(keras.Model):
     """Hook: a subclass makes its further networks here."""
 
   def build(self, input_shape):
-    """Creates every weight; called by the constructor. A player's further layers see images."""
+    """Creates every weight; called by the constructor. A player's further layers are shown images."""
+    images = tf.zeros([1, *input_shape[1:]])
     self.encoder.build(input_shape)
     self.decoder.build((None, *self.code_shape))
-    features = self.represent(tf.zeros([1, *input_shape[1:]]))
+    features = self.represent(images)
     for layers in self.players().values():
       for layer in layers:
         if not layer.built:
-          layer.build(features.shape if layer is self.classifier else input_shape)
+          layer(features if layer is self.classifier else images)
     self.built = True
 
   # What users call. Images are [n, height, width, channels] float32 in [-1, 1].
