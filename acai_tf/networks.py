@@ -115,7 +115,10 @@ class Critic(keras.Model):
     self.body = critic_map(size, network, seed, precision, name + '_body', spectral)
 
   def build(self, input_shape):
-    """Creates the weights from the images' shape; Keras alone would run the network for it."""
+    """Creates the weights for images of `input_shape`, (n or None, size, size, channels).
+
+    Without it Keras would trace the network to find its weights.
+    """
     self.body.build(input_shape)
     self.built = True
 

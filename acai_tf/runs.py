@@ -94,7 +94,7 @@ def write(path, text):
 
 
 def read_history(run_dir, until=None):
-  """The evaluations made during training, one dict each, up to `until` samples."""
+  """The evaluations made during training, one dict each, up to `until` samples; UserError for a broken file."""
   return [row for row in _read_lines(run_dir, HISTORY) if until is None or row['samples'] <= until]
 
 
@@ -104,7 +104,11 @@ def write_history(run_dir, rows):
 
 
 def read_origins(run_dir):
-  """What trained a run: rows of `origin`, each with the `samples` from which it did; none for a run older than this."""
+  """What trained a run: rows of `origin`, each with the `samples` from which it did; [] for an older run.
+
+  Raises:
+    UserError: a broken file.
+  """
   return _read_lines(run_dir, ORIGINS)
 
 

@@ -51,7 +51,10 @@ class Autoencoder(keras.Model):
     """Hook: a subclass makes its further networks here."""
 
   def build(self, input_shape):
-    """Creates every weight; called by the constructor. A player's further layers are shown images."""
+    """Creates every weight for images of `input_shape`, (None, height, width, channels); the constructor calls it.
+
+    A player's further layers are shown one image, unless `create_networks` has built them.
+    """
     images = tf.zeros([1, *input_shape[1:]])
     self.encoder.build(input_shape)
     self.decoder.build((None, *self.code_shape))
