@@ -102,8 +102,10 @@ def note(dataset, results):
   """What stands under a table: how to read it, and which definitions have no result."""
   missing = [name for name, d in base.definitions(dataset).items()
              if name not in results and not base.published(dataset, d.model, d.latent_dimension)]
-  text = ('± is half the 95 % interval of the mean over seeds (ours), or as published; "agrees": both overlap. '
-          f'* from a single secondary source. The published runs had {base.PAPER_SAMPLES:,} samples.')
+  published = ', the median of the last 20 evaluations' if dataset == 'lines' else ''
+  text = ('Ours: the last checkpoint; ± is half the 95 % interval of the mean over seeds. Published: after '
+          f'{base.PAPER_SAMPLES:,} samples{published}; ± as there. "agrees": the intervals overlap. '
+          '* from a single secondary source.')
   return text + (f' Not trained either: {", ".join(missing)}.' if missing else '')
 
 
