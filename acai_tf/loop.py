@@ -127,7 +127,7 @@ class Loop:
   def __init__(self, model, strategy, dataset, training, fused=None):
     self.model, self.strategy, self.dataset, self.training = model, strategy, dataset, training
     self.fused = fused or (FUSED_STEPS if tf.config.list_logical_devices('GPU') else 1)
-    self.names, self.iterator = None, None
+    self.names = None
     self._run_steps = tf.function(self._steps)
 
   def batches(self, start, stop):
@@ -168,12 +168,11 @@ class Loop:
       DivergedError: names step and term; nothing has been saved since the last checkpoint.
     """
     step, stop = step_of(self.model), self.training.steps
-    # Kept here, since tf.data takes seconds to let go of it: the caller saves first.
-    self.iterator = self.batches(step, stop) if step < stop else None
+    iterator = self.batches(step, stop) if step < stop else None
     while step < stop and not stop_requested():
       until = min([stop] + [step + n - step % n for n, _ in every])
       count = min(self.fused, until - step)
-      history = self._run_steps(self.iterator, tf.constant(count)).numpy()
+      history = self._run_steps(iterator, tf.constant(count)).numpy()
       self._check(step, history)
       step += count
       events(step, dict(zip(self.names, history[-1].tolist(), strict=True)))

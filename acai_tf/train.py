@@ -171,14 +171,13 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
     every = [(max(1, n // training.batch), function) for n, function in (
         (training.evaluate_every, session.evaluate), (training.checkpoint_every, session.save)) if n]
     progress = loop.Progress(training.steps, training.batch)
-    steps = loop.Loop(model, strategy, dataset, training)
 
     def events(step, logs):
       progress(step, logs)
       session.events(step, logs)
 
     try:
-      step = steps.run(events, every, lambda: bool(received))
+      step = loop.Loop(model, strategy, dataset, training).run(events, every, lambda: bool(received))
     except loop.DivergedError as error:
       last = f'The last good checkpoint, step {session.saved}, is kept.' if session.saved else 'Nothing was saved yet.'
       raise UserError(f'{error} {last}') from error

@@ -44,6 +44,9 @@ class PipelineTest(tf.test.TestCase):
     second_worker = self.order(dataset, 0, 2, 4, size=8, replicas=2, first=1, count=1).reshape(2, 4)
     self.assertAllEqual(second_worker, shared[:, 1])
 
+  def test_the_pipeline_can_be_dropped_at_once(self):
+    self.assertFalse(numbered().pipeline(0, 4, 0, 1).options().autotune.enabled)  # Its thread sleeps up to 60 s.
+
   def test_pixels_go_to_minus_one_and_one(self):
     images = np.array([0, 255, 51], np.uint8).reshape(3, 1, 1, 1)
     dataset = base.ArrayDataset({'train_images': images, 'train_labels': np.arange(3, dtype=np.int32),
