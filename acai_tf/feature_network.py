@@ -64,7 +64,7 @@ def load(dataset, name, data_dir, seed=0):
     Function: [n, height, width, channels] images in [-1, 1] -> [n, 64] features.
 
   Raises:
-    UserError: a data set without labels, or a folder that cannot be written.
+    UserError: a data set without labels, a kept network that is broken, or a folder that cannot be written.
   """
   import keras
 
@@ -73,7 +73,11 @@ def load(dataset, name, data_dir, seed=0):
                     '`quality` out of --metrics.')
   path = path_of(dataset, name, data_dir, seed)
   if path.exists():
-    network = keras.models.load_model(path, compile=False)
+    try:
+      network = keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises ValueError, KeyError, zipfile's and h5py's for broken files.
+      raise UserError(f'feature network {path} cannot be read ({type(error).__name__}); expected what an evaluation '
+                      'wrote there; delete it, and the next one trains it anew.') from error
   else:
     print(f'training a feature network on {name}, once')
     network = train(dataset, seed)

@@ -56,7 +56,8 @@ def measure(functions, dataset, dataset_name, settings=None, model_name='the mod
     `Measured`. The README explains the metrics.
 
   Raises:
-    UserError: a model whose outputs are not finite, or another input that a metric refuses; it names the model.
+    UserError: groups of which none applies, a model whose outputs are not finite, or another input that a metric
+      refuses; it names the model.
   """
   settings, found = settings or Settings(), Measured({}, {}, {})
   try:
@@ -67,6 +68,9 @@ def measure(functions, dataset, dataset_name, settings=None, model_name='the mod
     raise
   except ValueError as error:
     raise UserError(f'evaluation of {model_name} on {dataset_name}: {error}') from error
+  if not found.metrics:
+    raise UserError(f'evaluation of {model_name} on {dataset_name}: no metric of {", ".join(settings.groups)} applies; '
+                    'expected --metrics reconstruction, which does to all, or others (README, Evaluate).')
   return found
 
 

@@ -54,6 +54,11 @@ class MeasureTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'evaluation of mymodel on mnist.*diverged'):
       measure.measure(broken, dataset, 'mnist', model_name='mymodel')
 
+  def test_groups_of_which_none_applies_are_told(self):
+    dataset = lines.load(lines.Config(test_images=4))
+    with self.assertRaisesRegex(UserError, 'mymodel on lines: no metric of likelihood, codebook applies'):
+      measure.measure(perfect_functions(), dataset, 'lines', measure.Settings(('likelihood', 'codebook')), 'mymodel')
+
   def test_every_group_on_a_perfect_model(self):
     dataset = lines.load(lines.Config(test_images=64))
     settings = measure.Settings(measure.GROUPS, 2, 300, features=lambda images: images[:, ::8, ::8, 0].reshape(-1, 16))
@@ -157,6 +162,10 @@ class FeatureNetworkTest(tf.test.TestCase):
     self.assertEqual(first.shape, (9, feature_network.WIDTH))
     self.assertAllClose(first, again)
     self.assertNotAllClose(first[0], first[1])
+    kept = feature_network.path_of(dataset, 'toy', self.get_temp_dir())
+    kept.write_bytes(kept.read_bytes()[:5000])
+    with self.assertRaisesRegex(UserError, 'cannot be read.*delete it'):
+      feature_network.load(dataset, 'toy', self.get_temp_dir())
     dataset.classes = 0
     with self.assertRaisesRegex(UserError, 'toy has no labels'):
       feature_network.load(dataset, 'toy', self.get_temp_dir())
