@@ -67,7 +67,8 @@ class RecordsTest(tf.test.TestCase):
     paper = base.Published('', 0.5, 0.1, '')
     for column, value, interval, expected in (
         (distance, 0.55, None, 'agrees'), (distance, 0.7, None, 'worse'), (distance, 0.3, None, 'better'),
-        (distance, 0.7, 0.15, 'agrees'), (accuracy, 0.7, None, 'better'), (accuracy, 0.3, 0.05, 'worse')):
+        (distance, 0.7, 0.15, 'agrees'), (distance, 0.7, 0.51, 'unclear'),
+        (accuracy, 0.7, None, 'better'), (accuracy, 0.3, 0.05, 'worse')):
       self.assertEqual(_tables.mark(column, value, interval, paper), expected)
     self.assertEqual(_tables.seeds_of([record(seed) for seed in range(5)]), '0 to 4')
     self.assertEqual(_tables.seeds_of([record(2), record(0)]), '0, 2')
@@ -83,7 +84,7 @@ class RecordsTest(tf.test.TestCase):
     _records.add('lines_vae', record(name='lines_vae', distance=1.21e-3), self.folder)
     text, markdown, page = (_tables.render('lines', kind, self.folder) for kind in _tables.FORMATS)
     for rendered in (text, markdown, page):
-      for part in ('262,144 (undertrained)', '1.10 ± 1.27', '0.24 ± 0.01, agrees', '1.21 ± 0.17 *, agrees'):
+      for part in ('262,144 (undertrained)', '1.10 ± 1.27', '0.24 ± 0.01, unclear', '1.21 ± 0.17 *, agrees'):
         self.assertIn(part, rendered)
       self.assertIn('Not trained either: lines_aeai', rendered)
     self.assertIn('| lines_acai | fast | 262,144 (undertrained) | 0, 1 | 1.10 ± 1.27 |', markdown)

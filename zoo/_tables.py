@@ -35,9 +35,9 @@ def columns(dataset):
 
 
 def mark(column, value, interval, published):
-  """'agrees' where the intervals overlap, else 'better' or 'worse'."""
+  """'agrees' where the intervals overlap ('unclear' if ours is wider than the figure), else 'better' or 'worse'."""
   if abs(value - published.value) <= (interval or 0) + (published.spread or 0):
-    return 'agrees'
+    return 'agrees' if (interval or 0) <= published.value else 'unclear'
   return 'better' if (value > published.value) == column.more else 'worse'
 
 
@@ -104,7 +104,8 @@ def note(dataset, results):
              if name not in results and not base.published(dataset, d.model, d.latent_dimension)]
   published = ', the median of the last 20 evaluations' if dataset == 'lines' else ''
   text = ('Ours: the last checkpoint; ± is half the 95 % interval of the mean over seeds. Published: after '
-          f'{base.PAPER_SAMPLES:,} samples{published}; ± as there. "agrees": the intervals overlap. '
+          f'{base.PAPER_SAMPLES:,} samples{published}; ± as there. "agrees": the intervals overlap; '
+          '"unclear": they do, but the half of ours is wider than the published figure itself. '
           '* from a single secondary source.')
   return text + (f' Not trained either: {", ".join(missing)}.' if missing else '')
 
