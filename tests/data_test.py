@@ -45,7 +45,8 @@ class PipelineTest(tf.test.TestCase):
     self.assertAllEqual(second_worker, shared[:, 1])
 
   def test_the_pipeline_can_be_dropped_at_once(self):
-    self.assertFalse(numbered().pipeline(0, 4, 0, 1).options().autotune.enabled)  # Its thread sleeps up to 60 s.
+    # Not None, the default, which is on: its thread sleeps up to 60 s.
+    self.assertIs(numbered().pipeline(0, 4, 0, 1).options().autotune.enabled, False)
 
   def test_pixels_go_to_minus_one_and_one(self):
     images = np.array([0, 255, 51], np.uint8).reshape(3, 1, 1, 1)
