@@ -4,6 +4,7 @@ Keras's `fit` cannot resume in the middle of an epoch bit for bit, run several s
 which step a loss went bad at; a test holds both to the same weights.
 """
 
+import bisect
 import math
 import pathlib
 import shutil
@@ -25,6 +26,19 @@ def strategy(name):
   return tf.distribute.OneDeviceStrategy('/gpu:0' if gpus else '/cpu:0')
 
 
+class Adam(keras.optimizers.Adam):
+  """Keras's, whose average of the weights (`use_ema`) is warmed up: its decay is min(d, (1 + t) / (10 + t)) at step t.
+
+  Without that the average of a short training would still be made of its first weights.
+  """
+
+  def _update_model_variables_moving_average(self, trainable_variables):
+    decay, t = self.ema_momentum, tf.cast(self.iterations, tf.float32)
+    self.ema_momentum = tf.minimum(decay, (1 + t) / (10 + t))
+    super()._update_model_variables_moving_average(trainable_variables)
+    self.ema_momentum = decay
+
+
 def optimizer(training):
   """Function player's name -> Adam as `config.Training` says; hand it to `model.compile`."""
 
@@ -33,8 +47,10 @@ def optimizer(training):
     if training.schedule == 'cosine':
       warmup = math.ceil(training.warmup / training.batch)
       rate = keras.optimizers.schedules.CosineDecay(
-          rate / max(warmup, 1), max(training.steps - warmup, 1), warmup_target=rate, warmup_steps=max(warmup, 1))
-    return keras.optimizers.Adam(rate, training.beta_1, training.beta_2, training.epsilon)
+          rate / max(warmup, 1), max(training.steps - warmup, 1), training.floor, warmup_target=rate,
+          warmup_steps=max(warmup, 1))
+    return Adam(rate, training.beta_1, training.beta_2, training.epsilon, use_ema=training.average > 0,
+                ema_momentum=training.average)
 
   return make
 
@@ -153,12 +169,12 @@ class Loop:
       history = history.write(i, self.strategy.reduce(tf.distribute.ReduceOp.MEAN, logs, axis=None))
     return history.stack()
 
-  def run(self, events, every, stop_requested=lambda: False):
+  def run(self, events, calls, stop_requested=lambda: False):
     """Steps until the end, a stop request, or a loss that is not finite.
 
     Args:
       events: function (step, logs as dict of floats) called after each call of steps.
-      every: list of (steps, function step -> None): called whenever `step` is a multiple, and in that order.
+      calls: list of (sorted steps, function step -> None): called after each of those steps, and in that order.
       stop_requested: function -> bool, asked between calls.
 
     Returns:
@@ -170,14 +186,14 @@ class Loop:
     step, stop = step_of(self.model), self.training.steps
     iterator = self.batches(step, stop) if step < stop else None
     while step < stop and not stop_requested():
-      until = min([stop] + [step + n - step % n for n, _ in every])
+      until = min(_next(steps, step, stop) for steps in [[], *(steps for steps, _ in calls)])
       count = min(self.fused, until - step)
       history = self._run_steps(iterator, tf.constant(count)).numpy()
       self._check(step, history)
       step += count
       events(step, dict(zip(self.names, history[-1].tolist(), strict=True)))
-      for n, function in every:
-        if step % n == 0:
+      for steps, function in calls:
+        if step == _next(steps, step - 1, None):
           function(step)
     return step
 
@@ -187,6 +203,12 @@ class Loop:
       if bad:
         raise DivergedError(f'training diverged at step {step + i + 1}: {", ".join(bad)}; expected finite losses. '
                             'Lower training.learning_rate or set training.clipnorm=1.')
+
+
+def _next(steps, after, default):
+  """The first of sorted `steps` that is larger than `after`."""
+  place = bisect.bisect_right(steps, after)
+  return steps[place] if place < len(steps) else default
 
 
 class Progress:
