@@ -39,7 +39,7 @@ class Dataset:
     return to_float(self.test_images[:count]), self.test_labels[:count]
 
   def pairs(self, count, seed):
-    """`count` pairs of test images, no image with itself: ([count, ...] float32 in [-1, 1]) twice, a function of `seed`.
+    """`count` pairs of test images, no image with itself: [count, ...] float32 in [-1, 1] twice, a function of `seed`.
 
     Every image is in one pair as long as there are enough; else images recur.
     """
