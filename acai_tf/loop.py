@@ -48,6 +48,9 @@ class Adam(keras.optimizers.Adam):
     super()._update_model_variables_moving_average(trainable_variables)
     self.ema_momentum = decay
 
+  def finalize_variable_values(self, var_list):
+    """Nothing: Keras's `fit` would end by putting one player's averages into the weights; `use_averages` is for all."""
+
 
 def optimizer(training):
   """Function player's name -> Adam as `config.Training` says; hand it to `model.compile`."""
