@@ -35,9 +35,10 @@ class Training:
 
   Counts (`samples`, `warmup`, `*_every`) are images, not steps. `precision` is a Keras dtype policy, or 'auto':
   bfloat16 where the device computes in it, else float32. `schedule` is 'constant' or 'cosine' (to `floor` times the
-  rate at `samples`); `clipnorm` bounds the global norm of each player's gradient, 0 is off. `average` is the decay a
-  step of the averaged weights that are evaluated and exported, 0 keeps none. `final_evaluations` are made in the last
-  part of the training, 1/256 of it apart, as the paper's last ones are (protocol: the median of 20).
+  rate at `samples`), after a linear `warmup`; `clipnorm` bounds the global norm of each player's gradient, 0 is off.
+  `average` is the decay a step of the averaged weights that are evaluated and exported, 0 keeps none.
+  `final_evaluations` are made in the last part of the training, 1/256 of it apart, as the paper's last ones are
+  (protocol: the median of 20).
   """
 
   recipe: str = 'paper'

@@ -27,7 +27,7 @@ def strategy(name):
 
 
 class Adam(keras.optimizers.Adam):
-  """Keras's, in one fused operation a weight instead of ten (5 % of a step at batch 16), and with warmed-up averages.
+  """Keras's, in fused operations (one a weight instead of ten: 5 % of a step at batch 16), with warmed-up averages.
 
   The decay of the averaged weights (`use_ema`) is min(d, (1 + t) / (10 + t)) at step t: without that the average of a
   short training would still be made of its first weights.
@@ -43,10 +43,11 @@ class Adam(keras.optimizers.Adam):
         beta1=self.beta_1, beta2=self.beta_2, epsilon=self.epsilon, grad=gradient)
 
   def _update_model_variables_moving_average(self, trainable_variables):
-    decay, t = self.ema_momentum, tf.cast(self.iterations, tf.float32)
-    self.ema_momentum = tf.minimum(decay, (1 + t) / (10 + t))
-    super()._update_model_variables_moving_average(trainable_variables)
-    self.ema_momentum = decay
+    t = tf.cast(self.iterations, tf.float32)
+    share = tf.where(t > 0, 1 - tf.minimum(self.ema_momentum, (1 + t) / (10 + t)), 1.0)
+    for variable, average in zip(trainable_variables, self._model_variables_moving_average, strict=True):
+      tf.raw_ops.ResourceApplyGradientDescent(
+          var=average.value.handle, alpha=share, delta=average.value - variable.value)
 
   def finalize_variable_values(self, var_list):
     """Nothing: Keras's `fit` would end by putting one player's averages into the weights; `use_averages` is for all."""
@@ -57,8 +58,10 @@ def optimizer(training):
 
   def make(player):
     rate = training.classifier_learning_rate if player == 'classifier' else training.learning_rate
+    warmup = math.ceil(training.warmup / training.batch)
+    if training.schedule == 'constant' and warmup:
+      rate = keras.optimizers.schedules.PolynomialDecay(rate / warmup, warmup, rate)  # linear, and constant after it
     if training.schedule == 'cosine':
-      warmup = math.ceil(training.warmup / training.batch)
       rate = keras.optimizers.schedules.CosineDecay(
           rate / max(warmup, 1), max(training.steps - warmup, 1), training.floor, warmup_target=rate,
           warmup_steps=max(warmup, 1))

@@ -38,7 +38,6 @@ class AdamTest(tf.test.TestCase):
       average = share * average + (1 - share) * w
       self.assertAllClose(weight, w, atol=1e-5)
       self.assertAllClose(optimizer._model_variables_moving_average[0], average, atol=1e-5)
-    self.assertEqual(optimizer.ema_momentum, decay)
 
   def test_it_is_kerass_own_adam(self):
     weights = [keras.Variable(np.ones([4, 3], np.float32)) for _ in range(2)]

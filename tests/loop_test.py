@@ -125,6 +125,11 @@ class LoopTest(tf.test.TestCase):
     rate = loop.optimizer(dataclasses.replace(training, floor=0.2))('autoencoder')._learning_rate
     self.assertAllClose([rate(55), rate(100)], [0.6, 0.2], atol=1e-6)
 
+  def test_constant_rate_after_a_warm_up(self):
+    training = config.Training(samples=1000, batch=10, learning_rate=1.0, warmup=100)
+    rate = loop.optimizer(training)('autoencoder')._learning_rate
+    self.assertAllClose([rate(0), rate(5), rate(10), rate(100)], [0.1, 0.55, 1.0, 1.0], atol=1e-6)
+
 
 class PrecisionTest(tf.test.TestCase):
 
