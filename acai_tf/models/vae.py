@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras
 import tensorflow as tf
 
 from acai_tf import config, losses, networks
@@ -35,8 +34,7 @@ class Model(base.Autoencoder):
     dimension = self.network.latent_width**2 * self.network.latent
     numbers = networks.seeds(self.seed, 'heads')
     self.mean_head, self.log_variance_head = (
-        keras.layers.Dense(dimension, kernel_initializer=networks.initializer(next(numbers)), name=name)
-        for name in ('mean', 'log_variance'))
+        networks.dense(dimension, next(numbers), name) for name in ('mean', 'log_variance'))
 
   def players(self):
     heads = [self.mean_head, self.log_variance_head]
