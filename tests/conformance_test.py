@@ -43,6 +43,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(model.name, name)
     codes = model.encode(images)
     self.assertEqual(codes.shape, (BATCH, 2, 2, 4))
+    self.assertEqual(model.encode_sample(images, 0).shape, codes.shape)
     self.assertEqual(model.decode(codes).shape, images.shape)
     self.assertEqual(model(images).shape, images.shape)
     self.assertEqual(model.represent(images).shape, (BATCH, model.classifier.kernel.shape[0]))
