@@ -196,14 +196,10 @@ class Autoencoder(keras.Model):
   # Noise.
 
   def _draw(self, sampler, batch, shape, salt):
-    context = tf.distribute.get_replica_context()
-    count = context.num_replicas_in_sync
+    count = tf.distribute.get_replica_context().num_replicas_in_sync
     seed = tf.random.experimental.stateless_fold_in(
         tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)]), salt)
-    values = sampler([batch * count, *shape], seed)
-    if count == 1:
-      return values
-    return tf.gather(values, tf.gather(replicas.rows(batch, count), context.replica_id_in_sync_group))
+    return replicas.own(sampler([batch * count, *shape], seed))
 
   def uniform(self, batch, shape=(1, 1, 1), salt=0):
     """[batch, *shape] of U[0, 1), a function of (seed, step, salt).

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import config, losses, networks, quantizer
+from acai_tf import config, losses, networks, quantizer, replicas
 from acai_tf.models import base
 
 
@@ -15,7 +15,7 @@ class Config:
 
   `bottleneck`: 'dense', the authors' (the flat code, d numbers, becomes `codes` vectors of size d by a linear layer,
   and two dense layers lead back), or 'conv', today's usual one (each position's channels are a vector). `codebook`
-  vectors follow moving averages with `decay` and `epsilon`; codes used less than `restart` (a moving count a step; 0:
+  vectors follow moving averages with `decay` and `epsilon`; codes used less than the share `restart` of even use (0:
   never, as the original) start anew. The fast recipe needs it: without, all codes collapse into one and never return.
   """
 
@@ -28,11 +28,11 @@ class Config:
   units: int = 512
   restart: float = 0.0
 
-  RECIPES = {'paper': {}, 'fast': {'model': {'restart': 0.9}}}
+  RECIPES = {'paper': {}, 'fast': {'model': {'restart': 0.1}}}
 
   def __post_init__(self):
     if not 0 <= self.restart < 1:
-      raise ValueError(f'model.restart is {self.restart}; expected 0 (never) or a count below 1.')
+      raise ValueError(f'model.restart is {self.restart}; expected 0 (never) or a share of even use below 1.')
 
 
 class Model(base.Autoencoder):
@@ -88,6 +88,9 @@ class Model(base.Autoencoder):
       commitment_loss = losses.mean_squared_error(tf.stop_gradient(chosen), vectors)
       classifier, classifier_logs = self.classify(self.features(quantized), labels)
       self.move(tape, {'autoencoder': recon_loss + self.config.commitment * commitment_loss, **classifier})
-    counts = self.quantizer.update(vectors, indices)
+    each = self.config.codes if self.is_dense else self.network.latent_width**2
+    everyones = tf.cast(replicas.gather(tf.cast(indices, tf.float32), each), tf.int32)  # devices add up floats
+    seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)])
+    counts = self.quantizer.update(replicas.gather(vectors, each), everyones, seed)
     return {'recon_loss': recon_loss, 'commitment_loss': commitment_loss, 'perplexity': quantizer.perplexity(counts),
             'codes_used': tf.reduce_mean(tf.cast(counts > 0, tf.float32)), **classifier_logs}
