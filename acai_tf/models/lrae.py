@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks
+from acai_tf import losses, networks, replicas
 from acai_tf.interpolation import lerp
 from acai_tf.models import base
 
@@ -25,7 +25,7 @@ class Model(base.Autoencoder):
     critic:      L_d = mean (d(g(z_a)) - a)^2 + mean d(gamma x + (1 - gamma) x^)^2
     autoencoder: L = mean (x - x^)^2 + lambda mean d(g(z_a))^2 + w max(MMD^2(z, h), 0)
 
-  MMD^2 is `losses.squared_mmd` of flat codes. On several replicas each estimates it from its own images.
+  MMD^2 is `losses.squared_mmd` of the global batch's flat codes.
   """
 
   has_prior = True
@@ -48,7 +48,7 @@ class Model(base.Autoencoder):
 
       recon_loss = losses.mean_squared_error(images, reconstructions)
       fool_loss = losses.mean_square(answer_mixed)
-      prior_loss = tf.nn.relu(losses.squared_mmd(self.features(codes), self.features(prior)))
+      prior_loss = tf.nn.relu(losses.squared_mmd(*(replicas.gather(self.features(z)) for z in (codes, prior))))
       autoencoder_loss = recon_loss + self.config.lambda_ * fool_loss + self.config.weight * prior_loss
       alpha_loss = losses.mean_squared_error(tf.reshape(alpha, [-1]), answer_mixed)
       critic_loss = alpha_loss + losses.mean_square(answer_real)

@@ -16,7 +16,8 @@ class Config:
   `bottleneck`: 'dense', the authors' (the flat code, d numbers, becomes `codes` vectors of size d by a linear layer,
   and two dense layers lead back), or 'conv', today's usual one (each position's channels are a vector). `codebook`
   vectors follow moving averages with `decay` and `epsilon`; codes used less than the share `restart` of even use (0:
-  never, as the original) start anew. The fast recipe needs it: without, all codes collapse into one and never return.
+  never, as the original) start anew. The fast recipe needs it: without, on lines, one code served all vectors from the
+  first steps to the 1,500th at least, where a tenth leaves 124 a step in use.
   """
 
   commitment: float = 10.0
