@@ -32,7 +32,7 @@ class Model(base.Autoencoder):
     codes = self.encode(images, training=True)
     error = abs(images - self.decode(codes, training=True)) + 1e-6
     loss = losses.mean_square(error ** (self.config.power / 2))
-    return loss, self.features(codes), {'recon_loss': loss}
+    return loss, self.features(codes), {'recon_mse': loss}
 '''
 
 DATA = '''"""A toy: grey squares."""

@@ -85,8 +85,8 @@ class AdversaryTest(tf.test.TestCase):
     prior = model.normal(BATCH, features.shape[1:])
     fake, real = (1 / (1 + np.exp(-model.discriminator(t).numpy().astype(np.float64))) for t in (features, prior))
     recon = np.mean((x.numpy() - model(x).numpy())**2)
-    logs = model.train_step(x)
-    self.assertAllClose(logs['recon_loss'], recon, rtol=1e-5)
+    logs = model.take_step(x)
+    self.assertAllClose(logs['recon_mse'], recon, rtol=1e-5)
     self.assertAllClose(logs['fool_loss'], -np.log(fake).mean(), rtol=1e-5)
     self.assertAllClose(logs['discriminator_loss'], -np.log(real).mean() - np.log(1 - fake).mean(), rtol=1e-5)
 
@@ -95,8 +95,8 @@ class AdversaryTest(tf.test.TestCase):
     model.move = lambda tape, players: minimised.append(players['autoencoder'])
     for step, weight in ((0, 0), (1, 0.25), (2, 0.25)):
       model.step.assign(step)
-      logs = model.train_step(images())
-      self.assertAllClose(minimised[-1], logs['recon_loss'] + weight * logs['fool_loss'], rtol=1e-6)
+      logs = model.take_step(images())
+      self.assertAllClose(minimised[-1], logs['recon_mse'] + weight * logs['fool_loss'], rtol=1e-6)
     with self.assertRaisesRegex(ValueError, 'model.adversarial is -1'):
       make(aae, adversarial=-1)
 
@@ -104,7 +104,7 @@ class AdversaryTest(tf.test.TestCase):
     model = make(lsgan_ae)
     x = images()
     real, fake = model.critic(x).numpy(), model.critic(model(x)).numpy()
-    logs = model.train_step(x)
+    logs = model.take_step(x)
     self.assertAllClose(logs['critic_loss'], np.mean(real**2) + np.mean((fake - 1)**2), rtol=1e-5)
     self.assertAllClose(logs['fool_loss'], np.mean(fake**2), rtol=1e-5)
 
@@ -259,9 +259,9 @@ class QuantizerTest(tf.test.TestCase):
       chosen = model.quantizer.codebook.numpy()[indices.numpy()]
       recon = np.mean((x.numpy() - model.decoder(quantized).numpy())**2)
       before = model.quantizer.codebook.numpy()
-      logs = model.train_step(x)
+      logs = model.take_step(x)
       self.assertAllClose(logs['commitment_loss'], np.mean((vectors.numpy() - chosen)**2), rtol=1e-5)
-      self.assertAllClose(logs['recon_loss'], recon, rtol=1e-5)
+      self.assertAllClose(logs['recon_mse'], recon, rtol=1e-5)
       self.assertNotAllClose(model.quantizer.codebook, before)
       self.assertEqual(model.represent(x).shape, (BATCH, 12))
     with self.assertRaisesRegex(ValueError, 'model.bottleneck'):

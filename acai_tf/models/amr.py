@@ -84,7 +84,7 @@ class Model(base.Autoencoder):
     """L2 penalty, whose gradient is weight_decay times the weight, as in the authors' optimiser."""
     return self.config.weight_decay * tf.add_n([tf.nn.l2_loss(v) for v in self.variables_of(player)])
 
-  def train_step(self, data):
+  def take_step(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     self.critic.iterate()
     with tf.GradientTape(persistent=True) as tape:
@@ -94,9 +94,9 @@ class Model(base.Autoencoder):
       mixed = self.decode(mixed_codes, training=True)
       answer_real, answer, answer_mixed = (self.critic(x) for x in (images, reconstructions, mixed))
 
-      recon_loss = losses.mean_absolute_error(images, reconstructions)
+      recon_mae = losses.mean_absolute_error(images, reconstructions)
       fool_loss = losses.real_or_fake(answer, True) + losses.real_or_fake(answer_mixed, True)
-      autoencoder_loss = (self.config.lam * recon_loss + self.since(self.config.adversarial_from) * fool_loss
+      autoencoder_loss = (self.config.lam * recon_mae + self.since(self.config.adversarial_from) * fool_loss
                           + self.penalty('autoencoder'))
       if self.config.beta:
         consistency = losses.mean_absolute_error(mixed_codes, self.encode(mixed, training=True))
@@ -109,4 +109,4 @@ class Model(base.Autoencoder):
         rests['autoencoder'] = tf.convert_to_tensor(self.step) % self.config.generator_every != 0
       self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss + self.penalty('critic'), **classifier},
                 rests)
-    return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}
+    return {'recon_mae': recon_mae, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

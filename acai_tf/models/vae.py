@@ -65,6 +65,6 @@ class Model(base.Autoencoder):
     logits = self.decoder(self.to_code(mean + tf.exp(0.5 * log_variance) * noise), training=True)
     rate = losses.gaussian_kl(mean, log_variance)
     distortion = losses.bernoulli(images, logits)
-    recon_loss = losses.mean_squared_error(images, 2 * tf.sigmoid(logits) - 1)
+    recon_mse = losses.mean_squared_error(images, 2 * tf.sigmoid(logits) - 1)
     return distortion + self.config.beta * rate, features, {
-        'recon_loss': recon_loss, 'kl_loss': rate, 'likelihood_loss': distortion}
+        'recon_mse': recon_mse, 'kl_loss': rate, 'likelihood_loss': distortion}

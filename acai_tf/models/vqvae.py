@@ -80,18 +80,18 @@ class Model(base.Autoencoder):
   def represent(self, images, training=False):
     return self.features(self.bottleneck(self.encode(images, training))[0])
 
-  def train_step(self, data):
+  def take_step(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       quantized, vectors, indices = self.bottleneck(self.encode(images, training=True))
-      recon_loss = losses.mean_squared_error(images, self.decoder(quantized, training=True))
+      recon_mse = losses.mean_squared_error(images, self.decoder(quantized, training=True))
       chosen = tf.gather(tf.convert_to_tensor(self.quantizer.codebook), indices)
       commitment_loss = losses.mean_squared_error(tf.stop_gradient(chosen), vectors)
       classifier, classifier_logs = self.classify(self.features(quantized), labels)
-      self.move(tape, {'autoencoder': recon_loss + self.config.commitment * commitment_loss, **classifier})
+      self.move(tape, {'autoencoder': recon_mse + self.config.commitment * commitment_loss, **classifier})
     each = self.config.codes if self.is_dense else self.network.latent_width**2
     everyones = tf.cast(replicas.gather(tf.cast(indices, tf.float32), each), tf.int32)  # devices add up floats
     seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)])
     counts = self.quantizer.update(replicas.gather(vectors, each), everyones, seed)
-    return {'recon_loss': recon_loss, 'commitment_loss': commitment_loss, 'perplexity': quantizer.perplexity(counts),
+    return {'recon_mse': recon_mse, 'commitment_loss': commitment_loss, 'perplexity': quantizer.perplexity(counts),
             'codes_used': tf.reduce_mean(tf.cast(counts > 0, tf.float32)), **classifier_logs}
