@@ -174,7 +174,7 @@ class Loop:
     return iter(self.strategy.distribute_datasets_from_function(feed))
 
   def _step(self, batch):
-    logs = self.model.train_step(batch)
+    logs = self.model.take_step(batch)
     self.names = sorted(logs)
     return tf.stack([logs[name] for name in self.names])
 

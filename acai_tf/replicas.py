@@ -1,4 +1,4 @@
-"""Which images of a global batch each replica sees."""
+"""Which images of a global batch each replica sees, and how replicas share what belongs to the whole batch."""
 
 import numpy as np
 
@@ -25,3 +25,40 @@ def rows(batch, replicas):
     raise ValueError(f'{batch} images a replica; with {replicas} replicas expected an even number.')
   front = np.arange(batch * replicas // 2, dtype=np.int32).reshape(replicas, -1)
   return np.concatenate([front, (batch * replicas - 1 - front)[:, ::-1]], axis=1)
+
+
+def own(values):
+  """This replica's rows of `values`, [global batch, ...], which every replica has whole; gradients pass."""
+  import tensorflow as tf  # Here, since data.base uses this module before TensorFlow is loaded.
+
+  context = tf.distribute.get_replica_context()
+  count = context.num_replicas_in_sync
+  if count == 1:
+    return values
+  return tf.gather(values, tf.gather(rows(values.shape[0] // count, count), context.replica_id_in_sync_group))
+
+
+def gather(values, each=1):
+  """All replicas' `values` in the global batch's order, the same on every replica, in a replica context.
+
+  The rows are summed into their places, whose gradient is the sum over replicas of what arrives there. So a loss of
+  gathered values, divided by the number of replicas as all losses are (models.base.Autoencoder.move), has on any
+  number of devices the gradient that it has on one.
+
+  Args:
+    values: [batch x each, ...] float; a static shape where there are several replicas.
+    each: how many consecutive rows belong to one image.
+
+  Returns:
+    [batch x each x replicas, ...].
+  """
+  import tensorflow as tf
+
+  context = tf.distribute.get_replica_context()
+  count = context.num_replicas_in_sync
+  if count == 1:
+    return values
+  table = rows(values.shape[0] // each, count)[:, :, None] * each + np.arange(each, dtype=np.int32)
+  places = tf.gather(table.reshape(count, -1, 1), context.replica_id_in_sync_group)
+  placed = tf.scatter_nd(places, values, [count * values.shape[0], *values.shape[1:]])
+  return context.all_reduce(tf.distribute.ReduceOp.SUM, placed)

@@ -100,7 +100,7 @@ def measure(label):
     strategy = loop.strategy('one_device')
     with strategy.scope():
       model = runs.create(experiment)
-    step = tf.function(lambda data: strategy.run(model.train_step, args=(data,))['recon_loss'])
+    step = tf.function(lambda data: strategy.run(model.take_step, args=(data,))['recon_mse'])
     step(batch).numpy()
     began = time.perf_counter()
     for _ in range(arguments.steps):

@@ -76,10 +76,10 @@ class StepTest(tf.test.TestCase):
     images, labels = batch()
     x = images.numpy().astype(np.float64)
     alpha = 0.5 * model.uniform(BATCH).numpy().astype(np.float64)
-    logs = model.train_step((images, labels))
+    logs = model.take_step((images, labels))
 
     autoencoder_loss, critic_loss = numpy_losses(x, alpha, **before)
-    self.assertAllClose(logs['recon_loss'] + 0.5 * logs['fool_loss'], autoencoder_loss, rtol=1e-5)
+    self.assertAllClose(logs['recon_mse'] + 0.5 * logs['fool_loss'], autoencoder_loss, rtol=1e-5)
     self.assertAllClose(logs['critic_loss'], critic_loss, rtol=1e-5)
     checked = 0
     for name, net in players.items():
@@ -114,7 +114,7 @@ class StepTest(tf.test.TestCase):
     model = tiny(autoencoder)
     images, labels = batch()
     expected = np.mean((images.numpy() - model(images).numpy())**2)
-    self.assertAllClose(model.train_step((images, labels))['recon_loss'], expected, rtol=1e-5)
+    self.assertAllClose(model.take_step((images, labels))['recon_mse'], expected, rtol=1e-5)
 
 
 class PlayersTest(tf.test.TestCase):
@@ -124,7 +124,7 @@ class PlayersTest(tf.test.TestCase):
     moved = []
     for rate in (0.0, 100.0):
       model = tiny(optimizer=lambda player, rate=rate: keras.optimizers.SGD(rate if player == 'critic' else 1.0))
-      model.train_step(batch())
+      model.take_step(batch())
       moved.append([v.numpy() for v in model.variables_of('autoencoder')])
     for first, second in zip(*moved, strict=True):
       self.assertAllEqual(first, second)
@@ -140,7 +140,7 @@ class PlayersTest(tf.test.TestCase):
     data = lines.load(lines.Config(size=16, test_images=1))
     model.move = lambda tape, player_losses: acai.base.Autoencoder.move(
         model, tape, {'critic': player_losses['critic']})
-    step = tf.function(lambda images: model.train_step(images))
+    step = tf.function(lambda images: model.take_step(images))
     history = [float(step(tf.constant(data.batch(0, i, 64, slice(None))[0]))['critic_loss']) for i in range(400)]
     # Always answering the mean of alpha for mixed and 0 for real images would leave its variance, 1/48.
     self.assertLess(np.mean(history[-20:]), 0.5 / 48)
@@ -155,12 +155,33 @@ class InterfaceTest(tf.test.TestCase):
       model = tiny(module)
       images, labels = batch()
       history = model.fit(images, labels, batch_size=2, epochs=2, verbose=0, validation_data=(images, labels)).history
-      self.assertLen(history['recon_loss'], 2)
-      self.assertIn('val_recon_loss', history)
+      self.assertLen(history['recon_mse'], 2)
+      self.assertIn('val_recon_mse', history)
       self.assertIn('accuracy', history)
       self.assertEqual(int(model.step), 4)
-      unlabelled = tiny(module, classes=0)
-      self.assertNotIn('accuracy', unlabelled.fit(images, batch_size=2, verbose=0).history)
+      for unlabelled in (tiny(module, classes=0), tiny(module)):
+        self.assertNotIn('accuracy', unlabelled.fit(images, batch_size=2, verbose=0).history)
+      self.assertIn('accuracy', unlabelled.fit(images, labels, batch_size=2, verbose=0).history)
+
+  def test_fit_and_evaluate_report_means_over_all_images(self):
+    model = tiny(optimizer=lambda player: keras.optimizers.SGD(0.0))
+    images, labels = batch()
+    images = tf.concat([images[:3], tf.fill([1, *SHAPE], -1.0)], 0)  # The last batch is one blank image.
+    labels = tf.concat([tf.argmax(model.classifier(model.represent(images[:3])), 1, tf.int32), [5]], 0)
+    errors = np.mean((images.numpy() - model(images).numpy())**2, axis=(1, 2, 3))
+    self.assertGreater(abs(errors[3] - errors.mean()), 0.1)
+    state = [id(v) for v in model.variables]
+    for _ in range(2):
+      found = model.evaluate(images, labels % 3, batch_size=3, verbose=0, return_dict=True)
+      self.assertAllClose(found['recon_mse'], errors.mean(), rtol=1e-5)
+      history = model.fit(images, labels % 3, batch_size=3, epochs=2, shuffle=False, verbose=0,
+                          validation_data=(images, labels % 3)).history
+      self.assertAllClose(history['recon_mse'], [errors.mean()] * 2, rtol=1e-5)
+      self.assertAllClose(history['val_recon_mse'], [errors.mean()] * 2, rtol=1e-5)
+      self.assertAllClose(history['accuracy'], [found['accuracy']] * 2)
+    self.assertGreaterEqual(found['accuracy'], 0.75)
+    self.assertEqual([id(v) for v in model.variables], state)
+    self.assertEqual(model.count_params(), tiny().count_params())
 
   def test_interpolate_runs_from_a_to_b(self):
     model = tiny()
@@ -184,7 +205,7 @@ class InterfaceTest(tf.test.TestCase):
     model = tiny(optimizer=lambda player: keras.optimizers.SGD(1.0))
     model.clipnorm = 1e-3
     before = {player: [v.numpy() for v in model.variables_of(player)] for player in model.players()}
-    model.train_step(batch())
+    model.take_step(batch())
     for player, values in before.items():
       moved = [old - new.numpy() for old, new in zip(values, model.variables_of(player), strict=True)]
       self.assertAllClose(np.sqrt(sum(np.sum(m**2) for m in moved)), 1e-3, rtol=2e-2)

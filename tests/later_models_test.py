@@ -75,8 +75,8 @@ class MixingTest(tf.test.TestCase):
     model = make(miae)
     _, alpha, recon, real, mixed = self.parts(model)
     self.assertEqual(mixed.shape, (BATCH, 2, 2, 3))
-    logs = model.train_step(self.x)
-    self.assertAllClose(logs['recon_loss'], recon, rtol=1e-5)
+    logs = model.take_step(self.x)
+    self.assertAllClose(logs['recon_mse'], recon, rtol=1e-5)
     self.assertAllClose(logs['fool_loss'], mean_square(mixed), rtol=1e-4)
     self.assertAllClose(logs['critic_loss'], mean_square(mixed - alpha) + mean_square(real), rtol=1e-4)
 
@@ -90,7 +90,7 @@ class MixingTest(tf.test.TestCase):
     reconstructions, codes = model(self.x).numpy(), codes.numpy()
     real = model.critic(tf.constant(0.2 * self.x.numpy() + 0.8 * reconstructions))
     mixed = model.critic(model.decode(tf.constant(alpha * codes + (1 - alpha) * codes[::-1])))
-    logs = model.train_step(self.x)
+    logs = model.take_step(self.x)
     self.assertAllClose(logs['prior_loss'], expected, rtol=1e-5)
     self.assertAllClose(logs['fool_loss'], mean_square(mixed), rtol=1e-4)
     self.assertAllClose(logs['critic_loss'], mean_square(mixed - alpha.ravel()) + mean_square(real), rtol=1e-4)
@@ -102,9 +102,9 @@ class MixingTest(tf.test.TestCase):
       share, noise = model.uniform(BATCH, (2, 2, 3), salt=1).numpy(), model.normal(BATCH, (2, 2, 3), salt=2).numpy()
       noisy = model.critic(model.decode(tf.constant(share * codes + (1 - share) * noise)))
       fake = model.critic(model.decode(tf.constant(noise)))
-      logs = model.train_step(self.x)
+      logs = model.take_step(self.x)
       answer = share if target == 'code' else 1 - share
-      self.assertAllClose(logs['recon_loss'], recon, rtol=1e-5)
+      self.assertAllClose(logs['recon_mse'], recon, rtol=1e-5)
       self.assertAllClose(
           logs['fool_loss'], 0.5 * mean_square(mixed) + 0.3 * mean_square(noisy) + 0.7 * mean_square(fake), rtol=1e-4)
       self.assertAllClose(
@@ -122,8 +122,8 @@ class ResynthesisTest(tf.test.TestCase):
     recon, mixed = model(x), model.decode(model.mix(model.encode(x)))
     real, fake, fake_mixed = (model.critic(t) for t in (x, recon, mixed))
     twin = make(amr)
-    logs = twin.train_step(x)
-    self.assertAllClose(logs['recon_loss'], np.mean(np.abs(x - recon)), rtol=1e-5)
+    logs = twin.take_step(x)
+    self.assertAllClose(logs['recon_mae'], np.mean(np.abs(x - recon)), rtol=1e-5)
     self.assertAllClose(logs['fool_loss'], cross_entropy(fake, True) + cross_entropy(fake_mixed, True), rtol=1e-5)
     self.assertAllClose(logs['critic_loss'], cross_entropy(real, True) + cross_entropy(fake, False)
                         + cross_entropy(fake_mixed, False), rtol=1e-5)
@@ -153,7 +153,7 @@ class ResynthesisTest(tf.test.TestCase):
     model.compile()
     seen = []
     for _ in range(4):
-      model.train_step(images())
+      model.take_step(images())
       adam = model.optimizers['autoencoder']
       seen.append(np.concatenate([v.numpy().ravel() for v in model.variables_of('autoencoder') + adam.variables]))
     self.assertAllEqual(seen[0], seen[1])
@@ -226,9 +226,9 @@ class InterpolationPenaltyTest(tf.test.TestCase):
     alpha = model.uniform(BATCH).numpy()
     mixed_codes = tf.constant((1 - alpha) * codes + alpha * codes[::-1])
     mixed = model.decode(mixed_codes)
-    logs = model.train_step(x)
+    logs = model.take_step(x)
     twin = make(aeai)
-    self.assertAllClose(logs['recon_loss'], mean_square(x - twin(x)), rtol=1e-5)
+    self.assertAllClose(logs['recon_mse'], mean_square(x - twin(x)), rtol=1e-5)
     self.assertAllClose(logs['fool_loss'], cross_entropy(twin.critic(mixed), True), rtol=1e-5)
     self.assertAllClose(logs['cycle_loss'], mean_square(mixed_codes - twin.encode(mixed)), rtol=1e-4)
     self.assertAllClose(logs['critic_loss'], cross_entropy(twin.critic(x), True)
@@ -242,15 +242,15 @@ class StartTest(tf.test.TestCase):
   def test_the_autoencoder_s_loss_before_and_after_the_adversary_starts(self):
     kinds = (
         (aeai, {'adversarial': 2.0, 'cycle': 5.0, 'smoothness': 7.0},
-         {'recon_loss': 1, 'cycle_loss': 5, 'smoothness_loss': 7}, {'fool_loss': 2}),
-        (amr, {'lam': 3.0, 'weight_decay': 0.0}, {'recon_loss': 3}, {'fool_loss': 1}),
-        (midrae, {'weight': 4.0}, {'recon_loss': 1}, {'fool_loss': 1, 'prior_loss': 4}))
+         {'recon_mse': 1, 'cycle_loss': 5, 'smoothness_loss': 7}, {'fool_loss': 2}),
+        (amr, {'lam': 3.0, 'weight_decay': 0.0}, {'recon_mae': 3}, {'fool_loss': 1}),
+        (midrae, {'weight': 4.0}, {'recon_mse': 1}, {'fool_loss': 1, 'prior_loss': 4}))
     for kind, settings, always, later in kinds:
       model, minimised = make(kind, adversarial_from=3, **settings), []
       model.move = lambda tape, players, rests=None, seen=minimised: seen.append(players['autoencoder'])
       for step, weights in ((2, always), (3, {**always, **later})):
         model.step.assign(step)
-        logs = model.train_step(images())
+        logs = model.take_step(images())
         self.assertAllClose(minimised[-1], sum(weight * logs[name] for name, weight in weights.items()), rtol=1e-6)
       self.assertNotAllClose(minimised[0], minimised[1], rtol=1e-3)
       with self.assertRaisesRegex(ValueError, 'model.adversarial_from is -1'):

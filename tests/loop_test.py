@@ -92,6 +92,14 @@ class LoopTest(tf.test.TestCase):
       made = experiment(model, samples=32, clipnorm=clipnorm, epsilon=1e-3)
       self.assert_same(trained(made), trained(made, strategy), atol=1e-6)
 
+  def test_events_see_the_step_s_own_logs(self):
+    made, seen = experiment(samples=24), []
+    model, strategy = make(made)
+    loop.Loop(model, strategy, runs.load_data(made), made.training).run(lambda _, logs: seen.append(logs), [])
+    twin, _ = make(made)
+    for data, logs in zip(runs.load_data(made).pipeline(made.training.seed, 8, 0, 3), seen, strict=True):
+      self.assertAllClose(twin.take_step(data), logs, rtol=1e-4, atol=1e-6)
+
   def test_seed_decides(self):
     first, again, other = (trained(experiment('autoencoder', samples=16, seed=seed)) for seed in (1, 1, 2))
     self.assert_same(first, again)
@@ -106,7 +114,7 @@ class LoopTest(tf.test.TestCase):
       del step
       model.decoder.trainable_variables[-1].assign([np.nan])
 
-    with self.assertRaisesRegex(loop.DivergedError, r'step 9: .*recon_loss = nan'):
+    with self.assertRaisesRegex(loop.DivergedError, r'step 9: .*recon_mse = nan'):
       runner.run(lambda *_: None, [([8], poison)])
 
   def test_events_and_intervals(self):
@@ -115,7 +123,7 @@ class LoopTest(tf.test.TestCase):
     loop.Loop(model, strategy, runs.load_data(made), made.training, fused=5).run(
         lambda step, logs: seen.append((step, sorted(logs))), [(range(6, 33, 6), called.append), ([32], called.append)])
     self.assertEqual([step for step, _ in seen], [5, 6, 11, 12, 17, 18, 23, 24, 29, 30, 32])
-    self.assertEqual(seen[0][1], ['accuracy', 'classifier_loss', 'critic_loss', 'fool_loss', 'recon_loss'])
+    self.assertEqual(seen[0][1], ['accuracy', 'classifier_loss', 'critic_loss', 'fool_loss', 'recon_mse'])
     self.assertEqual(called, [6, 12, 18, 24, 30, 32])
 
   def test_cosine_schedule_with_warm_up(self):

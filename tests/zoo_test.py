@@ -48,7 +48,7 @@ class DefinitionsTest(parameterized.TestCase, tf.test.TestCase):
         labels = np.eye(2, count) if definition.dataset == 'celeba' else np.arange(2)
         self.assertEqual(model.code_shape, (network.latent_width, network.latent_width, network.latent))
         self.assertEqual(np.prod(model.code_shape), definition.latent_dimension)
-        logs = model.train_step((images, tf.constant(labels, tf.int32)))
+        logs = model.take_step((images, tf.constant(labels, tf.int32)))
         for name, value in logs.items():
           self.assertTrue(np.isfinite(value), f'{name} is {value}')
 

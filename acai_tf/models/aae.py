@@ -43,7 +43,7 @@ class Model(base.Autoencoder):
     numbers = networks.seeds(self.seed, 'discriminator')
     layers = []
     for units in (self.config.units, self.config.units, 1):
-      layers.append(keras.layers.Dense(units, kernel_initializer=networks.initializer(next(numbers))))
+      layers.append(networks.dense(units, next(numbers)))
       layers.append(keras.layers.LeakyReLU(negative_slope=networks.SLOPE))
     self.discriminator = keras.Sequential(layers[:-1], name='discriminator')
     self.discriminator.build((None, self.network.latent_width**2 * self.network.latent))
@@ -52,7 +52,7 @@ class Model(base.Autoencoder):
     return {'autoencoder': [self.encoder, self.decoder], 'discriminator': [self.discriminator],
             **self._classifier_player()}
 
-  def train_step(self, data):
+  def take_step(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)
@@ -60,12 +60,12 @@ class Model(base.Autoencoder):
       prior = self.normal(images.shape[0] or tf.shape(images)[0], features.shape[1:])
       answer = self.discriminator(features)
 
-      recon_loss = losses.mean_squared_error(images, self.decode(codes, training=True))
+      recon_mse = losses.mean_squared_error(images, self.decode(codes, training=True))
       fool_loss = losses.real_or_fake(answer, real=True)
       discriminator_loss = losses.real_or_fake(self.discriminator(prior), True) + losses.real_or_fake(answer, False)
       classifier, classifier_logs = self.classify(features, labels)
       weight = self.config.adversarial * self.since(self.config.adversarial_from)
       self.move(tape, {
-          'autoencoder': recon_loss + weight * fool_loss, 'discriminator': discriminator_loss, **classifier})
-    return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'discriminator_loss': discriminator_loss,
+          'autoencoder': recon_mse + weight * fool_loss, 'discriminator': discriminator_loss, **classifier})
+    return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'discriminator_loss': discriminator_loss,
             **classifier_logs}

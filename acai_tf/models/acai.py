@@ -33,7 +33,7 @@ class Model(base.Autoencoder):
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def train_step(self, data):
+  def take_step(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     alpha = 0.5 * self.uniform(images.shape[0] or tf.shape(images)[0])
     with tf.GradientTape(persistent=True) as tape:
@@ -43,11 +43,11 @@ class Model(base.Autoencoder):
       answer_mixed = self.critic(mixed)
       answer_real = self.critic(lerp(tf.stop_gradient(reconstructions), images, self.config.gamma))
 
-      recon_loss = losses.mean_squared_error(images, reconstructions)
+      recon_mse = losses.mean_squared_error(images, reconstructions)
       fool_loss = losses.mean_square(answer_mixed)
-      autoencoder_loss = recon_loss + self.config.lambda_ * fool_loss
+      autoencoder_loss = recon_mse + self.config.lambda_ * fool_loss
       alpha_loss = losses.mean_squared_error(tf.reshape(alpha, [-1]), answer_mixed)
       critic_loss = alpha_loss + losses.mean_square(answer_real)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
-    return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}
+    return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

@@ -56,7 +56,7 @@ class Model(base.Autoencoder):
       images = self.decode(codes, training=True)
     return images, forward.jvp(images)
 
-  def train_step(self, data):
+  def take_step(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     alpha = self.uniform(images.shape[0] or tf.shape(images)[0])
     self.critic.iterate()
@@ -67,15 +67,15 @@ class Model(base.Autoencoder):
       mixed, velocity = self.decode_with_velocity(mixed_codes, partners - codes)
       answer_mixed = self.critic(mixed)
 
-      recon_loss = losses.mean_squared_error(images, self.decode(codes, training=True))
+      recon_mse = losses.mean_squared_error(images, self.decode(codes, training=True))
       fool_loss = losses.real_or_fake(answer_mixed, True)
       cycle_loss = losses.mean_squared_error(mixed_codes, self.encode(mixed, training=True))
       smoothness_loss = losses.mean_square(velocity)
       adversarial = self.config.adversarial * self.since(self.config.adversarial_from)
-      autoencoder_loss = (recon_loss + adversarial * fool_loss + self.config.cycle * cycle_loss
+      autoencoder_loss = (recon_mse + adversarial * fool_loss + self.config.cycle * cycle_loss
                           + self.config.smoothness * smoothness_loss)
       critic_loss = losses.real_or_fake(self.critic(images), True) + losses.real_or_fake(answer_mixed, False)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
-    return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'cycle_loss': cycle_loss,
+    return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'cycle_loss': cycle_loss,
             'smoothness_loss': smoothness_loss, 'critic_loss': critic_loss, **classifier_logs}

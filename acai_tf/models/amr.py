@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks
+from acai_tf import losses, networks, replicas
 from acai_tf.models import base
 
 
@@ -51,8 +51,8 @@ class Model(base.Autoencoder):
     critic:      L_D = BCE(D(x), 1) + BCE(D(x^), 0) + BCE(D(g(z_m)), 0)
     autoencoder: L_G = lam mean |x^ - x| + BCE(D(x^), 1) + BCE(D(g(z_m)), 1) + beta mean |f(g(z_m)) - z_m|
 
-  Partners are random permutations of the batch; on several replicas, of each one's images. The instance
-  normalisation's place (before each LeakyReLU) and its lack of scale and offset are choices made here.
+  Partners are random permutations of the global batch. The instance normalisation's place (before each LeakyReLU) and
+  its lack of scale and offset are choices made here.
   """
 
   def create_networks(self, size, precision):
@@ -64,10 +64,16 @@ class Model(base.Autoencoder):
   def mix(self, codes):
     """[n, height, width, channels] codes -> mixtures, a function of (seed, step)."""
     batch = codes.shape[0] or tf.shape(codes)[0]
-    partners = [codes] + [
-        tf.gather(codes, tf.argsort(self.uniform(batch, (), salt=1 + k))) for k in range(self.config.parts - 1)]
+    everyones = replicas.gather(codes)
+
+    def permuted(salt):
+      order = tf.argsort(replicas.gather(self.uniform(batch, (), salt)))
+      return replicas.own(tf.gather(everyones, order))
+
+    partners = [codes] + [permuted(1 + k) for k in range(self.config.parts - 1)]
     if self.config.mixing == 'bernoulli':
-      mask = tf.cast(self.uniform(batch, (1, 1, codes.shape[3])) < self.uniform(batch, (), salt=100)[0], codes.dtype)
+      probability = replicas.gather(self.uniform(batch, (), salt=100))[0]
+      mask = tf.cast(self.uniform(batch, (1, 1, codes.shape[3])) < probability, codes.dtype)
       shares = tf.stack([mask, 1 - mask])
     else:  # Normalised exponentials are Dirichlet(1, ..., 1).
       shares = tf.stack([-tf.math.log1p(-self.uniform(batch, salt=100 + k)) + 1e-12 for k in range(len(partners))])
@@ -78,7 +84,7 @@ class Model(base.Autoencoder):
     """L2 penalty, whose gradient is weight_decay times the weight, as in the authors' optimiser."""
     return self.config.weight_decay * tf.add_n([tf.nn.l2_loss(v) for v in self.variables_of(player)])
 
-  def train_step(self, data):
+  def take_step(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     self.critic.iterate()
     with tf.GradientTape(persistent=True) as tape:
@@ -88,9 +94,9 @@ class Model(base.Autoencoder):
       mixed = self.decode(mixed_codes, training=True)
       answer_real, answer, answer_mixed = (self.critic(x) for x in (images, reconstructions, mixed))
 
-      recon_loss = losses.mean_absolute_error(images, reconstructions)
+      recon_mae = losses.mean_absolute_error(images, reconstructions)
       fool_loss = losses.real_or_fake(answer, True) + losses.real_or_fake(answer_mixed, True)
-      autoencoder_loss = (self.config.lam * recon_loss + self.since(self.config.adversarial_from) * fool_loss
+      autoencoder_loss = (self.config.lam * recon_mae + self.since(self.config.adversarial_from) * fool_loss
                           + self.penalty('autoencoder'))
       if self.config.beta:
         consistency = losses.mean_absolute_error(mixed_codes, self.encode(mixed, training=True))
@@ -103,4 +109,4 @@ class Model(base.Autoencoder):
         rests['autoencoder'] = tf.convert_to_tensor(self.step) % self.config.generator_every != 0
       self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss + self.penalty('critic'), **classifier},
                 rests)
-    return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}
+    return {'recon_mae': recon_mae, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

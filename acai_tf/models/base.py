@@ -8,11 +8,35 @@ import tensorflow as tf
 from acai_tf import interpolation, losses, networks, replicas
 
 
+class Means:
+  """Running means of logs, for Keras's `fit` and `evaluate`; held by a model without being part of its state.
+
+  `names`: those that only labelled batches have. A traced function can make variables in its first call alone, which
+  may see no labels.
+  """
+
+  def __init__(self, names):
+    self.trackers = {name: keras.metrics.Mean(name) for name in names}
+
+  def __call__(self, logs, images):
+    """Takes one batch's `logs`, dict of scalar means over `images` [n, ...], and gives the means so far."""
+    def create(_):
+      with tf.init_scope():
+        for name in logs:
+          if name not in self.trackers:
+            self.trackers[name] = keras.metrics.Mean(name)
+
+    tf.distribute.get_replica_context().merge_call(create)
+    for name, value in logs.items():
+      self.trackers[name].update_state(value, tf.shape(images)[0])
+    return {name: self.trackers[name].result() for name in logs}
+
+
 class Autoencoder(keras.Model):
   """x -> code z = f(x) -> x^ = g(z), and the machinery of training it.
 
   A subclass lists its further `players`, and gives either `objective` (one loss for encoder and decoder) or, when
-  several players have losses of their own, a whole `train_step`. All randomness comes from `uniform` and `normal`,
+  several players have losses of their own, a whole `take_step`. All randomness comes from `uniform` and `normal`,
   so a step is a pure function of weights, optimiser state, seed and step number.
 
   Args:
@@ -40,7 +64,7 @@ class Autoencoder(keras.Model):
     self.classifier = networks.classifier(classes, seed) if classes else None
     self.step = self.add_weight(
         name='step', shape=(), dtype='int64', initializer='zeros', trainable=False, aggregation='only_first_replica')
-    self.optimizers = {}
+    self.optimizers, self.means = {}, Means(('classifier_loss', 'accuracy') if classes else ())
     self.create_networks(height, precision)
     self.build((None, *shape))
 
@@ -72,6 +96,15 @@ class Autoencoder(keras.Model):
   def encode(self, images, training=False):
     """Images -> [n, latent_width, latent_width, latent], the codes that are interpolated."""
     return self.encoder(images, training=training)
+
+  def encode_sample(self, images, seed):
+    """Images -> codes as the authors interpolate and cluster them; here `encode`'s.
+
+    A model with a posterior q(z given x) gives a sample of it, independent for every image: a function of the images
+    and `seed`, an int or an int tensor.
+    """
+    del seed
+    return self.encode(images)
 
   def decode(self, codes, training=False):
     """Codes -> images."""
@@ -213,14 +246,10 @@ class Autoencoder(keras.Model):
   # Noise.
 
   def _draw(self, sampler, batch, shape, salt):
-    context = tf.distribute.get_replica_context()
-    count = context.num_replicas_in_sync
+    count = tf.distribute.get_replica_context().num_replicas_in_sync
     seed = tf.random.experimental.stateless_fold_in(
         tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)]), salt)
-    values = sampler([batch * count, *shape], seed)
-    if count == 1:
-      return values
-    return tf.gather(values, tf.gather(replicas.rows(batch, count), context.replica_id_in_sync_group))
+    return replicas.own(sampler([batch * count, *shape], seed))
 
   def uniform(self, batch, shape=(1, 1, 1), salt=0):
     """[batch, *shape] of U[0, 1), a function of (seed, step, salt).
@@ -239,10 +268,10 @@ class Autoencoder(keras.Model):
     """Hook of one-objective models, called under the tape: (loss to minimise, features for the classifier, logs)."""
     codes = self.encode(images, training=True)
     loss = losses.mean_squared_error(images, self.decode(codes, training=True))
-    return loss, self.features(codes), {'recon_loss': loss}
+    return loss, self.features(codes), {'recon_mse': loss}
 
-  def train_step(self, data):
-    """Keras's: one batch, one move of every player; returns the logs. `data` is images or (images, labels)."""
+  def take_step(self, data):
+    """One batch, one move of every player; returns the batch's logs. `data` is images or (images, labels)."""
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       loss, features, logs = self.objective(images)
@@ -254,8 +283,17 @@ class Autoencoder(keras.Model):
     """What `represent` gives, from codes that are already there."""
     return tf.reshape(codes, [tf.shape(codes)[0], codes.shape[1] * codes.shape[2] * codes.shape[3]])
 
+  def train_step(self, data):
+    """Keras's, for `fit`: takes a step and returns the means of its epoch's logs so far."""
+    return self.means(self.take_step(data), keras.utils.unpack_x_y_sample_weight(data)[0])
+
   def test_step(self, data):
-    """Keras's: reconstruction error and, with labels, the online classifier's accuracy."""
+    """Keras's: means so far of the reconstruction error and, with labels, of the online classifier's figures."""
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-    logs = {'recon_loss': losses.mean_squared_error(images, self(images))}
-    return {**logs, **self.classify(self.represent(images), labels)[1]}
+    logs = {'recon_mse': losses.mean_squared_error(images, self(images))}
+    return self.means({**logs, **self.classify(self.represent(images), labels)[1]}, images)
+
+  @property
+  def metrics(self):
+    """Keras's: what it resets before every epoch and evaluation."""
+    return [*super().metrics, *self.means.trackers.values()]

@@ -21,4 +21,4 @@ class Model(base.Autoencoder):
   def objective(self, images):
     noise = self.config.sigma * self.normal(images.shape[0] or tf.shape(images)[0], images.shape[1:])
     loss = losses.mean_squared_error(images, self.decode(self.encode(images + noise, training=True), training=True))
-    return loss, self.features(self.encode(images)), {'recon_loss': loss}
+    return loss, self.features(self.encode(images)), {'recon_mse': loss}

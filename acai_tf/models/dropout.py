@@ -26,4 +26,4 @@ class Model(base.Autoencoder):
     kept = self.uniform(images.shape[0] or tf.shape(images)[0], codes.shape[1:]) < self.config.keep
     dropped = tf.where(kept, codes / self.config.keep, 0.0)
     loss = losses.mean_squared_error(images, self.decode(dropped, training=True))
-    return loss, self.features(codes), {'recon_loss': loss}
+    return loss, self.features(codes), {'recon_mse': loss}

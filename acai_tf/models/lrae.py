@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks
+from acai_tf import losses, networks, replicas
 from acai_tf.interpolation import lerp
 from acai_tf.models import base
 
@@ -25,7 +25,7 @@ class Model(base.Autoencoder):
     critic:      L_d = mean (d(g(z_a)) - a)^2 + mean d(gamma x + (1 - gamma) x^)^2
     autoencoder: L = mean (x - x^)^2 + lambda mean d(g(z_a))^2 + w max(MMD^2(z, h), 0)
 
-  MMD^2 is `losses.squared_mmd` of flat codes. On several replicas each estimates it from its own images.
+  MMD^2 is `losses.squared_mmd` of the global batch's flat codes.
   """
 
   has_prior = True
@@ -36,7 +36,7 @@ class Model(base.Autoencoder):
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def train_step(self, data):
+  def take_step(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch = images.shape[0] or tf.shape(images)[0]
     alpha, prior = 0.5 * self.uniform(batch), self.normal(batch, self.code_shape, salt=1)
@@ -46,13 +46,13 @@ class Model(base.Autoencoder):
       answer_mixed = self.critic(self.decode(lerp(tf.reverse(codes, [0]), codes, alpha), training=True))
       answer_real = self.critic(lerp(tf.stop_gradient(reconstructions), images, self.config.gamma))
 
-      recon_loss = losses.mean_squared_error(images, reconstructions)
+      recon_mse = losses.mean_squared_error(images, reconstructions)
       fool_loss = losses.mean_square(answer_mixed)
-      prior_loss = tf.nn.relu(losses.squared_mmd(self.features(codes), self.features(prior)))
-      autoencoder_loss = recon_loss + self.config.lambda_ * fool_loss + self.config.weight * prior_loss
+      prior_loss = tf.nn.relu(losses.squared_mmd(*(replicas.gather(self.features(z)) for z in (codes, prior))))
+      autoencoder_loss = recon_mse + self.config.lambda_ * fool_loss + self.config.weight * prior_loss
       alpha_loss = losses.mean_squared_error(tf.reshape(alpha, [-1]), answer_mixed)
       critic_loss = alpha_loss + losses.mean_square(answer_real)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
-    return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
+    return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
             **classifier_logs}

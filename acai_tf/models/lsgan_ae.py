@@ -32,16 +32,16 @@ class Model(base.Autoencoder):
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def train_step(self, data):
+  def take_step(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)
       reconstructions = self.decode(codes, training=True)
       answer = self.critic(reconstructions)
 
-      recon_loss = losses.mean_squared_error(images, reconstructions)
+      recon_mse = losses.mean_squared_error(images, reconstructions)
       fool_loss = losses.mean_square(answer)
       critic_loss = losses.mean_square(self.critic(images)) + losses.mean_square(answer - 1)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.move(tape, {'autoencoder': recon_loss + self.config.weight * fool_loss, 'critic': critic_loss, **classifier})
-    return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}
+      self.move(tape, {'autoencoder': recon_mse + self.config.weight * fool_loss, 'critic': critic_loss, **classifier})
+    return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks
+from acai_tf import losses, networks, replicas
 from acai_tf.interpolation import lerp
 from acai_tf.models import base
 
@@ -46,7 +46,7 @@ class Model(base.Autoencoder):
     autoencoder: L = mean (x - x^)^2 + lambda mean D(g(z_m))^2 + advnoise mean D(g(z_n))^2 + advfake mean D(g(h))^2
                      + w max(MMD^2(z, h), 0)
 
-  On several replicas each estimates MMD^2 from its own images.
+  MMD^2 is `losses.squared_mmd` of the global batch's flat codes.
   """
 
   has_prior = True
@@ -57,7 +57,7 @@ class Model(base.Autoencoder):
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def train_step(self, data):
+  def take_step(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch, settings = images.shape[0] or tf.shape(images)[0], self.config
     alpha = 0.5 - tf.abs(self.uniform(batch, self.code_shape) - 0.5)
@@ -70,15 +70,15 @@ class Model(base.Autoencoder):
       fake = self.critic(self.decode(noise, training=True))
       real = self.critic(lerp(tf.stop_gradient(reconstructions), images, settings.gamma))
 
-      recon_loss = losses.mean_squared_error(images, reconstructions)
+      recon_mse = losses.mean_squared_error(images, reconstructions)
       fool_loss = (settings.lambda_ * losses.mean_square(mixed) + settings.advnoise * losses.mean_square(noisy)
                    + settings.advfake * losses.mean_square(fake))
-      prior_loss = tf.nn.relu(losses.squared_mmd(self.features(codes), self.features(noise)))
+      prior_loss = tf.nn.relu(losses.squared_mmd(*(replicas.gather(self.features(z)) for z in (codes, noise))))
       target = share if settings.target == 'code' else 1 - share
       critic_loss = (losses.mean_square(real) + losses.mean_squared_error(alpha, mixed)
                      + losses.mean_squared_error(target, noisy) + losses.mean_square(fake - 0.5))
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       others = self.since(settings.adversarial_from) * (fool_loss + settings.weight * prior_loss)
-      self.move(tape, {'autoencoder': recon_loss + others, 'critic': critic_loss, **classifier})
-    return {'recon_loss': recon_loss, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
+      self.move(tape, {'autoencoder': recon_mse + others, 'critic': critic_loss, **classifier})
+    return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
             **classifier_logs}
