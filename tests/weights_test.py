@@ -149,12 +149,17 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
       weights.read(self.path.with_name('none.npz'))
 
   def test_nothing_is_unpickled_or_inflated(self):
-    for name, arrays, save in (('pickled', {'a': np.array([{}], object)}, np.savez),
-                               ('compressed', {'a': np.zeros(9)}, np.savez_compressed),
-                               ('without about', {'a': np.zeros(9)}, np.savez)):
-      with self.subTest(name):
+    experiment = experiment_of()
+    self.write(runs.create(experiment), experiment)
+    with np.load(self.path) as archive:
+      whole = dict(archive)
+    self.assertIn('critic/0/0/bias', weights.read(self.path)[0])
+    for arrays, save, message in (({**whole, 'a': np.array([{}], object)}, np.savez, 'Object arrays cannot be loaded'),
+                                  (whole, np.savez_compressed, 'is compressed'),
+                                  ({'a': np.zeros(9)}, np.savez, 'about.json')):
+      with self.subTest(message):
         save(self.path, **arrays)
-        with self.assertRaisesRegex(UserError, 'cannot be read'):
+        with self.assertRaisesRegex(UserError, f'cannot be read .*{message}'):
           weights.read(self.path)
 
   def test_an_experiment_of_another_version_is_told(self):
