@@ -33,8 +33,12 @@ class Network:
 class Training:
   """How a model is trained; the defaults are the `paper` recipe.
 
-  Counts (`samples`, `warmup`, `*_every`) are images, not steps. `precision` is a Keras dtype policy. `schedule` is
-  'constant' or 'cosine' (to zero at `samples`); `clipnorm` bounds the global norm of each player's gradient, 0 is off.
+  Counts (`samples`, `warmup`, `*_every`) are images, not steps. `precision` is a Keras dtype policy, or 'auto':
+  bfloat16 where the device computes in it, else float32. `schedule` is 'constant' or 'cosine' (to `floor` times the
+  rate at `samples`), after a linear `warmup`; `clipnorm` bounds the global norm of each player's gradient, 0 is off.
+  `average` is the decay a step of the averaged weights that are evaluated and exported, 0 keeps none.
+  `final_evaluations` are made in the last part of the training, 1/256 of it apart, as the paper's last ones are
+  (protocol: the median of 20).
   """
 
   recipe: str = 'paper'
@@ -47,29 +51,49 @@ class Training:
   beta_2: float = 0.999
   epsilon: float = 1e-8
   schedule: str = 'constant'
+  floor: float = 0.0
   warmup: int = 0
   clipnorm: float = 0.0
+  average: float = 0.0
   precision: str = 'float32'
   evaluate_every: int = 1 << 16
+  final_evaluations: int = 20
   checkpoint_every: int = 1 << 16
   keep: int = 3
 
   def __post_init__(self):
     for key in ('samples', 'batch', 'learning_rate', 'classifier_learning_rate', 'epsilon', 'keep'):
       _require(getattr(self, key) > 0, f'training.{key}', getattr(self, key), 'a number above 0')
-    for key in ('seed', 'warmup', 'clipnorm', 'evaluate_every', 'checkpoint_every'):
+    for key in ('seed', 'warmup', 'clipnorm', 'evaluate_every', 'final_evaluations', 'checkpoint_every'):
       _require(getattr(self, key) >= 0, f'training.{key}', getattr(self, key), '0 or more')
-    for key in ('beta_1', 'beta_2'):
+    for key in ('beta_1', 'beta_2', 'average', 'floor'):
       _require(0 <= getattr(self, key) < 1, f'training.{key}', getattr(self, key), 'a number in [0, 1)')
     one_of('training.recipe', self.recipe, tuple(RECIPES))
     one_of('training.schedule', self.schedule, ('constant', 'cosine'))
-    one_of('training.precision', self.precision, ('float32', 'mixed_bfloat16'))
+    one_of('training.precision', self.precision, ('float32', 'mixed_bfloat16', 'auto'))
 
   @property
   def steps(self):
     """Steps of `batch` images; the last, incomplete one is rounded up."""
     return math.ceil(self.samples / self.batch)
 
+  def every(self, samples):
+    """The steps after each `samples` images, as a range; none if it is 0."""
+    interval = max(1, samples // self.batch)
+    return range(interval, self.steps + 1, interval) if samples else range(0)
+
+  @property
+  def final_steps(self):
+    """The steps of the final evaluations, the last step among them."""
+    return sorted({self.steps - self.steps * k // FINAL_PARTS for k in range(min(self.final_evaluations, FINAL_PARTS))})
+
+  @property
+  def evaluation_steps(self):
+    """All steps at which the model is evaluated, the last one among them; none if `evaluate_every` is 0."""
+    return sorted({*self.every(self.evaluate_every), *self.final_steps, self.steps}) if self.evaluate_every else []
+
+
+FINAL_PARTS = 256  # the paper evaluates every 2^16 of 2^24 samples
 
 # What each recipe sets beside Training's defaults, which are the paper's (section 4.2).
 RECIPES = {
@@ -77,19 +101,21 @@ RECIPES = {
     'fast': {
         'samples': 1 << 18,
         'batch': 16,
-        'learning_rate': 1e-3,
+        'learning_rate': 5e-4,
         'classifier_learning_rate': 1e-3,
-        'beta_2': 0.99,
-        'schedule': 'cosine',
-        'warmup': 1 << 11,
-        'clipnorm': 1.0,
+        'beta_2': 0.95,
+        'average': 0.998,
+        'precision': 'auto',
         'evaluate_every': 1 << 14,
         'checkpoint_every': 1 << 14,
     },
 }
 
 # Keys that change neither weights nor data order, so that a run may be resumed with other values.
-FREE_KEYS = ('training.evaluate_every', 'training.checkpoint_every', 'training.keep')
+FREE_KEYS = ('training.evaluate_every', 'training.final_evaluations', 'training.checkpoint_every', 'training.keep')
+
+# Keys that experiments written before there were such keys lack, and what those were trained with.
+BEFORE = {'training.average': 0.0, 'training.floor': 0.0, 'training.final_evaluations': 0, 'dataset.drawing': 'first'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +147,11 @@ class Experiment:
       model_config: the model's Config class.
     """
     parts = {'dataset': dataset_config, 'model': model_config, 'network': Network, 'training': Training}
-    built = {key: make(part, values.get(key, {}), key) for key, part in parts.items()}
+    built = {}
+    for key, part in parts.items():
+      names = [field.name for field in dataclasses.fields(part)]
+      before = {name: BEFORE[f'{key}.{name}'] for name in names if f'{key}.{name}' in BEFORE}
+      built[key] = make(part, {**before, **values.get(key, {})}, key)
     return cls(dataset_name=values['dataset_name'], model_name=values['model_name'], **built)
 
 

@@ -1,5 +1,6 @@
 """Program: measures a run, an exported module, or interpolations of lines made by any program."""
 
+import dataclasses
 import json
 import pathlib
 import time
@@ -13,6 +14,7 @@ from acai_tf.config import UserError
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it', flag_values=FLAGS)
+flags.DEFINE_enum('weights', 'average', runs.WEIGHTS, 'Averaged where the run has them, or raw', flag_values=FLAGS)
 flags.DEFINE_string('module', None, 'Folder or address of an exported module', flag_values=FLAGS)
 flags.DEFINE_string('dataset', None, 'Data set that the module is measured on', flag_values=FLAGS)
 flags.DEFINE_multi_string('set', [], 'dataset.KEY=VALUE of that data set (repeatable)', flag_values=FLAGS)
@@ -25,7 +27,7 @@ flags.DEFINE_integer('feature_size', 299, 'Height and width that it takes', 8, f
 flags.DEFINE_string('to', None, 'Folder for the results of a module', flag_values=FLAGS)
 program.define_data_flags(FLAGS)
 GROUPS = {
-    'What': ['run', 'checkpoint', 'module', 'dataset', 'set', 'interpolations', 'to'],
+    'What': ['run', 'checkpoint', 'weights', 'module', 'dataset', 'set', 'interpolations', 'to'],
     'How': ['metrics', 'restarts', 'train_images', 'features', 'feature_size'],
     'Data': ['data_dir', 'manual_dir'],
 }
@@ -87,15 +89,17 @@ def title_of(experiment, samples):
           f'{samples:,} samples, recipe {experiment.training.recipe}, seed {experiment.training.seed}')
 
 
-def record(experiment, measured, settings, samples, seconds, folder):
+def record(experiment, measured, settings, samples, seconds, folder, weights):
   """What `metrics.json` holds: figures with all that they depend on."""
   history = runs.read_history(folder)
   return {
       'experiment': experiment.to_dict(),
       'samples': samples,
+      'weights': weights if experiment.training.average else 'raw',
       'metrics': measured.metrics,
+      'medians': runs.medians(history, experiment.training),
       'curves': measured.curves,
-      'pairs': {'count': measure.PAIRS, 'steps': measure.STEPS, 'seed': measure.PAIR_SEED},
+      'pairs': {'count': measure.PAIRS, 'steps': measure.STEPS, 'draw': settings.draw},
       'kmeans_restarts': settings.restarts,
       'train_images': settings.train_images,
       **runs.origin(),
@@ -111,7 +115,7 @@ def draw(functions, dataset, measured, title, folder):
   from acai_tf import figures
 
   images, _ = dataset.test(16)
-  first, second = measure.pairs(dataset, 6)
+  first, second = dataset.pairs(6, measure.PAIR_SEED)
   both = np.stack([images, functions.decode(functions.encode(images))])
   paths = [folder / 'reconstructions.png', folder / 'interpolation.png']
   figures.save_rows(paths[0], {'test images above, their reconstructions below': both}, title)
@@ -140,21 +144,30 @@ def draw(functions, dataset, measured, title, folder):
   return paths
 
 
-def report(experiment, model, dataset, samples, folder, settings=None):
-  """Measures, draws, writes metrics.json into `folder`, prints the table; returns the metrics."""
+def report(experiment, model, dataset, samples, folder, settings=None, weights='average'):
+  """Measures, draws, writes metrics.json into `folder`, prints the table; returns the metrics.
+
+  Args:
+    experiment, model, dataset: of the run; the model has the weights that are to be measured.
+    samples: training images so far.
+    folder: of the run.
+    settings: `measure.Settings`; default: the quick groups.
+    weights: which weights those are, one of `runs.WEIGHTS`.
+  """
   from acai_tf import functions as functions_lib
 
-  settings, began = settings or measure.Settings(), time.monotonic()
+  seeds = experiment.training.seed, samples // experiment.training.batch
+  settings, began = dataclasses.replace(settings or measure.Settings(), draw=seeds), time.monotonic()
   functions = functions_lib.of_model(model)
   measured = measure.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name)
   seconds = time.monotonic() - began
-  floor = (measure.score_lines(measure.crossfade(*measure.pairs(dataset)))
+  floor = (measure.score_lines(measure.crossfade(*dataset.pairs(measure.PAIRS, seeds)))
            if experiment.dataset_name == 'lines' else {})
   title, folder = title_of(experiment, samples), pathlib.Path(folder)
   try:
     paths = draw(functions, dataset, measured, title, folder)
     runs.write(folder / runs.METRICS,
-               json.dumps(record(experiment, measured, settings, samples, seconds, folder), indent=2) + '\n')
+               json.dumps(record(experiment, measured, settings, samples, seconds, folder, weights), indent=2) + '\n')
   except OSError as error:
     raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '
                     f'python -m acai_tf.evaluate --run {folder}.') from error
@@ -256,10 +269,10 @@ def main():
     return evaluate_module(data_dir)
   runs.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
   program.start_tensorflow()
-  experiment, model, step = runs.load_model(FLAGS.run, FLAGS.checkpoint)
+  experiment, model, step = runs.load_model(FLAGS.run, FLAGS.checkpoint, weights=FLAGS.weights)
   dataset = runs.load_data(experiment, data_dir, FLAGS.manual_dir)
   settings = settings_of(experiment.training.recipe, dataset, experiment.dataset_name, data_dir)
-  report(experiment, model, dataset, step * experiment.training.batch, FLAGS.run, settings)
+  report(experiment, model, dataset, step * experiment.training.batch, FLAGS.run, settings, FLAGS.weights)
   return None
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from acai_tf.config import UserError, one_of
 
 PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
-PAIR_SEED = 1  # which test images are paired, the same for every model
+PAIR_SEED = 1  # of the pairs of test images, the same for every model; lines are drawn anew at each evaluation
 QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # interpolants whose distribution is measured, at alpha = 0, 1/8, ... 1
 REAL = 5000  # test images at most that they are compared with
 LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64
@@ -20,13 +20,14 @@ GROUPS = (*QUICK, 'fitted_probe', 'clustering', 'quality', 'likelihood')
 class Settings:
   """What is measured and how: `groups` of metrics; `restarts` of k-means (the paper: 1000); `train_images`, whose codes
   are clustered and classified (the paper: 60,000); `count` of test images (None: all); `features`, a function for
-  `quality`."""
+  `quality`; `draw`: seeds of the lines drawn for the lines benchmark, training's and step, say."""
 
   groups: tuple = QUICK
   restarts: int = 10
   train_images: int = 60_000
   count: int | None = None
   features: object = None
+  draw: tuple = (0, 0)
 
   def __post_init__(self):
     for group in self.groups:
@@ -97,7 +98,7 @@ def _lines(functions, dataset, dataset_name, settings, found):
   from acai_tf.metrics import lines
 
   if dataset_name == 'lines':
-    images = strips(functions, *pairs(dataset))
+    images = strips(functions, *dataset.pairs(PAIRS, settings.draw))
     distances, nearest = lines.follow(images, *lines_data.templates(size=images.shape[2]))
     found.metrics.update(lines.summary(distances, nearest))
     found.curves['alpha'] = np.linspace(0, 1, STEPS).round(6).tolist()
@@ -143,7 +144,7 @@ def _quality(functions, dataset, dataset_name, settings, found):
   from acai_tf.metrics import distribution, path
 
   real = settings.features(dataset.test(REAL)[0])
-  images = strips(functions, *pairs(dataset, QUALITY_PAIRS), QUALITY_STEPS)
+  images = strips(functions, *dataset.pairs(QUALITY_PAIRS, PAIR_SEED), QUALITY_STEPS)
   features = settings.features(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
   columns = [features[:, k] for k in range(QUALITY_STEPS)]
   frechet, kernel = ([measure(real, c) for c in columns] for measure in (distribution.frechet, distribution.kernel))
@@ -152,7 +153,7 @@ def _quality(functions, dataset, dataset_name, settings, found):
     ends, middle = (curve[0] + curve[-1]) / 2, curve[QUALITY_STEPS // 2]
     found.metrics.update({f'{name}_ends': ends, f'{name}_middle': middle, f'{name}_gap': middle - ends})
   found.metrics.update(distribution.coverage(real, columns[QUALITY_STEPS // 2]))
-  long = strips(functions, *pairs(dataset))
+  long = strips(functions, *dataset.pairs(PAIRS, PAIR_SEED))
   points = settings.features(long.reshape(-1, *long.shape[2:])).reshape(*long.shape[:2], -1)
   for name, paths in (('pixel', long), ('feature', points)):
     found.metrics.update({f'{name}_{key}': value for key, value in path.score(paths).items()})
@@ -201,15 +202,6 @@ def crossfade(first, second, steps=STEPS):
   """The floor: pixels faded from `first` to `second`, shaped as `strips`."""
   alpha = np.linspace(0, 1, steps, dtype=np.float32)[:, None, None, None]
   return (1 - alpha) * first[:, None] + alpha * second[:, None]
-
-
-def pairs(dataset, count=PAIRS):
-  """`count` random pairs of test images, the same in every evaluation; with a small test set an image may recur."""
-  from acai_tf.data import base
-
-  generator = np.random.default_rng(PAIR_SEED)
-  indices = generator.integers(len(dataset.test_images), size=[count, 2])
-  return base.to_float(dataset.test_images[indices[:, 0]]), base.to_float(dataset.test_images[indices[:, 1]])
 
 
 def score_lines(interpolations):

@@ -39,6 +39,38 @@ def start_tensorflow():
   tf.config.threading.set_inter_op_parallelism_threads(len(cores()))
 
 
+def fastest_precision():
+  """'mixed_bfloat16' where this process's device computes in bfloat16, which else is emulated; 'float32' elsewhere.
+
+  That is a GPU from NVIDIA's Ampere on (compute capability 8), or an x86 processor with AMX or AVX512-BF16.
+  """
+  import tensorflow as tf
+
+  gpus = tf.config.list_physical_devices('GPU')
+  if gpus:
+    capable = all(tf.config.experimental.get_device_details(gpu).get('compute_capability', (0, 0)) >= (8, 0)
+                  for gpu in gpus)
+  else:
+    capable = bool({'amx_bf16', 'avx512_bf16'} & set(processor()['flags'].split()))
+  return 'mixed_bfloat16' if capable else 'float32'
+
+
+def processor():
+  """{'model name': ..., 'flags': ...} of the first processor, as Linux tells it; elsewhere the name alone."""
+  import pathlib
+  import platform
+
+  found = {'model name': platform.processor() or platform.machine(), 'flags': ''}
+  path = pathlib.Path('/proc/cpuinfo')
+  for line in path.read_text().splitlines() if path.exists() else []:
+    key, _, value = line.partition(':')
+    if key.strip() in found and value.strip():
+      found[key.strip()] = value.strip()
+    if not line:
+      break
+  return found
+
+
 def define_data_flags(flag_values):
   """Defines --data_dir and --manual_dir."""
   flags.DEFINE_string('data_dir', None, 'Where data sets lie [$TFDS_DATA_DIR or ~/tensorflow_datasets]',

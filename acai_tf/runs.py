@@ -136,7 +136,7 @@ def origin():
   return {
       'commit': commit or 'unknown',
       'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__, 'keras': keras.__version__},
-      'device': f'{len(gpus)} GPU' if gpus else f'{platform.machine()} CPU, {len(program.cores())} cores',
+      'device': f'{len(gpus)} GPU' if gpus else f'{program.processor()["model name"]}, {len(program.cores())} cores',
   }
 
 
@@ -158,9 +158,10 @@ def create(experiment):
   from acai_tf import loop  # Loads TensorFlow.
 
   training, data = experiment.training, registry.load('acai_tf.data', experiment.dataset_name)
+  precision = program.fastest_precision() if training.precision == 'auto' else training.precision
   model = registry.load('acai_tf.models', experiment.model_name).Model(
       experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset),
-      training.seed, training.precision)
+      training.seed, precision)
   model.compile(loop.optimizer(training), clipnorm=training.clipnorm)
   return model
 
@@ -172,13 +173,38 @@ def load_data(experiment, data_dir=None, manual_dir=None):
   return dataset
 
 
-def load_model(run_dir, checkpoint='last', precision=None):
+WEIGHTS = ('average', 'raw')
+
+
+def medians(history, training):
+  """The median of the final evaluations of a training, as the ACAI paper's tables 1 and 2 have it.
+
+  Args:
+    history: rows of `read_history`.
+    training: `config.Training`; its `final_steps` are the evaluations, which cover the last 20/256 as theirs do.
+
+  Returns:
+    Dict: metric -> median; {} where one of the evaluations is missing, or a figure of it undefined.
+  """
+  import statistics
+
+  rows = {row['samples']: row for row in history}
+  final = [rows.get(step * training.batch, {}) for step in training.final_steps]
+  if training.final_evaluations < 2 or len(final) < training.final_evaluations:
+    return {}
+  values = {name: [row.get(name) for row in final] for name in ('mean_distance', 'smoothness_published',
+                                                                'probe_accuracy')}
+  return {name: statistics.median(column) for name, column in values.items() if None not in column}
+
+
+def load_model(run_dir, checkpoint='last', precision=None, weights='average'):
   """Rebuilds a run's model with its weights.
 
   Args:
     run_dir: folder made by acai_tf.train.
     checkpoint: 'last' or 'best'.
     precision: Keras dtype policy; default: the run's.
+    weights: 'average', where the run has averages, or 'raw'.
 
   Returns:
     (experiment, model, step).
@@ -198,4 +224,6 @@ def load_model(run_dir, checkpoint='last', precision=None):
   if not step:
     raise UserError(f'{run_dir} has no {checkpoint} checkpoint; expected a run that has saved one. '
                     'Run acai_tf.train with its flags.')
+  if weights == 'average':
+    model.use_averages()
   return experiment, model, step

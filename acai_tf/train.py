@@ -1,6 +1,7 @@
 """Program: trains a model on a data set, evaluates it and reports. `python -m acai_tf.train --dataset lines`."""
 
 import contextlib
+import dataclasses
 import pathlib
 import signal
 import time
@@ -22,7 +23,8 @@ flags.DEFINE_integer('batch', None, 'Images a step', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'Of weights, data order and noise', lower_bound=0)
 flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes it [runs/NAME]')
 flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored'], 'Devices; auto uses every GPU')
-flags.DEFINE_enum('precision', None, ['float32', 'mixed_bfloat16'], 'Of the layers')
+flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16'],
+                  'Of the layers; auto: bfloat16 where the device computes in it')
 flags.DEFINE_multi_string('set', [], 'Any key: dataset.KEY=VALUE, model., network., training. (repeatable)')
 program.define_data_flags(flags.FLAGS)
 
@@ -110,30 +112,35 @@ class Session:
           tf.summary.scalar('train/' + name, value)
 
   def evaluate(self, step):
-    """Measures on (a part of) the test set, writes scalars, strips and history, and keeps the best checkpoint."""
+    """Measures on the test set, writes scalars, strips and history, and keeps the best checkpoint.
+
+    Measured are the averaged weights, where there are any. The history's `seconds` are those of the training alone.
+    """
     import tensorflow as tf
 
     from acai_tf import figures
 
-    samples = step * self.experiment.training.batch
-    metrics = measure.measure(self.functions, self.dataset, self.experiment.dataset_name,
-                              measure.Settings(count=2048), self.experiment.model_name).metrics
-    first, second = measure.pairs(self.dataset, 6)
-    strip = figures.to_uint8(figures.tile(measure.strips(self.functions, first, second)))
+    self.seconds += time.monotonic() - self.began
+    training = self.experiment.training
+    samples = step * training.batch
+    with self.model.averaged():
+      metrics = measure.measure(self.functions, self.dataset, self.experiment.dataset_name,
+                                measure.Settings(draw=(training.seed, step)), self.experiment.model_name).metrics
+      strip = measure.strips(self.functions, *self.dataset.pairs(6, measure.PAIR_SEED))
+    strip = figures.to_uint8(figures.tile(strip))
     with self.writer.as_default(samples):
       for name, value in metrics.items():
         if value is not None:
           tf.summary.scalar('test/' + name, value)
       tf.summary.image('interpolation', strip[None])
     best = all(better(metrics, row) for row in self.history)
-    now = time.monotonic()
-    self.seconds, self.began = self.seconds + now - self.began, now
     self.history.append({'samples': samples, 'seconds': round(self.seconds, 1), **metrics})
     if best:
       self.checkpoints.save(self.checkpoints.best)
     runs.write_history(self.run_dir, self.history)
     print(f'evaluated at {samples:,} samples: ' + ', '.join(f'{k} {evaluate.number(v)}' for k, v in metrics.items()),
           flush=True)
+    self.began = time.monotonic()
 
   def save(self, step):
     """Saves a checkpoint, once a step."""
@@ -148,6 +155,19 @@ def better(first, second):
     if name in first:
       return sign * first[name] > sign * second[name]
   return True
+
+
+def settled(experiment, run_dir):
+  """The experiment with its precision decided: the run's own, where there is a run, else what suits this device."""
+  training = experiment.training
+  if training.precision != 'auto':
+    return experiment
+  if (pathlib.Path(run_dir) / runs.EXPERIMENT).exists():
+    precision = runs.load_experiment(run_dir).training.precision
+  else:
+    program.start_tensorflow()
+    precision = program.fastest_precision()
+  return dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
 
 
 def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=None):
@@ -168,8 +188,7 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
     print(f'resumed from step {start} ({start * training.batch:,} samples)')
   with stop_signals() as received:
     session = Session(experiment, model, dataset, checkpoints, run_dir)
-    every = [(max(1, n // training.batch), function) for n, function in (
-        (training.evaluate_every, session.evaluate), (training.checkpoint_every, session.save)) if n]
+    calls = [(training.evaluation_steps, session.evaluate), (training.every(training.checkpoint_every), session.save)]
     progress = loop.Progress(training.steps, training.batch)
 
     def events(step, logs):
@@ -177,18 +196,17 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
       session.events(step, logs)
 
     try:
-      step = loop.Loop(model, strategy, dataset, training).run(events, every, lambda: bool(received))
+      step = loop.Loop(model, strategy, dataset, training).run(events, calls, lambda: bool(received))
     except loop.DivergedError as error:
       last = f'The last good checkpoint, step {session.saved}, is kept.' if session.saved else 'Nothing was saved yet.'
       raise UserError(f'{error} {last}') from error
     finally:
       progress.close()
     session.save(step)
-    if start < step == training.steps and training.evaluate_every and step % every[0][0]:
-      session.evaluate(step)
     if step < training.steps:
       print(f'\nstopped by signal {received[0]} at step {step}; saved. The same command resumes it.', flush=True)
       return 128 + received[0]
+  model.use_averages()
   evaluate.report(experiment, model, dataset, step * training.batch, run_dir)
   return 0
 
@@ -198,6 +216,7 @@ def main():
   arguments = flags.FLAGS
   experiment = experiment_of(arguments)
   run_dir = arguments.run_dir or default_run_dir(experiment)
+  experiment = settled(experiment, run_dir)
   runs.claim(run_dir, experiment)  # Before TensorFlow is loaded: a folder of another configuration is told at once.
   program.start_tensorflow()
   return train(experiment, run_dir, arguments.strategy, program.data_dir(arguments.data_dir), arguments.manual_dir)

@@ -16,12 +16,13 @@ from export import CARD
 
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train')
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it')
+flags.DEFINE_enum('weights', 'average', runs.WEIGHTS, 'Averaged where the run has them, or raw')
 flags.DEFINE_string('to', None, 'Folder to write; must not exist')
 
 SAMPLES = 5  # images that the reloaded module is compared on
 
 
-def export(run_dir, target, checkpoint='last'):
+def export(run_dir, target, checkpoint='last', weights='average'):
   """Exports a run, reloads it in a fresh process and compares; only then does `target` appear.
 
   Raises:
@@ -29,7 +30,7 @@ def export(run_dir, target, checkpoint='last'):
   """
   from export import module
 
-  experiment, model, step = runs.load_model(run_dir, checkpoint, precision='float32')
+  experiment, model, step = runs.load_model(run_dir, checkpoint, precision='float32', weights=weights)
   target = pathlib.Path(target)
   scratch = target.with_name(target.name + '.part')
   shutil.rmtree(scratch, ignore_errors=True)
@@ -37,7 +38,8 @@ def export(run_dir, target, checkpoint='last'):
     scratch.mkdir(parents=True)
     module.save(model, scratch)
     agreement = compare(model, scratch)
-    card = {'samples': step * experiment.training.batch, 'checkpoint': checkpoint, 'experiment': experiment.to_dict()}
+    card = {'samples': step * experiment.training.batch, 'checkpoint': checkpoint,
+            'weights': weights if experiment.training.average else 'raw', 'experiment': experiment.to_dict()}
     runs.write(scratch / CARD, json.dumps(card, indent=2) + '\n')
     scratch.rename(target)
   except OSError as error:
@@ -88,10 +90,10 @@ def main():
     raise UserError(f'{arguments.to} exists already; expected a new folder. Exported modules are never changed.')
   runs.load_experiment(arguments.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
   program.start_tensorflow()
-  agreement = export(arguments.run, arguments.to, arguments.checkpoint)
+  agreement = export(arguments.run, arguments.to, arguments.checkpoint, arguments.weights)
   print(f'wrote {arguments.to}; reloaded in a fresh process by hub.load: {agreement}')
 
 
 if __name__ == '__main__':
   program.run(main, 'python -m export --run DIR --to DIR: writes a run as a SavedModel for hub.load, and checks it.',
-              {'What': ['run', 'to', 'checkpoint']})
+              {'What': ['run', 'to', 'checkpoint', 'weights']})

@@ -33,7 +33,7 @@ def main():
   from acai_tf import figures
 
   module = hub.load(arguments.module)
-  first, second = measure.pairs(runs.load_data(experiment))
+  first, second = runs.load_data(experiment).pairs(measure.PAIRS, measure.PAIR_SEED)
   steps = measure.STEPS
   alpha = np.tile(np.linspace(0, 1, steps, dtype=np.float32), len(first))
   ends = {'images_a': first, 'images_b': second}

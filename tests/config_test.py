@@ -55,6 +55,26 @@ class OverrideTest(tf.test.TestCase):
     self.assertEqual({key: getattr(training, key) for key in expected}, expected)
     self.assertEqual(training.steps, 262_144)
 
+  def test_papers_evaluations(self):
+    training = runs.resolve('lines', 'acai', 'paper').training
+    self.assertEqual(training.evaluation_steps, list(range(1024, 262_145, 1024)))
+    self.assertEqual(training.final_steps, training.evaluation_steps[-20:])
+
+  def test_final_evaluations_cover_the_same_share_of_a_shorter_training(self):
+    training = config.Training(samples=2**19, batch=16, evaluate_every=2**18)
+    self.assertEqual(training.final_steps, list(range(32768 - 19 * 128, 32769, 128)))
+    self.assertEqual(training.evaluation_steps, [16384, *training.final_steps])
+    self.assertEqual(config.Training(samples=96, batch=16, evaluate_every=0).evaluation_steps, [])
+    self.assertEqual(config.Training(samples=90, batch=16, evaluate_every=32, final_evaluations=0).evaluation_steps,
+                     [2, 4, 6])
+
+  def test_keys_that_older_files_lack_have_the_values_of_their_time(self):
+    values = runs.resolve('mnist', 'acai', 'fast').to_dict()
+    for key in ('average', 'floor', 'final_evaluations'):
+      del values['training'][key]
+    training = runs.parse_experiment(values).training
+    self.assertEqual((training.average, training.floor, training.final_evaluations), (0, 0, 0))
+
   def test_networks_are_the_protocols(self):
     self.assertEqual(dataclasses.astuple(runs.resolve('lines', 'acai').network), (2, 16, 16, 'none'))
     self.assertEqual(dataclasses.astuple(runs.resolve('mnist', 'acai').network), (4, 16, 16, 'none'))
@@ -103,9 +123,9 @@ class RunFolderTest(tf.test.TestCase):
     self.claim(folder)
     self.claim(folder, keep=9, evaluate_every=5, samples=2**25)
     other = self.get_temp_dir() + '/other'
-    self.claim(other, recipe='fast', samples=1024)
+    self.claim(other, schedule='cosine', samples=1024)
     with self.assertRaisesRegex(UserError, 'training.samples'):  # The cosine schedule depends on it.
-      self.claim(other, recipe='fast', samples=2048)
+      self.claim(other, schedule='cosine', samples=2048)
 
   def test_broken_and_missing_folders(self):
     folder = pathlib.Path(self.get_temp_dir())
@@ -119,6 +139,15 @@ class RunFolderTest(tf.test.TestCase):
     folder = self.get_temp_dir()
     runs.write_history(folder, [{'samples': 10}, {'samples': 20}])
     self.assertEqual(runs.read_history(folder, 15), [{'samples': 10}])
+
+  def test_medians_are_of_the_final_evaluations_and_need_them_all(self):
+    training = config.Training(samples=25600, batch=1, evaluate_every=1600)
+    history = [{'samples': s, 'mean_distance': s % 1000, 'smoothness_published': None} for s in range(100, 25601, 100)]
+    expected = sorted(s % 1000 for s in range(25600 - 1900, 25601, 100))
+    self.assertEqual(runs.medians(history, training), {'mean_distance': (expected[9] + expected[10]) / 2})
+    self.assertEqual(runs.medians(history[:-1], training), {})
+    self.assertEqual(runs.medians(history[:-20] + history[-19:], training), {})
+    self.assertEqual(runs.medians(history, dataclasses.replace(training, final_evaluations=0)), {})
 
   def test_a_broken_history_is_told_in_one_line(self):
     folder = pathlib.Path(self.get_temp_dir())

@@ -44,6 +44,16 @@ class PipelineTest(tf.test.TestCase):
     second_worker = self.order(dataset, 0, 2, 4, size=8, replicas=2, first=1, count=1).reshape(2, 4)
     self.assertAllEqual(second_worker, shared[:, 1])
 
+  def test_pairs_hold_no_image_twice_until_all_are_used(self):
+    dataset = numbered(11)
+    for count in (5, 12):
+      pairs = np.stack([images[:, 0, 0, 0] for images in dataset.pairs(count, 0)])
+      self.assertEqual(pairs.shape, (2, count))
+      self.assertAllLess(-np.abs(pairs[0] - pairs[1]), 0)
+      self.assertLen(np.unique(pairs[:, :5]), 10)
+    self.assertAllEqual(dataset.pairs(5, 3)[0], dataset.pairs(5, 3)[0])
+    self.assertNotAllEqual(dataset.pairs(5, 3)[0], dataset.pairs(5, 4)[0])
+
   def test_the_pipeline_can_be_dropped_at_once(self):
     # Not None, the default, which is on: its thread sleeps up to 60 s.
     self.assertIs(numbered().pipeline(0, 4, 0, 1).options().autotune.enabled, False)

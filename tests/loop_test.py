@@ -1,16 +1,18 @@
 """The loop: exact resuming, equality with `fit` and between devices, stops, and what goes wrong."""
 
+import dataclasses
 import os
 import pathlib
 import signal
 import subprocess
 import sys
 import time
+import unittest.mock
 
 import numpy as np
 import tensorflow as tf
 
-from acai_tf import config, loop, replicas, runs
+from acai_tf import config, loop, program, replicas, runs, train
 from acai_tf.config import UserError
 
 if len(tf.config.get_logical_device_configuration(tf.config.list_physical_devices('CPU')[0]) or []) < 2:
@@ -19,11 +21,13 @@ if len(tf.config.get_logical_device_configuration(tf.config.list_physical_device
 
 SMALL = {'dataset': {'size': 8, 'test_images': 8}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2}}
 FLAGS = ['--dataset', 'lines', '--latent_width', '2', '--latent', '2', '--depth', '2', '--set', 'dataset.size=8',
-         '--set', 'dataset.test_images=64', '--recipe', 'fast', '--batch', '8']
+         '--set', 'dataset.test_images=64', '--recipe', 'fast', '--batch', '8', '--precision', 'float32',
+         '--set', 'training.final_evaluations=0']
 
 
 def experiment(model='acai', **training):
-  return runs.resolve('lines', model, 'fast', {**SMALL, 'training': {'batch': 8, 'samples': 256, **training}})
+  return runs.resolve('lines', model, 'fast', {
+      **SMALL, 'training': {'batch': 8, 'samples': 256, 'precision': 'float32', **training}})
 
 
 def make(made, strategy=None):
@@ -103,13 +107,13 @@ class LoopTest(tf.test.TestCase):
       model.decoder.trainable_variables[-1].assign([np.nan])
 
     with self.assertRaisesRegex(loop.DivergedError, r'step 9: .*recon_loss = nan'):
-      runner.run(lambda *_: None, [(8, poison)])
+      runner.run(lambda *_: None, [([8], poison)])
 
   def test_events_and_intervals(self):
     made, seen, called = experiment(), [], []
     model, strategy = make(made)
     loop.Loop(model, strategy, runs.load_data(made), made.training, fused=5).run(
-        lambda step, logs: seen.append((step, sorted(logs))), [(6, called.append), (32, called.append)])
+        lambda step, logs: seen.append((step, sorted(logs))), [(range(6, 33, 6), called.append), ([32], called.append)])
     self.assertEqual([step for step, _ in seen], [5, 6, 11, 12, 17, 18, 23, 24, 29, 30, 32])
     self.assertEqual(seen[0][1], ['accuracy', 'classifier_loss', 'critic_loss', 'fool_loss', 'recon_loss'])
     self.assertEqual(called, [6, 12, 18, 24, 30, 32])
@@ -118,6 +122,30 @@ class LoopTest(tf.test.TestCase):
     training = config.Training(recipe='fast', samples=1000, batch=10, learning_rate=1.0, schedule='cosine', warmup=100)
     rate = loop.optimizer(training)('autoencoder')._learning_rate
     self.assertAllClose([rate(0), rate(10), rate(55), rate(100)], [0.1, 1.0, 0.5, 0.0], atol=1e-6)
+    rate = loop.optimizer(dataclasses.replace(training, floor=0.2))('autoencoder')._learning_rate
+    self.assertAllClose([rate(55), rate(100)], [0.6, 0.2], atol=1e-6)
+
+  def test_constant_rate_after_a_warm_up(self):
+    training = config.Training(samples=1000, batch=10, learning_rate=1.0, warmup=100)
+    rate = loop.optimizer(training)('autoencoder')._learning_rate
+    self.assertAllClose([rate(0), rate(5), rate(10), rate(100)], [0.1, 0.55, 1.0, 1.0], atol=1e-6)
+
+
+class PrecisionTest(tf.test.TestCase):
+
+  def test_bfloat16_only_where_the_processor_has_it(self):
+    for flags, expected in (('fma avx512_bf16', 'mixed_bfloat16'), ('amx_bf16', 'mixed_bfloat16'), ('avx2', 'float32')):
+      with unittest.mock.patch.object(program, 'processor', return_value={'flags': flags}), \
+           unittest.mock.patch.object(program, 'start_tensorflow'):  # It has started here.
+        self.assertEqual(program.fastest_precision(), expected)
+        self.assertEqual(train.settled(experiment(precision='auto'), 'nowhere').training.precision, expected)
+
+  def test_a_run_keeps_its_own(self):
+    folder = self.get_temp_dir()
+    runs.claim(folder, experiment(precision='mixed_bfloat16'))
+    with unittest.mock.patch.object(program, 'fastest_precision', return_value='float32'):
+      self.assertEqual(train.settled(experiment(precision='auto'), folder).training.precision, 'mixed_bfloat16')
+      self.assertEqual(train.settled(experiment(precision='float32'), folder).training.precision, 'float32')
 
 
 class ReplicasTest(tf.test.TestCase):

@@ -38,6 +38,18 @@ class Dataset:
     """The first `count` test images, or all: ([n, ...] float32 in [-1, 1], their labels)."""
     return to_float(self.test_images[:count]), self.test_labels[:count]
 
+  def pairs(self, count, seed):
+    """`count` pairs of test images, no image with itself: [count, ...] float32 in [-1, 1] twice, a function of `seed`.
+
+    Every image is in one pair as long as there are enough; else images recur.
+    """
+    total = len(self.test_images)
+    rounds = -(-2 * count // max(total - total % 2, 2))
+    generator = np.random.default_rng(seed)
+    order = np.concatenate([generator.permutation(total)[:max(total - total % 2, 1)] for _ in range(rounds)])
+    first, second = np.resize(order, 2 * count).reshape(count, 2).T
+    return to_float(self.test_images[first]), to_float(self.test_images[second])
+
   def pipeline(self, seed, size, start, stop, replicas=1, first=0, count=None):
     """Training batches `start` ... `stop` - 1 as a tf.data.Dataset, read ahead by a thread.
 

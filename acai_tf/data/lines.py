@@ -14,44 +14,61 @@ from acai_tf.data import base
 
 NETWORK = Network(latent_width=2, latent=16, depth=16)
 TWO_PI = 2 * np.pi
+WIDTH = 2.0  # of a line, in pixels along its minor axis
 CHUNK = 128  # lines drawn at a time, so that what is computed on the way stays in the processor's cache
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """`size`: height and width in pixels; `test_images`: how many lines the test split holds, fixed by `test_seed`."""
+  """`size`: height and width in pixels; `test_images`: how many lines the test split holds, fixed by `test_seed`.
+
+  `drawing` tells the authors' lines from this project's first ones, which were 2 pixels wide across, not along an axis.
+  """
 
   size: int = 32
   test_images: int = 512
   test_seed: int = 20180719
+  drawing: str = 'authors'
+
+  def __post_init__(self):
+    if self.drawing != 'authors':
+      raise ValueError("its lines are this project's first ones, drawn otherwise than the ACAI authors'; its figures "
+                       'compare with no others. Train it anew with this version')
 
 
-def render(angles, size=32, width=2.0):
-  """Draws one antialiased line per angle, from the image's centre to one pixel short of its edge.
+def render(angles, size=32):
+  """Draws lines as the authors' program does (protocol: the drawing, exactly; equal to 1e-7).
 
-  A pixel's brightness is the part of a unit square on it, turned with the line, that the line covers.
+  A line is a band from the centre to one pixel short of the edge, drawn slice by slice along its major axis, the one
+  on which it is longer (the vertical for equal extents). Its width, 2 pixels, is measured along the *minor* axis.
 
   Args:
     angles: [n] radians, counted from the image's right-hand side towards its top.
-    size: height and width of the images in pixels.
-    width: width of the line in pixels.
+    size: height and width of the images in pixels, n below.
 
   Returns:
     [n, size, size, 1] float32; -1 is background, +1 is line.
   """
-  angles = np.asarray(angles, np.float32).reshape(-1, 1)
-  centre = (size - 1) / 2
-  rows, columns = np.mgrid[:size, :size].astype(np.float32)
-  x, y = (columns - centre).reshape(1, -1), (centre - rows).reshape(1, -1)
-  images = np.empty([len(angles), size * size], np.float32)
+  angles = np.asarray(angles, np.float64).reshape(-1)
+  images = np.empty([len(angles), size, size], np.float32)
   for start in range(0, len(angles), CHUNK):
-    chunk = slice(start, start + CHUNK)
-    cos, sin = np.cos(angles[chunk]), np.sin(angles[chunk])
-    along, across = x * cos + y * sin, y * cos - x * sin
-    ends = np.clip(np.minimum(along, size / 2 - 1 - along) + 0.5, 0, 1)
-    sides = np.clip((width + 1) / 2 - np.abs(across), 0, 1)
-    images[chunk] = 2 * ends * sides - 1
-  return images.reshape(-1, size, size, 1)
+    chunk = angles[start:start + CHUNK]
+    reach = (size / 2 - 1) * np.stack([np.cos(chunk), -np.sin(chunk)])  # across, down
+    upright = np.abs(reach[0]) <= np.abs(reach[1])  # the major axis is the vertical
+    minor, major = np.where(upright, reach, reach[::-1])
+    slope = minor / major
+    # (x0, y0) is the end with the smaller major coordinate: the centre itself, or the line's outer end.
+    x0, y0 = (size / 2 + np.where(major < 0, end, 0.0) for end in (minor, major))
+    y1 = y0 + np.abs(major)
+    pixel = np.arange(size)
+    inside = (pixel >= np.floor(y0)[:, None]) & (pixel < np.ceil(y1)[:, None])
+    first = pixel < np.ceil(y0)[:, None]  # a first slice that begins within a pixel; the last is never cut
+    weight = np.where(first, (np.ceil(y0) - y0)[:, None], 1.0) * inside
+    left = x0[:, None] - 1 + (pixel - y0[:, None] - 0.5) * slope[:, None]
+    covered = np.minimum(pixel + 1, left[..., None] + WIDTH) - np.maximum(pixel, left[..., None])
+    drawn = np.clip(2 * weight[..., None] * np.maximum(covered, 0) - 1, -1, 1)
+    images[start:start + CHUNK] = np.where(upright[:, None, None], drawn, drawn.swapaxes(1, 2))
+  return images[..., None]
 
 
 @functools.lru_cache(maxsize=2)
@@ -74,12 +91,17 @@ class Lines(base.Dataset):
       raise UserError(f'dataset.size={config.size}, dataset.test_images={config.test_images}; '
                       'expected at least 4 and 1.')
     angles = np.random.default_rng(config.test_seed).uniform(0, TWO_PI, config.test_images)
-    self.shape, self.classes = shape(config), classes(config)
+    self.shape, self.classes, self.test_seed = shape(config), classes(config), config.test_seed
     self.test_images, self.test_labels = render(angles, config.size), labels_of(angles)
 
   def describe(self):
     size = 'x'.join(map(str, self.shape))
     return f'training lines drawn as they are needed, {len(self.test_images):,} test lines, {size}'
+
+  def pairs(self, count, seed):
+    """`count` new lines each, as every evaluation of the authors draws them: (first half, second half)."""
+    angles = np.random.default_rng([self.test_seed, *np.atleast_1d(seed)]).uniform(0, TWO_PI, [2, count])
+    return tuple(render(half, self.shape[0]) for half in angles)
 
   def batch(self, seed, step, size, rows):
     angles = np.random.default_rng([seed, step]).uniform(0, TWO_PI, size)[rows]

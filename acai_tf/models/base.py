@@ -1,5 +1,7 @@
 """What all models share: networks, players, noise, and the one-objective training step."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -140,6 +142,30 @@ class Autoencoder(keras.Model):
       built.build(self.variables_of(player))
     super().compile(optimizer=optimizers['autoencoder'], **kwargs)
     self.optimizers, self.clipnorm = optimizers, clipnorm
+
+  def averages(self):
+    """(variable, its moving average) of every player whose optimiser keeps averages (Keras: `use_ema`).
+
+    All else, a codebook say, has none: it is taken as it is.
+    """
+    return [pair for player, optimizer in self.optimizers.items() if optimizer.use_ema
+            for pair in zip(self.variables_of(player), optimizer._model_variables_moving_average, strict=True)]
+
+  def use_averages(self):
+    """Puts the averages in the weights' place, for good."""
+    for variable, average in self.averages():
+      variable.assign(average)
+
+  @contextlib.contextmanager
+  def averaged(self):
+    """A context in which the weights are their averages; after it they are what they were, bit for bit."""
+    kept = [(variable, tf.identity(variable.value)) for variable, _ in self.averages()]
+    self.use_averages()
+    try:
+      yield
+    finally:
+      for variable, value in kept:
+        variable.assign(value)
 
   def move(self, tape, player_losses, rests=None):
     """One step of every player, after all their gradients have been taken.

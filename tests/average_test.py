@@ -1,0 +1,105 @@
+"""The optimiser: Adam and the averaged weights against NumPy, and who uses the averages (two devices: loop_test)."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from acai_tf import loop, runs
+
+
+def experiment(**training):
+  return runs.resolve('lines', 'acai', 'fast', {
+      'dataset': {'size': 8, 'test_images': 8}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2},
+      'training': {'batch': 8, 'samples': 64, 'precision': 'float32', **training}})
+
+
+def trained(made):
+  strategy = loop.strategy('one_device')
+  with strategy.scope():
+    model = runs.create(made)
+  loop.Loop(model, strategy, runs.load_data(made), made.training).run(lambda *_: None, [])
+  return model
+
+
+class AdamTest(tf.test.TestCase):
+
+  def test_weights_and_average_against_numpy_over_50_steps(self):
+    rate, beta_1, beta_2, epsilon, decay = 0.03, 0.9, 0.95, 1e-8, 0.8
+    weight = keras.Variable(np.array([1.0, -2.0, 0.5], np.float32))
+    optimizer = loop.Adam(rate, beta_1, beta_2, epsilon, use_ema=True, ema_momentum=decay)
+    optimizer.build([weight])
+    gradients = np.random.default_rng(0).normal(size=[50, 3])
+    w, m, v, average = np.array([1.0, -2.0, 0.5]), np.zeros(3), np.zeros(3), np.zeros(3)
+    for t, gradient in enumerate(gradients):
+      optimizer.apply([tf.constant(gradient, tf.float32)], [weight])
+      m, v = beta_1 * m + (1 - beta_1) * gradient, beta_2 * v + (1 - beta_2) * gradient**2
+      w = w - rate * np.sqrt(1 - beta_2**(t + 1)) / (1 - beta_1**(t + 1)) * m / (np.sqrt(v) + epsilon)
+      share = min(decay, (1 + t) / (10 + t)) if t else 0  # the first average is the first weight
+      average = share * average + (1 - share) * w
+      self.assertAllClose(weight, w, atol=1e-5)
+      self.assertAllClose(optimizer._model_variables_moving_average[0], average, atol=1e-5)
+
+  def test_it_is_kerass_own_adam(self):
+    weights = [keras.Variable(np.ones([4, 3], np.float32)) for _ in range(2)]
+    optimizers = [kind(0.01, 0.9, 0.99, 1e-8) for kind in (loop.Adam, keras.optimizers.Adam)]
+    generator = np.random.default_rng(1)
+    for _ in range(20):
+      gradient = tf.constant(generator.normal(size=[4, 3]), tf.float32)
+      for optimizer, weight in zip(optimizers, weights, strict=True):
+        optimizer.apply([gradient], [weight])
+    self.assertAllClose(*weights, atol=1e-6)
+
+  def test_gradients_of_few_rows(self):
+    table = keras.Variable(np.zeros([5, 2], np.float32))
+    optimizer = loop.Adam(0.1)
+    optimizer.apply([tf.IndexedSlices(tf.ones([1, 2]), tf.constant([3]), tf.constant([5, 2]))], [table])
+    self.assertAllClose(table[3], [-0.1, -0.1], atol=1e-5)
+    self.assertAllClose(table[0], [0, 0])
+
+
+class AveragesTest(tf.test.TestCase):
+
+  def test_all_players_have_them_and_they_are_left_alone(self):
+    model = trained(experiment(average=0.9))
+    pairs = model.averages()
+    self.assertCountEqual([id(v) for v, _ in pairs], [id(v) for v in model.trainable_variables])
+    raw = [v.numpy() for v in model.trainable_variables]
+    with model.averaged():
+      for variable, average in pairs:
+        self.assertAllEqual(variable, average)
+      self.assertNotAllClose(model.trainable_variables[0], raw[0])
+    for variable, value in zip(model.trainable_variables, raw, strict=True):
+      self.assertAllEqual(variable, value)
+
+  def test_none_without_the_setting(self):
+    model = trained(experiment(average=0))
+    self.assertEmpty(model.averages())
+    raw = [v.numpy() for v in model.trainable_variables]
+    model.use_averages()
+    with model.averaged():
+      for variable, value in zip(model.trainable_variables, raw, strict=True):
+        self.assertAllEqual(variable, value)
+
+  def test_a_run_loads_with_either(self):
+    made = experiment(average=0.9)
+    model, folder = trained(made), self.get_temp_dir()
+    runs.claim(folder, made)
+    loop.Checkpoints(model, f'{folder}/{runs.CHECKPOINTS}', 1).save()
+    _, raw, step = runs.load_model(folder, weights='raw')
+    _, average, _ = runs.load_model(folder)
+    self.assertEqual(step, made.training.steps)
+    for variable, same, other in zip(model.trainable_variables, raw.trainable_variables,
+                                     average.trainable_variables, strict=True):
+      self.assertAllEqual(variable, same)
+      self.assertNotAllEqual(variable, other)
+    for (_, wanted), variable in zip(model.averages(), average.variables_of('autoencoder'), strict=False):
+      self.assertAllEqual(wanted, variable)
+
+  def test_averaging_changes_no_weight(self):
+    for one, two in zip(trained(experiment(average=0.9)).trainable_variables,
+                        trained(experiment(average=0)).trainable_variables, strict=True):
+      self.assertAllEqual(one, two)
+
+
+if __name__ == '__main__':
+  tf.test.main()
