@@ -26,10 +26,11 @@ def record(seed=0, samples=1 << 18, distance=1e-3, name='lines_acai', recipe='fa
            **metrics):
   """What acai_tf.evaluate records of a run of `samples` images."""
   definition = base.definition(name)
-  experiment = _reproduce.resolve(definition, seed, recipe, samples, settings)
+  precision = [] if recipe == 'paper' else ['training.precision=float32']  # as a run's record has it, never 'auto'
+  experiment = _reproduce.resolve(definition, seed, recipe, samples, [*precision, *settings])
   metrics = {'mean_distance': distance, 'smoothness_published': 0.1, **metrics}
   return {'experiment': experiment.to_dict(), 'samples': experiment.training.steps * experiment.training.batch,
-          'weights': 'average' if getattr(experiment.training, 'average', 0) else 'raw',
+          'weights': 'average' if experiment.training.average else 'raw',
           'metrics': {**metrics, 'recon_mse': 1e-9 * next(SERIAL)},
           'medians': {key: metrics[key] for key in _compare.MEDIANS if key in metrics} if medians else {},
           'curves': {'alpha': [0, 1], 'distance': [0.0, distance]}, 'train_seconds': 120.0,
@@ -232,6 +233,20 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     line, = _compare.ranks('svhn', _records.load_all('svhn', self.folder))
     self.assertStartsWith(line, 'Rank by probe_accuracy at d32, best first. Ours: acai, vae, dropout.')
     self.assertIn('tau 1.00', line)
+
+  def test_either_precision_is_that_of_a_recipe_which_leaves_it_to_the_device(self):
+    definition, name = base.definition('lines_acai'), 'lines_acai'
+    self.file(name, record(0), record(0, settings=['training.precision=mixed_bfloat16']))
+    found = _records.load(name, self.folder)
+    self.assertLen(_records.own(found, name), 2)
+    self.assertLen(_records.longest(found, name), 2)  # another precision gives other figures: a row of its own
+    auto = _reproduce.identities(_reproduce.resolve(definition, 0, 'fast'))
+    self.assertEqual(auto, set(map(_records.identity, found)))
+    for precision in ('float32', 'mixed_bfloat16'):
+      one, = _reproduce.identities(_reproduce.resolve(definition, 0, 'fast', None, [f'training.precision={precision}']))
+      self.assertIn(one, auto)
+    paper = record(0, recipe='paper', settings=['training.precision=mixed_bfloat16'])
+    self.assertEqual(_records.changes(paper, name), [('training.precision', 'mixed_bfloat16', 'float32')])
 
   def test_ablations_have_their_own_table(self):
     with self.assertRaisesRegex(UserError, 'no training with other settings'):

@@ -146,12 +146,14 @@ def groups(found):
 def changes(record, name):
   """[(key, value, the recipe's)]: what a record's experiment has otherwise than the definition with its recipe.
 
-  Settings named test_*, which choose what is measured, are left out, as is all that `identity` holds by itself.
+  Settings named test_*, which choose what is measured, are left out, as is all that `identity` holds by itself. A
+  recipe whose precision is 'auto' has either.
   """
   definition, experiment = base.definition(name), runs.parse_experiment(record['experiment'])
   own = runs.resolve(definition.dataset, definition.model, experiment.training.recipe, definition.overrides)
   return [difference for difference in config.differences(experiment.to_dict(), own.to_dict())
-          if difference[0] not in _SETTLED_ELSEWHERE and not difference[0].startswith('dataset.test_')]
+          if difference[0] not in _SETTLED_ELSEWHERE and not difference[0].startswith('dataset.test_')
+          and (difference[0], difference[2]) != ('training.precision', 'auto')]
 
 
 def own(found, name):

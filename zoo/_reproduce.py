@@ -1,5 +1,6 @@
 """Trains and evaluates what is missing among a definition's results, and gathers it."""
 
+import dataclasses
 import fnmatch
 import json
 import os
@@ -56,9 +57,9 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
   """
   training, changed = experiment.training, ''.join('_' + re.sub(r'[^\w.=-]', '-', text) for text in sorted(settings))
   name, what = definition.name, f'{definition.name}, seed {training.seed}'
-  asked = _records.identity({'experiment': experiment.to_dict(), 'samples': training.steps * training.batch})
+  asked = identities(experiment)
   run = pathlib.Path(runs_dir) / f'{name}_{training.recipe}_{training.samples}{changed}_s{training.seed}'
-  if asked in map(_records.identity, _records.load(name, results)):
+  if asked & set(map(_records.identity, _records.load(name, results))):
     print(f'{what}: there already')
   else:
     print(f'{what}: {training.recipe}, {training.samples:,} samples, in {run}', flush=True)
@@ -70,10 +71,20 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
         return status
     gather(run, definition, results)
   record = _records.reported(_records.load(name, results), name)
-  if record and _records.identity(record) == asked and 'kept' not in record and run.exists():
+  if record and _records.identity(record) in asked and 'kept' not in record and run.exists():
     return _call(['zoo', 'keep', name, '--run', str(run), '--results', str(results), '--weights', str(weights),
                   *data_flags], what)
   return 0
+
+
+def identities(experiment):
+  """Set of `_records.identity` of the runs that are this experiment's: with precision 'auto', those of either one."""
+  training = experiment.training
+  found = set()
+  for precision in ('float32', 'mixed_bfloat16') if training.precision == 'auto' else (training.precision,):
+    one = dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
+    found.add(_records.identity({'experiment': one.to_dict(), 'samples': training.steps * training.batch}))
+  return found
 
 
 def _call(command, what):
@@ -135,7 +146,7 @@ def check_measured(record, where):
   if record['samples'] != whole:
     raise UserError(f'{where} was measured after {record["samples"]:,} of {whole:,} samples; expected its end. Train '
                     'it on, and measure its last checkpoint.')
-  weights = 'average' if getattr(training, 'average', 0) else 'raw'
+  weights = 'average' if training.average else 'raw'
   if record['weights'] != weights:
     raise UserError(f'{where} was measured with {record["weights"]} weights; expected those that are reported, '
                     f'{weights}. Measure it again: python -m acai_tf.evaluate --run DIR.')
