@@ -27,6 +27,7 @@ setuptools.setup(
     description='Interpolating autoencoders (ACAI, ARAE) in TensorFlow and Keras',
     python_requires='>=3.11,<3.14',
     packages=['acai_tf', 'acai_tf.data', 'acai_tf.metrics', 'acai_tf.models', 'export', 'zoo'],
+    package_data={'zoo': ['results/*', 'weights/*']},  # so that an installed package has figures and models, too
     install_requires=REQUIREMENTS,
     extras_require={
         'umap': ['umap-learn>=0.5.7,<1'],  # a second picture of codes

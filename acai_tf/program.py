@@ -122,10 +122,10 @@ def _help(usage, groups, flag_values):
     lines += ['', heading]
     for name in names:
       flag = flag_values[name]
-      kind = '|'.join(getattr(flag.parser, 'enum_values', None) or []) or {'int': 'N', 'float': 'X'}.get(
+      kind = '|'.join(getattr(flag.parser, 'enum_values', None) or []) or {'int': 'N', 'float': 'X', 'bool': ''}.get(
           flag.parser.flag_type(), 'TEXT')
       text = flag.help.split('>: ')[-1].split(';\n')[0]
-      default = '' if flag.default in (None, '', []) else f' [{flag.default}]'
+      default = '' if flag.default in (None, '', [], False) else f' [{flag.default}]'
       lines.append(f'  {"--" + name + " " + kind:<38} {text}{default}')
   return '\n'.join(lines)
 

@@ -10,7 +10,8 @@ from architecture import ROOT
 # The arrows (README, Layout): what each library of BUILD may import of ours.
 BASE = {'config', 'registry', 'losses', 'interpolation', 'replicas'}
 LIBRARY = BASE | {'networks', 'quantizer', 'data', 'models', 'metrics', 'figures', 'loop', 'program', 'runs',
-                  'functions', 'feature_network', 'measure'}
+                  'functions', 'feature_network', 'measure', 'weights'}
+ZOO = {'zoo', 'zoo_weights'}
 ARROWS = {
     'config': set(),
     'registry': {'config'},
@@ -29,11 +30,13 @@ ARROWS = {
     'functions': {'config', 'program'},
     'feature_network': {'config'},
     'measure': {'config', 'data', 'interpolation', 'metrics'},
+    'weights': {'config', 'runs'},
     'zoo': {'config', 'registry'},
-    'evaluate': LIBRARY | {'zoo'},
-    'train': LIBRARY | {'zoo', 'evaluate'},
-    'zoo_program': LIBRARY | {'zoo', 'evaluate', 'train'},
-    'export': LIBRARY | {'zoo', 'evaluate'},
+    'zoo_weights': {'config', 'runs', 'functions', 'measure', 'weights', 'zoo'},
+    'evaluate': LIBRARY | ZOO,
+    'train': LIBRARY | ZOO | {'evaluate'},
+    'zoo_program': LIBRARY | ZOO | {'evaluate', 'train'},
+    'export': LIBRARY | ZOO | {'evaluate'},
 }
 
 

@@ -2,95 +2,271 @@
 
 import importlib.util
 import json
+import math
 import pathlib
 import subprocess
 import sys
+import tempfile
 import unittest.mock
 
 import numpy as np
 import scipy.stats
 import tensorflow as tf
+from absl.testing import parameterized
 
 from acai_tf import config, feature_network, runs
 from acai_tf.config import UserError
 from acai_tf.data import lines
-from zoo import _records, _report, _reproduce, _tables, base
+from zoo import _compare, _readme, _records, _report, _reproduce, _tables, _weights, base
+
+SERIAL = iter(range(1, 1 << 30))  # of records: no two trainings have every figure in common
 
 
-def record(seed=0, samples=1 << 18, distance=1e-3, name='lines_acai', **metrics):
+def record(seed=0, samples=1 << 18, distance=1e-3, name='lines_acai', recipe='fast', medians=True, settings=(),
+           **metrics):
+  """What acai_tf.evaluate records of a run of `samples` images."""
   definition = base.definition(name)
-  experiment = runs.resolve(definition.dataset, definition.model, 'fast', {
-      **definition.overrides, 'training': {'seed': seed, 'samples': samples}}).to_dict()
-  return {'experiment': experiment, 'samples': samples,
-          'metrics': {'mean_distance': distance, 'smoothness_published': 0.1, **metrics},
-          'curves': {'alpha': [0, 1], 'distance': [0.0, distance]},
+  precision = [] if recipe == 'paper' else ['training.precision=float32']  # as a run's record has it, never 'auto'
+  experiment = _reproduce.resolve(definition, seed, recipe, samples, [*precision, *settings])
+  metrics = {'mean_distance': distance, 'smoothness_published': 0.1, **metrics}
+  return {'experiment': experiment.to_dict(), 'samples': experiment.training.steps * experiment.training.batch,
+          'weights': 'average' if experiment.training.average else 'raw',
+          'metrics': {**metrics, 'recon_mse': 1e-9 * next(SERIAL)},
+          'medians': {key: metrics[key] for key in _compare.MEDIANS if key in metrics} if medians else {},
+          'curves': {'alpha': [0, 1], 'distance': [0.0, distance]}, 'train_seconds': 120.0,
           'history': [{'samples': samples // 2, 'mean_distance': 2 * distance},
                       {'samples': samples, 'mean_distance': distance}]}
 
 
-class RecordsTest(tf.test.TestCase):
+class RecordsTest(parameterized.TestCase, tf.test.TestCase):
 
   def setUp(self):
     super().setUp()
-    self.folder = pathlib.Path(self.create_tempdir())
+    self.folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
 
-  def create_tempdir(self):
-    import tempfile
+  def file(self, name, *records):
+    for each in records:
+      _records.add(name, each, self.folder)
 
-    return tempfile.mkdtemp(dir=self.get_temp_dir())
+  def row(self, dataset, name, **more):
+    """Dict: heading (with the one before it, for columns named alike) -> cell, of a definition's only row."""
+    headings, body = _tables.rows(dataset, _records.load_all(dataset, self.folder), **more)
+    cells, = (cells for cells in body if cells[0] == name)
+    return dict(zip([f'{a}|{b}' for a, b in zip(['', *headings], headings, strict=False)], cells, strict=True))
 
   def test_filing_replaces_the_same_run_only(self):
-    for seed, distance in ((1, 2e-3), (0, 1e-3), (1, 3e-3)):
-      _records.add('lines_acai', record(seed, distance=distance), self.folder)
-    _records.add('lines_acai', record(0, 1 << 19), self.folder)
+    self.file('lines_acai', *(record(seed, distance=d) for seed, d in ((1, 2e-3), (0, 1e-3), (1, 3e-3))))
+    self.file('lines_acai', record(0, 1 << 19), record(0, settings=['training.clipnorm=3']),
+              record(0, settings=['training.evaluate_every=7']))
     found = _records.load('lines_acai', self.folder)
-    self.assertEqual([_records.identity(r) for r in found],
-                     [('fast', 1 << 18, 0), ('fast', 1 << 18, 1), ('fast', 1 << 19, 0)])
-    self.assertEqual(found[1]['metrics']['mean_distance'], 3e-3)
-    self.assertEqual([len(g) for g in _records.groups(found).values()], [1, 2])
+    self.assertCountEqual(
+        [(r['samples'], r['experiment']['training']['seed'], r['experiment']['training']['clipnorm']) for r in found],
+        [(1 << 18, 0, found[0]['experiment']['training']['clipnorm']), (1 << 18, 0, 3.0),
+         (1 << 18, 1, found[0]['experiment']['training']['clipnorm']),
+         (1 << 19, 0, found[0]['experiment']['training']['clipnorm'])])
+    own = _records.own(found, 'lines_acai')
+    self.assertLen(own, 3)
+    self.assertEqual({r['metrics']['mean_distance'] for r in own if r['experiment']['training']['seed'] == 1}, {3e-3})
+    self.assertEqual([len(g) for g in _records.groups(own).values()], [1, 2])
+    self.assertEqual([[r['samples'] for r in g] for g in _records.longest(found, 'lines_acai')], [[1 << 19]])
+    self.assertEqual(_records.identity(_records.reported(found, 'lines_acai')),
+                     _records.identity(record(0, 1 << 19)))
     self.assertEqual(list(_records.load_all('lines', self.folder)), ['lines_acai'])
-    (self.folder / 'lines_aae.json').write_text('broken')
-    with self.assertRaisesRegex(UserError, 'lines_aae.json cannot be read'):
+
+  @parameterized.parameters(
+      'broken', '[]', '7', 'null', '{}', '{"runs": 3}', '{"runs": [null]}', '{"runs": [3]}', '{"runs": [{}]}')
+  def test_a_file_that_is_no_result_file(self, text):
+    (self.folder / 'lines_aae.json').write_text(text)
+    with self.assertRaisesRegex(UserError, r'^\S*lines_aae.json[^\n]* cannot be read [^\n]*reproduce it\.$'):
       _records.load_all('lines', self.folder)
 
-  def test_means_against_scipy(self):
+  @parameterized.parameters(
+      ({'experiment': None}, "'experiment' is no dict"), ({'samples': '64'}, "'samples' is no int"),
+      ({'samples': 0}, "'samples' is 0"), ({'metrics': []}, "'metrics' is no dict"),
+      ({'metrics': {'mean_distance': '1'}}, "'metrics' holds"), ({'medians': 3}, "'medians' holds"),
+      ({'train_seconds': 'long'}, "'train_seconds' holds"), ({'weights': 'best'}, "'weights' is 'best'"),
+      ({'history': [3]}, "'history' is"), ({'curves': {'alpha': 1}}, "'curves' holds"),
+      ({'kept': {'file': '../x.npz', 'sha256': '', 'bytes': 1}}, "'kept' names"), ({'kept': 1}, "'kept' names"),
+      ({'experiment': {}}, "'experiment.dataset' is no object"))
+  def test_a_record_with_a_wrong_part(self, part, message):
+    path = self.folder / 'lines_acai.json'
+    path.write_text(json.dumps({'runs': [record(), {**record(1), **part}]}))
+    with self.assertRaisesRegex(UserError, f'lines_acai.json, run 2 cannot be read .{message}'):
+      _records.load('lines_acai', self.folder)
+    wrong = record()
+    wrong['experiment']['training']['momentum'] = 3
+    with self.assertRaisesRegex(UserError, "experiment is unknown here: unknown key of training 'momentum'"):
+      _records.add('lines_acai', wrong, self.folder.with_name('other'))
+
+  def test_what_older_records_lack_is_filled_in(self):
+    old = record()
+    for key in ('weights', 'medians', 'curves', 'history', 'train_seconds'):
+      del old[key]
+    self.file('lines_acai', old)
+    self.assertIn('no medians', self.row('lines', 'lines_acai')['mean distance, 1e-3|median of 20'])
+    self.assertIn('lines_acai', _report.render(self.folder))
+
+  def test_one_run_filed_thrice_is_not_three_seeds(self):
+    first = record()
+    copy = json.loads(json.dumps(first))
+    copy['experiment']['training']['seed'] = 1
+    self.file('lines_acai', first, first)
+    self.assertLen(_records.load('lines_acai', self.folder), 1)
+    with self.assertRaisesRegex(UserError, 'seeds 0 and 1 have every figure in common'):
+      _records.add('lines_acai', copy, self.folder)
+    for runs_ in ([first, copy], [first, {**first, 'metrics': {'mean_distance': 2.0}}]):
+      (self.folder / 'lines_acai.json').write_text(json.dumps({'runs': runs_}))
+      with self.assertRaisesRegex(UserError, 'every figure in common|stands twice'):
+        _records.load('lines_acai', self.folder)
+
+  def test_summaries_against_scipy(self):
     values = [1.0, 2.0, 4.0]
     records = [record(i, distance=v) for i, v in enumerate(values)]
-    mean, half = _records.mean(records, 'mean_distance')
+    found = _records.summary(records, 'mean_distance')
     low, high = scipy.stats.t.interval(0.95, 2, np.mean(values), scipy.stats.sem(values))
-    self.assertAllClose((mean - half, mean + half), (low, high))
-    self.assertEqual(_records.mean(records[:1], 'mean_distance'), (1.0, None))
-    self.assertEqual(_records.mean(records, 'probe_accuracy'), (None, None))
+    self.assertAllClose((found.mean - found.half, found.mean + found.half), (low, high))
+    self.assertAllClose(found.deviation, np.sqrt(np.mean(np.square(values)) - np.mean(values)**2))
+    self.assertEqual(_records.summary(records[:1], 'mean_distance'), _records.Summary(1.0, 0.0, None, 1, 1))
+    self.assertIsNone(_records.summary(records, 'probe_accuracy'))
+    records[0]['metrics']['mean_distance'] = math.nan
+    records[1]['metrics']['mean_distance'] = None
+    self.assertEqual(_records.summary(records, 'mean_distance'), _records.Summary(4.0, 0.0, None, 1, 3))
+    records[2]['medians']['mean_distance'] = 3.0
+    self.assertAllClose(_records.summary(records, 'mean_distance', 'medians').mean, 2.0)
 
   def test_marks(self):
-    distance, accuracy = _tables.LINES[0], _tables.IMAGES[0]
+    distance, accuracy = _compare.LINES[0], _compare.IMAGES[0]
     paper = base.Published('', 0.5, 0.1, '')
-    for column, value, interval, expected in (
-        (distance, 0.55, None, 'agrees'), (distance, 0.7, None, 'worse'), (distance, 0.3, None, 'better'),
-        (distance, 0.7, 0.15, 'agrees'), (distance, 0.7, 0.51, 'unclear'),
-        (accuracy, 0.7, None, 'better'), (accuracy, 0.3, 0.05, 'worse')):
-      self.assertEqual(_tables.mark(column, value, interval, paper), expected)
+    for column, mean, half, expected in (
+        (distance, 0.55, 0.0, 'agrees'), (distance, 0.69, 0.0, 'agrees'), (distance, 0.71, 0.0, 'worse'),
+        (distance, 0.29, 0.0, 'better'), (distance, 0.9, 0.36, 'agrees'), (distance, 0.9, 0.34, 'worse'),
+        (distance, 0.7, 0.51, 'unclear'), (accuracy, 0.71, 0.01, 'better'), (accuracy, 0.29, 0.01, 'worse')):
+      self.assertEqual(_compare.mark(column, _records.Summary(mean, 0.1, half, 3, 3), paper), expected, (mean, half))
+    exact = base.Published('', 0.98, None, '')
+    self.assertEqual(_compare.mark(accuracy, _records.Summary(0.97, 0.1, 0.03, 2, 2), exact), 'unclear')
+    self.assertEqual(_compare.mark(accuracy, _records.Summary(0.97, 0.1, 0.005, 2, 2), exact), 'worse')
+    self.assertEqual(_compare.mark(distance, _records.Summary(0.1, 0.0, None, 1, 1), paper), 'one seed')
+    for ours, theirs in ((None, paper), (_records.Summary(0.1, 0, 0.1, 2, 2), None),
+                         (_records.Summary(0.1, 0, 0.1, 2, 3), paper)):
+      self.assertEqual(_compare.mark(distance, ours, theirs), '')
     self.assertEqual(_tables.seeds_of([record(seed) for seed in range(5)]), '0 to 4')
     self.assertEqual(_tables.seeds_of([record(2), record(0)]), '0, 2')
 
+  def test_medians_are_what_is_compared(self):
+    for seed, (last, median) in enumerate(((9e-3, 2.0e-4), (8e-3, 2.1e-4))):
+      run = record(seed, distance=last)
+      run['medians']['mean_distance'] = median
+      self.file('lines_acai', run)
+    row = self.row('lines', 'lines_acai')
+    self.assertEqual(row['images/s|mean distance, 1e-3'], '8.50 ± 0.50')
+    self.assertEqual(row['mean distance, 1e-3|median of 20'], '0.20 ± 0.00 [0.14, 0.27]')
+    self.assertEqual(row['median of 20|published'], '0.100 ± 0.010 *, agrees')  # the last of that name: smoothness
+    self.assertIn('0.24 ± 0.01, agrees', _tables.render('lines', 'markdown', self.folder))
+    self.file('lines_vae', *(record(seed, name='lines_vae', distance=1e-4, medians=False) for seed in (0, 1)))
+    row = self.row('lines', 'lines_vae')
+    self.assertEqual(row['mean distance, 1e-3|median of 20'], 'no medians')
+    self.assertIn('| no medians | 1.21 ± 0.17 * |', _tables.render('lines', 'markdown', self.folder))
+
+  def test_no_mark_without_a_number_or_a_second_seed(self):
+    self.file('lines_acai', record(0, distance=math.nan), record(1, distance=math.nan))
+    self.file('lines_vae', record(name='lines_vae', distance=1e-9))
+    text = _tables.render('lines', 'markdown', self.folder)
+    self.assertIn('| 0.24 ± 0.01 |', text)
+    self.assertNotIn('nan', text)
+    self.assertIn('| 0.00 | 0.00 | 1.21 ± 0.17 *, one seed |', text)
+
+  def test_other_settings_than_the_paper_s_are_told_not_marked(self):
+    fast, paper = (runs.resolve('lines', 'aae', recipe).model for recipe in ('fast', 'paper'))
+    self.assertNotEqual(fast, paper)  # what this test is about
+    for seed in (0, 1):
+      self.file('lines_aae', record(seed, name='lines_aae', distance=1e-9 * (seed + 1)))
+    text = _tables.render('lines', 'markdown', self.folder)
+    self.assertIn('3.26 ± 0.19 *, other settings', text)
+    self.assertIn(f'lines_aae: model.adversarial {fast.adversarial} (paper {paper.adversarial})', text)
+    for seed in (0, 1):
+      self.file('lines_aae', record(seed, 1 << 19, name='lines_aae', distance=1e-9 * (seed + 1), recipe='paper'))
+    text = _tables.render('lines', 'markdown', self.folder)
+    self.assertIn('3.26 ± 0.19 *, better', text)
+    self.assertNotIn('other settings', text)
+
   def test_a_motionless_model_is_not_smooth(self):
-    still = record(smoothness_published=0.0, smoothness_undefined=256)
-    _records.add('lines_acai', still, self.folder)
-    self.assertIn('| 0.000 (motionless) | 0.100 ± 0.010 * |', _tables.render('lines', 'markdown', self.folder))
+    self.file('lines_acai', *(record(s, smoothness_published=0.0, smoothness_undefined=256) for s in (0, 1)))
+    row = self.row('lines', 'lines_acai')
+    self.assertIn('0.000 ± 0.000 (motionless)', row['published|smoothness'])
+    self.assertIn('| 0.100 ± 0.010 * |', _tables.render('lines', 'markdown', self.folder))
 
   def test_tables_in_three_formats(self):
-    for seed, distance in enumerate((1e-3, 1.2e-3)):
-      _records.add('lines_acai', record(seed, distance=distance), self.folder)
-    _records.add('lines_vae', record(name='lines_vae', distance=1.21e-3), self.folder)
+    self.file('lines_acai', *(record(seed, distance=d) for seed, d in enumerate((1e-3, 1.2e-3))))
+    self.file('lines_vae', record(name='lines_vae', distance=1.21e-3))
     text, markdown, page = (_tables.render('lines', kind, self.folder) for kind in _tables.FORMATS)
     for rendered in (text, markdown, page):
-      for part in ('262,144 (undertrained)', '1.10 ± 1.27', '0.24 ± 0.01, unclear', '1.21 ± 0.17 *, agrees'):
+      for part in ('262,144 (undertrained)', '1.10 ± 0.10', '[-0.17, 2.37]', '0.24 ± 0.01, unclear', '1.21 ± 0.17 *'):
         self.assertIn(part, rendered)
       self.assertIn('Not trained either: lines_aeai', rendered)
-    self.assertIn('| lines_acai | fast | 262,144 (undertrained) | 0, 1 | 1.10 ± 1.27 |', markdown)
-    self.assertIn('| lines_aae |  | not trained |  |  | 3.26 ± 0.19 * |  | 0.140 ± 0.020 * |', markdown)
+    weights = f'{record()["weights"]}, {record()["experiment"]["training"]["precision"].removeprefix("mixed_")}'
+    self.assertIn(f'| lines_acai | fast | {weights} | 262,144 (undertrained) | 0, 1 | 2 | 2185 | 1.10 ± 0.10 |',
+                  markdown)
+    self.assertIn('| lines_aae |  |  | not trained |  |  |  |  |  | 3.26 ± 0.19 * |  |  | 0.140 ± 0.020 * |', markdown)
     self.assertIn('<td>lines_vae</td>', page)
     self.assertIn('published', _tables.render('svhn', 'text', self.folder))
+    self.assertNotIn('Published', _tables.render('celeba', 'text', self.folder))
+
+  def test_the_longest_trainings_alone_unless_all_are_asked_for(self):
+    self.file('lines_acai', record(0, distance=2e-3), record(1, distance=3e-3), record(0, 1 << 19))
+    self.assertIn('524,288', self.row('lines', 'lines_acai')['weights|samples'])
+    text = _tables.render('lines', 'markdown', self.folder)
+    self.assertIn('1 shorter trainings: python -m zoo table lines --all', text)
+    everything = _tables.render('lines', 'markdown', self.folder, everything=True)
+    self.assertEqual((text.count('| lines_acai |'), everything.count('| lines_acai |')), (1, 2))
+    self.assertNotIn('shorter', everything)
+
+  def test_ranks(self):
+    for name, distance in (('acai', 1e-3), ('vae', 2e-3), ('aae', 3e-3), ('dropout', 4e-3)):
+      self.file(f'lines_{name}', record(name=f'lines_{name}', distance=distance))
+    line, = _compare.ranks('lines', _records.load_all('lines', self.folder))
+    self.assertIn('Ours: acai, vae, (aae), dropout. Published: acai, vae, dropout, (aae).', line)
+    self.assertIn("Kendall's tau 0.67 over 4 models", line)  # 5 of 6 pairs alike: (5 - 1) / 6
+    self.assertIn('other settings', line)
+    self.assertIn(line, _tables.render('lines', 'markdown', self.folder))
+    for model, accuracy in (('acai', 0.9), ('vae', 0.8), ('dropout', 0.7)):
+      self.file(f'svhn_{model}_d32', record(name=f'svhn_{model}_d32', probe_accuracy=accuracy))
+    line, = _compare.ranks('svhn', _records.load_all('svhn', self.folder))
+    self.assertStartsWith(line, 'Rank by probe_accuracy at d32, best first. Ours: acai, vae, dropout.')
+    self.assertIn('tau 1.00', line)
+
+  def test_either_precision_is_that_of_a_recipe_which_leaves_it_to_the_device(self):
+    definition, name = base.definition('lines_acai'), 'lines_acai'
+    self.file(name, record(0), record(0, settings=['training.precision=mixed_bfloat16']))
+    found = _records.load(name, self.folder)
+    self.assertLen(_records.own(found, name), 2)
+    self.assertLen(_records.longest(found, name), 2)  # another precision gives other figures: a row of its own
+    auto = _reproduce.identities(_reproduce.resolve(definition, 0, 'fast'))
+    self.assertEqual(auto, set(map(_records.identity, found)))
+    for precision in ('float32', 'mixed_bfloat16'):
+      one, = _reproduce.identities(_reproduce.resolve(definition, 0, 'fast', None, [f'training.precision={precision}']))
+      self.assertIn(one, auto)
+    paper = record(0, recipe='paper', settings=['training.precision=mixed_bfloat16'])
+    self.assertEqual(_records.changes(paper, name), [('training.precision', 'mixed_bfloat16', 'float32')])
+
+  def test_ablations_have_their_own_table(self):
+    with self.assertRaisesRegex(UserError, 'no training with other settings'):
+      _tables.render_ablation('lines_acai', 'text', self.folder)
+    self.file('lines_acai', *(record(seed, 64, distance=(1 + seed) * 1e-3) for seed in (0, 1)))
+    self.file('lines_acai', record(0, 128, distance=7e-3))
+    for settings in (['model.gamma=0.9'], ['model.gamma=0.9', 'model.lambda_=0.1']):
+      self.file('lines_acai', *(record(s, 64, distance=(3 + s) * 1e-3, settings=settings) for s in (0, 1)))
+    text = _tables.render_ablation('lines_acai', 'markdown', self.folder)
+    changed = [line.split(' | ')[0].removeprefix('| ') for line in text.splitlines()[2:5]]
+    self.assertEqual(changed, ['nothing (the recipe)', 'model.gamma 0.9 (recipe 0.2)',
+                               'model.gamma 0.9 (recipe 0.2), model.lambda_ 0.1 (recipe 0.5)'])
+    self.assertIn('1.50 ± 0.50 [-4.85, 7.85]', text)
+    self.assertNotIn('128', text)  # nothing was changed at that length
+    self.assertNotIn('3.50', _tables.render('lines', 'markdown', self.folder, everything=True))
+    readme = '<!-- python -m zoo table lines_acai --ablation --format markdown -->\nold\n<!-- end -->'
+    with unittest.mock.patch.object(_tables, 'render_ablation', return_value='new\n') as rendered:
+      self.assertEqual(_readme.filled(readme), readme.replace('old', 'new'))
+    rendered.assert_called_with('lines_acai', 'markdown')
+    self.assertIn('what one setting changes', _report.render(self.folder))
 
   def test_the_report_is_one_file(self):
     _records.add('lines_acai', record(), self.folder)
@@ -112,47 +288,86 @@ class ReproduceTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, "did you mean 'lines_vae'"):
       _reproduce.all_of(['lines_va'])
 
-  def test_only_the_definition_s_own_runs_are_filed(self):
+  def test_only_the_definition_s_own_data_and_code_are_filed(self):
     definition = base.definition('lines_acai')
-    _reproduce.check(record(seed=3, samples=99), definition)
-    other = record()
-    other['experiment']['model']['lambda_'] = 0.4
-    with self.assertRaisesRegex(UserError, 'model.lambda_ 0.4; expected 0.5'):
-      _reproduce.check(other, definition)
+    _reproduce.check(record(seed=3, settings=['model.lambda_=0.4', 'dataset.test_images=64']), definition)
+    for section, key, value in (('dataset', 'size', 64), ('network', 'latent', 4), ('network', 'latent_width', 4)):
+      other = record()
+      other['experiment'][section][key] = value
+      with self.assertRaisesRegex(UserError, f'{section}.{key} {value}; expected'):
+        _reproduce.check(other, definition)
+    with self.assertRaisesRegex(UserError, 'model_name acai; expected vae'):
+      _reproduce.check(record(), base.definition('lines_vae'))
     with self.assertRaisesRegex(UserError, 'metrics.json cannot be read'):
       _reproduce.gather(self.get_temp_dir(), definition, self.get_temp_dir())
+
+  def test_only_whole_trainings_with_their_reported_weights_are_filed(self):
+    run = record()
+    _reproduce.check_measured(run, 'run')
+    with self.assertRaisesRegex(UserError, 'after 16 of 262,144 samples'):
+      _reproduce.check_measured({**run, 'samples': 16}, 'run')
+    other = 'raw' if run['weights'] == 'average' else 'average'
+    with self.assertRaisesRegex(UserError, f'{other} weights; expected those that are reported, {run["weights"]}'):
+      _reproduce.check_measured({**run, 'weights': other}, 'run')
+
+  def test_experiments_are_the_definition_s_with_what_is_set(self):
+    definition = base.definition('mnist_amr_d32')
+    resolve = _reproduce.resolve
+    whole = resolve(definition, 2, 'fast', 100, ['model.lam=3', 'training.batch=64'])
+    self.assertEqual((whole.training.seed, whole.training.steps, whole.model.lam, whole.network.latent),
+                     (2, 2, 3.0, 2))  # two batches of the batch that was set, not the recipe's
+    for settings, message in ((['training.seed=1'], 'expected --seeds'), (['training.samples=1'], 'expected --samples'),
+                              (['network.latent=4'], 'network.latent 4; expected 2'), (['model.x=1'], 'unknown key'),
+                              (['lam=3'], 'expected SECTION.KEY=VALUE')):
+      with self.assertRaisesRegex(UserError, message):
+        resolve(definition, 0, 'fast', 64, settings)
 
   def test_the_picture_is_of_the_longest_run_and_lowest_seed(self):
     run, results = (pathlib.Path(self.get_temp_dir()) / name for name in ('run', 'results'))
     run.mkdir()
     picture = results / 'lines_acai.png'
-    runs_in_turn = ((64, 1, True), (64, 0, True), (64, 2, False), (64, 0, True), (128, 3, True))
-    for number, (samples, seed, shown) in enumerate(runs_in_turn):
-      (run / 'metrics.json').write_text(json.dumps(record(seed=seed, samples=samples)))
+    runs_in_turn = ((64, 1, (), True), (64, 0, (), True), (64, 2, (), False), (64, 0, (), True), (128, 3, (), True),
+                    (256, 0, ['model.gamma=0.9'], False))
+    for number, (samples, seed, settings, shown) in enumerate(runs_in_turn):
+      (run / 'metrics.json').write_text(json.dumps(record(seed=seed, samples=samples, settings=settings)))
       (run / 'interpolation.png').write_text(str(number))
       _reproduce.gather(run, base.definition('lines_acai'), results)
       self.assertEqual(picture.read_text() == str(number), shown, (samples, seed))
 
+  def call(self, settings=()):
+    definition, folder = base.definition('lines_acai'), pathlib.Path(self.get_temp_dir())
+    return _reproduce.reproduce(definition, _reproduce.resolve(definition, 0, 'fast', 64, settings), settings,
+                                folder / 'runs', folder / 'results', folder / 'weights')
+
   def test_a_failed_training_is_named_and_a_stop_ends_all(self):
-    definition = base.definition('lines_acai')
     for status in (2, 130):
       with unittest.mock.patch.object(_reproduce.subprocess, 'Popen') as run:
         run.return_value.wait.return_value = status
-        self.assertEqual(_reproduce.reproduce(definition, 0, 'fast', 64, 'runs', self.get_temp_dir()), status)
+        self.assertEqual(self.call(), status)
         self.assertEqual(run.call_count, 1)
 
   def test_an_interrupt_waits_for_the_training_to_save(self):
     with unittest.mock.patch.object(_reproduce.subprocess, 'Popen') as run:
       run.return_value.wait.side_effect = [KeyboardInterrupt, 130]
-      self.assertEqual(_reproduce.reproduce(
-          base.definition('lines_acai'), 0, 'fast', 64, 'runs', self.get_temp_dir()), 130)
+      self.assertEqual(self.call(), 130)
       self.assertEqual(run.return_value.wait.call_count, 2)
+
+  def test_settings_are_handed_on_and_have_a_folder_of_their_own(self):
+    folders = []
+    for settings in ((), ('model.gamma=0.9',), ('model.gamma=0.8',)):
+      with unittest.mock.patch.object(_reproduce.subprocess, 'Popen') as run:
+        run.return_value.wait.return_value = 2
+        self.call(settings)
+        command = run.call_args[0][0]
+        self.assertEqual([word for word in command if word.startswith('--set')], [f'--set={text}' for text in settings])
+        folders.append(command[command.index('--run_dir') + 1])
+    self.assertLen(set(folders), 3)
 
   def test_the_program_trains_evaluates_and_files_once(self):
     folder = pathlib.Path(self.get_temp_dir())
     command = [sys.executable, '-m', 'zoo', 'reproduce', 'lines_autoencoder', '--samples', '40', '--restarts', '1',
                '--train_images', '500', '--runs', str(folder / 'runs'), '--results', str(folder / 'results'),
-               '--data_dir', str(folder / 'data')]
+               '--weights', str(folder / 'weights'), '--data_dir', str(folder / 'data')]
     dataset = lines.load(lines.Config())
     features = feature_network.path_of(dataset, 'lines', folder / 'data')
     features.parent.mkdir(parents=True)
@@ -160,7 +375,7 @@ class ReproduceTest(tf.test.TestCase):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     self.assertEqual(done.returncode, 0, done.stderr[-1500:])
     self.assertNotIn('training a feature network', done.stdout)
-    self.assertRegex(done.stdout, r'lines_autoencoder +fast +48 \(undertrained\) +0 ')
+    self.assertRegex(done.stdout, r'lines_autoencoder +fast +\w+, \w+ +48 \(undertrained\) +0 ')
     filed = json.loads((folder / 'results' / 'lines_autoencoder.json').read_text())['runs'][0]
     self.assertEqual((filed['samples'], filed['kmeans_restarts'], filed['train_images']), (48, 1, 500))
     for metric in ('mean_distance', 'fitted_probe_accuracy', 'clustering_nmi', 'frechet_gap'):
@@ -169,6 +384,12 @@ class ReproduceTest(tf.test.TestCase):
       self.assertIn(key, filed)
     config.make(config.Training, filed['experiment']['training'], 'training')
     self.assertTrue((folder / 'results' / 'lines_autoencoder.png').exists())
+    experiment, model, samples = _weights.load(
+        'lines_autoencoder', results=folder / 'results', folder=folder / 'weights')
+    self.assertEqual((experiment, samples), (runs.parse_experiment(filed['experiment']), 48))
+    images, _ = dataset.test()
+    again = np.mean(np.square(images - model(images)))
+    self.assertAllClose(again, filed['metrics']['recon_mse'], rtol=0.01)
     drawn = {path.stem for path in (folder / 'runs').glob('*/*.png')}
     extra = {'UMAP'} if importlib.util.find_spec('umap') else set()
     self.assertContainsSubset({'angles', 'quality', 'clusters', 't-SNE'} | extra, drawn)

@@ -1,45 +1,55 @@
-"""README's tables against the result files, and the result files against their definitions."""
+"""README's tables against the result files, and the result files and weights against their definitions."""
 
 import pathlib
-import re
 
 import tensorflow as tf
 
 from acai_tf import runs
-from zoo import _records, _reproduce, _tables, base
+from zoo import _readme, _records, _reproduce, _weights, base
 
 ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = _records.load_all()
+
+
+def files(folder):
+  """The files of a folder that may not be there yet."""
+  return sorted(folder.iterdir()) if folder.exists() else []
 
 
 class ResultsTest(tf.test.TestCase):
 
   def test_readme_s_tables_are_the_program_s(self):
     readme = (ROOT / 'README.md').read_text()
-    found = dict(re.findall(r'<!-- python -m zoo table (\w+) --format markdown -->\n(.*?)<!-- end -->', readme, re.S))
-    self.assertCountEqual(found, {base.definition(name).dataset for name in RESULTS})
-    for dataset, text in found.items():
-      self.assertEqual(text, _tables.render(dataset, 'markdown'), f'python -m zoo._readme writes {dataset}')
+    found = {match[2] for match in _readme.MARKED.finditer(readme)}
+    self.assertContainsSubset({base.definition(name).dataset for name in RESULTS}, found)
+    self.assertEqual(readme, _readme.filled(readme), 'python -m zoo._readme writes the tables')
 
   def test_results_are_whole_and_their_definitions(self):
-    self.assertNotEmpty(RESULTS)
     for name, records in RESULTS.items():
-      self.assertLen(set(map(_records.identity, records)), len(records))
       for record in records:
         _reproduce.check(record, base.definition(name))
-        experiment = runs.parse_experiment(record['experiment'])
-        batch = experiment.training.batch
-        self.assertEqual(record['samples'], -(-experiment.training.samples // batch) * batch)
+        _reproduce.check_measured(record, name)
         self.assertNotIn('dirty', record['commit'])
-        for key in ('versions', 'device', 'date', 'history', 'metrics'):
+        for key in ('versions', 'device', 'date', 'history', 'metrics', 'train_seconds'):
           self.assertTrue(record[key], f'{name}: {key}')
-      self.assertTrue((_records.FOLDER / f'{name}.png').exists() or 'curves' not in records[-1])
+      self.assertEqual((_records.FOLDER / f'{name}.png').exists(), _records.reported(records, name) is not None)
 
   def test_every_file_is_a_definition_s(self):
     names = set(base.definitions())
-    for path in _records.FOLDER.iterdir():
+    for path in files(_records.FOLDER):
       self.assertIn(path.stem, names)
       self.assertIn(path.suffix, ('.json', '.png'))
+
+  def test_weights_are_those_of_the_reported_runs(self):
+    kept = {f'{name}.npz': (name, record) for name, records in RESULTS.items() for record in records
+            if 'kept' in record}
+    self.assertCountEqual([path.name for path in files(_weights.FOLDER)], kept)
+    for name, record in kept.values():
+      with self.subTest(name):
+        self.assertEqual(_records.identity(record), _records.identity(_records.reported(RESULTS[name], name)))
+        experiment, model, samples = _weights.load(name)
+        self.assertEqual((experiment, samples), (runs.parse_experiment(record['experiment']), record['samples']))
+        self.assertEqual(model(tf.zeros([1, *model.image_shape])).shape, (1, *model.image_shape))
 
 
 if __name__ == '__main__':

@@ -1,8 +1,10 @@
 """Zoo definitions: every one is built and stepped once; names, exceptions, published figures, and the program."""
 
 import contextlib
+import csv
 import dataclasses
 import io
+import pathlib
 import sys
 import unittest.mock
 
@@ -67,17 +69,45 @@ class DefinitionsTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(UserError, "did you mean 'mnist_acai_d32'"):
       base.definition('mnist_acai_32')
 
-  def test_published_figures_belong_to_definitions_and_are_unique(self):
-    dimensions = {(d.dataset, d.model, d.latent_dimension) for d in base.definitions().values()}
-    count = 0
+  def test_published_figures_are_the_papers(self):
+    """Every figure and spread against tests/published.csv, which was typed from the papers' tables by itself."""
+    scales, dimensions = {'%': 1e-2, '1e-3': 1e-3, '1': 1}, {
+        (d.dataset, d.model, d.latent_dimension) for d in base.definitions().values()}
+    printed, found = {}, {}
+    with open(pathlib.Path(__file__).with_name('published.csv'), newline='') as file:
+      for row in csv.DictReader(file):
+        source = base.QIAN if row['table'] == 'Qian' else f'{base.PAPER}, table {row["table"]}'
+        scale = scales[row['unit']]
+        printed[row['dataset'], row['model'], int(row['dimension']), row['metric']] = (
+            source, float(row['value']) * scale, float(row['spread']) * scale if row['spread'] else None)
     for name in DATASETS:
       module = registry.load('zoo', name) if name in registry.names('zoo') else None
       for (model, dimension), rows in getattr(module, 'PUBLISHED', {}).items():
         self.assertIn((name, model, dimension), dimensions)
-        self.assertLen({row.metric for row in rows}, len(rows))
-        count += len(rows)
+        for row in rows:
+          self.assertNotIn((name, model, dimension, row.metric), found)
+          found[name, model, dimension, row.metric] = row
     # Tables 1 (7 x 2), 2 (6 x 7), 3 (4 x 7); Qian et al.'s probe (6 x 3) and clustering (4 x 3).
-    self.assertEqual(count, 14 + 42 + 28 + 18 + 12)
+    self.assertLen(printed, 14 + 42 + 28 + 18 + 12)
+    self.assertCountEqual(found, printed)
+    for key, (source, value, spread) in printed.items():
+      with self.subTest(key):
+        self.assertEqual(found[key].source, source)
+        self.assertAlmostEqual(found[key].value, value, delta=1e-9)
+        self.assertEqual(found[key].spread is None, spread is None)
+        self.assertAlmostEqual(found[key].spread or 0, spread or 0, delta=1e-9)
+
+  def test_published_figures_are_of_the_definition_s_data_and_code_only(self):
+    for name, metric in (('lines_acai', 'mean_distance'), ('lines_vqvae', 'mean_distance'),
+                         ('mnist_amr_d32', None), ('mnist_acai_d256', 'clustering_accuracy')):
+      found = base.published_for(experiment_of(base.definition(name)))
+      self.assertEqual(metric in found, metric is not None)
+    for overrides in ({'dataset': {'size': 64}, 'network': {'latent_width': 2}}, {'network': {'depth': 32}},
+                      {'network': {'latent_width': 4, 'latent': 4}}):
+      self.assertEmpty(base.published_for(runs.resolve('lines', 'acai', 'paper', overrides)))
+    self.assertEmpty(base.published_for(runs.resolve('svhn', 'acai', overrides={'dataset': {'extra': False}})))
+    self.assertIn('mean_distance', base.published_for(runs.resolve(
+        'lines', 'acai', 'fast', {'dataset': {'test_images': 64}})))
 
   def test_recipes_of_models_and_what_the_user_sets(self):
     paper, fast = (runs.resolve('lines', 'amr', recipe) for recipe in ('paper', 'fast'))

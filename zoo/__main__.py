@@ -1,4 +1,4 @@
-"""Program: the zoo's definitions and results: list, show, reproduce, table, report."""
+"""Program: the zoo's definitions and results: list, show, reproduce, keep, table, report."""
 
 import dataclasses
 import inspect
@@ -6,11 +6,12 @@ import pathlib
 
 from absl import flags
 
-from acai_tf import evaluate, program, registry, runs
+from acai_tf import evaluate, program, runs
 from acai_tf.config import UserError
-from zoo import _records, _report, _reproduce, _tables, base
+from zoo import _records, _report, _reproduce, _tables, _weights, base
 
-USAGE = '`list`, `show NAME`, `reproduce NAME...`, `table DATASET` or `report`'
+USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, `table NAME --ablation` or '
+         '`report`')
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
@@ -18,17 +19,23 @@ flags.DEFINE_string('model', None, 'Only definitions of this model', flag_values
 flags.DEFINE_enum('recipe', None, ['paper', 'fast'], '[paper for show, fast for reproduce]', flag_values=FLAGS)
 flags.DEFINE_integer('seeds', 1, 'How many, from 0 on', 1, flag_values=FLAGS)
 flags.DEFINE_integer('samples', None, "Training images of each run [the recipe's]", 1, flag_values=FLAGS)
+flags.DEFINE_multi_string('set', [], 'SECTION.KEY=VALUE that an ablation changes (repeatable)', flag_values=FLAGS)
 flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for recipe paper]', 1, flag_values=FLAGS)
 flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
 flags.DEFINE_string('runs', 'runs', 'Where run folders lie', flag_values=FLAGS)
+flags.DEFINE_string('run', None, 'Run folder whose weights are kept', flag_values=FLAGS)
+flags.DEFINE_string('weights', str(_weights.FOLDER), 'Where archives of weights lie', flag_values=FLAGS)
+flags.DEFINE_bool('all', False, 'Shorter trainings too', flag_values=FLAGS)
+flags.DEFINE_bool('ablation', False, "What one setting changes of a definition's recipe", flag_values=FLAGS)
 flags.DEFINE_string('results', str(_records.FOLDER), 'Where result files lie', flag_values=FLAGS)
 flags.DEFINE_enum('format', 'text', _tables.FORMATS, 'Of the table', flag_values=FLAGS)
 flags.DEFINE_string('to', 'report.html', 'File of the report', flag_values=FLAGS)
 program.define_data_flags(FLAGS)
 
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
-          'reproduce': ['seeds', 'samples', 'restarts', 'train_images', 'runs', 'results', 'data_dir', 'manual_dir'],
-          'table, report': ['results', 'format', 'to']}
+          'reproduce': ['seeds', 'samples', 'set', 'restarts', 'train_images', 'runs'],
+          'reproduce, keep': ['weights', 'data_dir', 'manual_dir'], 'keep': ['run'],
+          'table': ['all', 'ablation', 'format'], 'table, report': ['results'], 'report': ['to']}
 
 
 def figures(definition):
@@ -105,22 +112,38 @@ def layers(body, shape):
 
 def reproduce(patterns):
   """Trains, evaluates and files every missing run; prints the tables. Returns an exit status."""
-  found, failed = _reproduce.all_of(patterns), []
+  found, failed, settings = _reproduce.all_of(patterns), [], FLAGS.set
   data_flags, evaluate_flags = ([f'--{key}={value}' for key in keys if (value := getattr(FLAGS, key))]
                                 for keys in (('data_dir', 'manual_dir'), ('restarts', 'train_images')))
-  for seed in range(FLAGS.seeds):
-    for name, definition in found.items():
-      status = _reproduce.reproduce(definition, seed, FLAGS.recipe or 'fast', FLAGS.samples, FLAGS.runs,
-                                    FLAGS.results, data_flags, evaluate_flags)
-      if status in (130, 143):  # Stopped by the user, not failed.
-        return status
-      failed += [f'{name}, seed {seed}'] if status else []
-  for dataset in dict.fromkeys(definition.dataset for definition in found.values()):
+  asked = [(definition, _reproduce.resolve(definition, seed, FLAGS.recipe or 'fast', FLAGS.samples, settings))
+           for seed in range(FLAGS.seeds) for definition in found.values()]  # All, so that a mistake trains none.
+  for definition, experiment in asked:
+    status = _reproduce.reproduce(definition, experiment, settings, FLAGS.runs, FLAGS.results, FLAGS.weights,
+                                  data_flags, evaluate_flags)
+    if status in (130, 143):  # Stopped by the user, not failed.
+      return status
+    failed += [f'{definition.name}, seed {experiment.training.seed}'] if status else []
+  for dataset in [] if settings else dict.fromkeys(definition.dataset for definition in found.values()):
     print(f'\n{dataset}\n\n{_tables.render(dataset, "text", FLAGS.results)}')
+  for name in found if settings and not failed else []:
+    print(f'\n{name}\n\n{_tables.render_ablation(name, "text", FLAGS.results)}')
   if failed:
     raise UserError(f'{len(failed)} runs are missing: {"; ".join(failed)}; their messages stand above. '
                     'The same command trains what is missing.')
   return 0
+
+
+def keep(name):
+  """Keeps the weights of --run."""
+  if not FLAGS.run:
+    raise UserError(f'--run is missing; expected the folder of the run that {name} reports: keep {name} --run DIR.')
+  runs.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
+  program.start_tensorflow()
+  kept = _weights.keep(name, FLAGS.run, FLAGS.results, FLAGS.weights, program.data_dir(FLAGS.data_dir),
+                       FLAGS.manual_dir)
+  change = kept['float16_change']
+  print(f'kept {FLAGS.weights}/{kept["file"]}: {kept["bytes"]:,} bytes, {kept["dtype"]}; half precision changes a '
+        f'metric by {"more than any number" if change is None else f"{change:.2%}"} at most')
 
 
 def main(words):
@@ -132,9 +155,11 @@ def main(words):
     show(names[0], FLAGS.recipe or 'paper')
   elif command == 'reproduce' and names:
     return reproduce(names)
+  elif command == 'keep' and len(names) == 1:
+    keep(names[0])
   elif command == 'table' and len(names) == 1:
-    registry.check('acai_tf.data', names[0])
-    print(_tables.render(names[0], FLAGS.format, FLAGS.results))
+    print(_tables.render_ablation(names[0], FLAGS.format, FLAGS.results) if FLAGS.ablation
+          else _tables.render(names[0], FLAGS.format, FLAGS.results, FLAGS.all))
   elif command == 'report' and not names:
     program.set_environment()
     pathlib.Path(FLAGS.to).write_text(_report.render(FLAGS.results))

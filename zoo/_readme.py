@@ -3,16 +3,33 @@
 import pathlib
 import re
 
+from acai_tf.config import UserError
 from zoo import _tables
 
 README = pathlib.Path(__file__).parents[1] / 'README.md'
-MARKED = re.compile(r'(<!-- python -m zoo table (\w+) --format markdown -->\n).*?(<!-- end -->)', re.S)
+# <!-- python -m zoo table DATASET --format markdown -->, or DEFINITION --ablation, each until <!-- end -->.
+MARKED = re.compile(
+    r'(<!-- python -m zoo table (\w+)( --all| --ablation)? --format markdown -->\n).*?(<!-- end -->)', re.S)
+
+
+def table(match):
+  """The table that a match of `MARKED` asks for."""
+  if match[3] != ' --ablation':
+    return _tables.render(match[2], 'markdown', everything=bool(match[3]))
+  try:
+    return _tables.render_ablation(match[2], 'markdown')
+  except UserError as error:  # Nothing filed yet: README says so itself, instead of failing.
+    return f'{error}\n'
+
+
+def filled(text):
+  """README's text with the present tables."""
+  return MARKED.sub(lambda match: match[1] + table(match) + match[4], text)
 
 
 def main():
   """Rewrites the tables."""
-  text = README.read_text()
-  README.write_text(MARKED.sub(lambda m: m[1] + _tables.render(m[2], 'markdown') + m[3], text))
+  README.write_text(filled(README.read_text()))
 
 
 if __name__ == '__main__':

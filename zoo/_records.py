@@ -1,71 +1,222 @@
 """Result files: zoo/results/NAME.json holds every run of a definition, as `acai_tf.evaluate` recorded it."""
 
+import dataclasses
 import json
+import math
 import os
 import pathlib
+import re
 
 import numpy as np
 
+from acai_tf import config, runs
 from acai_tf.config import UserError
 from zoo import base
 
 FOLDER = pathlib.Path(__file__).parent / 'results'
 
+_NUMBER = (int, float)
+# What a record must hold, and what stands for what it may lack.
+_REQUIRED = {'experiment': dict, 'samples': int, 'metrics': dict}
+_OPTIONAL = {'weights': 'raw', 'medians': {}, 'curves': {}, 'history': [], 'train_seconds': None}
+_SETTLED_ELSEWHERE = {'training.recipe', 'training.seed', 'training.samples', *config.FREE_KEYS}
+
 
 def load(name, folder=FOLDER):
-  """The runs of a definition, a list of records; [] where there are none.
+  """The runs of a definition, a list of records that `validated` has passed; [] where there are none.
 
   Raises:
-    UserError: a file that cannot be read.
+    UserError: a file that is no result file, or in which a run stands twice.
   """
   path = pathlib.Path(folder) / f'{name}.json'
   try:
-    return json.loads(path.read_text())['runs'] if path.exists() else []
-  except (OSError, ValueError, KeyError, TypeError) as error:
-    raise UserError(f'{path} cannot be read ({error}); expected what python -m zoo reproduce wrote.') from error
+    values = json.loads(path.read_text()) if path.exists() else {'runs': []}
+  except (OSError, ValueError) as error:
+    raise _broken(path, error) from error
+  if not isinstance(values, dict) or not isinstance(values.get('runs'), list):
+    raise _broken(path, "it is no object with a list 'runs'")
+  found = [validated(record, f'{path}, run {i + 1}') for i, record in enumerate(values['runs'])]
+  _refuse_twins(found, path)
+  return found
+
+
+def validated(record, where):
+  """A record with all that it may lack filled in.
+
+  Args:
+    record: of any type, as JSON gave it.
+    where: file and place, for the message.
+
+  Raises:
+    UserError: a key that is missing or of another type, or an experiment that this version cannot read.
+  """
+  if not isinstance(record, dict):
+    raise _broken(where, f'it is {type(record).__name__}, no object')
+  for key, kind in _REQUIRED.items():
+    if not isinstance(record.get(key), kind) or isinstance(record[key], bool):
+      raise _broken(where, f'{key!r} is {"missing" if key not in record else f"no {kind.__name__}"}')
+  if record['samples'] < 1:
+    raise _broken(where, f"'samples' is {record['samples']}")
+  record = {**_OPTIONAL, **record}
+  numbers = {
+      'metrics': record['metrics'], 'medians': record['medians'], 'train_seconds': {'': record['train_seconds']}}
+  for key, values in numbers.items():
+    if not isinstance(values, dict) or not all(v is None or isinstance(v, _NUMBER) for v in values.values()):
+      raise _broken(where, f'{key!r} holds something that is no number')
+  if record['weights'] not in ('average', 'raw'):
+    raise _broken(where, f"'weights' is {record['weights']!r}, neither 'average' nor 'raw'")
+  if not isinstance(record['history'], list) or not all(
+      isinstance(row, dict) and isinstance(row.get('samples'), int) for row in record['history']):
+    raise _broken(where, "'history' is no list of evaluations with their samples")
+  if not isinstance(record['curves'], dict) or not all(isinstance(c, list) for c in record['curves'].values()):
+    raise _broken(where, "'curves' holds something that is no list")
+  kept = record.get('kept')
+  if 'kept' in record and not (isinstance(kept, dict) and re.fullmatch(r'\w+\.npz', str(kept.get('file'))) and
+                               isinstance(kept.get('sha256'), str) and isinstance(kept.get('bytes'), int)):
+    raise _broken(where, "'kept' names no file with its sha256 and bytes")
+  experiment = record['experiment']
+  for key in ('dataset', 'model', 'network', 'training'):
+    if not isinstance(experiment.get(key), dict):
+      raise _broken(where, f"'experiment.{key}' is no object")
+  try:
+    runs.parse_experiment(experiment)
+  except (KeyError, UserError) as error:
+    raise _broken(where, f'its experiment is unknown here: {error}') from error
+  return record
 
 
 def load_all(dataset=None, folder=FOLDER):
   """Dict: name of a definition -> its runs, of a data set or of all; definitions without runs are left out."""
-  return {name: runs for name in base.definitions(dataset) if (runs := load(name, folder))}
+  return {name: found for name in base.definitions(dataset) if (found := load(name, folder))}
 
 
 def identity(record):
-  """(recipe, samples, seed): a definition's runs that agree in it are the same run."""
-  training = record['experiment']['training']
-  return training['recipe'], record['samples'], training['seed']
+  """(recipe, samples, settings, seed): a definition's runs that agree in it are the same run, measured again.
+
+  `settings` is all of the experiment that changes weights or figures, as JSON text. How a run is measured (restarts
+  of k-means, say) is no part of it: the newer measurement takes the older one's place.
+  """
+  experiment = runs.parse_experiment(record['experiment'])
+  values = experiment.to_dict()
+  for key in _SETTLED_ELSEWHERE:
+    section, _, name = key.partition('.')
+    del values[section][name]
+  training = experiment.training
+  return training.recipe, record['samples'], json.dumps(values, sort_keys=True), training.seed
 
 
 def add(name, record, folder=FOLDER):
-  """Puts a record among the definition's runs, in place of one with the same recipe, samples and seed."""
-  path = pathlib.Path(folder) / f'{name}.json'
-  runs = [run for run in load(name, folder) if identity(run) != identity(record)] + [record]
-  runs.sort(key=identity)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  scratch = path.with_suffix(f'.{os.getpid()}.part')
-  scratch.write_text(json.dumps({'definition': name, 'runs': runs}, indent=1) + '\n')
-  scratch.replace(path)
+  """Puts a record among the definition's runs, in place of the same run's.
+
+  Raises:
+    UserError: a record that `validated` refuses, or whose figures another run has to the last digit.
+  """
+  record = validated(record, f'a run of {name}')
+  found = [run for run in load(name, folder) if identity(run) != identity(record)] + [record]
+  _refuse_twins(found, name)
+  _write(name, found, folder)
 
 
-def groups(runs):
-  """Dict: (recipe, samples) -> runs of several seeds, most samples first."""
-  found = {}
-  for run in sorted(runs, key=lambda run: (-run['samples'], identity(run))):
-    found.setdefault(identity(run)[:2], []).append(run)
-  return found
+def set_kept(name, record, kept, folder=FOLDER):
+  """Says that the definition's archive of weights, whose facts `kept` holds, is of `record`'s run and no other's."""
+  found = [{key: value for key, value in run.items() if key != 'kept'} for run in load(name, folder)]
+  for run in found:
+    if identity(run) == identity(record):
+      run['kept'] = kept
+  _write(name, found, folder)
 
 
-def mean(runs, metric):
-  """(mean, half the 95 % interval of the mean by Student's t) over seeds; None for what is not there.
+def _write(name, found, folder):
+  folder = pathlib.Path(folder)
+  folder.mkdir(parents=True, exist_ok=True)
+  text = json.dumps({'definition': name, 'runs': sorted(found, key=identity)}, indent=1) + '\n'
+  scratch = folder / f'{name}.{os.getpid()}.part'
+  scratch.write_text(text)
+  scratch.replace(folder / f'{name}.json')
 
-  A single seed has no interval.
+
+def groups(found):
+  """Dict: (recipe, samples, settings) -> runs that differ in their seeds only, most samples first."""
+  grouped = {}
+  for run in sorted(found, key=lambda run: (-run['samples'], identity(run))):
+    grouped.setdefault(identity(run)[:3], []).append(run)
+  return grouped
+
+
+def changes(record, name):
+  """[(key, value, the recipe's)]: what a record's experiment has otherwise than the definition with its recipe.
+
+  Settings named test_*, which choose what is measured, are left out, as is all that `identity` holds by itself. A
+  recipe whose precision is 'auto' has either.
+  """
+  definition, experiment = base.definition(name), runs.parse_experiment(record['experiment'])
+  own = runs.resolve(definition.dataset, definition.model, experiment.training.recipe, definition.overrides)
+  return [difference for difference in config.differences(experiment.to_dict(), own.to_dict())
+          if difference[0] not in _SETTLED_ELSEWHERE and not difference[0].startswith('dataset.test_')
+          and (difference[0], difference[2]) != ('training.precision', 'auto')]
+
+
+def own(found, name):
+  """The runs that were trained as the definition and its recipe say; the others belong to the table of ablations."""
+  return [run for run in found if not changes(run, name)]
+
+
+def longest(found, name):
+  """List of groups (lists of runs): the definition's own trainings of most samples; [] where there is none."""
+  grouped = list(groups(own(found, name)).values())
+  return [runs_ for runs_ in grouped if runs_[0]['samples'] == grouped[0][0]['samples']]
+
+
+def reported(found, name):
+  """The definition's own run of most samples and lowest seed, whose picture and weights are kept; None without."""
+  return min((run for runs_ in longest(found, name) for run in runs_),
+             key=lambda run: identity(run)[3], default=None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+  """A figure over seeds: `mean`; `deviation`, the population's, as papers print; `half` of the mean's 95 % interval by
+  Student's t, None for one seed; `count` of finite values in `seeds` runs."""
+
+  mean: float
+  deviation: float
+  half: float | None
+  count: int
+  seeds: int
+
+
+def summary(found, metric, key='metrics'):
+  """`Summary` of a metric over runs of different seeds; None where no run has a finite value.
+
+  Args:
+    found: runs.
+    metric: its name.
+    key: 'metrics', at the end of training, or 'medians', of its last 20 evaluations.
   """
   import scipy.stats
 
-  values = [run['metrics'][metric] for run in runs if run['metrics'].get(metric) is not None]
+  values = [run[key].get(metric) for run in found]
+  values = [value for value in values if value is not None and math.isfinite(value)]
   if not values:
-    return None, None
-  if len(values) == 1:
-    return values[0], None
-  spread = np.std(values, ddof=1) / np.sqrt(len(values))
-  return float(np.mean(values)), float(scipy.stats.t.ppf(0.975, len(values) - 1) * spread)
+    return None
+  half = None
+  if len(values) > 1:
+    half = float(scipy.stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
+  return Summary(float(np.mean(values)), float(np.std(values)), half, len(values), len(found))
+
+
+def _refuse_twins(found, where):
+  """UserError where a run stands twice, be it under two seeds: no two trainings agree in every digit."""
+  for i, run in enumerate(found):
+    for other in found[:i]:
+      if identity(run) == identity(other):
+        raise UserError(f'{where}: the run of {run["samples"]:,} samples, seed {identity(run)[3]}, stands twice; '
+                        'expected it once. Delete one of the two.')
+      if run['metrics'] and run['metrics'] == other['metrics']:
+        raise UserError(f'{where}: the runs of seeds {identity(other)[3]} and {identity(run)[3]} have every figure in '
+                        'common, so that one is a copy; expected trainings of their own. Delete one of the two.')
+
+
+def _broken(where, problem):
+  return UserError(f'{where} cannot be read ({problem}); expected what python -m zoo reproduce wrote. Restore it with '
+                   'git, or delete it and reproduce it.')

@@ -23,11 +23,6 @@ def embedded(data, text):
           f'<figcaption>{html.escape(text)}</figcaption></figure>')
 
 
-def most(runs):
-  """The runs of most samples (all seeds)."""
-  return next(iter(_records.groups(runs).values()))
-
-
 def plot(series, x_label, y_label, text):
   """One picture of several models: `series`: name -> (x, y)."""
   from acai_tf import figures
@@ -39,18 +34,19 @@ def plot(series, x_label, y_label, text):
 
 def curves(dataset, results):
   """Pictures of how results depend on alpha and on the samples trained, one line a definition (its first seed)."""
-  chosen, parts = {name: most(runs)[0] for name, runs in results.items()}, []
+  chosen, parts = {name: _records.reported(runs, name) for name, runs in results.items()}, []
   counts = sorted({f'{run["samples"]:,}' for run in chosen.values()})
   after = f'seed {", ".join(sorted({str(r["experiment"]["training"]["seed"]) for r in chosen.values()}))}, ' \
           f'{" or ".join(counts)} samples'
   for x, y, label in (('alpha', 'distance', 'mean cosine distance to the nearest line'),
                       ('quality_alpha', 'frechet', 'Frechet distance to test images')):
-    series = {name: (run['curves'][x], run['curves'][y]) for name, run in chosen.items() if y in run.get('curves', {})}
+    series = {name: (run['curves'][x], run['curves'][y]) for name, run in chosen.items()
+              if {x, y} <= run['curves'].keys()}
     if series:
       parts.append(plot(series, 'alpha', label, f'{dataset}: {label} along the path; {after}'))
   for key, label in (('mean_distance', 'mean distance'), ('probe_accuracy', 'probe accuracy')):
     series = {name: ([row['samples'] for row in run['history']], [row[key] for row in run['history']])
-              for name, run in chosen.items() if run.get('history') and all(key in row for row in run['history'])}
+              for name, run in chosen.items() if run['history'] and all(key in row for row in run['history'])}
     if series:
       parts.append(plot(series, 'training images', label, f'{dataset}: {label} while training; {after}'))
       break
@@ -59,9 +55,10 @@ def curves(dataset, results):
 
 def render(folder=_records.FOLDER):
   """The page as text."""
-  results = _records.load_all(folder=folder)
+  everything = _records.load_all(folder=folder)
+  results = {name: own for name, runs in everything.items() if (own := _records.own(runs, name))}
   defined = base.definitions()
-  datasets = sorted({defined[name].dataset for name in results})
+  datasets = sorted({defined[name].dataset for name in everything})
   parts = ['<!doctype html><html lang="en"><head><meta charset="utf-8"><title>acai_tf: results</title>',
            '<meta name="viewport" content="width=device-width, initial-scale=1">',
            f'<style>{STYLE}</style></head><body><h1>acai_tf: results</h1>',
@@ -75,7 +72,11 @@ def render(folder=_records.FOLDER):
     for name, runs in own.items():
       picture = pathlib.Path(folder) / f'{name}.png'
       if picture.exists():
-        recipe, samples, seed = _records.identity(most(runs)[0])
+        recipe, samples, _, seed = _records.identity(_records.reported(runs, name))
         parts.append(embedded(picture.read_bytes(), f'{name}: interpolations; recipe {recipe}, {samples:,} samples, '
                                                     f'seed {seed}'))
+    for name, runs in everything.items():
+      if defined[name].dataset == dataset and len(runs) > len(results.get(name, [])):
+        parts += [f'<h3>{name}: what one setting changes</h3><div class="wide">',
+                  _tables.render_ablation(name, 'html', folder).replace('</table>', '</table></div>')]
   return '\n'.join([*parts, '</body></html>'])

@@ -1,61 +1,108 @@
 """Trains and evaluates what is missing among a definition's results, and gathers it."""
 
+import dataclasses
+import fnmatch
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 
-from acai_tf import runs
-from acai_tf.config import RECIPES, Training, UserError
+from acai_tf import config, runs
+from acai_tf.config import UserError
 from zoo import _records, base
 
 
-def reproduce(definition, seed, recipe, samples, runs_dir, results, data_flags=(), evaluate_flags=()):
-  """One run of a definition: trains it, or goes on where it stopped; evaluates it; files the result.
+def resolve(definition, seed, recipe, samples=None, settings=()):
+  """The `config.Experiment` of one run of a definition.
 
   Args:
     definition: `base.Definition`.
     seed: of the run.
     recipe: name of a recipe.
     samples: training images in all; None: the recipe's.
+    settings: 'SECTION.KEY=VALUE' texts, what an ablation changes.
+
+  Raises:
+    UserError: settings that are unknown, or that make another definition of it.
+  """
+  overrides = config.parse_overrides(settings)
+  for key in ('seed', 'samples'):
+    if key in overrides['training']:
+      raise UserError(f'--set training.{key}: expected --{key}{"s N, how many" if key == "seed" else " N"}.')
+  overrides = {key: {**definition.overrides.get(key, {}), **values} for key, values in overrides.items()}
+  overrides['training'] |= {'seed': seed, **({'samples': samples} if samples else {})}
+  experiment = runs.resolve(definition.dataset, definition.model, recipe, overrides)
+  check({'experiment': experiment.to_dict()}, definition)
+  return experiment
+
+
+def reproduce(definition, experiment, settings, runs_dir, results, weights, data_flags=(), evaluate_flags=()):
+  """One run of a definition: trains it, or goes on where it stopped; evaluates it; files the result; keeps weights.
+
+  Args:
+    definition: `base.Definition`.
+    experiment: as `resolve` gave it.
+    settings: as `resolve` took them.
     runs_dir: where run folders lie.
     results: folder of result files.
+    weights: folder of archives.
     data_flags: flags of data, handed on to the programs.
     evaluate_flags: flags of acai_tf.evaluate.
 
   Returns:
     The exit status of the program that failed, or 0.
   """
-  samples = samples or RECIPES[recipe].get('samples', Training().samples)
-  batch = RECIPES[recipe].get('batch', Training().batch)
-  whole = -(-samples // batch) * batch  # The last step is a whole one.
-  if (recipe, whole, seed) in map(_records.identity, _records.load(definition.name, results)):
-    print(f'{definition.name}, seed {seed}: there already')
-    return 0
-  run = pathlib.Path(runs_dir) / f'{definition.name}_{recipe}_{samples}_s{seed}'
-  print(f'{definition.name}, seed {seed}: {recipe}, {samples:,} samples, in {run}', flush=True)
-  train = ['acai_tf.train', '--zoo', definition.name, '--recipe', recipe, '--samples', str(samples),
-           '--seed', str(seed), '--run_dir', str(run), *data_flags]
-  evaluate = ['acai_tf.evaluate', '--run', str(run), *data_flags, *evaluate_flags]
-  for command in (train, evaluate):
-    process = subprocess.Popen([sys.executable, '-m', *command], env={
-        **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[1])})
-    try:
-      status = process.wait()
-    except KeyboardInterrupt:  # The program has had the signal too; it is given the time to save.
-      status = process.wait()
-    if status:
-      print(f'{definition.name}, seed {seed}: `python -m {" ".join(command)}` ended with status {status}; '
-            'the same command goes on from its last checkpoint', file=sys.stderr)
-      return status
-  gather(run, definition, results)
+  training, changed = experiment.training, ''.join('_' + re.sub(r'[^\w.=-]', '-', text) for text in sorted(settings))
+  name, what = definition.name, f'{definition.name}, seed {training.seed}'
+  asked = identities(experiment)
+  run = pathlib.Path(runs_dir) / f'{name}_{training.recipe}_{training.samples}{changed}_s{training.seed}'
+  if asked & set(map(_records.identity, _records.load(name, results))):
+    print(f'{what}: there already')
+  else:
+    print(f'{what}: {training.recipe}, {training.samples:,} samples, in {run}', flush=True)
+    train = ['acai_tf.train', '--zoo', name, '--recipe', training.recipe, '--samples', str(training.samples),
+             '--seed', str(training.seed), '--run_dir', str(run), *(f'--set={text}' for text in settings), *data_flags]
+    evaluate = ['acai_tf.evaluate', '--run', str(run), *data_flags, *evaluate_flags]
+    for command in (train, evaluate):
+      if status := _call(command, what):
+        return status
+    gather(run, definition, results)
+  record = _records.reported(_records.load(name, results), name)
+  if record and _records.identity(record) in asked and 'kept' not in record and run.exists():
+    return _call(['zoo', 'keep', name, '--run', str(run), '--results', str(results), '--weights', str(weights),
+                  *data_flags], what)
   return 0
 
 
+def identities(experiment):
+  """Set of `_records.identity` of the runs that are this experiment's: with precision 'auto', those of either one."""
+  training = experiment.training
+  found = set()
+  for precision in ('float32', 'mixed_bfloat16') if training.precision == 'auto' else (training.precision,):
+    one = dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
+    found.add(_records.identity({'experiment': one.to_dict(), 'samples': training.steps * training.batch}))
+  return found
+
+
+def _call(command, what):
+  """Runs a program of ours to its end; returns its exit status, and says so where that is not 0."""
+  process = subprocess.Popen([sys.executable, '-m', *command], env={
+      **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[1])})
+  try:
+    status = process.wait()
+  except KeyboardInterrupt:  # The program has had the signal too; it is given the time to save.
+    status = process.wait()
+  if status:
+    print(f'{what}: `python -m {" ".join(command)}` ended with status {status}; the same command goes on from its last '
+          'checkpoint', file=sys.stderr)
+  return status
+
+
 def gather(run, definition, results):
-  """Files a run's metrics.json, and its picture where the definition has none of as many samples.
+  """Files a run's metrics.json, and its picture where the definition reports this run (`_records.reported`).
 
   Raises:
     UserError: a run of another definition, or one that has not been evaluated.
@@ -66,28 +113,43 @@ def gather(run, definition, results):
   except (OSError, ValueError) as error:
     raise UserError(f'{run / runs.METRICS} cannot be read ({error}); expected a run that acai_tf.evaluate has '
                     'measured.') from error
+  record = _records.validated(record, run / runs.METRICS)
   check(record, definition)
+  check_measured(record, run)
   keep = ('samples', 'seconds', 'recon_mse', 'probe_accuracy', 'mean_distance', 'smoothness_published')
   record['history'] = [{key: row[key] for key in keep if key in row} for row in runs.read_history(run)]
   _records.add(definition.name, record, results)
-  first = next(iter(_records.groups(_records.load(definition.name, results)).values()))[0]
-  picture = pathlib.Path(results) / f'{definition.name}.png'
-  if not picture.exists() or _records.identity(record) == _records.identity(first):
-    shutil.copyfile(run / 'interpolation.png', picture)
+  reported = _records.reported(_records.load(definition.name, results), definition.name)
+  if reported and _records.identity(record) == _records.identity(reported):
+    shutil.copyfile(run / 'interpolation.png', pathlib.Path(results) / f'{definition.name}.png')
 
 
 def check(record, definition):
-  """UserError unless a record's experiment is the definition's: same data, model and network."""
-  from acai_tf import config
+  """UserError unless a record's experiment is the definition's: same data, model, and shape of the code.
 
+  Other settings are an ablation's, and are allowed.
+  """
   experiment = record['experiment']
-  expected = runs.resolve(definition.dataset, definition.model, experiment['training']['recipe'],
-                          definition.overrides).to_dict()
-  found = runs.parse_experiment(experiment).to_dict()
-  free = {'samples', 'seed', 'evaluate_every', 'checkpoint_every', 'keep'}
-  for key, has, wants in config.differences(found, expected):
-    if key.split('.')[-1] not in free and not key.startswith('dataset.test'):
+  for key, wants in (('dataset_name', definition.dataset), ('model_name', definition.model)):
+    if experiment.get(key) != wants:
+      raise UserError(f'a run of {definition.name} has {key} {experiment.get(key)}; expected {wants}, as the '
+                      'definition says.')
+  for key, has, wants in _records.changes(record, definition.name):
+    if key.startswith('dataset.') or key in ('network.latent_width', 'network.latent'):
       raise UserError(f'a run of {definition.name} has {key} {has}; expected {wants}, as the definition says.')
+
+
+def check_measured(record, where):
+  """UserError unless a record is of the whole training and of the weights that are reported."""
+  training = runs.parse_experiment(record['experiment']).training
+  whole = training.steps * training.batch
+  if record['samples'] != whole:
+    raise UserError(f'{where} was measured after {record["samples"]:,} of {whole:,} samples; expected its end. Train '
+                    'it on, and measure its last checkpoint.')
+  weights = 'average' if training.average else 'raw'
+  if record['weights'] != weights:
+    raise UserError(f'{where} was measured with {record["weights"]} weights; expected those that are reported, '
+                    f'{weights}. Measure it again: python -m acai_tf.evaluate --run DIR.')
 
 
 def all_of(patterns):
@@ -96,8 +158,6 @@ def all_of(patterns):
   Raises:
     UserError: a name that is unknown or a pattern that fits none.
   """
-  import fnmatch
-
   found = {}
   for pattern in patterns:
     known = base.definitions()

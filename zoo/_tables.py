@@ -1,133 +1,224 @@
-"""Tables of results beside published figures, as text, Markdown and HTML."""
+"""Tables of results beside published figures, and of ablations, as text, Markdown and HTML."""
 
-import dataclasses
 import html
 
-from acai_tf import measure, program
-from zoo import _records, base
+import numpy as np
+
+from acai_tf import program, registry
+from acai_tf.config import UserError
+from zoo import _compare, _records, base
 
 FORMATS = ('text', 'markdown', 'html')
+NO_MEDIANS = 'no medians'
+WIDTH = 400  # columns of a text table at most: more than any needs, so that no cell is broken and grep finds it whole
 
 
-@dataclasses.dataclass(frozen=True)
-class Column:
-  """A metric: its heading with unit, what it is multiplied by, its decimals, and whether more is better."""
-
-  metric: str
-  heading: str
-  scale: float
-  decimals: int
-  more: bool
+def number(column, value):
+  """A number in the column's unit."""
+  return f'{value * column.scale:.{column.decimals}f}'
 
 
-LINES = (Column('mean_distance', 'mean distance, 1e-3', 1e3, 2, False),
-         Column('smoothness_published', 'smoothness', 1, 3, False))
-IMAGES = (Column('probe_accuracy', 'probe, %', 100, 2, True),
-          Column('fitted_probe_accuracy', 'fitted probe, %', 100, 2, True),
-          Column('clustering_accuracy', 'clustering, %', 100, 2, True),
-          Column('frechet_gap', 'Frechet gap', 1, 2, False),
-          Column('recon_mse', 'recon. error', 1, 4, False))
-
-
-def columns(dataset):
-  """The metrics that a data set's table shows."""
-  return LINES if dataset == 'lines' else IMAGES
-
-
-def mark(column, value, interval, published):
-  """'agrees' where the intervals overlap ('unclear' if ours is wider than the figure), else 'better' or 'worse'."""
-  if abs(value - published.value) <= (interval or 0) + (published.spread or 0):
-    return 'agrees' if (interval or 0) <= published.value else 'unclear'
-  return 'better' if (value > published.value) == column.more else 'worse'
-
-
-def motionless(runs):
-  """Whether half of the interpolations of some run do not move: the published smoothness calls them perfect."""
-  return any(2 * run['metrics'].get('smoothness_undefined', 0) >= measure.PAIRS for run in runs)
-
-
-def figure(column, value, interval):
-  """A number with its interval, in the column's unit."""
-  if value is None:
+def figure(column, summary, interval=False):
+  """'mean ± deviation' of a `_records.Summary` in the column's unit, with '[low, high]' of the mean if asked."""
+  if summary is None:
     return ''
-  spread = '' if interval is None else f' ± {interval * column.scale:.{column.decimals}f}'
-  return f'{value * column.scale:.{column.decimals}f}{spread}'
+  text = number(column, summary.mean)
+  if summary.half is not None:
+    text += f' ± {number(column, summary.deviation)}'
+    if interval:
+      ends = (number(column, summary.mean + side * summary.half) for side in (-1, 1))
+      text += f' [{", ".join(ends)}]'
+  return text + (f' ({summary.count} of {summary.seeds} seeds)' if summary.count < summary.seeds else '')
 
 
-def rows(dataset, results):
-  """(headings, list of rows of texts): one row for each definition, recipe and number of samples.
+def published_text(column, paper):
+  """A `base.Published` in the column's unit, starred where one source alone has it; '' for None."""
+  if paper is None:
+    return ''
+  spread = '' if paper.spread is None else f' ± {number(column, paper.spread)}'
+  return number(column, paper.value) + spread + ('' if paper.confirmed else ' *')
+
+
+def common(found):
+  """[recipe, weights and precision, samples, seeds, minutes, images a second] of a group of runs, as texts."""
+  if not found:
+    return ['', '', 'not trained', '', '', '']
+  precisions = {run['experiment']['training'].get('precision', 'float32').removeprefix('mixed_') for run in found}
+  weights = f'{" or ".join(sorted({run["weights"] for run in found}))}, {" or ".join(sorted(precisions))}'
+  samples = found[0]['samples']
+  seconds = [run['train_seconds'] for run in found if run['train_seconds']]
+  time = [f'{np.mean(seconds) / 60:.0f}', f'{samples / np.mean(seconds):.0f}'] if seconds else ['', '']
+  return [_records.identity(found[0])[0], weights,
+          f'{samples:,}{" (undertrained)" if samples < base.PAPER_SAMPLES else ""}', seeds_of(found), *time]
+
+
+COMMON = ['recipe', 'weights', 'samples', 'seeds', 'minutes', 'images/s']
+
+
+def seeds_of(found):
+  """'0' or '0, 1, 2', or '0 to 9' where they follow one another."""
+  seeds = sorted(_records.identity(run)[3] for run in found)
+  if len(seeds) > 3 and seeds == list(range(seeds[0], seeds[-1] + 1)):
+    return f'{seeds[0]} to {seeds[-1]}'
+  return ', '.join(map(str, seeds))
+
+
+def cells_of(column, found, paper, other):
+  """Cells of one compared metric: the last checkpoint, the medians where they are what is published, the published.
+
+  Args:
+    column: `_compare.Column`.
+    found: the group of runs; may be empty.
+    paper: `base.Published` or None.
+    other: whether the model's settings are not the paper's.
+  """
+  ours, cells = _compare.summary(found, column.metric), []
+  still = column.metric == 'smoothness_published' and _compare.motionless(found)
+  if column.metric in _compare.MEDIANS:
+    last = _records.summary(found, column.metric)
+    cells.append(figure(column, last) + (' (motionless)' if still else ''))
+    cells.append(figure(column, ours, True) if ours or not last else NO_MEDIANS)
+  else:
+    cells.append(figure(column, ours, True))
+  word = '' if still else 'other settings' if other and paper and ours else _compare.mark(column, ours, paper)
+  return [*cells, published_text(column, paper) + (f', {word}' if word else '')]
+
+
+def rows(dataset, results, everything=False):
+  """(headings, list of rows of texts): one row for each definition's longest training with its recipe's own settings.
 
   Definitions without results have a row where there are published figures of them.
 
   Args:
     dataset: its name.
     results: as `_records.load_all(dataset)`.
+    everything: whether shorter trainings have rows too.
   """
-  shown, body, defined = columns(dataset), [], base.definitions(dataset)
+  shown, body, defined = _compare.columns(dataset), [], base.definitions(dataset)
   compared = {metric for d in defined.values() for metric in base.published(dataset, d.model, d.latent_dimension)}
   for name, definition in defined.items():
     published = base.published(dataset, definition.model, definition.latent_dimension)
-    for (recipe, samples), runs in (_records.groups(results.get(name, [])) or {('', 0): []}).items():
-      if not runs and not published:
-        continue
-      count = f'{samples:,}{" (undertrained)" if samples < base.PAPER_SAMPLES else ""}' if runs else 'not trained'
-      cells = [name, recipe, count, seeds_of(runs)]
+    found = results.get(name, [])
+    grouped = (list(_records.groups(_records.own(found, name)).values()) if everything
+               else _records.longest(found, name))
+    for group in grouped or ([[]] if published else []):
+      other = bool(group) and bool(_compare.other_settings(group[0], name))
+      cells = [name, *common(group)]
       for column in shown:
-        value, interval = _records.mean(runs, column.metric)
-        still = column.metric == 'smoothness_published' and motionless(runs)
-        cells.append(figure(column, value, interval) + (' (motionless)' if still else ''))
-        if column.metric in compared:
-          paper = published.get(column.metric)
-          text = figure(column, paper.value, paper.spread) + ('' if paper.confirmed else ' *') if paper else ''
-          comparable = paper and value is not None and not still
-          cells.append(text + (f', {mark(column, value, interval, paper)}' if comparable else ''))
+        cells += (cells_of(column, group, published.get(column.metric), other) if column.metric in compared
+                  else [figure(column, _records.summary(group, column.metric))])
       body.append(cells)
-  headings = ['definition', 'recipe', 'samples', 'seeds']
+  headings = ['definition', *COMMON]
   for column in shown:
     headings.append(column.heading)
     if column.metric in compared:
-      headings.append('published')
+      headings += ['median of 20'] * (column.metric in _compare.MEDIANS) + ['published']
   return headings, body
 
 
-def seeds_of(runs):
-  """'0' or '0, 1, 2', or '0 to 9' where they follow one another."""
-  seeds = sorted(run['experiment']['training']['seed'] for run in runs)
-  if len(seeds) > 3 and seeds == list(range(seeds[0], seeds[-1] + 1)):
-    return f'{seeds[0]} to {seeds[-1]}'
-  return ', '.join(map(str, seeds))
+def note(dataset, results, body, everything=False):
+  """Paragraphs under a table: how to read it, what is not compared and why, ranks, and what has no result."""
+  parts, flat = [], ' | '.join(cell for row in body for cell in row)
+  defined = base.definitions(dataset)
+  if any(base.published(dataset, d.model, d.latent_dimension) for d in defined.values()):
+    parts.append(
+        f'Published: after {base.PAPER_SAMPLES:,} samples, mean ± population deviation of runs whose number is not '
+        'told; probe, distance and smoothness are medians of the last 20 evaluations (20/256 of the run), beside which '
+        'stand ours; before them, our last checkpoint. Ours: mean ± population deviation over seeds, [95 % interval of '
+        'the mean, Student\'s t]. "agrees": the means differ by no more than the root of the squares of our half '
+        'interval and of 1.96 published deviations; "unclear": they agree, but our half interval is wider than the '
+        'figure itself (of an accuracy: than what it lacks of 100 %). * from a single secondary source.')
+  if 'one seed' in flat:
+    parts.append('"one seed": one run has no interval and is not compared.')
+  if NO_MEDIANS in flat:
+    parts.append(f'"{NO_MEDIANS}": the last 20/256 of the run hold fewer than 20 evaluations, or undefined ones; not '
+                 'compared.')
+  others = {name: _compare.text_of(_compare.other_settings(group[0], name), 'paper') for name, found in results.items()
+            for group in _records.longest(found, name)[:1]}
+  if any(others.values()):
+    parts.append("Not compared, since the model has other settings than the paper's: "
+                 + '; '.join(f'{name}: {text}' for name, text in others.items() if text) + '.')
+  parts += _compare.ranks(dataset, results)
+  shorter = sum(len(_records.groups(_records.own(found, name))) - len(_records.longest(found, name))
+                for name, found in results.items())
+  if shorter and not everything:
+    parts.append(f'{shorter} shorter trainings: python -m zoo table {dataset} --all.')
+  missing = [name for name, d in defined.items() if not _records.own(results.get(name, []), name)
+             and not base.published(dataset, d.model, d.latent_dimension)]
+  if missing:
+    parts.append(f'Not trained either: {", ".join(missing)}.')
+  return parts
 
 
-def note(dataset, results):
-  """What stands under a table: how to read it, and which definitions have no result."""
-  missing = [name for name, d in base.definitions(dataset).items()
-             if name not in results and not base.published(dataset, d.model, d.latent_dimension)]
-  published = ', the median of the last 20 evaluations' if dataset == 'lines' else ''
-  text = ('Ours: the last checkpoint; ± is half the 95 % interval of the mean over seeds. Published: after '
-          f'{base.PAPER_SAMPLES:,} samples{published}; ± as there. "agrees": the intervals overlap; '
-          '"unclear": they do, but the half of ours is wider than the published figure itself. '
-          '* from a single secondary source.')
-  return text + (f' Not trained either: {", ".join(missing)}.' if missing else '')
+def ablation_rows(name, results):
+  """(headings, rows): for each recipe and number of samples, the recipe's own runs, then what changes one setting of
+  it, then what changes several.
+
+  Args:
+    name: of a definition.
+    results: its records.
+  """
+  shown, body, changed = _compare.columns(base.definition(name).dataset), [], {}
+  for group in _records.groups(results).values():
+    changed.setdefault((group[0]['samples'], _records.identity(group[0])[0]), []).append(
+        (_records.changes(group[0], name), group))
+  medians = [column.metric in _compare.MEDIANS and any(column.metric in run['medians'] for run in results)
+             for column in shown]
+  for kinds in changed.values():
+    if not any(differences for differences, _ in kinds):
+      continue
+    for differences, group in sorted(kinds, key=lambda kind: (len(kind[0]), str(kind[0]))):
+      cells = [_compare.text_of(differences, 'recipe') or 'nothing (the recipe)', *common(group)]
+      for column, also in zip(shown, medians, strict=True):
+        cells.append(figure(column, _records.summary(group, column.metric), not also))
+        if also:
+          cells.append(figure(column, _compare.summary(group, column.metric), True) or NO_MEDIANS)
+      body.append(cells)
+  headings = ['changed', *COMMON]
+  for column, also in zip(shown, medians, strict=True):
+    headings += [column.heading] + ['median of 20'] * also
+  return headings, body
 
 
-def render(dataset, kind='text', folder=_records.FOLDER):
-  """The data set's table as text, Markdown or HTML."""
+def render(dataset, kind='text', folder=_records.FOLDER, everything=False):
+  """The data set's table as text, Markdown or HTML; `everything`: with shorter trainings."""
+  registry.check('acai_tf.data', dataset)
   results = _records.load_all(dataset, folder)
-  headings, body = rows(dataset, results)
-  under = note(dataset, results)
+  headings, body = rows(dataset, results, everything)
+  return laid_out(headings, body, note(dataset, results, body, everything), kind)
+
+
+def render_ablation(name, kind='text', folder=_records.FOLDER):
+  """The table of a definition's ablations.
+
+  Raises:
+    UserError: there is none.
+  """
+  base.definition(name)
+  headings, body = ablation_rows(name, _records.load(name, folder))
+  if not body:
+    raise UserError(f'{name} has no training with other settings than its recipe\'s; expected some from '
+                    f'python -m zoo reproduce {name} --set SECTION.KEY=VALUE.')
+  return laid_out(headings, body, [
+      'Mean ± population deviation over seeds, [95 % interval of the mean, Student\'s t]; equal samples and recipe, '
+      'all else as the recipe has it.'], kind)
+
+
+def laid_out(headings, body, under, kind):
+  """A table and the paragraphs under it as text, Markdown or HTML."""
   if kind == 'markdown':
     lines = [headings, ['---'] * len(headings), *body]
-    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + f'\n\n{under}\n'
+    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n\n' + '\n\n'.join(under) + '\n'
   if kind == 'html':
     def line(cells, tag):
       return '<tr>' + ''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells) + '</tr>'
 
-    return ('<table>' + line(headings, 'th') + ''.join(line(row, 'td') for row in body)
-            + f'</table><p>{html.escape(under)}</p>')
+    return ('<table>' + line(headings, 'th') + ''.join(line(row, 'td') for row in body) + '</table>'
+            + ''.join(f'<p>{html.escape(text)}</p>' for text in under))
   from rich import box
   from rich import table as rich_table
 
   grid = rich_table.Table(*headings, box=box.SIMPLE_HEAD)
   for row in body:
     grid.add_row(*row)
-  return program.text_of(grid, 200) + f'\n\n{under}'
+  return '\n\n'.join([program.text_of(grid, WIDTH), *under])

@@ -40,10 +40,14 @@ class Definition:
   overrides: dict
 
   @property
+  def network(self):
+    """Its `config.Network`, before what a recipe of the model sets."""
+    return dataclasses.replace(registry.load('acai_tf.data', self.dataset).NETWORK, **self.overrides['network'])
+
+  @property
   def latent_dimension(self):
     """Numbers in a code."""
-    network = dataclasses.replace(registry.load('acai_tf.data', self.dataset).NETWORK, **self.overrides['network'])
-    return network.latent_width**2 * network.latent
+    return self.network.latent_width**2 * self.network.latent
 
 
 def definitions(dataset=None, model=None):
@@ -78,6 +82,23 @@ def published(dataset, model, latent_dimension):
   """Dict: metric -> Published for a model on a data set with codes of `latent_dimension` numbers; empty if none."""
   rows = getattr(_module(dataset), 'PUBLISHED', {}).get((model, latent_dimension), ())
   return {row.metric: row for row in rows}
+
+
+def published_for(experiment):
+  """`published` of a `config.Experiment`; empty unless its data, code and width are those of a definition.
+
+  Figures of 32 x 32 images say nothing of 64 x 64 ones, and the same count of numbers may be another code. Settings
+  named test_* choose only what is measured.
+  """
+  usual = dataclasses.asdict(registry.config_class('acai_tf.data', experiment.dataset_name)())
+  if any(value != usual[key] for key, value in dataclasses.asdict(experiment.dataset).items()
+         if not key.startswith('test_')):
+    return {}
+  for definition in definitions(experiment.dataset_name, experiment.model_name).values():
+    if all(getattr(definition.network, key) == getattr(experiment.network, key)
+           for key in ('latent_width', 'latent', 'depth')):
+      return published(definition.dataset, definition.model, definition.latent_dimension)
+  return {}
 
 
 def percentages(metric, source, models, table):

@@ -1,0 +1,195 @@
+"""Weights in one small file that NumPy reads: a zip of arrays keyed by place in the model, and what they are of.
+
+Nothing in it is executed or unpickled. The same weights give the same bytes.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import pathlib
+import zipfile
+
+import numpy as np
+
+from acai_tf import runs
+from acai_tf.config import UserError
+
+ABOUT = 'about.json'  # beside the arrays: experiment, samples, weights, dtype, change
+CHANGE = 0.01  # the largest relative change of a metric for which weights are stored in half precision
+# State that only training needs: the moving averages from which a codebook is made.
+TRAINING_ONLY = ('quantizer/sums', 'quantizer/counts')
+_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows
+
+
+def variables(model):
+  """Dict: 'encoder/3/kernel', ... -> every variable that any player's network, classifier or codebook needs.
+
+  Keys are the attribute of the model, the layer's number in its network and the variable's name; Keras's own paths
+  count layers over the whole process ('conv2d_32'). The step, optimisers and averages are not among them.
+  """
+  import keras
+
+  found, seen = {}, set()
+
+  def walk(prefix, layer):
+    if id(layer) not in seen:
+      seen.add(id(layer))
+      inner = getattr(layer, 'layers', [])
+      below = {id(variable) for child in inner for variable in child.variables}
+      found.update({f'{prefix}/{v.name}': v for v in layer.variables if id(v) not in below})
+      for i, child in enumerate(inner):
+        walk(f'{prefix}/{i}', child)
+
+  for name, value in sorted(vars(model).items()):
+    if isinstance(value, keras.layers.Layer):
+      walk(name, value)
+  missed = {id(v): v.path for layer in model.layers for v in layer.variables}
+  missed = {key: path for key, path in missed.items() if key not in {id(v) for v in found.values()}}
+  if missed:
+    raise ValueError(f'{model.name}: {", ".join(missed.values())} have no place of their own; expected each layer in '
+                     'an attribute of the model, and variables of different names in each.')
+  return {key: variable for key, variable in found.items() if key not in TRAINING_ONLY}
+
+
+def compact(model, measure):
+  """Weights in half precision where that changes no figure, else as they are.
+
+  Args:
+    model: whose variables are put back afterwards.
+    measure: function -> dict: metric -> number or None, of the model as it stands.
+
+  Returns:
+    (arrays as `write` takes them, {'dtype': 'float16' or 'float32', 'float16_change': the largest relative change of
+    a metric in half precision, None if there is no such number}).
+  """
+  exact = {key: variable.numpy() for key, variable in variables(model).items()}
+  with np.errstate(over='ignore'):
+    half = {key: array.astype(np.float16) if array.dtype == np.float32 else array for key, array in exact.items()}
+  change = math.inf
+  if all(np.isfinite(array).all() for array in half.values()):
+    before = measure()
+    put(model, half)
+    change = largest_change(before, measure())
+    put(model, exact)
+  fits = change <= CHANGE
+  return half if fits else exact, {'dtype': 'float16' if fits else 'float32',
+                                   'float16_change': change if math.isfinite(change) else None}
+
+
+def largest_change(before, after):
+  """The largest |after - before| / |before| of two dicts of metrics; infinite from 0 or None to something else."""
+  changes = [0.0]
+  for name, old in before.items():
+    new = after.get(name)
+    if not name.endswith('_ci95') and new != old:
+      changes.append(abs(new - old) / abs(old) if old and new is not None else math.inf)
+  return math.inf if any(math.isnan(change) for change in changes) else max(changes)
+
+
+def put(model, arrays, where='the archive'):
+  """Sets a model's weights.
+
+  Raises:
+    UserError: a name, shape or dtype that is not the model's; `where` names the file. Nothing has been set then.
+  """
+  own = variables(model)
+  for names, word in ((own.keys() - arrays.keys(), 'lacks'), (arrays.keys() - own.keys(), 'has, beside them,')):
+    if names:
+      raise _unfit(where, model, f'it {word} {len(names)} weights, {sorted(names)[0]} first')
+  for key, variable in own.items():
+    array, wanted = arrays[key], np.dtype(variable.dtype)
+    if array.shape != tuple(variable.shape):
+      raise _unfit(where, model, f'{key} has shape {array.shape}, not {tuple(variable.shape)}')
+    if array.dtype != wanted and (array.dtype, wanted) != (np.float16, np.float32):
+      raise _unfit(where, model, f'{key} is {array.dtype}, not {wanted} or its half precision')
+  for key, variable in own.items():
+    variable.assign(arrays[key].astype(np.dtype(variable.dtype)))
+
+
+def write(path, arrays, about):
+  """Writes an archive whole or not at all.
+
+  Args:
+    path: the file.
+    arrays: dict: key -> array, as `compact` gives them.
+    about: JSON values with at least 'experiment' (`Experiment.to_dict`), 'samples' and 'weights' ('average' or 'raw').
+
+  Returns:
+    {'file': its name, 'sha256': in hexadecimal, 'bytes': its size}.
+  """
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  text = np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)
+  scratch = path.with_suffix('.part')
+  with zipfile.ZipFile(scratch, 'w') as archive:  # Stored: float16 weights do not compress, and zlibs differ in bytes.
+    for key, array in sorted({**arrays, ABOUT: text}.items()):
+      entry = zipfile.ZipInfo(f'{key}.npy', _DATE)
+      entry.create_system, entry.external_attr = 3, 0o644 << 16  # as on Unix, wherever it is written
+      with archive.open(entry, 'w', force_zip64=False) as stream:
+        np.lib.format.write_array(stream, np.ascontiguousarray(array.astype(array.dtype.newbyteorder('<'))),
+                                  version=(1, 0), allow_pickle=False)
+  scratch.replace(path)
+  return {'file': path.name, **facts(path)}
+
+
+def facts(path):
+  """{'sha256', 'bytes'} of a file."""
+  data = pathlib.Path(path).read_bytes()
+  return {'sha256': hashlib.sha256(data).hexdigest(), 'bytes': len(data)}
+
+
+def read(path):
+  """An archive's (arrays, about).
+
+  Raises:
+    UserError: no file, or one that `write` has not written or that is damaged.
+  """
+  arrays = {}
+  try:
+    with zipfile.ZipFile(path) as archive:
+      for entry in archive.infolist():
+        if entry.compress_type != zipfile.ZIP_STORED:  # What is stored cannot be larger than the file.
+          raise ValueError(f'{entry.filename} is compressed')
+        with archive.open(entry) as stream:
+          arrays[entry.filename.removesuffix('.npy')] = np.lib.format.read_array(stream, allow_pickle=False)
+          if stream.read(1):
+            raise ValueError(f'{entry.filename} goes on after its array')
+    about = json.loads(arrays.pop(ABOUT).tobytes())
+    if not isinstance(about['experiment'], dict) or not isinstance(about['samples'], int):
+      raise ValueError(f'{ABOUT} names no experiment and samples')
+  except Exception as error:  # zipfile, NumPy and json raise a dozen kinds for files that are damaged.
+    problem = ' '.join(f'{type(error).__name__}: {error}'.split())[:120]
+    raise UserError(f'{path} cannot be read ({problem}); expected an archive of weights that python -m zoo keep wrote. '
+                    'Restore it, or keep its run again.') from error
+  return arrays, about
+
+
+def load(path, precision=None):
+  """The model of an archive, with its weights.
+
+  Args:
+    path: the file.
+    precision: Keras dtype policy; default: the one it was trained with.
+
+  Returns:
+    (experiment, model, about).
+
+  Raises:
+    UserError: a file that `read` refuses, or that is of another version's model.
+  """
+  arrays, about = read(path)
+  try:
+    experiment = runs.parse_experiment(about['experiment'])
+  except (KeyError, TypeError, AttributeError, UserError) as error:
+    raise UserError(f'{path}: its experiment is unknown here ({error}); expected one of this version.') from error
+  training = dataclasses.replace(experiment.training, precision=precision or experiment.training.precision)
+  model = runs.create(dataclasses.replace(experiment, training=training))
+  put(model, arrays, path)
+  model.step.assign(about['samples'] // training.batch)  # Noise, if the model has any, is a function of it.
+  return experiment, model, about
+
+
+def _unfit(where, model, problem):
+  return UserError(f'{where} does not fit {model.name}: {problem}; expected the weights of this version\'s model. Keep '
+                   'the run again: python -m zoo keep.')

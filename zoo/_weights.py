@@ -1,0 +1,84 @@
+"""Weights that are kept: zoo/weights/NAME.npz is of the run that a definition reports, and its record has the sum."""
+
+import pathlib
+
+from acai_tf import runs, weights
+from acai_tf.config import UserError
+from zoo import _records, base
+
+FOLDER = pathlib.Path(__file__).parent / 'weights'
+RECON_CHANGE = 0.01  # relative, between a record's reconstruction error and its checkpoint's: they are the same run's
+
+
+def load(name, precision=None, results=_records.FOLDER, folder=FOLDER):
+  """The model that a definition reports, from its archive.
+
+  Args:
+    name: of the definition.
+    precision: Keras dtype policy; default: the one it was trained with.
+    results: folder of result files.
+    folder: of archives.
+
+  Returns:
+    (experiment, model, samples it was trained on).
+
+  Raises:
+    UserError: an unknown definition, no weights, or a file that is not the one whose sum is on record.
+  """
+  base.definition(name)
+  record = next((run for run in _records.load(name, results) if 'kept' in run), None)
+  if record is None:
+    raise UserError(f'no weights of {name} are kept; expected a definition that has some (python -m zoo table DATASET '
+                    f'has results). Train it: python -m zoo reproduce {name}.')
+  kept, path = record['kept'], pathlib.Path(folder) / record['kept']['file']
+  if not path.exists():
+    raise UserError(f'{path} is missing; expected the weights whose sum is on record. Restore it with git.')
+  found = weights.facts(path)
+  for key, value in found.items():
+    if kept[key] != value:
+      raise UserError(f'{path} has {key} {value}; expected {kept[key]}, as {name}.json has it. It is damaged or of '
+                      'another run: restore it with git.')
+  experiment, model, about = weights.load(path, precision)
+  if experiment != runs.parse_experiment(record['experiment']) or about['samples'] != record['samples']:
+    raise UserError(f'{path} is of another run than the record that names it; expected them to agree. Restore both '
+                    'with git.')
+  return experiment, model, record['samples']
+
+
+def keep(name, run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manual_dir=None):
+  """Writes the archive of a run that its definition reports, and its size and sum into the record.
+
+  Returns:
+    What the record says of it: {'file', 'sha256', 'bytes', 'dtype', 'float16_change'}.
+
+  Raises:
+    UserError: a run that is not filed, that is not the one which is reported, or whose weights do not give its figures.
+  """
+  from acai_tf import functions, measure
+
+  base.definition(name)
+  record = _records.reported(_records.load(name, results), name)
+  experiment, model, step = runs.load_model(run)
+  samples = step * experiment.training.batch
+  own = _records.identity({'experiment': experiment.to_dict(), 'samples': samples})
+  if record is None or _records.identity(record) != own:
+    reported = ('none' if record is None else
+                f'the one of {record["samples"]:,} samples, seed {_records.identity(record)[3]}')
+    raise UserError(f'{run}, of {samples:,} samples, seed {own[3]}, is not the run that {name} reports; that is '
+                    f'{reported}. File it first: python -m zoo reproduce {name}.')
+  dataset = runs.load_data(experiment, data_dir, manual_dir)
+  measured = functions.of_model(model)
+
+  def figures():
+    return measure.measure(measured, dataset, experiment.dataset_name, model_name=experiment.model_name).metrics
+
+  recorded, error = record['metrics'].get('recon_mse'), figures()['recon_mse']
+  if recorded is not None and abs(error - recorded) > RECON_CHANGE * recorded:
+    raise UserError(f'{run} has a reconstruction error of {error:.4g}; expected {recorded:.4g}, as its record has it. '
+                    'Measure it again and file it: python -m acai_tf.evaluate.')
+  arrays, chosen = weights.compact(model, figures)
+  about = {'definition': name, 'experiment': experiment.to_dict(), 'samples': samples, 'weights': record['weights'],
+           **chosen}
+  kept = {**weights.write(pathlib.Path(folder) / f'{name}.npz', arrays, about), **chosen}
+  _records.set_kept(name, record, kept, results)
+  return kept
