@@ -12,7 +12,7 @@ SLOPE = 0.2  # of every LeakyReLU; Keras's default is 0.3
 
 
 def initializer(seed):
-  """N(0, 1 / sqrt(fan_in (1 + 0.2^2))), fan_in = kernel height x width x input channels; no factor 2."""
+  """Of convolutions: N(0, 1 / sqrt(fan_in (1 + 0.2^2))), fan_in = kernel height x width x channels; no factor 2."""
   return keras.initializers.VarianceScaling(1 / (1 + SLOPE**2), 'fan_in', 'untruncated_normal', seed=seed)
 
 
@@ -132,7 +132,11 @@ class Critic(keras.Model):
     return tf.reduce_mean(self.body(images), axis=[1, 2, 3])
 
 
+def dense(units, seed, name=None):
+  """A linear layer as the original starts it: Glorot uniform, U(+-sqrt(6 / (inputs + units))), biases 0."""
+  return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed), name=name)
+
+
 def classifier(classes, seed=0):
   """The paper's single-layer classifier: [n, d] features -> [n, classes] logits."""
-  init = keras.initializers.GlorotUniform(next(seeds(seed, 'classifier')))
-  return keras.layers.Dense(classes, kernel_initializer=init, name='classifier')
+  return dense(classes, next(seeds(seed, 'classifier')), 'classifier')

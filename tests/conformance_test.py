@@ -43,6 +43,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(model.name, name)
     codes = model.encode(images)
     self.assertEqual(codes.shape, (BATCH, 2, 2, 4))
+    self.assertEqual(model.encode_sample(images, 0).shape, codes.shape)
     self.assertEqual(model.decode(codes).shape, images.shape)
     self.assertEqual(model(images).shape, images.shape)
     self.assertEqual(model.represent(images).shape, (BATCH, model.classifier.kernel.shape[0]))
@@ -57,6 +58,25 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     else:
       with self.assertRaisesRegex(ValueError, f'{name} has no prior'):
         model.sample(3)
+
+  @each
+  def test_convolutions_have_the_papers_start_and_dense_layers_glorot_s(self, name):
+    kind = registry.load('acai_tf.models', name)
+    model = kind.Model(kind.Config(), config.Network(4, 16, 8), (16, 16, 3), 10)
+    kernels = [v for v in model.trainable_variables if v.name == 'kernel']
+    self.assertAllEqual(np.concatenate([v.numpy() for v in model.trainable_variables if v.name == 'bias']), np.zeros(
+        sum(v.shape[-1] for v in kernels)))
+    for i, kernel in enumerate(kernels):
+      values, (*space, inputs, units) = kernel.numpy(), kernel.shape
+      if space:
+        limit, deviation = np.inf, 1 / np.sqrt(np.prod(space) * inputs * 1.04)
+      else:
+        limit = np.sqrt(6 / (inputs + units))
+        deviation = limit / np.sqrt(3)
+      self.assertAllInRange(values, -limit, limit)
+      self.assertAllClose(values.std(), deviation, rtol=5 / np.sqrt(2 * values.size), msg=kernel.path)
+      for other in kernels[:i]:
+        self.assertFalse(other.shape == kernel.shape and np.array_equal(other, kernel), kernel.path)
 
   @each
   def test_players_own_every_trainable_variable_once(self, name):

@@ -102,7 +102,7 @@ class DropInTest(tf.test.TestCase):
     self.assertRegex(trained, r'probe_accuracy +[01]')
     tested = self.run_python('-m', 'pytest', '-q', '-p', 'no:xdist', '-k', '(toy and not test_session) or fits_its',
                              'tests/conformance_test.py', 'tests/zoo_test.py', 'tests/datasets_test.py')
-    self.assertRegex(tested, r'\b(9|1\d) passed')  # seven of conformance, the data set's network, its definitions
+    self.assertRegex(tested, r'\b(9|1\d) passed')  # eight of conformance, the data set's network, its definitions
     self.assertNotIn('failed', tested)
 
 

@@ -57,15 +57,23 @@ class LikelihoodTest(tf.test.TestCase):
     self.assertAllClose(loss, distortion + 3 * rate, rtol=1e-5)
     self.assertAllClose(logs['kl_loss'], rate, rtol=1e-4)
 
-  def test_vae_interpolates_means_or_samples(self):
-    mean, sample = make(vae), make(vae, interpolate='sample')
-    x = images()
-    flat = mean.posterior(x)[0]
-    self.assertAllClose(mean.encode(x), tf.reshape(flat, [BATCH, 2, 2, 3]))
-    self.assertNotAllClose(sample.encode(x), mean.encode(x))
-    self.assertAllInRange(mean(x), -1, 1)
-    with self.assertRaisesRegex(ValueError, "did you mean 'sample'"):
-      make(vae, interpolate='sampel')
+  def test_vae_encodes_the_mean_and_samples_by_seed(self):
+    model, count = make(vae), 4000
+    model.log_variance_head.bias.assign(np.linspace(-2, 2, 12))
+    x = tf.repeat(images(1), count, 0)  # one image, so that rows differ by their noise alone
+    mean, log_variance = (t.numpy()[0].astype(np.float64) for t in model.posterior(x)[:2])
+    self.assertAllClose(model.encode(x)[0], mean.reshape(2, 2, 3))
+    noise = []
+    for seed in (3, tf.constant(4)):
+      codes = model.encode_sample(x, seed)
+      self.assertEqual(codes.shape, (count, 2, 2, 3))
+      self.assertAllEqual(codes, model.encode_sample(x, int(seed)))
+      noise.append((codes.numpy().reshape(count, 12) - mean) / np.exp(log_variance / 2))
+    draws = np.concatenate([noise[0], noise[1], noise[0][::-1]], axis=1)[:count // 2]  # and a reversed pair
+    self.assertAllClose(draws.mean(0), np.zeros(36), atol=4 / np.sqrt(count / 2))
+    self.assertAllClose(np.corrcoef(draws.T), np.eye(36), atol=4.5 / np.sqrt(count / 2))
+    self.assertGreater(scipy.stats.kstest(draws.ravel(), 'norm').pvalue, 1e-3)
+    self.assertAllInRange(model(x), -1, 1)
 
 
 class AdversaryTest(tf.test.TestCase):

@@ -38,6 +38,14 @@ class NetworksTest(tf.test.TestCase):
     self.assertAllClose(kernel.std(), 1 / np.sqrt(9 * 64 * 1.04), rtol=0.01)
     self.assertGreater(np.abs(kernel).max() / kernel.std(), 3.5)  # Not truncated at two standard deviations.
 
+  def test_dense_layers_are_glorot_uniform(self):
+    layer = networks.dense(300, seed=1)
+    layer.build((None, 500))
+    limit = np.sqrt(6 / (500 + 300))
+    self.assertAllInRange(layer.kernel, -limit, limit)
+    self.assertAllClose(layer.kernel.numpy().std(), limit / np.sqrt(3), rtol=0.01)
+    self.assertAllEqual(layer.bias, np.zeros(300))
+
   def test_no_two_layers_start_alike_and_the_seed_decides(self):
     first, again, other = (networks.encoder(32, LINES, seed) for seed in (0, 0, 1))
     for encoder in (first, again, other):

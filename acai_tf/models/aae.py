@@ -43,7 +43,7 @@ class Model(base.Autoencoder):
     numbers = networks.seeds(self.seed, 'discriminator')
     layers = []
     for units in (self.config.units, self.config.units, 1):
-      layers.append(keras.layers.Dense(units, kernel_initializer=networks.initializer(next(numbers))))
+      layers.append(networks.dense(units, next(numbers)))
       layers.append(keras.layers.LeakyReLU(negative_slope=networks.SLOPE))
     self.discriminator = keras.Sequential(layers[:-1], name='discriminator')
     self.discriminator.build((None, self.network.latent_width**2 * self.network.latent))

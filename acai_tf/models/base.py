@@ -73,6 +73,15 @@ class Autoencoder(keras.Model):
     """Images -> [n, latent_width, latent_width, latent], the codes that are interpolated."""
     return self.encoder(images, training=training)
 
+  def encode_sample(self, images, seed):
+    """Images -> codes as the authors interpolate and cluster them; here `encode`'s.
+
+    A model with a posterior q(z given x) gives a sample of it, independent for every image: a function of the images
+    and `seed`, an int or an int tensor.
+    """
+    del seed
+    return self.encode(images)
+
   def decode(self, codes, training=False):
     """Codes -> images."""
     return self.decoder(codes, training=training)

@@ -2,22 +2,17 @@
 
 import dataclasses
 
-import keras
 import tensorflow as tf
 
-from acai_tf import config, losses, networks
+from acai_tf import losses, networks
 from acai_tf.models import base
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """`beta` weighs the KL divergence. `interpolate`: 'mean' or 'sample' of q(z given x) is what `encode` gives.
-
-  The authors' program interpolated samples; means are this project's choice, being deterministic.
-  """
+  """`beta` weighs the KL divergence."""
 
   beta: float = 1.0
-  interpolate: str = 'mean'
 
 
 class Model(base.Autoencoder):
@@ -25,18 +20,16 @@ class Model(base.Autoencoder):
 
   Two linear heads on the flat encoder output give mean and log variance; p is Bernoulli over pixels in [0, 1], whose
   targets are (x + 1) / 2, so that an image is 2 sigmoid(logits) - 1. The probe sees the encoder's output, before the
-  heads.
+  heads. `encode` gives the mean of q, being deterministic; the authors interpolate and cluster `encode_sample`'s.
   """
 
   has_prior = True
 
   def create_networks(self, size, precision):
-    config.one_of('model.interpolate', self.config.interpolate, ('mean', 'sample'))
     dimension = self.network.latent_width**2 * self.network.latent
     numbers = networks.seeds(self.seed, 'heads')
     self.mean_head, self.log_variance_head = (
-        keras.layers.Dense(dimension, kernel_initializer=networks.initializer(next(numbers)), name=name)
-        for name in ('mean', 'log_variance'))
+        networks.dense(dimension, next(numbers), name) for name in ('mean', 'log_variance'))
 
   def players(self):
     heads = [self.mean_head, self.log_variance_head]
@@ -47,19 +40,18 @@ class Model(base.Autoencoder):
     features = self.features(self.encoder(images, training=training))
     return self.mean_head(features), self.log_variance_head(features), features
 
-  def sample_posterior(self, mean, log_variance):
-    """z = mean + sigma n, n ~ N(0, I): a function of (seed, step)."""
-    noise = self.normal(mean.shape[0] or tf.shape(mean)[0], mean.shape[1:])
-    return mean + tf.exp(0.5 * log_variance) * noise
-
   def to_code(self, flat):
     """[n, d] -> the code's shape."""
     width = self.network.latent_width
     return tf.reshape(flat, [-1, width, width, self.network.latent])
 
   def encode(self, images, training=False):
-    mean, log_variance, _ = self.posterior(images, training)
-    return self.to_code(mean if self.config.interpolate == 'mean' else self.sample_posterior(mean, log_variance))
+    return self.to_code(self.posterior(images, training)[0])
+
+  def encode_sample(self, images, seed):
+    mean, log_variance, _ = self.posterior(images)
+    noise = tf.random.stateless_normal(tf.shape(mean), tf.stack([tf.cast(seed, tf.int64), 1]))  # `sample` has 0
+    return self.to_code(mean + tf.exp(0.5 * log_variance) * noise)
 
   def decode(self, codes, training=False):
     return 2 * tf.sigmoid(self.decoder(codes, training=training)) - 1
@@ -69,7 +61,8 @@ class Model(base.Autoencoder):
 
   def objective(self, images):
     mean, log_variance, features = self.posterior(images, training=True)
-    logits = self.decoder(self.to_code(self.sample_posterior(mean, log_variance)), training=True)
+    noise = self.normal(mean.shape[0] or tf.shape(mean)[0], mean.shape[1:])
+    logits = self.decoder(self.to_code(mean + tf.exp(0.5 * log_variance) * noise), training=True)
     rate = losses.gaussian_kl(mean, log_variance)
     distortion = losses.bernoulli(images, logits)
     recon_loss = losses.mean_squared_error(images, 2 * tf.sigmoid(logits) - 1)

@@ -48,7 +48,7 @@ class Model(base.Autoencoder):
     dimension, numbers = width**2 * self.network.latent, networks.seeds(self.seed, 'bottleneck')
 
     def dense(units, name):
-      return keras.layers.Dense(units, kernel_initializer=networks.initializer(next(numbers)), name=name)
+      return networks.dense(units, next(numbers), name)
 
     self.is_dense = settings.bottleneck == 'dense'
     self.vector_size = dimension if self.is_dense else self.network.latent
