@@ -154,9 +154,15 @@ def _write_lines(run_dir, name, rows):
 
 
 def create(experiment):
-  """The experiment's model, built and compiled; call it under the strategy's scope."""
-  from acai_tf import loop  # Loads TensorFlow.
+  """The experiment's model, built and compiled; call it under the strategy's scope.
 
+  From then on float32 products are exact in the `paper` recipe, and may be TF32 (10 bits of mantissa) in others.
+  """
+  import tensorflow as tf
+
+  from acai_tf import loop
+
+  tf.config.experimental.enable_tensor_float_32_execution(experiment.training.recipe != 'paper')
   training, data = experiment.training, registry.load('acai_tf.data', experiment.dataset_name)
   precision = program.fastest_precision() if training.precision == 'auto' else training.precision
   model = registry.load('acai_tf.models', experiment.model_name).Model(

@@ -26,7 +26,7 @@ flags.DEFINE_string('child', None, 'Internal: one name')
 # Training images and shapes of the real ones (data/*.py), labels included.
 SIZES = {'mnist': (60_000, (32, 32, 1), ()), 'cifar10': (50_000, (32, 32, 3), ()), 'svhn': (604_388, (32, 32, 3), ()),
          'celeba': (162_770, (64, 64, 3), (40,))}
-CACHES = {'mnist': 'mnist_pad2', 'cifar10': 'cifar10', 'svhn': 'svhn_cropped_extra', 'celeba': 'celeb_a_64'}
+CACHES = {'mnist': 'mnist_pad2', 'cifar10': 'cifar10', 'svhn': 'svhn_cropped_then_extra', 'celeba': 'celeb_a_64'}
 
 
 def random_bytes(name):

@@ -100,6 +100,11 @@ class LoopTest(tf.test.TestCase):
     for data, logs in zip(runs.load_data(made).pipeline(made.training.seed, 8, 0, 3), seen, strict=True):
       self.assertAllClose(twin.take_step(data), logs, rtol=1e-4, atol=1e-6)
 
+  def test_the_paper_s_recipe_has_no_tf32(self):
+    for recipe in ('paper', 'fast', 'paper'):
+      runs.create(runs.resolve('lines', 'autoencoder', recipe, SMALL))
+      self.assertEqual(tf.config.experimental.tensor_float_32_execution_enabled(), recipe != 'paper')
+
   def test_seed_decides(self):
     first, again, other = (trained(experiment('autoencoder', samples=16, seed=seed)) for seed in (1, 1, 2))
     self.assert_same(first, again)

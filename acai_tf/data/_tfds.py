@@ -29,7 +29,8 @@ def arrays(name, data_dir, manual_dir=None, variant='', splits=None, convert=Non
     data_dir: folder for TFDS's files and for the cache of arrays.
     manual_dir: folder that holds the official files, which are then not downloaded.
     variant: tells caches of one set, made in different ways, apart.
-    splits: {'train': TFDS split, 'test': TFDS split}; default: those of these names.
+    splits: {'train': TFDS split, 'test': TFDS split}; default: those of these names. The parts of 'a+b' are read one
+      after the other (TFDS itself would read both in turn).
     convert: function of a batch (dict of arrays) -> (images, labels); default: the features `image` and `label`.
 
   Raises:
@@ -38,10 +39,11 @@ def arrays(name, data_dir, manual_dir=None, variant='', splits=None, convert=Non
   def prepare(append):
     builder = _prepared(name, data_dir, manual_dir)
     for ours, theirs in (splits or {'train': 'train', 'test': 'test'}).items():
-      for batch in builder.as_dataset(split=theirs, shuffle_files=False, batch_size=BATCH).as_numpy_iterator():
-        images, labels = (convert or padded(0))(batch)
-        append(f'{ours}_images', images)
-        append(f'{ours}_labels', labels)
+      for split in theirs.split('+'):
+        for batch in builder.as_dataset(split=split, shuffle_files=False, batch_size=BATCH).as_numpy_iterator():
+          images, labels = (convert or padded(0))(batch)
+          append(f'{ours}_images', images)
+          append(f'{ours}_labels', labels)
 
   return base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}{variant}', prepare)
 

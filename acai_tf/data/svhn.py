@@ -10,7 +10,7 @@ NETWORK = Network(latent_width=4, latent=16, depth=64)
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """`extra`: whether the 531,131 easier images are trained on too, as in the paper."""
+  """`extra`: whether the 531,131 easier images are trained on too, as in the paper; they come after those of train."""
 
   extra: bool = True
 
@@ -30,5 +30,5 @@ def classes(config):
 def load(config, data_dir, manual_dir=None):
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   splits = {'train': 'train+extra' if config.extra else 'train', 'test': 'test'}
-  arrays = _tfds.arrays('svhn_cropped', data_dir, manual_dir, '_extra' if config.extra else '', splits)
+  arrays = _tfds.arrays('svhn_cropped', data_dir, manual_dir, '_then_extra' if config.extra else '', splits)
   return base.ArrayDataset(arrays, classes(config))
