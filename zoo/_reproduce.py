@@ -38,7 +38,7 @@ def reproduce(definition, seed, recipe, samples, runs_dir, results, data_flags=(
   print(f'{definition.name}, seed {seed}: {recipe}, {samples:,} samples, in {run}', flush=True)
   train = ['acai_tf.train', '--zoo', definition.name, '--recipe', recipe, '--samples', str(samples),
            '--seed', str(seed), '--run_dir', str(run), *data_flags]
-  evaluate = ['acai_tf.evaluate', '--run', str(run), *data_flags, *evaluate_flags]
+  evaluate = ['acai_tf.evaluate', '--run', str(run), '--metrics', 'all', *data_flags, *evaluate_flags]
   for command in (train, evaluate):
     process = subprocess.Popen([sys.executable, '-m', *command], env={
         **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[1])})
