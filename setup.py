@@ -16,6 +16,7 @@ REQUIREMENTS = [
     'psutil>=6,<8',  # free memory, which decides whether data is memory-mapped
     'scikit-learn>=1.5,<2',  # k-means, logistic regression, NMI, ARI, t-SNE
     'scipy>=1.14,<2',  # Hungarian matching, Student's t, log-sum-exp
+    'threadpoolctl>=3.5,<4',  # one thread for each restart of k-means; scikit-learn brings it
     'rich>=14,<16',  # progress bar and tables
     'matplotlib>=3.9,<4',  # pictures
     'tensorboard>=2.20,<2.22',  # tf.summary writes through it; TensorFlow 2.21 no longer brings it
@@ -35,6 +36,7 @@ setuptools.setup(
             'ruff>=0.14,<1',  # lint
             'pytest>=8,<10',  # runs the tf.test cases and reports them by name
             'pytest-xdist>=3.6,<4',  # on as many processors as there are
+            'scikit-image>=0.25,<1',  # its SSIM, which ours is held against
         ],
     },
 )

@@ -19,13 +19,16 @@ flags.DEFINE_string('module', None, 'Folder or address of an exported module', f
 flags.DEFINE_string('dataset', None, 'Data set that the module is measured on', flag_values=FLAGS)
 flags.DEFINE_multi_string('set', [], 'dataset.KEY=VALUE of that data set (repeatable)', flag_values=FLAGS)
 flags.DEFINE_string('interpolations', None, 'File.npy of lines, [n, k, 32, 32, 1] in [-1, 1]', flag_values=FLAGS)
-flags.DEFINE_list('metrics', ['all'], 'Groups: ' + ', '.join(measure.GROUPS), flag_values=FLAGS)
+flags.DEFINE_list('metrics', ['quick'], f'quick ({", ".join(measure.QUICK)}), all, or groups: '
+                  f'{", ".join(measure.GROUPS[len(measure.QUICK):])}, ...', flag_values=FLAGS)
 flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for a run of recipe paper]', 1, flag_values=FLAGS)
 flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
 flags.DEFINE_string('features', None, 'Module of image features for `quality` [one trained here]', flag_values=FLAGS)
 flags.DEFINE_integer('feature_size', 299, 'Height and width that it takes', 8, flag_values=FLAGS)
 flags.DEFINE_string('to', None, 'Folder for the results of a module', flag_values=FLAGS)
 program.define_data_flags(FLAGS)
+PAPER_RESTARTS = 1000
+NAMES = {'average': 'averaged weights', 'raw': 'raw weights'}
 GROUPS = {
     'What': ['run', 'checkpoint', 'weights', 'module', 'dataset', 'set', 'interpolations', 'to'],
     'How': ['metrics', 'restarts', 'train_images', 'features', 'feature_size'],
@@ -33,8 +36,11 @@ GROUPS = {
 }
 
 
-def table(experiment, samples, metrics, floor=None):
-  """Text of the metrics after `samples` training images, beside published ones and (`floor`) the cross-fade's."""
+def table(experiment, samples, metrics, floor=None, weights=None, restarts=None):
+  """Text of the metrics after `samples` training images, beside published ones and (`floor`) the cross-fade's.
+
+  Below it stand which `weights` were measured and k-means' `restarts`, where they are given.
+  """
   from zoo import base as zoo
 
   published = zoo.published(experiment.dataset_name, experiment.model_name, latent_dimension(experiment))
@@ -46,7 +52,15 @@ def table(experiment, samples, metrics, floor=None):
     text += f'\n  published: {sources}{starred}; the ACAI paper trained on {zoo.PAPER_SAMPLES:,} samples.'
   if samples < zoo.PAPER_SAMPLES:
     text += f'\n  this run is undertrained: {samples:,} samples, {samples / zoo.PAPER_SAMPLES:.1%} of the paper\'s.'
-  return text
+  text += f'\n  measured with the {NAMES[weights]}.' if weights else ''
+  return text + restarts_of(metrics, restarts)
+
+
+def restarts_of(metrics, restarts):
+  """A line below a table with clustering: how many restarts it is the best of."""
+  if restarts is None or 'clustering_accuracy' not in metrics:
+    return ''
+  return f'\n  clustering: the best of {restarts:,} restarts of k-means; the paper: {PAPER_RESTARTS:,}.'
 
 
 def grid_of(metrics, published=None, floor=None):
@@ -83,65 +97,36 @@ def latent_dimension(experiment):
   return experiment.network.latent_width**2 * experiment.network.latent
 
 
-def title_of(experiment, samples):
-  """What a picture or table shows: model, data, code, samples, recipe, seed."""
+def title_of(experiment, samples, weights=None):
+  """What a picture or table shows: model, data, code, samples, recipe, seed, and which `weights`, where given."""
   return (f'{experiment.model_name} on {experiment.dataset_name}, code of {latent_dimension(experiment)} numbers, '
-          f'{samples:,} samples, recipe {experiment.training.recipe}, seed {experiment.training.seed}')
+          f'{samples:,} samples, recipe {experiment.training.recipe}, seed {experiment.training.seed}'
+          + (f', {NAMES[weights]}' if weights else ''))
 
 
 def record(experiment, measured, settings, samples, seconds, folder, weights):
-  """What `metrics.json` holds: figures with all that they depend on."""
+  """What `metrics.json` holds: figures with all that they depend on.
+
+  `feature_network` is the identity of the network that `quality` was measured with, None where it was not.
+  """
   history = runs.read_history(folder)
   return {
       'experiment': experiment.to_dict(),
       'samples': samples,
-      'weights': weights if experiment.training.average else 'raw',
+      'weights': weights,
       'metrics': measured.metrics,
       'medians': runs.medians(history, experiment.training),
       'curves': measured.curves,
       'pairs': {'count': measure.PAIRS, 'steps': measure.STEPS, 'draw': settings.draw},
       'kmeans_restarts': settings.restarts,
       'train_images': settings.train_images,
+      'feature_network': settings.features.identity if settings.features else None,
       **runs.origin(),
       'trained_by': runs.read_origins(folder),
       'train_seconds': history[-1].get('seconds') if history else None,
       'evaluation_seconds': round(seconds, 2),
       'date': time.strftime('%Y-%m-%d'),
   }
-
-
-def draw(functions, dataset, measured, title, folder):
-  """Writes the pictures that there is something to draw for; returns their paths."""
-  from acai_tf import figures
-
-  images, _ = dataset.test(16)
-  first, second = dataset.pairs(6, measure.PAIR_SEED)
-  both = np.stack([images, functions.decode(functions.encode(images))])
-  paths = [folder / 'reconstructions.png', folder / 'interpolation.png']
-  figures.save_rows(paths[0], {'test images above, their reconstructions below': both}, title)
-  figures.save_rows(paths[1], {
-      'codes interpolated linearly, both ends reconstructed': measure.strips(functions, first, second),
-      'codes interpolated spherically': measure.strips(functions, first, second, kind='spherical'),
-      'pixels cross-faded, for comparison': measure.crossfade(first, second),
-  }, title)
-  arrays, curves = measured.arrays, measured.curves
-  if 'angles' in arrays:
-    paths.append(folder / 'angles.png')
-    chosen = {f'pair {i + 1}': np.degrees(row - row[0]) for i, row in enumerate(arrays['angles'][:8])}
-    figures.save_curves(paths[-1], curves['alpha'], chosen, 'alpha', "degrees that the nearest line has turned", title)
-  if 'frechet' in curves:
-    paths.append(folder / 'quality.png')
-    figures.save_curves(paths[-1], curves['quality_alpha'], {'decoded interpolants': curves['frechet']}, 'alpha',
-                        'Frechet distance to test images', title)
-  if 'confusion' in arrays:
-    paths.append(folder / 'clusters.png')
-    figures.save_table(paths[-1], arrays['confusion'], 'matched cluster', 'label', title)
-  if 'codes' in arrays and dataset.classes and arrays['codes'][3].ndim == 1:
-    for name, points in figures.embeddings(arrays['codes'][2][:2000]).items():
-      paths.append(folder / f'{name}.png')
-      labels = arrays['codes'][3][:2000]
-      figures.save_scatter(paths[-1], points, labels, f'{name} of {len(points):,} test codes; {title}')
-  return paths
 
 
 def report(experiment, model, dataset, samples, folder, settings=None, weights='average'):
@@ -155,23 +140,27 @@ def report(experiment, model, dataset, samples, folder, settings=None, weights='
     weights: which weights those are, one of `runs.WEIGHTS`.
   """
   from acai_tf import functions as functions_lib
+  from acai_tf import pictures
 
-  seeds = experiment.training.seed, samples // experiment.training.batch
-  settings, began = dataclasses.replace(settings or measure.Settings(), draw=seeds), time.monotonic()
-  functions = functions_lib.of_model(model)
-  measured = measure.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name)
-  seconds = time.monotonic() - began
-  floor = (measure.score_lines(measure.crossfade(*dataset.pairs(measure.PAIRS, seeds)))
-           if experiment.dataset_name == 'lines' else {})
-  title, folder = title_of(experiment, samples), pathlib.Path(folder)
-  try:
-    paths = draw(functions, dataset, measured, title, folder)
-    runs.write(folder / runs.METRICS,
-               json.dumps(record(experiment, measured, settings, samples, seconds, folder, weights), indent=2) + '\n')
-  except OSError as error:
-    raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '
-                    f'python -m acai_tf.evaluate --run {folder}.') from error
-  print(f'\n{title}\n\n{table(experiment, samples, measured.metrics, floor)}\n\nmeasured in {seconds:.1f} s; wrote '
+  folder, seeds = pathlib.Path(folder), (experiment.training.seed, samples // experiment.training.batch)
+  settings, began = dataclasses.replace(settings or measure.Settings(), draw=seeds, codes=folder), time.monotonic()
+  weights = weights if experiment.training.average else 'raw'  # a run without averages has only those
+  functions, title = functions_lib.of_model(model), title_of(experiment, samples, weights)
+  with program.Status() as status:
+    measured = measure.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
+    seconds = time.monotonic() - began
+    floor = (measure.score_lines(measure.crossfade(*dataset.pairs(measure.PAIRS, seeds)))
+             if experiment.dataset_name == 'lines' else {})
+    status('pictures')
+    try:
+      paths = pictures.draw(functions, dataset, measured, title, folder)
+      runs.write(folder / runs.METRICS,
+                 json.dumps(record(experiment, measured, settings, samples, seconds, folder, weights), indent=2) + '\n')
+    except OSError as error:
+      raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '
+                      f'python -m acai_tf.evaluate --run {folder}.') from error
+  text = table(experiment, samples, measured.metrics, floor, weights, settings.restarts)
+  print(f'\n{title}\n\n{text}\n\nmeasured in {seconds:.1f} s; wrote '
         f'{", ".join(str(p) for p in [folder / runs.METRICS, *paths])}')
   return measured.metrics
 
@@ -206,13 +195,14 @@ def _templates():
 
 
 def settings_of(recipe, dataset, dataset_name, data_dir):
-  """`measure.Settings` from the flags."""
-  groups = tuple(measure.GROUPS if FLAGS.metrics == ['all'] else FLAGS.metrics)
-  restarts = FLAGS.restarts or (1000 if recipe == 'paper' else 10)
+  """`measure.Settings` from the flags; a feature network that is not there yet is trained."""
+  named = {('all',): measure.GROUPS, ('quick',): measure.QUICK}
+  groups = tuple(named.get(tuple(FLAGS.metrics), FLAGS.metrics))
+  restarts = FLAGS.restarts or (PAPER_RESTARTS if recipe == 'paper' else 10)
   try:
     measure.Settings(groups)
   except ValueError as error:
-    raise UserError(str(error)) from error
+    raise UserError(f'{error} Or quick, or all.') from error
   features = None
   if 'quality' in groups:
     from acai_tf import feature_network
@@ -220,7 +210,8 @@ def settings_of(recipe, dataset, dataset_name, data_dir):
     if FLAGS.features:
       features = feature_network.of_module(FLAGS.features, FLAGS.feature_size)
     elif dataset.classes or FLAGS.metrics != ['all']:
-      features = feature_network.load(dataset, dataset_name, data_dir)
+      with program.Status() as status:
+        features = feature_network.load(dataset, dataset_name, data_dir, progress=status)
     else:
       print(f'quality is left out: {dataset_name} has no labels to train a feature network on (--features).')
       groups = tuple(group for group in groups if group != 'quality')
@@ -229,11 +220,12 @@ def settings_of(recipe, dataset, dataset_name, data_dir):
 
 def evaluate_module(data_dir):
   """Measures an exported module on a data set, through hub.load; prints, and writes metrics.json to --to."""
-  from acai_tf import config
+  from acai_tf import config, pictures
   from acai_tf import functions as functions_lib
 
   if not FLAGS.dataset:
     raise UserError(f'--dataset is missing; expected one of {", ".join(registry.names("acai_tf.data"))}.')
+  runs.load_card(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
   experiment = runs.resolve(FLAGS.dataset, 'autoencoder', 'fast', {
       'dataset': config.parse_overrides(FLAGS.set)['dataset']})
   program.start_tensorflow()
@@ -243,15 +235,18 @@ def evaluate_module(data_dir):
     raise UserError(f'module {FLAGS.module} takes images of {"x".join(map(str, shape))}; {FLAGS.dataset} has '
                     f'{"x".join(map(str, dataset.shape))}.')
   settings = settings_of('fast', dataset, FLAGS.dataset, data_dir)
-  measured = measure.measure(functions, dataset, FLAGS.dataset, settings, f'module {FLAGS.module}')
+  with program.Status() as status:
+    measured = measure.measure(functions, dataset, FLAGS.dataset, settings, f'module {FLAGS.module}', status)
   title = f'module {FLAGS.module} on {FLAGS.dataset}'
-  print(f'\n{title}\n\n{grid_of(measured.metrics)}')
+  print(f'\n{title}\n\n{grid_of(measured.metrics)}{restarts_of(measured.metrics, settings.restarts)}')
   if FLAGS.to:
     folder = pathlib.Path(FLAGS.to)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = draw(functions, dataset, measured, title, folder)
-    runs.write(folder / runs.METRICS, json.dumps({'module': FLAGS.module, 'dataset': FLAGS.dataset, 'metrics':
-                                                  measured.metrics, 'curves': measured.curves}, indent=2) + '\n')
+    paths = pictures.draw(functions, dataset, measured, title, folder)
+    runs.write(folder / runs.METRICS, json.dumps({
+        'module': FLAGS.module, 'dataset': FLAGS.dataset, 'metrics': measured.metrics, 'curves': measured.curves,
+        'kmeans_restarts': settings.restarts, 'train_images': settings.train_images,
+        'feature_network': settings.features.identity if settings.features else None}, indent=2) + '\n')
     print(f'\nwrote {", ".join(str(p) for p in [folder / runs.METRICS, *paths])}')
 
 
@@ -262,7 +257,7 @@ def main():
                     '--interpolations FILE.npy.')
   data_dir = program.data_dir(FLAGS.data_dir)
   if FLAGS.interpolations:
-    if FLAGS.metrics not in (['all'], ['lines']):
+    if FLAGS.metrics not in (['quick'], ['all'], ['lines']):
       raise UserError(f'--interpolations are scored by --metrics lines, not {",".join(FLAGS.metrics)}.')
     return score_file(FLAGS.interpolations)
   if FLAGS.module:

@@ -3,6 +3,7 @@
 Distances on it are comparable between models of one data set, measured with the same network, and with nothing else.
 """
 
+import dataclasses
 import hashlib
 import os
 import pathlib
@@ -11,7 +12,19 @@ import numpy as np
 
 from acai_tf.config import UserError
 
-IMAGES, EPOCHS, WIDTH = 20_000, 4, 64
+IMAGES, EPOCHS, BATCH, RATE = 20_000, 4, 64, 1e-3
+CHANNELS, WIDTH = (32, 64, 128), 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+  """A function [n, height, width, channels] images in [-1, 1] -> [n, d], and which network it is."""
+
+  function: object
+  identity: str  # 12 hexadecimal digits of the SHA-256 of its weights; figures of two networks do not compare
+
+  def __call__(self, images):
+    return self.function(images)
 
 
 def build(shape, classes):
@@ -20,38 +33,46 @@ def build(shape, classes):
 
   images = keras.Input(shape)
   x = images
-  for channels in (32, 64, 128):
+  for channels in CHANNELS:
     x = keras.layers.Conv2D(channels, 3, 2, 'same', activation='relu')(x)
   x = keras.layers.Dense(WIDTH, activation='relu', name='features')(keras.layers.Flatten()(x))
   return keras.Model(images, [x, keras.layers.Dense(classes)(x)])
 
 
-def train(dataset, seed=0):
-  """Trains the network on up to 20,000 training images; a function of the data and the seed, on one machine."""
+def train(dataset, seed=0, progress=lambda *_: None):
+  """Trains the network on up to 20,000 training images; a function of the data and the seed, on one machine.
+
+  Args:
+    dataset: the data set; of its images a batch at a time is float32.
+    seed: of weights and order.
+    progress: function (text, done, total).
+  """
   import keras
-  import tensorflow as tf
 
   keras.utils.set_random_seed(seed)
-  images, labels = dataset.train(IMAGES)
   network = build(dataset.shape, dataset.classes)
   classes = keras.Model(network.input, network.output[1])
-  several = labels.ndim == 2
+  count = sum(len(labels) for _, labels in dataset.blocks('train', IMAGES))
+  several = dataset.test_labels.ndim == 2
   loss = (keras.losses.BinaryCrossentropy(from_logits=True) if several
           else keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-  classes.compile(keras.optimizers.Adam(1e-3), loss)
-  data = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed=seed).batch(64)
-  classes.fit(data, epochs=EPOCHS, shuffle=False, verbose=0)
+  classes.compile(keras.optimizers.Adam(RATE), loss)
+  order = np.concatenate([np.random.default_rng([seed, epoch]).permutation(count) for epoch in range(EPOCHS)])
+  for start in range(0, len(order), BATCH):
+    progress('training a feature network, once', start, len(order))
+    classes.train_on_batch(*dataset.train(IMAGES, order[start:start + BATCH]))
   return network
 
 
 def path_of(dataset, name, data_dir, seed=0):
-  """Where `load` keeps the network of a data set."""
+  """Where `load` keeps the network of a data set: the name tells data, architecture and training apart."""
   sample, _ = dataset.train(64)
-  key = hashlib.sha256(sample.tobytes() + str((dataset.shape, dataset.classes, seed)).encode()).hexdigest()[:12]
+  made = dataset.shape, dataset.classes, seed, IMAGES, EPOCHS, BATCH, RATE, CHANNELS, WIDTH
+  key = hashlib.sha256(sample.tobytes() + str(made).encode()).hexdigest()[:12]
   return pathlib.Path(data_dir) / 'acai_tf' / f'features_{name}_{key}.keras'
 
 
-def load(dataset, name, data_dir, seed=0):
+def load(dataset, name, data_dir, seed=0, progress=lambda *_: None):
   """The data set's network, trained at the first call and kept in `data_dir`.
 
   Args:
@@ -59,9 +80,10 @@ def load(dataset, name, data_dir, seed=0):
     name: of the data set.
     data_dir: where data sets lie.
     seed: of the network.
+    progress: function (text, done, total).
 
   Returns:
-    Function: [n, height, width, channels] images in [-1, 1] -> [n, 64] features.
+    `Features`, 64 an image.
 
   Raises:
     UserError: a data set without labels, a kept network that is broken, or a folder that cannot be written.
@@ -79,8 +101,7 @@ def load(dataset, name, data_dir, seed=0):
       raise UserError(f'feature network {path} cannot be read ({type(error).__name__}); expected what an evaluation '
                       'wrote there; delete it, and the next one trains it anew.') from error
   else:
-    print(f'training a feature network on {name}, once')
-    network = train(dataset, seed)
+    network = train(dataset, seed, progress)
     try:
       path.parent.mkdir(parents=True, exist_ok=True)
       scratch = path.with_name(f'{path.stem}.{os.getpid()}.part.keras')
@@ -89,11 +110,15 @@ def load(dataset, name, data_dir, seed=0):
     except OSError as error:
       raise UserError(f'{path} cannot be written: {error.strerror or error}; expected space there '
                       '(--data_dir).') from error
-  return lambda images: network.predict(np.asarray(images, np.float32), batch_size=256, verbose=0)[0]
+  weights = b''.join(np.ascontiguousarray(weight).tobytes() for weight in network.get_weights())
+  return Features(lambda images: network.predict(np.asarray(images, np.float32), batch_size=256, verbose=0)[0],
+                  hashlib.sha256(weights).hexdigest()[:12])
 
 
 def of_module(handle, size):
-  """A network of the user's (Inception, say) as a function of images; it takes [n, size, size, 3] in [0, 1].
+  """`Features` of a network of the user's (Inception, say); it takes [n, size, size, 3] in [0, 1].
+
+  Its identity is of the module's files and of the size.
 
   Raises:
     UserError: it cannot be loaded or does not give [n, d].
@@ -110,11 +135,15 @@ def of_module(handle, size):
     return np.concatenate(rows)
 
   try:
-    module = hub.load(handle)
+    module, folder = hub.load(handle), pathlib.Path(hub.resolve(handle))
     shape = features(np.zeros([2, size, size, 3], np.float32)).shape
   except Exception as error:  # As functions.of_module.
     raise UserError(f'--features {handle} cannot be used ({type(error).__name__}: {str(error).splitlines()[0][:120]}); '
                     f'expected a TF-Hub image feature vector of [n, {size}, {size}, 3] in [0, 1].') from error
   if len(shape) != 2:
     raise UserError(f'--features {handle} gives {shape}; expected [n, d].')
-  return features
+  found = hashlib.sha256(str(size).encode())
+  for path in sorted(path for path in folder.rglob('*') if path.is_file()):
+    with open(path, 'rb') as file:
+      found.update(hashlib.file_digest(file, 'sha256').digest())
+  return Features(features, found.hexdigest()[:12])

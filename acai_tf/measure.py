@@ -4,7 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from acai_tf import codes as codes_lib
 from acai_tf.config import UserError, one_of
+from acai_tf.data import base
 
 PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
 PAIR_SEED = 1  # of the pairs of test images, the same for every model; lines are drawn anew at each evaluation
@@ -14,13 +16,15 @@ LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64
 
 QUICK = ('reconstruction', 'probe', 'lines', 'codebook')  # while and after training; seconds
 GROUPS = (*QUICK, 'fitted_probe', 'clustering', 'quality', 'likelihood')
+PLACES = ('', '_of_means', '_of_features')  # behind a metric's name; the first is the published one
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
   """What is measured and how: `groups` of metrics; `restarts` of k-means (the paper: 1000); `train_images`, whose codes
   are clustered and classified (the paper: 60,000); `count` of test images (None: all); `features`, a function for
-  `quality`; `draw`: seeds of the lines drawn for the lines benchmark, training's and step, say."""
+  `quality`; `draw`: seeds of what an evaluation draws (lines, samples of q(z given x)), training's and step, say;
+  `codes`: a folder in which codes are kept (None: nowhere)."""
 
   groups: tuple = QUICK
   restarts: int = 10
@@ -28,6 +32,7 @@ class Settings:
   count: int | None = None
   features: object = None
   draw: tuple = (0, 0)
+  codes: object = None
 
   def __post_init__(self):
     for group in self.groups:
@@ -43,7 +48,21 @@ class Measured:
   arrays: dict
 
 
-def measure(functions, dataset, dataset_name, settings=None, model_name='the model'):
+@dataclasses.dataclass(frozen=True)
+class _Task:
+  functions: object
+  dataset: object
+  dataset_name: str
+  settings: Settings
+  progress: object
+  found: Measured
+
+  def over(self, function):
+    """[n, ...] a function's answers on the test images, which are taken in pieces."""
+    return np.concatenate([function(images) for images, _ in self.dataset.blocks('test', self.settings.count)])
+
+
+def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None):
   """Every metric of the chosen groups that applies.
 
   Args:
@@ -52,6 +71,7 @@ def measure(functions, dataset, dataset_name, settings=None, model_name='the mod
     dataset_name: its name, which says whether the lines benchmark applies.
     settings: `Settings`; default: the quick ones.
     model_name: for messages.
+    progress: function (text, done, total); the last two are left out where there is nothing to count.
 
   Returns:
     `Measured`. The README explains the metrics.
@@ -61,10 +81,12 @@ def measure(functions, dataset, dataset_name, settings=None, model_name='the mod
       refuses; it names the model.
   """
   settings, found = settings or Settings(), Measured({}, {}, {})
+  task = _Task(functions, dataset, dataset_name, settings, progress, found)
   try:
     for group in GROUPS:
       if group in settings.groups:
-        _GROUPS[group](functions, dataset, dataset_name, settings, found)
+        progress(group)
+        _GROUPS[group](task)
   except UserError:
     raise
   except ValueError as error:
@@ -75,95 +97,130 @@ def measure(functions, dataset, dataset_name, settings=None, model_name='the mod
   return found
 
 
-def _reconstruction(functions, dataset, dataset_name, settings, found):
+def _reconstruction(task):
   from acai_tf.metrics import reconstruction
 
-  images, _ = dataset.test(settings.count)
-  again = functions.decode(functions.encode(images))
-  found.metrics['recon_mse'] = reconstruction.mean_squared_error(images, again)
-  found.metrics['psnr'] = reconstruction.peak_signal_to_noise(images, again)
-  found.metrics['ssim'] = reconstruction.structural_similarity(images, again)
+  blocks = task.dataset.blocks('test', task.settings.count)
+  task.found.metrics.update(reconstruction.score(
+      (images, task.functions.decode(task.functions.encode(images))) for images, _ in blocks))
 
 
-def _probe(functions, dataset, dataset_name, settings, found):
+def _probe(task):
   from acai_tf.metrics import probe
 
-  if functions.classify:
-    images, labels = dataset.test(settings.count)
-    found.metrics['probe_accuracy'] = probe.accuracy(functions.classify(images), labels)
+  if task.functions.classify:
+    labels = task.dataset.test_labels[:task.settings.count]
+    task.found.metrics['probe_accuracy'] = probe.accuracy(task.over(task.functions.classify), labels)
 
 
-def _lines(functions, dataset, dataset_name, settings, found):
+def _lines(task):
   from acai_tf.data import lines as lines_data
   from acai_tf.metrics import lines
 
-  if dataset_name == 'lines':
-    images = strips(functions, *dataset.pairs(PAIRS, settings.draw))
+  if task.dataset_name != 'lines':
+    return
+  ends, found = task.dataset.pairs(PAIRS, task.settings.draw), task.found
+  seeds = {'': task.settings.draw, '_of_means': None} if task.functions.encode_sample else {'': None}
+  for place, seed in seeds.items():
+    images = strips(task.functions, *ends, seed=seed)
     distances, nearest = lines.follow(images, *lines_data.templates(size=images.shape[2]))
-    found.metrics.update(lines.summary(distances, nearest))
-    found.curves['alpha'] = np.linspace(0, 1, STEPS).round(6).tolist()
-    found.curves['distance'] = distances.mean(axis=0).tolist()
-    found.arrays['angles'] = np.unwrap(nearest, axis=1)
+    found.metrics.update(_placed(lines.summary(distances, nearest), place))
+    found.curves[f'distance{place}'] = distances.mean(axis=0).tolist()
+    if not place:
+      found.arrays['angles'] = np.unwrap(nearest, axis=1)
+  found.curves['alpha'] = np.linspace(0, 1, STEPS).round(6).tolist()
 
 
-def _codebook(functions, dataset, dataset_name, settings, found):
+def _placed(metrics, place):
+  """Metrics under names that end with `place`, one of PLACES; an interval's ending stays last."""
+  ends = {name: '_ci95' if name.endswith('_ci95') else '' for name in metrics}
+  return {name.removesuffix(ends[name]) + place + ends[name]: value for name, value in metrics.items()}
+
+
+def _codebook(task):
   from acai_tf.metrics import codebook
 
-  if functions.indices:
-    indices = functions.indices(dataset.test(settings.count)[0])
-    found.metrics.update(codebook.score(indices, functions.codebook, indices.shape[1]))
+  if task.functions.indices:
+    indices = task.over(task.functions.indices)
+    task.found.metrics.update(codebook.score(indices, task.functions.codebook, indices.shape[1]))
 
 
-def _codes(functions, dataset, settings, found):
-  """(training features, their labels, test features, their labels), encoded once."""
-  if 'codes' not in found.arrays:
-    train, train_labels = dataset.train(settings.train_images)
-    test, labels = dataset.test(settings.count)
-    found.arrays['codes'] = functions.features(train), train_labels, functions.features(test), labels
-  return found.arrays['codes']
+def _codes(task):
+  """`codes.of` the images, made once for all groups."""
+  settings = task.settings
+  if 'codes' not in task.found.arrays:
+    task.found.arrays['codes'] = codes_lib.of(
+        task.functions, task.dataset, settings.train_images, settings.count, settings.draw, settings.codes,
+        task.progress)
+  return task.found.arrays['codes']
 
 
-def _fitted_probe(functions, dataset, dataset_name, settings, found):
+def _fitted_probe(task):
   from acai_tf.metrics import probe
 
-  if dataset.classes:
-    found.metrics['fitted_probe_accuracy'], found.metrics['fitted_probe_c'] = probe.fitted_accuracy(
-        *_codes(functions, dataset, settings, found))
+  if task.dataset.classes:
+    parts, metrics = _codes(task), task.found.metrics
+    task.progress('fitted_probe: logistic regression')
+    seen = [(part.get('features', part.get('means', part['codes'])), part['labels']) for part in parts.values()]
+    metrics['fitted_probe_accuracy'], metrics['fitted_probe_c'] = probe.fitted_accuracy(*seen[0], *seen[1])
 
 
-def _clustering(functions, dataset, dataset_name, settings, found):
+def _clustering(task):
   from acai_tf.metrics import clustering
 
-  train, _, test, labels = _codes(functions, dataset, settings, found)
-  if dataset.classes and labels.ndim == 1:
-    scores, found.arrays['confusion'] = clustering.score(train, test, labels, dataset.classes, settings.restarts)
-    found.metrics.update(scores)
+  dataset = task.dataset
+  if not dataset.classes or dataset.test_labels.ndim > 1:
+    return
+  train, test = (_codes(task)[part] for part in codes_lib.PARTS)
+  for place, name in zip(PLACES, ('codes', 'means', 'features'), strict=True):
+    if name in train:
+      scores, table = clustering.score(
+          train[name], test[name], test['labels'], dataset.classes, task.settings.restarts,
+          progress=lambda done, total, name=name: task.progress(f'clustering: k-means of {name}', done, total))
+      task.found.metrics.update(_placed(scores, place))
+      task.found.arrays.setdefault('confusion', table)
 
 
-def _quality(functions, dataset, dataset_name, settings, found):
+def _quality(task):
   from acai_tf.metrics import distribution, path
 
-  real = settings.features(dataset.test(REAL)[0])
-  images = strips(functions, *dataset.pairs(QUALITY_PAIRS, PAIR_SEED), QUALITY_STEPS)
-  features = settings.features(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
-  columns = [features[:, k] for k in range(QUALITY_STEPS)]
+  features = task.settings.features
+  real = np.concatenate([features(images) for images, _ in task.dataset.blocks(
+      'test', min(REAL, task.settings.count or REAL))])
+  drawn = np.concatenate([_features(features, images) for images in _paths(task, QUALITY_PAIRS, QUALITY_STEPS)])
+  task.progress('quality: distances')
+  columns, curves, metrics = [drawn[:, k] for k in range(QUALITY_STEPS)], task.found.curves, task.found.metrics
   frechet, kernel = ([measure(real, c) for c in columns] for measure in (distribution.frechet, distribution.kernel))
-  found.curves.update(quality_alpha=np.linspace(0, 1, QUALITY_STEPS).tolist(), frechet=frechet, kernel=kernel)
+  curves.update(quality_alpha=np.linspace(0, 1, QUALITY_STEPS).tolist(), frechet=frechet, kernel=kernel)
   for name, curve in (('frechet', frechet), ('kernel', kernel)):
     ends, middle = (curve[0] + curve[-1]) / 2, curve[QUALITY_STEPS // 2]
-    found.metrics.update({f'{name}_ends': ends, f'{name}_middle': middle, f'{name}_gap': middle - ends})
-  found.metrics.update(distribution.coverage(real, columns[QUALITY_STEPS // 2]))
-  long = strips(functions, *dataset.pairs(PAIRS, PAIR_SEED))
-  points = settings.features(long.reshape(-1, *long.shape[2:])).reshape(*long.shape[:2], -1)
-  for name, paths in (('pixel', long), ('feature', points)):
-    found.metrics.update({f'{name}_{key}': value for key, value in path.score(paths).items()})
+    metrics.update({f'{name}_ends': ends, f'{name}_middle': middle, f'{name}_gap': middle - ends})
+  metrics.update(distribution.coverage(real, columns[QUALITY_STEPS // 2]))
+  steps = [(path.steps(images), path.steps(_features(features, images))) for images in _paths(task, PAIRS, STEPS)]
+  for name, sizes in zip(('pixel', 'feature'), zip(*steps, strict=True), strict=True):
+    metrics.update({f'{name}_{key}': value for key, value in path.summary(np.concatenate(sizes)).items()})
 
 
-def _likelihood(functions, dataset, dataset_name, settings, found):
+def _features(features, images):
+  """[n, steps, height, width, channels] paths -> [n, steps, d]."""
+  return features(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
+
+
+def _paths(task, count, steps):
+  """Yields [n, steps, height, width, channels] decoded paths between `count` pairs, so many that they fit a block."""
+  first, second = task.dataset.pairs(count, PAIR_SEED)
+  size = max(1, base.BLOCK // (steps * first[0].nbytes))
+  for start in range(0, count, size):
+    task.progress(f'quality: paths of {steps} images', start, count)
+    yield strips(task.functions, first[start:start + size], second[start:start + size], steps)
+
+
+def _likelihood(task):
   from acai_tf.metrics import likelihood
 
+  functions = task.functions
   if functions.posterior:
-    images, _ = dataset.test(LIKELIHOOD_IMAGES)
+    images, _ = task.dataset.test(LIKELIHOOD_IMAGES)
 
     def posterior(images):
       answer = functions.posterior(images)
@@ -175,25 +232,32 @@ def _likelihood(functions, dataset, dataset_name, settings, found):
 
     mean, log_variance = (x.astype(np.float64) for x in posterior(images))
     values = likelihood.log_likelihood(images, posterior, log_decoder, LIKELIHOOD_SAMPLES)
-    found.metrics['log_likelihood'] = float(values.mean())
-    found.metrics['rate'] = float(0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1).sum(axis=1).mean())
     noise = np.random.default_rng(0).standard_normal(mean.shape)
     codes = (mean + np.exp(log_variance / 2) * noise).astype(np.float32)
-    found.metrics['distortion'] = float(-log_decoder(images, codes).mean())
+    task.found.metrics.update(
+        log_likelihood=float(values.mean()),
+        rate=float(0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1).sum(axis=1).mean()),
+        distortion=float(-log_decoder(images, codes).mean()))
 
 
 _GROUPS = {'reconstruction': _reconstruction, 'probe': _probe, 'lines': _lines, 'codebook': _codebook,
            'fitted_probe': _fitted_probe, 'clustering': _clustering, 'quality': _quality, 'likelihood': _likelihood}
 
 
-def strips(functions, first, second, steps=STEPS, kind='linear'):
-  """Decoded paths between images: [n, ...] twice -> [n, steps, height, width, channels]."""
+def strips(functions, first, second, steps=STEPS, kind='linear', seed=None):
+  """Decoded paths between images: [n, ...] twice -> [n, steps, height, width, channels].
+
+  With a `seed`, ints, both ends are drawn from q(z given x), each for itself, as the authors interpolate.
+  """
   import tensorflow as tf
 
   from acai_tf import interpolation
 
-  codes = interpolation.path(
-      tf.constant(functions.encode(first)), tf.constant(functions.encode(second)), steps, kind).numpy()
+  if seed is None:
+    ends = [functions.encode(images) for images in (first, second)]
+  else:
+    ends = [functions.encode_sample(images, [*seed, place]) for place, images in enumerate((first, second))]
+  codes = interpolation.path(*map(tf.constant, ends), steps, kind).numpy()
   images = functions.decode(codes.reshape(-1, *codes.shape[2:]))
   return images.reshape(len(first), steps, *images.shape[1:])
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 from absl import flags, logging
 
@@ -138,6 +139,40 @@ def text_of(grid, width=100):
   with screen.capture() as capture:
     screen.print(grid)
   return '\n'.join(line.rstrip() for line in capture.get().strip('\n').splitlines())
+
+
+class Status:
+  """Says what a program is at and how far: one changing line on a terminal, else a line for each thing, and every 10 s.
+
+  Use it as a context.
+  """
+
+  def __init__(self, quiet_seconds=10):
+    from rich import console, progress
+
+    self.quiet_seconds, self.text, self.next_line, self.bar = quiet_seconds, None, 0.0, None
+    if console.Console().is_terminal:
+      self.bar = progress.Progress(progress.SpinnerColumn(), progress.BarColumn(16), '{task.description}')
+      self.task = self.bar.add_task('')
+
+  def __enter__(self):
+    if self.bar:
+      self.bar.start()
+    return self
+
+  def __exit__(self, *_):
+    if self.bar:
+      self.bar.update(self.task, visible=False)
+      self.bar.stop()
+
+  def __call__(self, text, done=None, total=None):
+    """`text`: what is done now; `done` of `total`: how far, where that can be counted."""
+    far = f' {done:,} of {total:,}' if total else ''
+    if self.bar:
+      self.bar.update(self.task, description=text + far, completed=done or 0, total=total)
+    elif text != self.text or time.monotonic() >= self.next_line:
+      print(f'  {text}{far} ...', flush=True)
+      self.text, self.next_line = text, time.monotonic() + self.quiet_seconds
 
 
 def cores():

@@ -10,6 +10,7 @@ from acai_tf.config import UserError
 
 EXPERIMENT, HISTORY, ORIGINS = 'experiment.json', 'history.jsonl', 'origins.jsonl'
 METRICS, CHECKPOINTS = 'metrics.json', 'checkpoints'
+CARD = 'training.json'  # beside an exported module: its experiment and how far it was trained
 
 
 def resolve(dataset, model, recipe='paper', overrides=None):
@@ -57,8 +58,28 @@ def load_experiment(run_dir):
   except FileNotFoundError as error:
     raise UserError(f'{run_dir} is no run folder: {path} is missing; '
                     'expected a folder made by acai_tf.train.') from error
+  except UserError as error:
+    raise UserError(f'{path}: {error}') from error
   except (ValueError, KeyError, OSError) as error:
     raise UserError(f'{path} cannot be read ({error}); expected the file that acai_tf.train wrote.') from error
+
+
+def load_card(module):
+  """What `python -m export` tells of a module beside it: (experiment, samples); None where there is no such file.
+
+  Raises:
+    UserError: it is broken, or of an experiment that this version does not know.
+  """
+  path = pathlib.Path(module) / CARD
+  try:
+    card = json.loads(path.read_text())
+    return parse_experiment(card['experiment']), card['samples']
+  except FileNotFoundError:
+    return None
+  except UserError as error:
+    raise UserError(f'{path}: {error}') from error
+  except (ValueError, KeyError, OSError) as error:
+    raise UserError(f'{path} cannot be read ({error}); expected the file that python -m export wrote.') from error
 
 
 def claim(run_dir, experiment):

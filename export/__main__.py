@@ -12,7 +12,6 @@ from absl import flags
 
 from acai_tf import program, runs
 from acai_tf.config import UserError
-from export import CARD
 
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train')
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it')
@@ -40,7 +39,7 @@ def export(run_dir, target, checkpoint='last', weights='average'):
     agreement = compare(model, scratch)
     card = {'samples': step * experiment.training.batch, 'checkpoint': checkpoint,
             'weights': weights if experiment.training.average else 'raw', 'experiment': experiment.to_dict()}
-    runs.write(scratch / CARD, json.dumps(card, indent=2) + '\n')
+    runs.write(scratch / runs.CARD, json.dumps(card, indent=2) + '\n')
     scratch.rename(target)
   except OSError as error:
     raise UserError(f'{target} cannot be written: {error.strerror or error}; '

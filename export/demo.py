@@ -1,6 +1,5 @@
 """Program: what a user does with an exported lines model. `python -m export.demo --module DIR --picture FILE`."""
 
-import json
 import pathlib
 
 import numpy as np
@@ -8,7 +7,6 @@ from absl import flags
 
 from acai_tf import evaluate, measure, program, runs
 from acai_tf.config import UserError
-from export import CARD
 
 flags.DEFINE_string('module', None, 'Folder made by python -m export from a lines run')
 flags.DEFINE_string('picture', 'interpolation.png', 'File to draw')
@@ -19,12 +17,10 @@ def main():
   arguments = flags.FLAGS
   if not arguments.module:
     raise UserError('--module DIR is missing; expected a folder made by python -m export.')
-  try:
-    card = json.loads((pathlib.Path(arguments.module) / CARD).read_text())
-    experiment, samples = runs.parse_experiment(card['experiment']), card['samples']
-  except (OSError, ValueError, KeyError) as error:
-    raise UserError(f'{arguments.module} is no module with a {CARD} ({error}); expected a folder made by '
-                    'python -m export.') from error
+  card = runs.load_card(arguments.module)
+  if card is None:
+    raise UserError(f'{arguments.module} is no module with a {runs.CARD}; expected a folder made by python -m export.')
+  experiment, samples = card
   if experiment.dataset_name != 'lines':
     raise UserError(f'{arguments.module} was trained on {experiment.dataset_name}; expected a model of lines.')
   program.start_tensorflow()

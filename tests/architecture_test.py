@@ -10,7 +10,7 @@ from architecture import ROOT
 # The arrows (README, Layout): what each library of BUILD may import of ours.
 BASE = {'config', 'registry', 'losses', 'interpolation', 'replicas'}
 LIBRARY = BASE | {'networks', 'quantizer', 'data', 'models', 'metrics', 'figures', 'loop', 'program', 'runs',
-                  'functions', 'feature_network', 'measure', 'weights'}
+                  'functions', 'feature_network', 'codes', 'measure', 'pictures', 'weights'}
 ZOO = {'zoo', 'zoo_weights'}
 ARROWS = {
     'config': set(),
@@ -29,7 +29,9 @@ ARROWS = {
     'runs': {'config', 'program', 'registry', 'loop'},
     'functions': {'config', 'program'},
     'feature_network': {'config'},
-    'measure': {'config', 'data', 'interpolation', 'metrics'},
+    'codes': {'config'},
+    'measure': {'config', 'codes', 'data', 'interpolation', 'metrics'},
+    'pictures': {'config', 'figures', 'measure'},
     'weights': {'config', 'runs'},
     'zoo': {'config', 'registry'},
     'zoo_weights': {'config', 'runs', 'functions', 'measure', 'weights', 'zoo'},

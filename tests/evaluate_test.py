@@ -103,11 +103,11 @@ class MeasureTest(tf.test.TestCase):
   def test_probe_and_reconstruction_on_worst_and_degenerate_input(self):
     self.assertEqual(probe.accuracy(np.eye(3), [0, 1, 2]), 1)
     self.assertEqual(probe.accuracy(np.eye(3), [1, 2, 0]), 0)
-    self.assertEqual(reconstruction.mean_squared_error(np.ones([2, 1]), -np.ones([2, 1])), 4)
+    self.assertAllEqual(reconstruction.squared_errors(np.ones([2, 1]), -np.ones([2, 1])), [4, 4])
     for call in (lambda: probe.accuracy(np.eye(3), [0]), lambda: probe.accuracy(np.zeros([0, 3]), []),
                  lambda: probe.accuracy(np.full([1, 3], np.nan), [0]),
-                 lambda: reconstruction.mean_squared_error(np.zeros([2, 1]), np.zeros([2])),
-                 lambda: reconstruction.mean_squared_error(np.zeros([2]), np.full([2], np.inf))):
+                 lambda: reconstruction.squared_errors(np.zeros([2, 1]), np.zeros([2])),
+                 lambda: reconstruction.squared_errors(np.zeros([2]), np.full([2], np.inf))):
       with self.assertRaises(ValueError):
         call()
 

@@ -1,11 +1,13 @@
 """Metrics against closed forms, brute force and NumPy, and on perfect, worst and degenerate input."""
 
 import itertools
+import os
+import unittest.mock
 
 import numpy as np
 import scipy.linalg
-import scipy.ndimage
 import scipy.stats
+import skimage.metrics
 import tensorflow as tf
 
 from acai_tf.data import lines as lines_data
@@ -89,7 +91,7 @@ class ClusteringTest(tf.test.TestCase):
     found, _ = clustering.score(noise, noise, np.arange(600) % 3, 3, restarts=2)
     self.assertLess(found['clustering_accuracy'], 0.45)
     self.assertLess(abs(found['clustering_ari']), 0.05)
-    one, _ = clustering.score(codes, codes, np.zeros(60, int), 3, restarts=2)  # a single class among three clusters
+    one, _ = clustering.score(codes, codes, np.zeros(60, int), 3, restarts=9)  # a single class among three clusters
     self.assertAllClose(one['clustering_accuracy'], 1 / 3, atol=0.01)
     same, table = clustering.score(np.ones([60, 4]), np.ones([60, 4]), labels, 3, restarts=1)  # a collapsed model
     self.assertAllClose(list(same.values()), [1 / 3, 0, 0])
@@ -97,6 +99,20 @@ class ClusteringTest(tf.test.TestCase):
     for bad in ((NAN, codes), (codes[:2], codes), (codes, codes[:, :2])):
       with self.assertRaises(ValueError):
         clustering.score(bad[0], bad[1], labels, 3, restarts=1)
+
+
+  def test_k_means_keeps_the_tightest_of_all_restarts_and_tells_how_many_are_done(self):
+    codes = np.random.default_rng(0).normal(size=[300, 3]).astype(np.float32)
+    told = []
+    many = clustering.k_means(codes, 8, 25, progress=lambda *far: told.append(far))
+    self.assertEqual(told, [(10, 25), (20, 25), (25, 25)])
+    few = [clustering.k_means(codes, 8, 1, seed).inertia_ for seed in range(10)]
+    self.assertLessEqual(many.inertia_, min(few) + 0.5)
+    self.assertLess(many.inertia_, np.mean(few) - 0.5)
+    distances = ((codes[:, None] - many.cluster_centers_[many.labels_][:, None])**2).sum()
+    self.assertAllClose(many.inertia_, distances, rtol=1e-5)
+    with unittest.mock.patch.object(os, 'sched_getaffinity', lambda _: {0}):
+      self.assertEqual(clustering.k_means(codes, 8, 25).inertia_, many.inertia_)
 
 
 class DistributionTest(tf.test.TestCase):
@@ -167,29 +183,33 @@ class PathTest(tf.test.TestCase):
 class ReconstructionTest(tf.test.TestCase):
 
   def test_noise_ratio_by_hand(self):
-    images = np.zeros([2, 8, 8, 1])
-    self.assertAllClose(reconstruction.peak_signal_to_noise(images, images + 0.2), 20)
-    self.assertAllClose(reconstruction.peak_signal_to_noise(images, images), 100)
+    self.assertAllClose(reconstruction.squared_errors(np.zeros([2, 8, 8, 1]), np.full([2, 8, 8, 1], 0.2)), [0.04, 0.04])
+    self.assertAllClose(reconstruction.peak_signal_to_noise(np.array([0.04, 0.0])), [20, 100])
 
-  def test_similarity_against_scipy(self):
+  def test_similarity_against_scikit_image(self):
+    """Its range is 1: on [-1, 1] with range 2 the dark halves, whose means are below 0, would count otherwise."""
     generator = np.random.default_rng(0)
-    a = generator.uniform(-1, 1, [1, 24, 24, 1])
-    b = np.clip(a + generator.normal(size=a.shape) * 0.3, -1, 1)
-    grid = np.arange(11) - 5
-    window = np.exp(-grid**2 / (2 * 1.5**2))
-    window = np.outer(window, window) / window.sum()**2
-
-    def blur(x):
-      return scipy.ndimage.convolve(x, window, mode='constant')[5:-5, 5:-5]
-
-    x, y = a[0, ..., 0], b[0, ..., 0]
-    mx, my, c1, c2 = blur(x), blur(y), (0.01 * 2)**2, (0.03 * 2)**2
-    vx, vy, vxy = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
-    expected = np.mean((2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2)))
-    self.assertAllClose(reconstruction.structural_similarity(a, b), expected, atol=1e-4)
-    self.assertAllClose(reconstruction.structural_similarity(a, a), 1)
+    for channels in (1, 3):
+      first = generator.uniform(-1, 0.2, [3, 24, 20, channels])
+      second = first + generator.normal(size=first.shape) * 0.3
+      expected = [skimage.metrics.structural_similarity(
+          *(np.clip((x + 1) / 2, 0, 1) for x in pair), data_range=1, channel_axis=2, gaussian_weights=True, sigma=1.5,
+          use_sample_covariance=False) for pair in zip(first, second, strict=True)]
+      self.assertAllClose(reconstruction.structural_similarity(first, second), expected, atol=1e-5)
+      self.assertAllClose(reconstruction.structural_similarity(first, first), np.ones(3))
     small = np.zeros([1, 8, 8, 1])
-    self.assertAllClose(reconstruction.structural_similarity(small, small), 1)
+    self.assertAllClose(reconstruction.structural_similarity(small, small), [1])
+
+  def test_parts_of_any_length_give_the_mean_over_images(self):
+    generator = np.random.default_rng(0)
+    first = generator.uniform(-1, 1, [7, 16, 16, 1])
+    second = first + generator.normal(size=first.shape) * np.linspace(0, 1, 7)[:, None, None, None]
+    whole = reconstruction.score([(first, second)])
+    self.assertAllClose(whole['recon_mse'], np.mean((first - second)**2))
+    parts = reconstruction.score((first[i:i + 3], second[i:i + 3]) for i in range(0, 7, 3))
+    self.assertAllClose(parts, whole, rtol=1e-6)
+    with self.assertRaisesRegex(ValueError, 'no images'):
+      reconstruction.score([])
 
 
 class LikelihoodTest(tf.test.TestCase):

@@ -1,6 +1,8 @@
 """What all data sets share: a training batch is a function of (seed, step), and arrays live in memory as uint8."""
 
 import functools
+import itertools
+import math
 import os
 import pathlib
 import shutil
@@ -10,6 +12,8 @@ import psutil
 
 from acai_tf import replicas as replicas_lib
 from acai_tf.config import UserError
+
+BLOCK = 1 << 25  # bytes of float32 images that `blocks` gives at a time
 
 
 class Dataset:
@@ -29,14 +33,26 @@ class Dataset:
     """Positions `rows` of training batch `step`: ([n, height, width, channels] uint8 or float32, int32 labels)."""
     raise NotImplementedError
 
-  def train(self, count):
+  def train(self, count, rows=slice(None)):
     """The first `count` training images, fewer if there are fewer, as `test` gives them."""
-    images, labels = self.batch(0, 0, count, slice(None))
+    images, labels = self.batch(0, 0, count, rows)
     return to_float(images), labels
 
-  def test(self, count=None):
-    """The first `count` test images, or all: ([n, ...] float32 in [-1, 1], their labels)."""
-    return to_float(self.test_images[:count]), self.test_labels[:count]
+  def test(self, count=None, rows=slice(None)):
+    """The first `count` test images, or all; `rows` of those: ([n, ...] float32 in [-1, 1], their labels)."""
+    return to_float(self.test_images[:count][rows]), self.test_labels[:count][rows]
+
+  def blocks(self, part, count=None):
+    """The first `count` images of 'train' or 'test' in pieces of up to BLOCK bytes, each as `test` gives them.
+
+    A whole set as float32 need not fit into memory: it is four times the array that is kept.
+    """
+    take, size = {'train': self.train, 'test': self.test}[part], max(1, BLOCK // (4 * math.prod(self.shape)))
+    for start in itertools.count(0, size):
+      images, labels = take(count, slice(start, start + size))
+      if not len(images):
+        return
+      yield images, labels
 
   def pairs(self, count, seed):
     """`count` pairs of test images, no image with itself: [count, ...] float32 in [-1, 1] twice, a function of `seed`.
@@ -119,8 +135,8 @@ class ArrayDataset(Dataset):
     return (f'{len(self.train_images):,} training and {len(self.test_images):,} test images, '
             f'{"x".join(map(str, self.shape))} uint8, {size:.3g} GB {where}')
 
-  def train(self, count):
-    return to_float(self.train_images[:count]), np.asarray(self.train_labels[:count])
+  def train(self, count, rows=slice(None)):
+    return to_float(self.train_images[:count][rows]), np.asarray(self.train_labels[:count][rows])
 
   def batch(self, seed, step, size, rows):
     positions = step * size + np.asarray(rows, np.int64)

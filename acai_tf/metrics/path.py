@@ -21,20 +21,21 @@ def steps(points):
 
 
 def score(points):
+  """`summary` of `steps`: length and evenness of paths, [n, k >= 3, ...] points."""
+  return summary(steps(points))
+
+
+def summary(sizes):
   """Length and evenness of paths.
 
   Args:
-    points: [n, k >= 3, ...].
+    sizes: [n, k - 1] what `steps` gives.
 
   Returns:
     Dict of `path_length` (mean over paths of the sum of steps) and `step_variance` (mean over paths of the variance
     of the steps over their squared mean: 0 is even, k - 2 is one jump; paths that stand still are left out, and
     where all do it is None).
-
-  Raises:
-    ValueError: as `steps`.
   """
-  sizes = steps(points)
   means = sizes.mean(axis=1)
   moving = means > 0
   variance = sizes[moving].var(axis=1) / means[moving]**2

@@ -64,9 +64,12 @@ def fitted_accuracy(train_features, train_labels, features, labels, seed=0):
 
   import warnings
 
+  import threadpoolctl
+
   order = np.random.default_rng(seed).permutation(len(train_features))
   held, used = order[:len(order) // 10], order[len(order) // 10:][:CHOOSING]
-  with warnings.catch_warnings():
+  # One thread: its products are so small that several wait for one another, which took ten times the processor's time.
+  with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1):
     warnings.simplefilter('ignore')  # Stopped after ITERATIONS: near enough for a choice and for four digits.
     chosen = max(INVERSE_REGULARISATION, key=lambda strength: right(
         strength, (train_features[used], train_labels[used]), (train_features[held], train_labels[held])))

@@ -1,42 +1,61 @@
-"""How well images come back; all on pixels in [-1, 1]."""
+"""How well images come back: one number an image, so that a mean can be taken over any number of them in parts.
+
+Images are [n, height, width, channels], pixels in [-1, 1].
+"""
 
 import numpy as np
 
 
-def mean_squared_error(images, reconstructions):
-  """Mean over all pixels of (images - reconstructions)^2, on [-1, 1] data; float64 inside.
+def squared_errors(images, reconstructions):
+  """[n] mean over an image's pixels of (images - reconstructions)^2, on [-1, 1] data; float64 inside.
 
   Raises:
     ValueError: different shapes, no images, or reconstructions that are not finite.
   """
   images, reconstructions = _checked(images, reconstructions)
-  return float(np.mean(np.square(images - reconstructions)))
+  return np.square(images - reconstructions).reshape(len(images), -1).mean(axis=1)
 
 
-def peak_signal_to_noise(images, reconstructions):
-  """Mean over images of 10 log10(2^2 / mean squared error), in dB; an image without error counts as 100 dB.
-
-  Raises:
-    ValueError: as `mean_squared_error`.
-  """
-  images, reconstructions = _checked(images, reconstructions)
-  errors = np.square(images - reconstructions).reshape(len(images), -1).mean(axis=1)
-  return float(np.mean(np.minimum(10 * np.log10(4 / np.maximum(errors, 1e-300)), 100)))
+def peak_signal_to_noise(errors):
+  """[n] `squared_errors` -> [n] 10 log10(2^2 / error), in dB; an image without error counts as 100 dB."""
+  return np.minimum(10 * np.log10(4 / np.maximum(errors, 1e-300)), 100)
 
 
-def structural_similarity(images, reconstructions, batch=512):
-  """Mean SSIM (Wang et al. 2004: 11x11 Gaussian window of 1.5 pixels, smaller where images are), clipped to [-1, 1].
+def structural_similarity(images, reconstructions):
+  """[n] SSIM (Wang et al. 2004) of pixels brought to [0, 1] and clipped there.
+
+  It depends on where black is, so the scale is the published one. The 11x11 Gaussian window of 1.5 pixels (smaller
+  where images are) stays inside the image.
 
   Raises:
-    ValueError: as `mean_squared_error`.
+    ValueError: as `squared_errors`.
   """
   import tensorflow as tf
 
-  images, reconstructions = (np.clip(x, -1, 1).astype(np.float32) for x in _checked(images, reconstructions))
-  window = min(11, *images.shape[1:3])
-  values = [tf.image.ssim(images[i:i + batch], reconstructions[i:i + batch], 2.0, filter_size=window).numpy()
-            for i in range(0, len(images), batch)]
-  return float(np.mean(np.concatenate(values)))
+  first, second = (np.clip((x + 1) / 2, 0, 1).astype(np.float32) for x in _checked(images, reconstructions))
+  return tf.image.ssim(first, second, 1.0, filter_size=min(11, *first.shape[1:3])).numpy()
+
+
+def score(parts):
+  """Means over all images.
+
+  Args:
+    parts: iterable of (images, reconstructions), of any lengths; one part is held at a time.
+
+  Returns:
+    Dict of `recon_mse` (on [-1, 1] data), `psnr` (dB) and `ssim` (at most 1).
+
+  Raises:
+    ValueError: as `squared_errors`, or no parts.
+  """
+  columns = []
+  for images, reconstructions in parts:
+    errors = squared_errors(images, reconstructions)
+    columns.append([errors, peak_signal_to_noise(errors), structural_similarity(images, reconstructions)])
+  if not columns:
+    raise ValueError('no images; expected some.')
+  means = np.concatenate(columns, axis=1).mean(axis=1, dtype=np.float64)
+  return dict(zip(('recon_mse', 'psnr', 'ssim'), means.tolist(), strict=True))
 
 
 def _checked(images, reconstructions):

@@ -1,0 +1,107 @@
+"""Codes of a data set's images: made once, for probe and clustering together, and kept beside the run."""
+
+import hashlib
+import json
+import os
+import pathlib
+import zipfile
+
+import numpy as np
+
+from acai_tf.config import UserError
+
+FILE = 'codes.npz'
+PARTS = ('train', 'test')
+
+
+def of(functions, dataset, train_images, count=None, seed=(0, 0), folder=None, progress=lambda *_: None):
+  """The codes of training and test images, in pieces encoded, so that no set need fit into memory as float32.
+
+  Args:
+    functions: `functions.Functions`.
+    dataset: the data set.
+    train_images: how many training images, fewer if there are fewer.
+    count: of test images; None: all.
+    seed: ints, of codes drawn from q(z given x).
+    folder: where they are kept and found again, as long as weights, images and settings are the same; None: nowhere.
+    progress: function (text, done, total).
+
+  Returns:
+    Dict: part ('train' or 'test') -> dict of [n, d] float32 arrays and `labels`. `codes` are what the authors cluster:
+    drawn from q(z given x) where a model has one, else the flat `encode`. `means` are the flat `encode` where codes are
+    drawn, `features` what the probe sees where that is something else than the flat `encode`.
+
+  Raises:
+    UserError: the folder cannot be written.
+  """
+  totals = {'train': train_images, 'test': len(dataset.test_images[:count])}
+  key, path = None, None
+  if folder is not None:
+    path, sums = pathlib.Path(folder) / FILE, hashlib.sha256()
+    for part in PARTS:
+      for images, labels in dataset.blocks(part, totals[part]):
+        sums.update(np.ascontiguousarray(images).data)
+        sums.update(np.ascontiguousarray(labels).data)
+    drawn = [int(x) for x in seed] if functions.encode_sample else None
+    key = json.dumps([functions.identity(), sums.hexdigest(), totals, drawn])
+    kept = _read(path, key)
+    if kept:
+      return kept
+  own = has_features(functions, dataset.test(64)[0])
+  found = {part: _encoded(functions, dataset, part, totals[part], [*seed, place], own, progress)
+           for place, part in enumerate(PARTS)}
+  if path is not None:
+    _write(path, key, found)
+  return found
+
+
+def has_features(functions, images):
+  """Whether the probe sees something else than the flat code, tried on a few images."""
+  if not functions.represent:
+    return False
+  features, codes = functions.represent(images), functions.encode(images).reshape(len(images), -1)
+  return features.shape != codes.shape or np.abs(features - codes).max() > 1e-3 * np.abs(codes).max()
+
+
+def _encoded(functions, dataset, part, total, seed, own, progress):
+  columns, done = {}, 0
+  for images, labels in dataset.blocks(part, total):
+    progress(f'encoding {part} images', done, total)
+    means = functions.encode(images).reshape(len(images), -1)
+    row = {'labels': labels, 'codes': means}
+    if functions.encode_sample:
+      row.update(means=means, codes=functions.encode_sample(images, [*seed, done]).reshape(len(images), -1))
+    if own:
+      row['features'] = functions.represent(images)
+    for name, rows in row.items():
+      columns.setdefault(name, []).append(rows)
+    done += len(images)
+  return {name: np.concatenate(rows) for name, rows in columns.items()}
+
+
+def _read(path, key):
+  """What `_write` wrote with the same key; None where there is no such file, or a broken one, which is made anew."""
+  try:
+    with np.load(path) as arrays:
+      if str(arrays['key']) != key:
+        return None
+      found = {part: {} for part in PARTS}
+      for name in arrays.files:
+        part, _, column = name.partition('.')
+        if part in PARTS:
+          found[part][column] = arrays[name]
+      return found
+  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    return None
+
+
+def _write(path, key, found):
+  scratch = path.with_name(f'{path.stem}.{os.getpid()}.part.npz')
+  try:
+    np.savez(scratch, key=np.array(key), **{
+        f'{part}.{name}': array for part, columns in found.items() for name, array in columns.items()})
+    scratch.replace(path)
+  except OSError as error:
+    scratch.unlink(missing_ok=True)
+    raise UserError(f'{path} cannot be written: {error.strerror or error}; expected space for the codes of the '
+                    'images. Free some.') from error

@@ -1,0 +1,47 @@
+"""What an evaluation draws: reconstructions, interpolations, angles and distances along paths, clusters, codes."""
+
+import numpy as np
+
+from acai_tf import figures, measure
+
+MAPPED = 2000  # test codes in a map; t-SNE's time grows with them
+
+
+def draw(functions, dataset, measured, title, folder):
+  """Writes the pictures that there is something to draw for; returns their paths.
+
+  Args:
+    functions: `functions.Functions`.
+    dataset: the data set.
+    measured: `measure.Measured`.
+    title: above every picture.
+    folder: where they are written, a path.
+  """
+  images, _ = dataset.test(16)
+  first, second = dataset.pairs(6, measure.PAIR_SEED)
+  both = np.stack([images, functions.decode(functions.encode(images))])
+  paths = [folder / 'reconstructions.png', folder / 'interpolation.png']
+  figures.save_rows(paths[0], {'test images above, their reconstructions below': both}, title)
+  figures.save_rows(paths[1], {
+      'codes interpolated linearly, both ends reconstructed': measure.strips(functions, first, second),
+      'codes interpolated spherically': measure.strips(functions, first, second, kind='spherical'),
+      'pixels cross-faded, for comparison': measure.crossfade(first, second),
+  }, title)
+  arrays, curves = measured.arrays, measured.curves
+  if 'angles' in arrays:
+    paths.append(folder / 'angles.png')
+    chosen = {f'pair {i + 1}': np.degrees(row - row[0]) for i, row in enumerate(arrays['angles'][:8])}
+    figures.save_curves(paths[-1], curves['alpha'], chosen, 'alpha', "degrees that the nearest line has turned", title)
+  if 'frechet' in curves:
+    paths.append(folder / 'quality.png')
+    figures.save_curves(paths[-1], curves['quality_alpha'], {'decoded interpolants': curves['frechet']}, 'alpha',
+                        'Frechet distance to test images', title)
+  if 'confusion' in arrays:
+    paths.append(folder / 'clusters.png')
+    figures.save_table(paths[-1], arrays['confusion'], 'matched cluster', 'label', title)
+  if 'codes' in arrays and dataset.classes and dataset.test_labels.ndim == 1:
+    test = {name: column[:MAPPED] for name, column in arrays['codes']['test'].items()}
+    for name, points in figures.embeddings(test['codes']).items():
+      paths.append(folder / f'{name}.png')
+      figures.save_scatter(paths[-1], points, test['labels'], f'{name} of {len(points):,} test codes; {title}')
+  return paths
