@@ -179,6 +179,8 @@ class InterfaceTest(tf.test.TestCase):
       self.assertAllClose(history['recon_mse'], [errors.mean()] * 2, rtol=1e-5)
       self.assertAllClose(history['val_recon_mse'], [errors.mean()] * 2, rtol=1e-5)
       self.assertAllClose(history['accuracy'], [found['accuracy']] * 2)
+      blank = model.evaluate(images[3:], labels[3:] % 3, verbose=0, return_dict=True)  # Nothing is left of the others.
+      self.assertAllClose(blank['recon_mse'], errors[3], rtol=1e-5)
     self.assertGreaterEqual(found['accuracy'], 0.75)
     self.assertEqual([id(v) for v in model.variables], state)
     self.assertEqual(model.count_params(), tiny().count_params())
