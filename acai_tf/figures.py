@@ -98,12 +98,14 @@ def embeddings(codes, seed=0):
 
   {} for fewer than 50 codes, or equal ones.
   """
+  import threadpoolctl
   from sklearn import manifold
 
   codes = np.asarray(codes)
   if len(codes) < 50 or (codes == codes[0]).all():
     return {}
-  found = {'t-SNE': manifold.TSNE(init='pca', random_state=seed).fit_transform(codes)}
+  with threadpoolctl.threadpool_limits(1):  # On two busy cores several threads took 4 to 20 times as long.
+    found = {'t-SNE': manifold.TSNE(init='pca', random_state=seed).fit_transform(codes)}
   try:
     import umap
   except ImportError:  # An extra; setup.py.
