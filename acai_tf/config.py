@@ -101,7 +101,7 @@ RECIPES = {
     'fast': {
         'samples': 1 << 18,
         'batch': 16,
-        'learning_rate': 5e-4,
+        'learning_rate': 3e-4,
         'classifier_learning_rate': 1e-3,
         'beta_2': 0.95,
         'average': 0.998,
