@@ -351,6 +351,26 @@ class RunsTest(tf.test.TestCase):
       self.assertFalse(train.better(first, first), name)
 
 
+class SettingsTest(tf.test.TestCase):
+
+  def settings(self, *arguments, recipe='fast'):
+    evaluate.FLAGS.unparse_flags()
+    evaluate.FLAGS(['evaluate', *arguments])
+    return evaluate.settings_of(recipe, lines.load(lines.Config(test_images=4)), 'lines', self.get_temp_dir())
+
+  def test_quick_is_the_default_and_the_paper_s_restarts_are_its_recipe_s(self):
+    self.assertEqual(self.settings().groups, measure.QUICK)
+    self.assertEqual((self.settings().restarts, self.settings(recipe='paper').restarts), (10, 1000))
+    self.assertEqual(self.settings('--restarts', '3', recipe='paper').restarts, 3)
+    self.assertEqual(self.settings('--metrics', 'clustering,probe').groups, ('clustering', 'probe'))
+    with self.assertRaisesRegex(UserError, "did you mean 'probe'.*Or quick, or all"):
+      self.settings('--metrics', 'prob')
+    network = feature_network.Features(lambda images: images, '0123456789ab')
+    with unittest.mock.patch.object(feature_network, 'load', lambda *_, **__: network):
+      found = self.settings('--metrics', 'all')
+    self.assertEqual((found.groups, found.features), (measure.GROUPS, network))
+
+
 class StatusTest(tf.test.TestCase):
 
   def test_plain_lines_are_one_a_thing_and_then_seldom(self):
@@ -558,7 +578,7 @@ class ProgramsTest(tf.test.TestCase):
     run, module = str(folder / 'run'), str(folder / 'module')
     code, output, errors, _ = self.run_module(
         'acai_tf.train', '--dataset', 'lines', '--recipe', 'fast', '--samples', '64', '--depth', '2', '--run_dir', run,
-        '--set', 'dataset.test_images=48', '--set', 'training.evaluate_every=32')
+        '--precision', 'float32', '--set', 'dataset.test_images=48', '--set', 'training.evaluate_every=32')
     self.assertEqual((code, errors), (0, ''))
     self.assertIn('pixel cross-fade', output)
     self.assertIn('undertrained', output)

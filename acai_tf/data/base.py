@@ -155,7 +155,12 @@ def _permutation(seed, epoch, count):
 
 def to_float(images):
   """uint8 pixels -> float32 in [-1, 1]; float32 ones pass unchanged."""
-  return images.astype(np.float32) / 127.5 - 1 if images.dtype == np.uint8 else images
+  if images.dtype != np.uint8:
+    return images
+  images = images.astype(np.float32)
+  images /= 127.5  # In place: three copies would be held otherwise.
+  images -= 1
+  return images
 
 
 class _Rows:
