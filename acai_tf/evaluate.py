@@ -15,6 +15,7 @@ FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it', flag_values=FLAGS)
 flags.DEFINE_enum('weights', 'average', runs.WEIGHTS, 'Averaged where the run has them, or raw', flag_values=FLAGS)
+flags.DEFINE_string('zoo', None, "A definition whose weights are kept (python -m zoo list)", flag_values=FLAGS)
 flags.DEFINE_string('module', None, 'Folder or address of an exported module', flag_values=FLAGS)
 flags.DEFINE_string('dataset', None, 'Data set that the module is measured on', flag_values=FLAGS)
 flags.DEFINE_multi_string('set', [], 'dataset.KEY=VALUE of that data set (repeatable)', flag_values=FLAGS)
@@ -25,12 +26,12 @@ flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for a run of recipe
 flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
 flags.DEFINE_string('features', None, 'Module of image features for `quality` [one trained here]', flag_values=FLAGS)
 flags.DEFINE_integer('feature_size', 299, 'Height and width that it takes', 8, flag_values=FLAGS)
-flags.DEFINE_string('to', None, 'Folder for the results of a module', flag_values=FLAGS)
+flags.DEFINE_string('to', None, 'Folder for the results of --zoo or --module', flag_values=FLAGS)
 program.define_data_flags(FLAGS)
 PAPER_RESTARTS = 1000
 NAMES = {'average': 'averaged weights', 'raw': 'raw weights'}
 GROUPS = {
-    'What': ['run', 'checkpoint', 'weights', 'module', 'dataset', 'set', 'interpolations', 'to'],
+    'What': ['run', 'checkpoint', 'weights', 'zoo', 'module', 'dataset', 'set', 'interpolations', 'to'],
     'How': ['metrics', 'restarts', 'train_images', 'features', 'feature_size'],
     'Data': ['data_dir', 'manual_dir'],
 }
@@ -43,7 +44,7 @@ def table(experiment, samples, metrics, floor=None, weights=None, restarts=None)
   """
   from zoo import base as zoo
 
-  published = zoo.published(experiment.dataset_name, experiment.model_name, latent_dimension(experiment))
+  published = zoo.published_for(experiment)
   text = grid_of(metrics, published, floor)
   shown = [row for name, row in published.items() if name in metrics]
   if shown:
@@ -130,19 +131,19 @@ def record(experiment, measured, settings, samples, seconds, folder, weights):
 
 
 def report(experiment, model, dataset, samples, folder, settings=None, weights='average'):
-  """Measures, draws, writes metrics.json into `folder`, prints the table; returns the metrics.
+  """Measures and prints the table; draws and writes metrics.json into `folder`. Returns the metrics.
 
   Args:
     experiment, model, dataset: of the run; the model has the weights that are to be measured.
     samples: training images so far.
-    folder: of the run.
+    folder: of the run, or another; None: nothing is written.
     settings: `measure.Settings`; default: the quick groups.
     weights: which weights those are, one of `runs.WEIGHTS`.
   """
   from acai_tf import functions as functions_lib
   from acai_tf import pictures
 
-  folder, seeds = pathlib.Path(folder), (experiment.training.seed, samples // experiment.training.batch)
+  seeds = experiment.training.seed, samples // experiment.training.batch
   settings, began = dataclasses.replace(settings or measure.Settings(), draw=seeds, codes=folder), time.monotonic()
   weights = weights if experiment.training.average else 'raw'  # a run without averages has only those
   functions, title = functions_lib.of_model(model), title_of(experiment, samples, weights)
@@ -151,17 +152,21 @@ def report(experiment, model, dataset, samples, folder, settings=None, weights='
     seconds = time.monotonic() - began
     floor = (measure.score_lines(measure.crossfade(*dataset.pairs(measure.PAIRS, seeds)))
              if experiment.dataset_name == 'lines' else {})
-    status('pictures')
-    try:
-      paths = pictures.draw(functions, dataset, measured, title, folder)
-      runs.write(folder / runs.METRICS,
-                 json.dumps(record(experiment, measured, settings, samples, seconds, folder, weights), indent=2) + '\n')
-    except OSError as error:
-      raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '
-                      f'python -m acai_tf.evaluate --run {folder}.') from error
+    paths = []
+    if folder is not None:
+      status('pictures')
+      paths = [pathlib.Path(folder) / runs.METRICS]
+      found = record(experiment, measured, settings, samples, seconds, folder, weights)
+      try:
+        paths[0].parent.mkdir(parents=True, exist_ok=True)
+        paths += pictures.draw(functions, dataset, measured, title, paths[0].parent)
+        runs.write(paths[0], json.dumps(found, indent=2) + '\n')
+      except OSError as error:
+        raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '
+                        'python -m acai_tf.evaluate again.') from error
   text = table(experiment, samples, measured.metrics, floor, weights, settings.restarts)
-  print(f'\n{title}\n\n{text}\n\nmeasured in {seconds:.1f} s; wrote '
-        f'{", ".join(str(p) for p in [folder / runs.METRICS, *paths])}')
+  wrote = f'; wrote {", ".join(map(str, paths))}' if paths else ''
+  print(f'\n{title}\n\n{text}\n\nmeasured in {seconds:.1f} s{wrote}')
   return measured.metrics
 
 
@@ -252,8 +257,8 @@ def evaluate_module(data_dir):
 
 def main():
   """The program."""
-  if sum(bool(x) for x in (FLAGS.run, FLAGS.module, FLAGS.interpolations)) != 1:
-    raise UserError('expected one of --run DIR (made by acai_tf.train), --module DIR --dataset NAME, and '
+  if sum(bool(x) for x in (FLAGS.run, FLAGS.zoo, FLAGS.module, FLAGS.interpolations)) != 1:
+    raise UserError('expected one of --run DIR (made by acai_tf.train), --zoo NAME, --module DIR --dataset NAME, and '
                     '--interpolations FILE.npy.')
   data_dir = program.data_dir(FLAGS.data_dir)
   if FLAGS.interpolations:
@@ -262,16 +267,24 @@ def main():
     return score_file(FLAGS.interpolations)
   if FLAGS.module:
     return evaluate_module(data_dir)
-  runs.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
-  program.start_tensorflow()
-  experiment, model, step = runs.load_model(FLAGS.run, FLAGS.checkpoint, weights=FLAGS.weights)
+  if FLAGS.zoo:
+    from zoo import _weights
+
+    _weights.kept(FLAGS.zoo)  # Before TensorFlow is loaded, as below.
+    program.start_tensorflow()
+    experiment, model, samples = _weights.load(FLAGS.zoo)
+  else:
+    runs.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
+    program.start_tensorflow()
+    experiment, model, step = runs.load_model(FLAGS.run, FLAGS.checkpoint, weights=FLAGS.weights)
+    samples = step * experiment.training.batch
   dataset = runs.load_data(experiment, data_dir, FLAGS.manual_dir)
   settings = settings_of(experiment.training.recipe, dataset, experiment.dataset_name, data_dir)
-  report(experiment, model, dataset, step * experiment.training.batch, FLAGS.run, settings, FLAGS.weights)
+  report(experiment, model, dataset, samples, FLAGS.run or FLAGS.to, settings, FLAGS.weights)
   return None
 
 
 if __name__ == '__main__':
   program.run(main, 'python -m acai_tf.evaluate --run DIR: measures a trained run, writes metrics.json and pictures.\n'
-              'Also --module DIR --dataset NAME, and --interpolations FILE.npy (the lines benchmark, for anyone).',
-              GROUPS, flag_values=FLAGS)
+              'Also --zoo NAME (weights that are kept), --module DIR --dataset NAME, and --interpolations FILE.npy (the\n'
+              'lines benchmark, for anyone).', GROUPS, flag_values=FLAGS)

@@ -10,6 +10,27 @@ FOLDER = pathlib.Path(__file__).parent / 'weights'
 RECON_CHANGE = 0.01  # relative, between a record's reconstruction error and its checkpoint's: they are the same run's
 
 
+def kept(name, results=_records.FOLDER, folder=FOLDER):
+  """(record, path) of a definition's archive, whose size and sum are those on record; for arguments see `load`.
+
+  Raises:
+    UserError: an unknown definition, no weights, or a file that is not the one whose sum is on record.
+  """
+  base.definition(name)
+  record = next((run for run in _records.load(name, results) if 'kept' in run), None)
+  if record is None:
+    raise UserError(f'no weights of {name} are kept; expected a definition that has some (python -m zoo table DATASET '
+                    f'has results). Train it: python -m zoo reproduce {name}.')
+  path = pathlib.Path(folder) / record['kept']['file']
+  if not path.exists():
+    raise UserError(f'{path} is missing; expected the weights whose sum is on record. Restore it with git.')
+  for key, value in weights.facts(path).items():
+    if record['kept'][key] != value:
+      raise UserError(f'{path} has {key} {value}; expected {record["kept"][key]}, as {name}.json has it. It is damaged '
+                      'or of another run: restore it with git.')
+  return record, path
+
+
 def load(name, precision=None, results=_records.FOLDER, folder=FOLDER):
   """The model that a definition reports, from its archive.
 
@@ -25,19 +46,7 @@ def load(name, precision=None, results=_records.FOLDER, folder=FOLDER):
   Raises:
     UserError: an unknown definition, no weights, or a file that is not the one whose sum is on record.
   """
-  base.definition(name)
-  record = next((run for run in _records.load(name, results) if 'kept' in run), None)
-  if record is None:
-    raise UserError(f'no weights of {name} are kept; expected a definition that has some (python -m zoo table DATASET '
-                    f'has results). Train it: python -m zoo reproduce {name}.')
-  kept, path = record['kept'], pathlib.Path(folder) / record['kept']['file']
-  if not path.exists():
-    raise UserError(f'{path} is missing; expected the weights whose sum is on record. Restore it with git.')
-  found = weights.facts(path)
-  for key, value in found.items():
-    if kept[key] != value:
-      raise UserError(f'{path} has {key} {value}; expected {kept[key]}, as {name}.json has it. It is damaged or of '
-                      'another run: restore it with git.')
+  record, path = kept(name, results, folder)
   experiment, model, about = weights.load(path, precision)
   if experiment != runs.parse_experiment(record['experiment']) or about['samples'] != record['samples']:
     raise UserError(f'{path} is of another run than the record that names it; expected them to agree. Restore both '
