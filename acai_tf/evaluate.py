@@ -286,5 +286,5 @@ def main():
 
 if __name__ == '__main__':
   program.run(main, 'python -m acai_tf.evaluate --run DIR: measures a trained run, writes metrics.json and pictures.\n'
-              'Also --zoo NAME (weights that are kept), --module DIR --dataset NAME, and --interpolations FILE.npy (the\n'
-              'lines benchmark, for anyone).', GROUPS, flag_values=FLAGS)
+              'Also --zoo NAME (weights that are kept), --module DIR --dataset NAME, and --interpolations FILE.npy\n'
+              '(the lines benchmark, for anyone).', GROUPS, flag_values=FLAGS)

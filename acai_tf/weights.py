@@ -16,7 +16,8 @@ from acai_tf import runs
 from acai_tf.config import UserError
 
 ABOUT = 'about.json'  # beside the arrays: experiment, samples, weights, dtype, change
-CHANGE = 0.01  # the largest relative change of a metric for which weights are stored in half precision
+CHANGE = 0.01  # the largest relative change of a metric for which weights are stored in half precision,
+INTERVAL = 0.5  # or, of a metric with a confidence interval, the largest change in halves of that interval
 # State that only training needs: the moving averages from which a codebook is made.
 TRAINING_ONLY = ('quantizer/sums', 'quantizer/counts')
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows
@@ -53,38 +54,50 @@ def variables(model):
 
 
 def compact(model, measure):
-  """Weights in half precision where that changes no figure, else as they are.
+  """Weights in half precision where that changes no figure by more than 1 %, else as they are.
+
+  A figure with a confidence interval may change by half of its half width: where a pair of opposite lines jumps is
+  decided by less than half precision keeps, and that interval tells how much such pairs weigh.
 
   Args:
     model: whose variables are put back afterwards.
     measure: function -> dict: metric -> number or None, of the model as it stands.
 
   Returns:
-    (arrays as `write` takes them, {'dtype': 'float16' or 'float32', 'float16_change': the largest relative change of
-    a metric in half precision, None if there is no such number}).
+    (arrays as `write` takes them, {'dtype': 'float16' or 'float32', 'float16_changes': dict: metric -> its relative
+    change in half precision, None if there is no such number; without counts}).
   """
   exact = {key: variable.numpy() for key, variable in variables(model).items()}
   with np.errstate(over='ignore'):
     half = {key: array.astype(np.float16) if array.dtype == np.float32 else array for key, array in exact.items()}
-  change = math.inf
-  if all(np.isfinite(array).all() for array in half.values()):
+  before = after = {}
+  fits = all(np.isfinite(array).all() for array in half.values())
+  if fits:
     before = measure()
     put(model, half)
-    change = largest_change(before, measure())
+    after = measure()
     put(model, exact)
-  fits = change <= CHANGE
-  return half if fits else exact, {'dtype': 'float16' if fits else 'float32',
-                                   'float16_change': change if math.isfinite(change) else None}
+  changes = relative_changes(before, after)
+
+  def allowed(name):
+    half_width = before.get(f'{name}_ci95')
+    return max(CHANGE, INTERVAL * half_width / abs(before[name])) if half_width and before[name] else CHANGE
+
+  fits = fits and all(change <= allowed(name) for name, change in changes.items())
+  return half if fits else exact, {
+      'dtype': 'float16' if fits else 'float32',
+      'float16_changes': {name: change if math.isfinite(change) else None for name, change in changes.items()}}
 
 
-def largest_change(before, after):
-  """The largest |after - before| / |before| of two dicts of metrics; infinite from 0 or None to something else."""
-  changes = [0.0]
+def relative_changes(before, after):
+  """Dict: metric -> |after - before| / |before|, infinite from or to 0, None or NaN; without counts and intervals."""
+  changes = {}
   for name, old in before.items():
     new = after.get(name)
-    if not name.endswith('_ci95') and new != old:
-      changes.append(abs(new - old) / abs(old) if old and new is not None else math.inf)
-  return math.inf if any(math.isnan(change) for change in changes) else max(changes)
+    if not name.endswith('_ci95') and not isinstance(old, int):
+      change = 0.0 if new == old else abs(new - old) / abs(old) if old and new is not None else math.inf
+      changes[name] = math.inf if math.isnan(change) else change
+  return changes
 
 
 def put(model, arrays, where='the archive'):

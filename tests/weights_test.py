@@ -100,26 +100,31 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
     model = runs.create(experiment_of())
     kernel = model.encoder.layers[0].kernel
     exact = kernel.numpy()
-    for figures, dtype, change in ((((1.0, 1.009),), 'float16', 0.009), (((1.0, 1.011),), 'float32', 0.011),
-                                   (((1.0, 1.0), (5.0, 4.0)), 'float32', 0.2), (((0.0, 0.1),), 'float32', None),
-                                   (((None, None),), 'float16', 0.0), (((1.0, math.nan),), 'float32', None)):
+    for figures, dtype, changes in (
+        (((1.0, 1.009),), 'float16', [0.009]), (((1.0, 1.011),), 'float32', [0.011]),
+        (((1.0, 1.0), (5.0, 4.0)), 'float32', [0, 0.2]), (((0.0, 0.1),), 'float32', [None]),
+        (((None, None),), 'float16', [0.0]), (((1.0, math.nan),), 'float32', [None]), (((3, 1),), 'float16', []),
+        (((1.0, 1.04, 0.1),), 'float16', [0.04]), (((1.0, 1.06, 0.1),), 'float32', [0.06]),
+        (((1.0, None, 0.1),), 'float32', [None])):
       seen = []
 
       def measure(figures=figures, seen=seen):
         seen.append(kernel.numpy())
-        return {f'metric {i}': pair[len(seen) - 1] for i, pair in enumerate(figures)} | {'x_ci95': len(seen)}
+        return {f'metric {i}': row[len(seen) - 1] for i, row in enumerate(figures)} | {
+            f'metric {i}_ci95': row[2] * len(seen) for i, row in enumerate(figures) if row[2:]}
 
       arrays, chosen = weights.compact(model, measure)
       self.assertEqual(chosen['dtype'], dtype)
       self.assertEqual({array.dtype for array in arrays.values()}, {np.dtype(dtype)})
-      self.assertEqual(chosen['float16_change'], change if change is None else chosen['float16_change'])
-      self.assertAllClose(chosen['float16_change'] or 0.0, change or 0.0)
+      found = list(chosen['float16_changes'].values())
+      self.assertEqual([change is None for change in found], [change is None for change in changes])
+      self.assertAllClose([change or 0.0 for change in found], [change or 0.0 for change in changes])
       self.assertAllEqual(seen[0], exact)
       self.assertAllEqual(seen[1], np.float32(np.float16(exact)))
       self.assertAllEqual(kernel, exact)  # the model is as before
     kernel.assign(np.full_like(exact, 1e6))  # more than half precision has
     arrays, chosen = weights.compact(model, lambda: self.fail('nothing to measure'))
-    self.assertEqual((arrays['encoder/0/kernel'].dtype, chosen['float16_change']), (np.float32, None))
+    self.assertEqual((arrays['encoder/0/kernel'].dtype, chosen['float16_changes']), (np.float32, {}))
 
   def test_what_does_not_fit_is_refused_before_anything_is_set(self):
     model = runs.create(experiment_of())
@@ -213,7 +218,7 @@ class KeptTest(tf.test.TestCase):
     kept = self.keep()
     path = self.archives / 'lines_autoencoder.npz'
     self.assertEqual(kept, {'file': path.name, **weights.facts(path), 'dtype': kept['dtype'],
-                            'float16_change': kept['float16_change']})
+                            'float16_changes': kept['float16_changes']})
     self.assertEqual(_records.load('lines_autoencoder', self.results)[0]['kept'], kept)
     self.assertEqual(self.keep(), kept)  # the same bytes again
     experiment, model, samples = self.load()

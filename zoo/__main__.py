@@ -141,9 +141,10 @@ def keep(name):
   program.start_tensorflow()
   kept = _weights.keep(name, FLAGS.run, FLAGS.results, FLAGS.weights, program.data_dir(FLAGS.data_dir),
                        FLAGS.manual_dir)
-  change = kept['float16_change']
-  print(f'kept {FLAGS.weights}/{kept["file"]}: {kept["bytes"]:,} bytes, {kept["dtype"]}; half precision changes a '
-        f'metric by {"more than any number" if change is None else f"{change:.2%}"} at most')
+  changes = ', '.join(f'{name} {"beyond measure" if change is None else f"{change:.2%}"}'
+                      for name, change in kept['float16_changes'].items())
+  print(f'kept {FLAGS.weights}/{kept["file"]}: {kept["bytes"]:,} bytes, {kept["dtype"]}; half precision changes '
+        f'{changes or "nothing that could be measured"}')
 
 
 def main(words):

@@ -58,7 +58,7 @@ def keep(name, run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manua
   """Writes the archive of a run that its definition reports, and its size and sum into the record.
 
   Returns:
-    What the record says of it: {'file', 'sha256', 'bytes', 'dtype', 'float16_change'}.
+    What the record says of it: {'file', 'sha256', 'bytes', 'dtype', 'float16_changes'}.
 
   Raises:
     UserError: a run that is not filed, that is not the one which is reported, or whose weights do not give its figures.

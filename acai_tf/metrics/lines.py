@@ -93,7 +93,7 @@ def summary(distances, nearest):
     Dict of Python numbers: `mean_distance` (cosine, over all images), `smoothness_published` (undefined rows left
     out of the sum but counted in the denominator, as the authors' program does), `smoothness_strict` (mean over
     defined rows), both None if no row is defined (the authors' is NaN then), `smoothness_undefined` (how many rows are
-    not), and the half width of the 95 % confidence interval over interpolations for the first two, under `..._ci95`
+    not), and the half width of the 95 % confidence interval over interpolations for the first three, under `..._ci95`
     (None for a single one).
   """
   rows = smoothness(nearest)
@@ -106,6 +106,7 @@ def summary(distances, nearest):
       'smoothness_undefined': int(undefined.sum()),
       'mean_distance_ci95': half_width(distances.mean(axis=1)),
       'smoothness_published_ci95': half_width(counted) if moves else None,
+      'smoothness_strict_ci95': half_width(rows[~undefined]),
   }
 
 
