@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-DEMO_SAMPLES ?= 28672
+DEMO_SAMPLES ?= 49152
 
 .PHONY: demo test lint clean
 
@@ -14,7 +14,7 @@ $(VENV)/installed: setup.py
 
 demo: $(VENV)/installed
 	rm -rf demo/module
-	$(BIN)/python -m acai_tf.train --dataset lines --recipe fast --samples $(DEMO_SAMPLES) --run_dir demo/run
+	$(BIN)/python -m acai_tf.train --dataset lines --recipe fast --samples $(DEMO_SAMPLES) --run_dir demo/run --set training.final_evaluations=0
 	$(BIN)/python -m export --run demo/run --to demo/module
 	$(BIN)/python -m export.demo --module demo/module --picture demo/interpolation.png
 

@@ -54,6 +54,14 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     cells, = (cells for cells in body if cells[0] == name)
     return dict(zip([f'{a}|{b}' for a, b in zip(['', *headings], headings, strict=False)], cells, strict=True))
 
+  def test_a_table_that_would_mix_feature_networks_refuses(self):
+    for name, network in (('mnist_acai_d32', 'aaa'), ('mnist_vae_d32', 'bbb')):
+      self.file(name, {**record(name=name, frechet_gap=2.0), 'feature_network': network})
+    with self.assertRaisesRegex(UserError, '2 feature networks .aaa: mnist_acai_d32; bbb: mnist_vae_d32.; exp'):
+      _tables.render('mnist', folder=self.folder)
+    self.file('mnist_vae_d32', {**record(name='mnist_vae_d32', frechet_gap=2.0), 'feature_network': 'aaa'})
+    self.assertIn('mnist_acai_d32', _tables.render('mnist', folder=self.folder))
+
   def test_filing_replaces_the_same_run_only(self):
     self.file('lines_acai', *(record(seed, distance=d) for seed, d in ((1, 2e-3), (0, 1e-3), (1, 3e-3))))
     self.file('lines_acai', record(0, 1 << 19), record(0, settings=['training.clipnorm=3']),

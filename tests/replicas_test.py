@@ -4,24 +4,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
+from devices import strategy
 
 from acai_tf import config, loop, registry, replicas, runs
 
-if len(tf.config.get_logical_device_configuration(tf.config.list_physical_devices('CPU')[0]) or []) < 2:
-  tf.config.set_logical_device_configuration(
-      tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-
-STRATEGIES = {}  # One of two devices a process: a second one's collectives clash with the first one's.
 TINY, BATCH, STEPS = config.Network(latent_width=2, latent=3, depth=2), 8, 3
 # Beyond the defaults, with which all terms count: what has a branch or a weight that is 0.
 SETTINGS = {
     'amr': ({'weight_decay': 0.5}, {'mixing': 'bernoulli', 'beta': 2.0, 'generator_every': 2}, {'parts': 3}),
     'vqvae': ({'codebook': 64, 'restart': 0.9, 'decay': 0.9}, {'codebook': 64, 'bottleneck': 'conv'}),
 }
-
-
-def strategy(name):
-  return STRATEGIES.setdefault(name, loop.strategy(name))
 
 
 def trained(name, settings, where):

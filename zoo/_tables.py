@@ -185,7 +185,23 @@ def render(dataset, kind='text', folder=_records.FOLDER, everything=False):
   registry.check('acai_tf.data', dataset)
   results = _records.load_all(dataset, folder)
   headings, body = rows(dataset, results, everything)
+  check_networks(dataset, results, everything)
   return laid_out(headings, body, note(dataset, results, body, everything), kind)
+
+
+def check_networks(dataset, results, everything=False):
+  """UserError where a table's Frechet figures were measured with several feature networks: they would not compare."""
+  networks = {}
+  if not any(column.metric == 'frechet_gap' for column in _compare.columns(dataset)):
+    return
+  for name, found in results.items():
+    for run in _records.own(found, name) if everything else sum(_records.longest(found, name), []):
+      if 'frechet_gap' in run['metrics']:
+        networks.setdefault(run.get('feature_network'), []).append(name)
+  if len(networks) > 1:
+    kinds = '; '.join(f'{network or "unknown"}: {", ".join(sorted(set(names)))}' for network, names in networks.items())
+    raise UserError(f'the Frechet figures of {dataset} were measured with {len(networks)} feature networks ({kinds}); '
+                    'expected one. Measure them again with one: python -m acai_tf.evaluate --run DIR --metrics all.')
 
 
 def render_ablation(name, kind='text', folder=_records.FOLDER):

@@ -1,0 +1,16 @@
+"""Two logical processors, and the strategies that use them: one of each kind a process.
+
+A second MirroredStrategy's collectives would clash with the first one's.
+"""
+
+import functools
+
+import tensorflow as tf
+
+from acai_tf import loop
+
+if len(tf.config.get_logical_device_configuration(tf.config.list_physical_devices('CPU')[0]) or []) < 2:
+  tf.config.set_logical_device_configuration(
+      tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+
+strategy = functools.cache(loop.strategy)
