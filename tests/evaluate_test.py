@@ -331,6 +331,13 @@ class RunsTest(tf.test.TestCase):
     for call in (lambda: runs.load_model(folder), lambda: runs.load_card(folder)):
       with self.assertRaisesRegex(UserError, r'json: its lines are .*drawn otherwise.*Train it anew'):
         call()
+    for arguments in (['--run', str(folder)], ['--module', str(folder), '--dataset', 'lines']):
+      evaluate.FLAGS.unparse_flags()
+      evaluate.FLAGS(['evaluate', *arguments])
+      with self.assertRaisesRegex(UserError, 'drawn otherwise'):  # and not that there is no module in that folder
+        evaluate.main()
+      for name in ('run', 'module', 'dataset'):
+        evaluate.FLAGS[name].unparse()
     (folder / runs.CARD).write_text(json.dumps({'experiment': experiment.to_dict(), 'samples': 14}))
     self.assertEqual(runs.load_card(folder), (experiment, 14))
     self.assertIsNone(runs.load_card('https://nowhere.example/module'))
