@@ -20,7 +20,7 @@ demo: $(VENV)/installed
 
 # tf.test gives every class a test_session of its own, which only skips.
 test: lint
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 -k "not test_session" tests
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal -k "not test_session" tests
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
