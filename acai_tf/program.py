@@ -1,6 +1,8 @@
 """What the programs share: environment, flags, short grouped help, and errors of one line."""
 
 import os
+import pathlib
+import platform
 import sys
 import time
 
@@ -58,9 +60,6 @@ def fastest_precision():
 
 def processor():
   """{'model name': ..., 'flags': ...} of the first processor, as Linux tells it; elsewhere the name alone."""
-  import pathlib
-  import platform
-
   found = {'model name': platform.processor() or platform.machine(), 'flags': ''}
   path = pathlib.Path('/proc/cpuinfo')
   for line in path.read_text().splitlines() if path.exists() else []:

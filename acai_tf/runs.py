@@ -10,6 +10,7 @@ from acai_tf.config import UserError
 
 EXPERIMENT, HISTORY, ORIGINS = 'experiment.json', 'history.jsonl', 'origins.jsonl'
 METRICS, CHECKPOINTS = 'metrics.json', 'checkpoints'
+WEIGHTS = ('average', 'raw')  # a checkpoint may hold both
 CARD = 'training.json'  # beside an exported module: its experiment and how far it was trained
 
 
@@ -198,9 +199,6 @@ def load_data(experiment, data_dir=None, manual_dir=None):
   dataset = registry.load('acai_tf.data', experiment.dataset_name).load(experiment.dataset, data_dir, manual_dir)
   print(f'{experiment.dataset_name}: {dataset.describe()}')
   return dataset
-
-
-WEIGHTS = ('average', 'raw')
 
 
 def medians(history, training):

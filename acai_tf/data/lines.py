@@ -99,7 +99,10 @@ class Lines(base.Dataset):
     return f'training lines drawn as they are needed, {len(self.test_images):,} test lines, {size}'
 
   def pairs(self, count, seed):
-    """`count` new lines each, as every evaluation of the authors draws them: (first half, second half)."""
+    """New lines, as every evaluation of the authors draws them: [count, size, size, 1] in [-1, 1] twice.
+
+    `seed`: an int, or several; with `test_seed` it decides the angles.
+    """
     angles = np.random.default_rng([self.test_seed, *np.atleast_1d(seed)]).uniform(0, TWO_PI, [2, count])
     return tuple(render(half, self.shape[0]) for half in angles)
 
