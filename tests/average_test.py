@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from acai_tf import loop, runs
+from acai_tf import loop, runs, train
 
 
 def experiment(**training):
@@ -94,6 +94,19 @@ class AveragesTest(tf.test.TestCase):
       self.assertNotAllEqual(variable, other)
     for (_, wanted), variable in zip(model.averages(), average.variables_of('autoencoder'), strict=False):
       self.assertAllEqual(wanted, variable)
+
+  def test_evaluations_while_training_are_of_the_averages(self):
+    made, folder = experiment(average=0.9, learning_rate=0.01), self.get_temp_dir()
+    model, data = trained(made), runs.load_data(made)
+    images, _ = data.test()
+    raw = np.mean((images - model(images).numpy())**2)
+    with model.averaged():
+      average = np.mean((images - model(images).numpy())**2)
+    session = train.Session(made, model, data, loop.Checkpoints(model, f'{folder}/{runs.CHECKPOINTS}', 1), folder)
+    session.evaluate(made.training.steps)
+    self.assertAllClose(runs.read_history(folder)[-1]['recon_mse'], average, rtol=1e-5)
+    self.assertGreater(abs(raw - average), 1e-3 * average)
+    self.assertAllClose(np.mean((images - model(images).numpy())**2), raw, rtol=1e-6)
 
   def test_averaging_changes_no_weight(self):
     for one, two in zip(trained(experiment(average=0.9)).trainable_variables,
