@@ -5,23 +5,36 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks
+from acai_tf import losses, networks, replicas
 from acai_tf.interpolation import lerp
 from acai_tf.models import base
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """The paper's lambda (`lambda_`, equation 2) weighs fooling the critic; gamma (equation 1) mixes its real images."""
+  """The paper's lambda (`lambda_`, equation 2) weighs fooling the critic; gamma (equation 1) mixes its real images.
+
+  `partners`: how many other images of the batch each image is mixed with. The paper has 1; more of them estimate the
+  same expectations with less noise, for about a sixth of a step each.
+  """
 
   lambda_: float = 0.5
   gamma: float = 0.2
+  partners: int = 1
+
+  RECIPES = {'paper': {}, 'fast': {'model': {'partners': 4}, 'training': {'batch': 8, 'average': 0.999}}}
+  ESTIMATION = ('partners',)
+
+  def __post_init__(self):
+    if self.partners < 1:
+      raise ValueError(f'model.partners is {self.partners}; expected 1 or more.')
 
 
 class Model(base.Autoencoder):
   """A critic d recovers the mixing coefficient of decoded interpolations; the autoencoder makes it answer 0.
 
-  With x^_a = g(a f(x1) + (1 - a) f(x2)), a ~ U[0, 0.5] for every image and x2 the reversed batch:
+  With x^_a = g(a f(x1) + (1 - a) f(x2)), a ~ U[0, 0.5] for every image and x2 the reversed batch, and its rotations
+  by 2, 4, ... where there are more partners (in an even batch none meets itself):
 
     critic (1):      L_d = mean (d(x^_a) - a)^2 + mean d(gamma x + (1 - gamma) g(f(x)))^2
     autoencoder (2): L_fg = mean (x - g(f(x)))^2 + lambda mean d(x^_a)^2
@@ -35,13 +48,19 @@ class Model(base.Autoencoder):
 
   def take_step(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-    alpha = 0.5 * self.uniform(images.shape[0] or tf.shape(images)[0])
+    batch, partners = images.shape[0] or tf.shape(images)[0], self.config.partners
+    alpha = tf.reshape(tf.transpose(0.5 * self.uniform(batch, (partners,))), [-1, 1, 1, 1])
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)
-      reconstructions = self.decode(codes, training=True)
-      mixed = self.decode(lerp(tf.reverse(codes, [0]), codes, alpha), training=True)
-      answer_mixed = self.critic(mixed)
-      answer_real = self.critic(lerp(tf.stop_gradient(reconstructions), images, self.config.gamma))
+      backwards = tf.reverse(replicas.gather(codes), [0])
+      others = tf.concat([replicas.own(tf.roll(backwards, 2 * k, 0)) for k in range(partners)], 0)
+      mixed_codes = lerp(others, tf.tile(codes, [partners, 1, 1, 1]), alpha)
+      # Both of decoder's calls, and of critic's, in one: a few small convolutions less.
+      decoded = self.decode(tf.concat([codes, mixed_codes], 0), training=True)
+      reconstructions, mixed = decoded[:batch], decoded[batch:]
+      real = lerp(tf.stop_gradient(reconstructions), images, self.config.gamma)
+      answers = self.critic(tf.concat([real, mixed], 0))
+      answer_real, answer_mixed = answers[:batch], answers[batch:]
 
       recon_mse = losses.mean_squared_error(images, reconstructions)
       fool_loss = losses.mean_square(answer_mixed)
