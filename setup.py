@@ -27,7 +27,8 @@ setuptools.setup(
     version='0.1.0',
     description='Interpolating autoencoders (ACAI, ARAE) in TensorFlow and Keras',
     python_requires='>=3.11,<3.14',
-    packages=['acai_tf', 'acai_tf.data', 'acai_tf.metrics', 'acai_tf.models', 'export', 'zoo'],
+    packages=['acai_tf', *(f'acai_tf.{room}' for room in (
+        'data', 'evaluation', 'experiment', 'metrics', 'models', 'networks', 'training')), 'export', 'zoo'],
     package_data={'zoo': ['results/*', 'weights/*']},  # so that an installed package has figures and models, too
     install_requires=REQUIREMENTS,
     extras_require={

@@ -77,17 +77,18 @@ def seconds_of(iterator, batches):
 
 def measure(label):
   """Prints one data set's figures as JSON."""
-  from acai_tf import program
+  from acai_tf import cli
 
-  program.set_environment()
-  program.start_tensorflow()
+  cli.set_environment()
+  cli.start_tensorflow()
   import tensorflow as tf
 
-  from acai_tf import loop, runs
+  from acai_tf.experiment.resolve import resolve
+  from acai_tf.training import build, loop
 
   arguments, (name, *options) = flags.FLAGS, label.split()
   size = {'size': 64} if '64' in options else {}
-  experiment = runs.resolve(name, 'acai', 'paper', {'training': {'batch': arguments.batch}, 'dataset': size})
+  experiment = resolve(name, 'acai', 'paper', {'training': {'batch': arguments.batch}, 'dataset': size})
   with tempfile.TemporaryDirectory(dir='.') as folder:
     dataset, opening, real = opened(name, 'mapped' in options, folder)
     began = time.perf_counter()
@@ -99,7 +100,7 @@ def measure(label):
     del iterator
     strategy = loop.strategy('one_device')
     with strategy.scope():
-      model = runs.create(experiment)
+      model = build.create(experiment)
     step = tf.function(lambda data: strategy.run(model.take_step, args=(data,))['recon_mse'])
     step(batch).numpy()
     began = time.perf_counter()

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from acai_tf import config
 from acai_tf.data import lines
+from acai_tf.experiment import config
 from acai_tf.models import acai, autoencoder
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=2, depth=2), (8, 8, 1), 4

@@ -5,8 +5,8 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from acai_tf.config import UserError
 from acai_tf.data import _tfds, base, mnist
+from acai_tf.experiment.errors import UserError
 
 REAL = pathlib.Path(__file__).parents[1].parent / 'shared' / 'data' / 'mnist'
 

@@ -41,7 +41,7 @@ import dataclasses
 
 import numpy as np
 
-from acai_tf.config import Network
+from acai_tf.experiment.config import Network
 from acai_tf.data import base
 
 NETWORK = Network(latent_width=4, latent=2, depth=2)

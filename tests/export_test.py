@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_hub as hub
 
-from acai_tf import config
-from acai_tf.config import UserError
+from acai_tf.experiment import config
+from acai_tf.experiment.errors import UserError
 from acai_tf.models import acai, autoencoder
 from export import __main__ as program
 from export import module

@@ -3,7 +3,9 @@
 import dataclasses
 import math
 
-from acai_tf import config, measure, runs
+from acai_tf.evaluation.images import PAIRS
+from acai_tf.experiment.overrides import differences
+from acai_tf.experiment.resolve import parse_experiment, resolve
 from zoo import _records, base
 
 # Published as medians of the last 20 evaluations (tables 1 and 2); clustering (table 3) is not.
@@ -70,7 +72,7 @@ def mark(column, ours, published):
 
 def motionless(found):
   """Whether half of the interpolations of some run do not move: the published smoothness calls them perfect."""
-  return any(2 * (run['metrics'].get('smoothness_undefined') or 0) >= measure.PAIRS for run in found)
+  return any(2 * (run['metrics'].get('smoothness_undefined') or 0) >= PAIRS for run in found)
 
 
 def other_settings(record, name):
@@ -82,9 +84,9 @@ def other_settings(record, name):
     record: of the definition.
     name: of the definition.
   """
-  definition, experiment = base.definition(name), runs.parse_experiment(record['experiment'])
-  paper = runs.resolve(definition.dataset, definition.model, 'paper', definition.overrides)
-  return [difference for difference in config.differences(experiment.to_dict(), paper.to_dict())
+  definition, experiment = base.definition(name), parse_experiment(record['experiment'])
+  paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides)
+  return [difference for difference in differences(experiment.to_dict(), paper.to_dict())
           if difference[0].startswith(('model.', 'network.'))]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import psutil
 
 from acai_tf import replicas as replicas_lib
-from acai_tf.config import UserError
+from acai_tf.experiment.errors import UserError
 
 BLOCK = 1 << 25  # bytes of float32 images that `blocks` gives at a time
 

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from acai_tf.config import Network
 from acai_tf.data import _tfds, base
+from acai_tf.experiment.config import Network
 
 NETWORK = Network(latent_width=4, latent=16, depth=16)
 

@@ -12,8 +12,9 @@ from concurrent import futures
 
 import numpy as np
 
-from acai_tf.config import Network, UserError
 from acai_tf.data import _images, base
+from acai_tf.experiment.config import Network
+from acai_tf.experiment.errors import UserError
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 ENDINGS = ('.png', '.jpg', '.jpeg', '.webp')

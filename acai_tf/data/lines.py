@@ -9,8 +9,9 @@ import functools
 
 import numpy as np
 
-from acai_tf.config import Network, UserError
 from acai_tf.data import base
+from acai_tf.experiment.config import Network
+from acai_tf.experiment.errors import UserError
 
 NETWORK = Network(latent_width=2, latent=16, depth=16)
 TWO_PI = 2 * np.pi

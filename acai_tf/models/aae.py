@@ -5,8 +5,9 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks
+from acai_tf import losses
 from acai_tf.models import base
+from acai_tf.networks import convolutional, dense
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +41,11 @@ class Model(base.Autoencoder):
   has_prior = True
 
   def create_networks(self, size, precision):
-    numbers = networks.seeds(self.seed, 'discriminator')
+    numbers = dense.seeds(self.seed, 'discriminator')
     layers = []
     for units in (self.config.units, self.config.units, 1):
-      layers.append(networks.dense(units, next(numbers)))
-      layers.append(keras.layers.LeakyReLU(negative_slope=networks.SLOPE))
+      layers.append(dense.linear(units, next(numbers)))
+      layers.append(keras.layers.LeakyReLU(negative_slope=convolutional.SLOPE))
     self.discriminator = keras.Sequential(layers[:-1], name='discriminator')
     self.discriminator.build((None, self.network.latent_width**2 * self.network.latent))
 

@@ -5,7 +5,8 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from acai_tf import interpolation, losses, networks, replicas
+from acai_tf import interpolation, losses, replicas
+from acai_tf.networks import convolutional, dense
 
 
 class Means:
@@ -59,9 +60,9 @@ class Autoencoder(keras.Model):
     if height != width:
       raise ValueError(f'images are {height}x{width}; expected square ones.')
     self.config, self.network, self.image_shape, self.seed = config, network, tuple(shape), seed
-    self.encoder = networks.encoder(height, network, seed, precision)
-    self.decoder = networks.decoder(height, channels, network, seed, precision)
-    self.classifier = networks.classifier(classes, seed) if classes else None
+    self.encoder = convolutional.encoder(height, network, seed, precision)
+    self.decoder = convolutional.decoder(height, channels, network, seed, precision)
+    self.classifier = dense.classifier(classes, seed) if classes else None
     self.step = self.add_weight(
         name='step', shape=(), dtype='int64', initializer='zeros', trainable=False, aggregation='only_first_replica')
     self.optimizers, self.means = {}, Means(('classifier_loss', 'accuracy') if classes else ())

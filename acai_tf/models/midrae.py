@@ -5,9 +5,10 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks, replicas
+from acai_tf import losses, replicas
 from acai_tf.interpolation import lerp
 from acai_tf.models import base
+from acai_tf.networks import convolutional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Model(base.Autoencoder):
   has_prior = True
 
   def create_networks(self, size, precision):
-    self.critic = networks.critic_map(size, self.network, self.seed, precision)
+    self.critic = convolutional.critic_map(size, self.network, self.seed, precision)
 
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}

@@ -4,8 +4,9 @@ import dataclasses
 
 import tensorflow as tf
 
-from acai_tf import losses, networks
+from acai_tf import losses
 from acai_tf.models import base
+from acai_tf.networks import dense
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Model(base.Autoencoder):
 
   def create_networks(self, size, precision):
     dimension = self.network.latent_width**2 * self.network.latent
-    numbers = networks.seeds(self.seed, 'heads')
+    numbers = dense.seeds(self.seed, 'heads')
     self.mean_head, self.log_variance_head = (
-        networks.dense(dimension, next(numbers), name) for name in ('mean', 'log_variance'))
+        dense.linear(dimension, next(numbers), name) for name in ('mean', 'log_variance'))
 
   def players(self):
     heads = [self.mean_head, self.log_variance_head]

@@ -5,8 +5,10 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import config, losses, networks, quantizer, replicas
+from acai_tf import losses, replicas
+from acai_tf.experiment.errors import one_of
 from acai_tf.models import base
+from acai_tf.networks import dense, quantizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,24 +47,24 @@ class Model(base.Autoencoder):
 
   def create_networks(self, size, precision):
     settings, width = self.config, self.network.latent_width
-    config.one_of('model.bottleneck', settings.bottleneck, ('dense', 'conv'))
-    dimension, numbers = width**2 * self.network.latent, networks.seeds(self.seed, 'bottleneck')
+    one_of('model.bottleneck', settings.bottleneck, ('dense', 'conv'))
+    dimension, numbers = width**2 * self.network.latent, dense.seeds(self.seed, 'bottleneck')
 
-    def dense(units, name):
-      return networks.dense(units, next(numbers), name)
+    def linear(units, name):
+      return dense.linear(units, next(numbers), name)
 
     self.is_dense = settings.bottleneck == 'dense'
     self.vector_size = dimension if self.is_dense else self.network.latent
     self.quantizer = quantizer.Quantizer(
         settings.codebook, self.vector_size, settings.decay, settings.epsilon, settings.restart, next(numbers))
     if self.is_dense:
-      self.spread = dense(settings.codes * dimension, 'spread')
+      self.spread = linear(settings.codes * dimension, 'spread')
       self.gather = keras.Sequential([
-          keras.layers.ReLU(), dense(settings.units, 'hidden'), keras.layers.ReLU(), dense(dimension, 'gathered')])
+          keras.layers.ReLU(), linear(settings.units, 'hidden'), keras.layers.ReLU(), linear(dimension, 'gathered')])
 
   def players(self):
-    dense = [self.spread, self.gather] if self.is_dense else []
-    return {'autoencoder': [self.encoder, *dense, self.decoder], **self._classifier_player()}
+    inner = [self.spread, self.gather] if self.is_dense else []
+    return {'autoencoder': [self.encoder, *inner, self.decoder], **self._classifier_player()}
 
   def bottleneck(self, codes):
     """Codes -> (what is decoded, in the codes' shape; vectors [m, size] before quantising; their indices [m])."""

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from acai_tf import codes as codes_lib
-from acai_tf.config import UserError, one_of
 from acai_tf.data import base
+from acai_tf.evaluation import codes as codes_lib
+from acai_tf.experiment.errors import UserError, one_of
 
 PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
 PAIR_SEED = 1  # of the pairs of test images, the same for every model; lines are drawn anew at each evaluation
@@ -66,7 +66,7 @@ def measure(functions, dataset, dataset_name, settings=None, model_name='the mod
   """Every metric of the chosen groups that applies.
 
   Args:
-    functions: `functions.Functions`.
+    functions: `subject.Functions`.
     dataset: the data set.
     dataset_name: its name, which says whether the lines benchmark applies.
     settings: `Settings`; default: the quick ones.

@@ -5,8 +5,8 @@ import hashlib
 
 import numpy as np
 
-from acai_tf import program
-from acai_tf.config import UserError
+from acai_tf.experiment import machine
+from acai_tf.experiment.errors import UserError
 
 BATCH_PIXELS = 256 * 32 * 32  # a batch; measured from 16 to 512 lines of 32x32: 256 is as fast as 512 to 4 %
 
@@ -53,7 +53,7 @@ def _batched(function, size, *specs):
 
   import tensorflow as tf
 
-  pool = futures.ThreadPoolExecutor(len(program.cores()))
+  pool = futures.ThreadPoolExecutor(len(machine.cores()))
   traced = tf.function(function).get_concrete_function(*specs) if specs else function
 
   def call(array, seed=None):
