@@ -40,7 +40,8 @@ def export(run_dir, target, checkpoint='last', weights='average'):
     module.save(model, scratch)
     agreement = compare(model, scratch)
     card = {'samples': step * experiment.training.batch, 'checkpoint': checkpoint,
-            'weights': weights if experiment.training.average else 'raw', 'experiment': experiment.to_dict()}
+            'weights': weights if experiment.training.average else 'raw', 'experiment': experiment.to_dict(),
+            'callables': {c.name: {'inputs': list(c.inputs), 'gives': c.meaning} for c in model.callables()}}
     run_folder.write(scratch / run_folder.CARD, json.dumps(card, indent=2) + '\n')
     scratch.rename(target)
   except OSError as error:
@@ -57,20 +58,15 @@ def compare(model, folder):
 
   from export import module
 
-  generator = np.random.default_rng(0)
-  images = generator.uniform(size=[SAMPLES, *model.image_shape]).astype(np.float32)
-  alpha = np.linspace(0, 1, SAMPLES, dtype=np.float32)
-  inside = tf.constant(module.to_inside(images))
-  codes = model.encode(inside)
-  expected = {
-      'images': images, 'alpha': alpha, 'codes': codes.numpy(), 'features': model.represent(inside).numpy(),
-      'decoded': module.to_outside(model.decode(codes)).numpy(),
-      'interpolated': module.to_outside(model.interpolate(inside, inside[::-1], alpha)).numpy(),
-  }
-  if model.classifier:
-    expected['classified'] = model.classifier(model.represent(inside)).numpy()
-  if hasattr(model, 'critic'):
-    expected['critic'] = model.critic(inside).numpy()
+  images = np.random.default_rng(0).uniform(size=[SAMPLES, *model.image_shape]).astype(np.float32)
+  codes = model.encode(tf.constant(module.to_inside(images))).numpy()
+  given = {'images': images, 'images_a': images, 'images_b': images[::-1], 'codes': codes,
+           'alpha': np.linspace(0, 1, SAMPLES, dtype=np.float32), 'count': np.int32(SAMPLES)}
+  expected = {}
+  for offered in model.callables():
+    inputs = [given.get(name, np.zeros((), spec.dtype.as_numpy_dtype)) for name, spec in offered.inputs.items()]
+    expected |= {f'{offered.name}/{name}': value for name, value in zip(offered.inputs, inputs, strict=True)}
+    expected[offered.name] = module.outside(offered)([tf.constant(value) for value in inputs]).numpy()
   with tempfile.TemporaryDirectory() as scratch:
     path = pathlib.Path(scratch) / 'expected.npz'
     np.savez(path, **expected)

@@ -8,7 +8,7 @@ from absl import flags
 from acai_tf import cli
 from acai_tf.evaluation import report
 from acai_tf.evaluation.images import PAIR_SEED, PAIRS, STEPS, crossfade, score_lines
-from acai_tf.experiment import run_folder
+from acai_tf.experiment import registry, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
 from zoo import base as zoo
@@ -27,7 +27,7 @@ def main():
     raise UserError(f'{arguments.module} is no module with a {run_folder.CARD}; '
                     'expected a folder made by python -m export.')
   experiment, samples = card
-  if experiment.dataset_name != 'lines':
+  if getattr(registry.load('acai_tf.data', experiment.dataset_name), 'BENCHMARK', None) != 'lines':
     raise UserError(f'{arguments.module} was trained on {experiment.dataset_name}; expected a model of lines.')
   cli.start_tensorflow()
   import tensorflow_hub as hub

@@ -138,7 +138,7 @@ class PlayersTest(tf.test.TestCase):
     model.features = lambda codes: codes
     variables = [v.numpy() for v in model.variables_of('autoencoder')]
     data = lines.load(lines.Config(size=16, test_images=1))
-    model.move = lambda tape, player_losses: acai.base.Autoencoder.move(
+    model.move = lambda tape, player_losses: acai.base.Model.move(
         model, tape, {'critic': player_losses['critic']})
     step = tf.function(lambda images: model.take_step(images))
     history = [float(step(tf.constant(data.batch(0, i, 64, slice(None))[0]))['critic_loss']) for i in range(400)]

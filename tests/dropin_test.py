@@ -15,7 +15,7 @@ MODEL = '''"""A toy: absolute errors."""
 import dataclasses
 
 from acai_tf import losses
-from acai_tf.models import base
+from acai_tf.models import _image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Config:
   power: float = 1.0
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """L = mean |x - g(f(x))|^power."""
 
   def objective(self, images):

@@ -92,7 +92,7 @@ class ModuleTest(tf.test.TestCase):
     other = create(acai)  # The same seed, so the same weights.
     self.assertIn('6 outputs', program.compare(other, self.folder))
     other.decoder.trainable_variables[-1].assign_add([1e-3])
-    with self.assertRaisesRegex(UserError, 'decoded of the reloaded module differs by 0.0005'):
+    with self.assertRaisesRegex(UserError, 'decoder of the reloaded module differs by 0.0005'):
       program.compare(other, self.folder)
 
 

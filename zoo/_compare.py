@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 from acai_tf.evaluation.images import PAIRS
+from acai_tf.experiment import registry
 from acai_tf.experiment.overrides import differences
 from acai_tf.experiment.resolve import parse_experiment, resolve
 from zoo import _records, base
@@ -31,11 +32,12 @@ IMAGES = (Column('probe_accuracy', 'probe, %', 100, 2, True),
           Column('clustering_accuracy', 'clustering, %', 100, 2, True),
           Column('frechet_gap', 'Frechet gap', 1, 2, False),
           Column('recon_mse', 'recon. error', 1, 4, False))
+COLUMNS = {'lines': LINES}  # by the data set's benchmark; of others IMAGES
 
 
 def columns(dataset):
   """The metrics that a data set's table shows."""
-  return LINES if dataset == 'lines' else IMAGES
+  return COLUMNS.get(getattr(registry.load('acai_tf.data', dataset), 'BENCHMARK', None), IMAGES)
 
 
 def summary(found, metric):

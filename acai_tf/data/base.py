@@ -24,6 +24,7 @@ class Dataset:
   """
 
   shape, classes, test_images, test_labels = None, 0, None, None
+  benchmark = None  # the group of metrics that is made for this data set, if there is one
 
   def describe(self):
     """One line: how many images of what size, and where they are."""

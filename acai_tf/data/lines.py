@@ -13,6 +13,7 @@ from acai_tf.data import base
 from acai_tf.experiment.config import Network
 from acai_tf.experiment.errors import UserError
 
+BENCHMARK = 'lines'
 NETWORK = Network(latent_width=2, latent=16, depth=16)
 TWO_PI = 2 * np.pi
 WIDTH = 2.0  # of a line, in pixels along its minor axis
@@ -86,6 +87,8 @@ def labels_of(angles):
 
 class Lines(base.Dataset):
   """Training lines at continuous angles, drawn for each batch; test lines fixed by their own seed."""
+
+  benchmark = BENCHMARK
 
   def __init__(self, config):
     if config.size < 4 or config.test_images < 1:

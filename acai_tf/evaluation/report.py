@@ -6,7 +6,7 @@ import pathlib
 import time
 
 from acai_tf import cli
-from acai_tf.evaluation.images import PAIRS, STEPS, Settings, crossfade, measure, score_lines
+from acai_tf.evaluation import images
 from acai_tf.experiment import config, machine, run_folder
 from acai_tf.experiment.errors import UserError
 
@@ -93,7 +93,7 @@ def record(experiment, measured, settings, samples, seconds, folder, weights):
       'metrics': measured.metrics,
       'medians': run_folder.medians(history, experiment.training),
       'curves': measured.curves,
-      'pairs': {'count': PAIRS, 'steps': STEPS, 'draw': settings.draw},
+      'pairs': {'count': images.PAIRS, 'steps': images.STEPS, 'draw': settings.draw},
       'kmeans_restarts': settings.restarts,
       'train_images': settings.train_images,
       'feature_network': settings.features.identity if settings.features else None,
@@ -120,14 +120,13 @@ def report(experiment, model, dataset, samples, folder, settings=None, weights='
   from acai_tf.evaluation import pictures, subject
 
   seeds = experiment.training.seed, samples // experiment.training.batch
-  settings, began = dataclasses.replace(settings or Settings(), draw=seeds, codes=folder), time.monotonic()
+  settings, began = dataclasses.replace(settings or images.Settings(), draw=seeds, codes=folder), time.monotonic()
   weights = weights if experiment.training.average else 'raw'  # a run without averages has only those
   functions, title = subject.of_model(model), title_of(experiment, samples, weights)
   with cli.Status() as status:
-    measured = measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
+    measured = images.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
     seconds = time.monotonic() - began
-    floor = (score_lines(crossfade(*dataset.pairs(PAIRS, seeds)))
-             if experiment.dataset_name == 'lines' else {})
+    floor = images.floor(dataset, seeds)
     paths = []
     if folder is not None:
       status('pictures')

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses
-from acai_tf.models import base
+from acai_tf.models import _image, base
 from acai_tf.networks import convolutional, dense
 
 
@@ -31,7 +31,7 @@ class Config:
         raise ValueError(f'model.{key} is {getattr(self, key)}; expected 0 or more.')
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """A discriminator D tells codes from the prior N(0, I); the encoder makes them alike. BCE(l, t): cross-entropy.
 
     discriminator: L_D = BCE(D(h), 1) + BCE(D(f(x)), 0), h ~ N(0, I)
@@ -53,7 +53,15 @@ class Model(base.Autoencoder):
     return {'autoencoder': [self.encoder, self.decoder], 'discriminator': [self.discriminator],
             **self._classifier_player()}
 
-  def take_step(self, data):
+  def callables(self):
+    def discriminate(codes, training=False):
+      return tf.squeeze(self.discriminator(self.features(codes), training=training), 1)
+
+    return [*super().callables(), base.Callable(
+        'discriminator', discriminate, self.inputs_of(codes=self.code_shape),
+        'logit that a code was drawn from the prior, [n]', 'logit')]
+
+  def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from acai_tf import losses
 from acai_tf.interpolation import lerp
-from acai_tf.models import base
+from acai_tf.models import _image, base
 from acai_tf.networks import convolutional
 
 
@@ -19,7 +19,7 @@ class Config:
   gamma: float = 0.2
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """A critic d recovers the mixing coefficient of decoded interpolations; the autoencoder makes it answer 0.
 
   With x^_a = g(a f(x1) + (1 - a) f(x2)), a ~ U[0, 0.5] for every image and x2 the reversed batch:
@@ -34,7 +34,12 @@ class Model(base.Autoencoder):
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def take_step(self, data):
+  def callables(self):
+    return [*super().callables(), base.Callable(
+        'critic', self.critic, self.inputs_of(images=self.image_shape),
+        'the mixing coefficient alpha recovered from an image, [n]', 'alpha')]
+
+  def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     alpha = 0.5 * self.uniform(images.shape[0] or tf.shape(images)[0])
     with tf.GradientTape(persistent=True) as tape:

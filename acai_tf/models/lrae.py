@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from acai_tf import losses, replicas
 from acai_tf.interpolation import lerp
-from acai_tf.models import base
+from acai_tf.models import _image, base
 from acai_tf.networks import convolutional
 
 
@@ -20,7 +20,7 @@ class Config:
   weight: float = 1.0
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """With z_a = a z + (1 - a) z', a ~ U[0, 0.5] for every image, z' the reversed batch and h ~ N(0, I):
 
     critic:      L_d = mean (d(g(z_a)) - a)^2 + mean d(gamma x + (1 - gamma) x^)^2
@@ -37,7 +37,12 @@ class Model(base.Autoencoder):
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def take_step(self, data):
+  def callables(self):
+    return [*super().callables(), base.Callable(
+        'critic', self.critic, self.inputs_of(images=self.image_shape),
+        'the mixing coefficient recovered from an image, [n]', 'coefficient')]
+
+  def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch = images.shape[0] or tf.shape(images)[0]
     alpha, prior = 0.5 * self.uniform(batch), self.normal(batch, self.code_shape, salt=1)
