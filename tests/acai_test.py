@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import tensorflow as tf
+from absl.testing import parameterized
 
 from acai_tf.data import lines
 from acai_tf.experiment import config
@@ -11,8 +12,8 @@ from acai_tf.models import acai, autoencoder
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=2, depth=2), (8, 8, 1), 4
 
 
-def tiny(module=acai, classes=3, optimizer=None):
-  model = module.Model(module.Config(), TINY, SHAPE, classes, seed=3)
+def tiny(module=acai, classes=3, optimizer=None, **settings):
+  model = module.Model(module.Config(**settings), TINY, SHAPE, classes, seed=3)
   model.compile(optimizer)
   return model
 
@@ -53,20 +54,24 @@ def decode(z, w):
 
 
 def numpy_losses(x, alpha, encoder, decoder, critic):
-  """(L_fg, L_d) of equations 2 and 1, lambda 0.5 and gamma 0.2."""
+  """(L_fg, L_d) of equations 2 and 1, lambda 0.5 and gamma 0.2; `alpha`: [images, partners]."""
   z = encode(x, encoder)
   reconstruction = decode(z, decoder)
-  mixed = decode(alpha * z + (1 - alpha) * z[::-1], decoder)
-  answer = encode(mixed, critic).mean(axis=(1, 2, 3))
+  answers = np.empty_like(alpha)
+  for i, k in np.ndindex(*alpha.shape):
+    other = z[(len(x) - 1 - i + 2 * k) % len(x)]
+    mixed = decode((alpha[i, k] * z[i] + (1 - alpha[i, k]) * other)[None], decoder)
+    answers[i, k] = encode(mixed, critic).mean()
   real = encode(0.2 * x + 0.8 * reconstruction, critic).mean(axis=(1, 2, 3))
-  return (np.mean((x - reconstruction)**2) + 0.5 * np.mean(answer**2),
-          np.mean((answer - alpha.ravel())**2) + np.mean(real**2))
+  return (np.mean((x - reconstruction)**2) + 0.5 * np.mean(answers**2),
+          np.mean((answers - alpha)**2) + np.mean(real**2))
 
 
-class StepTest(tf.test.TestCase):
+class StepTest(parameterized.TestCase, tf.test.TestCase):
 
-  def test_losses_and_gradients_equal_numpy(self):
-    model = tiny(optimizer=lambda player: keras.optimizers.SGD(1.0))
+  @parameterized.parameters(1, 2)
+  def test_losses_and_gradients_equal_numpy(self, partners):
+    model = tiny(optimizer=lambda player: keras.optimizers.SGD(1.0), partners=partners)
     players = {'encoder': model.encoder, 'decoder': model.decoder, 'critic': model.critic}
     generator = np.random.default_rng(5)
     for net in players.values():
@@ -75,7 +80,7 @@ class StepTest(tf.test.TestCase):
     before = {name: [v.numpy().astype(np.float64) for v in net.trainable_variables] for name, net in players.items()}
     images, labels = batch()
     x = images.numpy().astype(np.float64)
-    alpha = 0.5 * model.uniform(BATCH).numpy().astype(np.float64)
+    alpha = 0.5 * model.uniform(BATCH, (partners,)).numpy().astype(np.float64)
     logs = model.take_step((images, labels))
 
     autoencoder_loss, critic_loss = numpy_losses(x, alpha, **before)

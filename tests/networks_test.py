@@ -1,5 +1,7 @@
 """Networks, interpolation and losses against figures computed by hand."""
 
+import unittest.mock
+
 import numpy as np
 import tensorflow as tf
 
@@ -39,6 +41,32 @@ class NetworksTest(tf.test.TestCase):
     kernel = convolutional.initializer(0)([3, 3, 64, 256]).numpy()
     self.assertAllClose(kernel.std(), 1 / np.sqrt(9 * 64 * 1.04), rtol=0.01)
     self.assertGreater(np.abs(kernel).max() / kernel.std(), 3.5)  # Not truncated at two standard deviations.
+
+  def test_a_small_convolution_and_its_gradients_equal_sums_over_places(self):
+    generator = np.random.default_rng(0)
+    images, kernel, upstream = (generator.normal(size=shape) for shape in ((3, 4, 2, 9), (3, 3, 9, 5), (3, 4, 2, 5)))
+    padded = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    expected, by_images, by_kernel = np.zeros(upstream.shape), np.zeros(padded.shape), np.zeros(kernel.shape)
+    for i, j in np.ndindex(3, 3):
+      seen = padded[:, i:i + 4, j:j + 2]
+      expected += seen @ kernel[i, j]
+      by_kernel[i, j] = np.einsum('nhwc,nhwd->cd', seen, upstream)
+      by_images[:, i:i + 4, j:j + 2] += upstream @ kernel[i, j].T
+    layer = convolutional.Conv2D(5, 3, padding='same', use_bias=False)
+    layer.build(images.shape)
+    layer.kernel.assign(kernel)
+    with unittest.mock.patch.object(convolutional, '_convolve_small', wraps=convolutional._convolve_small) as small:
+      with tf.GradientTape() as tape:
+        inputs = tf.constant(images, tf.float32)
+        tape.watch(inputs)
+        outputs = layer(inputs)
+      self.assertEqual(small.call_count, 1)
+      layer(tf.zeros([1, 4, 4, 9]))  # as many pixels as channels or more: Keras's own
+      self.assertEqual(small.call_count, 1)
+    self.assertAllClose(outputs, expected, rtol=1e-5, atol=1e-5)
+    found = tape.gradient(outputs, [inputs, layer.kernel.value], tf.constant(upstream, tf.float32))
+    self.assertAllClose(found[0], by_images[:, 1:-1, 1:-1], rtol=1e-5, atol=1e-5)
+    self.assertAllClose(found[1], by_kernel, rtol=1e-5, atol=1e-5)
 
   def test_dense_layers_are_glorot_uniform(self):
     layer = dense.linear(300, seed=1)

@@ -1,5 +1,6 @@
 """Result files, tables, the report, and `zoo reproduce`: filing, means over seeds, marks, and going on."""
 
+import dataclasses
 import importlib.util
 import json
 import math
@@ -199,6 +200,16 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     text = _tables.render('lines', 'markdown', self.folder)
     self.assertIn('3.26 ± 0.19 *, better', text)
     self.assertNotIn('other settings', text)
+
+  def test_another_estimate_of_the_same_objective_is_compared(self):
+    fast, paper = (resolve('lines', 'acai', recipe).model for recipe in ('fast', 'paper'))
+    self.assertEqual({f.name for f in dataclasses.fields(fast) if getattr(fast, f.name) != getattr(paper, f.name)},
+                     set(fast.ESTIMATION))  # what this test is about
+    run = record()
+    self.assertEqual(run['experiment']['model']['partners'], fast.partners)
+    self.assertEqual(_compare.other_settings(run, 'lines_acai'), [])
+    run['experiment']['model']['gamma'] = 0.3
+    self.assertEqual([key for key, *_ in _compare.other_settings(run, 'lines_acai')], ['model.gamma'])
 
   def test_a_motionless_model_is_not_smooth(self):
     self.file('lines_acai', *(record(s, smoothness_published=0.0, smoothness_undefined=256) for s in (0, 1)))

@@ -14,6 +14,7 @@ from acai_tf.training import build, loop
 TINY, BATCH, STEPS = config.Network(latent_width=2, latent=3, depth=2), 8, 3
 # Beyond the defaults, with which all terms count: what has a branch or a weight that is 0.
 SETTINGS = {
+    'acai': ({}, {'partners': 3}),
     'amr': ({'weight_decay': 0.5}, {'mixing': 'bernoulli', 'beta': 2.0, 'generator_every': 2}, {'parts': 3}),
     'vqvae': ({'codebook': 64, 'restart': 0.9, 'decay': 0.9}, {'codebook': 64, 'bottleneck': 'conv'}),
 }

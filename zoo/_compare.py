@@ -80,7 +80,8 @@ def motionless(found):
 def other_settings(record, name):
   """[(key, value, the paper's)]: where a record's model or network is not what the paper's recipe makes of it.
 
-  Such a model has another objective, so that its figures are not set against published ones.
+  Such a model has another objective, so that its figures are not set against published ones. What a Config names in
+  `ESTIMATION` only changes how the same objective is estimated.
 
   Args:
     record: of the definition.
@@ -88,8 +89,9 @@ def other_settings(record, name):
   """
   definition, experiment = base.definition(name), parse_experiment(record['experiment'])
   paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides)
+  same = {f'model.{key}' for key in getattr(experiment.model, 'ESTIMATION', ())}
   return [difference for difference in differences(experiment.to_dict(), paper.to_dict())
-          if difference[0].startswith(('model.', 'network.'))]
+          if difference[0].startswith(('model.', 'network.')) and difference[0] not in same]
 
 
 def text_of(differences, other):

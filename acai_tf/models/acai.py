@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses
+from acai_tf import losses, replicas
 from acai_tf.interpolation import lerp
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional
@@ -13,16 +13,29 @@ from acai_tf.networks import convolutional
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """The paper's lambda (`lambda_`, equation 2) weighs fooling the critic; gamma (equation 1) mixes its real images."""
+  """The paper's lambda (`lambda_`, equation 2) weighs fooling the critic; gamma (equation 1) mixes its real images.
+
+  `partners`: how many other images of the batch each image is mixed with. The paper has 1; more of them estimate the
+  same expectations with less noise, for about a sixth of a step each.
+  """
 
   lambda_: float = 0.5
   gamma: float = 0.2
+  partners: int = 1
+
+  RECIPES = {'paper': {}, 'fast': {'model': {'partners': 4}, 'training': {'batch': 8, 'average': 0.999}}}
+  ESTIMATION = ('partners',)
+
+  def __post_init__(self):
+    if self.partners < 1:
+      raise ValueError(f'model.partners is {self.partners}; expected 1 or more.')
 
 
 class Model(_image.Autoencoder):
   """A critic d recovers the mixing coefficient of decoded interpolations; the autoencoder makes it answer 0.
 
-  With x^_a = g(a f(x1) + (1 - a) f(x2)), a ~ U[0, 0.5] for every image and x2 the reversed batch:
+  With x^_a = g(a f(x1) + (1 - a) f(x2)), a ~ U[0, 0.5] for every image and x2 the reversed batch, and its rotations
+  by 2, 4, ... where there are more partners (in an even batch none meets itself):
 
     critic (1):      L_d = mean (d(x^_a) - a)^2 + mean d(gamma x + (1 - gamma) g(f(x)))^2
     autoencoder (2): L_fg = mean (x - g(f(x)))^2 + lambda mean d(x^_a)^2
@@ -41,19 +54,29 @@ class Model(_image.Autoencoder):
 
   def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-    alpha = 0.5 * self.uniform(images.shape[0] or tf.shape(images)[0])
+    batch, partners = images.shape[0] or tf.shape(images)[0], self.config.partners
+    alpha = tf.reshape(tf.transpose(0.5 * self.uniform(batch, (partners,))), [-1, 1, 1, 1])
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)
-      reconstructions = self.decode(codes, training=True)
-      mixed = self.decode(lerp(tf.reverse(codes, [0]), codes, alpha), training=True)
-      answer_mixed = self.critic(mixed)
-      answer_real = self.critic(lerp(tf.stop_gradient(reconstructions), images, self.config.gamma))
+      backwards = tf.reverse(replicas.gather(codes), [0])
+      others = tf.concat([replicas.own(tf.roll(backwards, 2 * k, 0)) for k in range(partners)], 0)
+      mixed_codes = lerp(others, tf.tile(codes, [partners, 1, 1, 1]), alpha)
+      # Both of decoder's calls, and of critic's, in one: a few small convolutions less.
+      decoded = self.decode(tf.concat([codes, mixed_codes], 0), training=True)
+      reconstructions, mixed = decoded[:batch], decoded[batch:]
+      real = lerp(tf.stop_gradient(reconstructions), images, self.config.gamma)
+      answers = self.critic(tf.concat([real, mixed], 0))
+      answer_real, answer_mixed = answers[:batch], answers[batch:]
 
       recon_mse = losses.mean_squared_error(images, reconstructions)
-      fool_loss = losses.mean_square(answer_mixed)
+      critic_loss = losses.mean_squared_error(tf.reshape(alpha, [-1]), answer_mixed) + losses.mean_square(answer_real)
+      # By an answer, mean (d - a)^2 has the slope 2 (d - a) / n and mean d^2 has 2 d / n: so the way back through the
+      # critic, which the critic's own step goes anyway, serves both (a sixth of the step).
+      with tape.stop_recording():
+        ratio = tf.math.divide_no_nan(answer_mixed, answer_mixed - tf.reshape(alpha, [-1]))
+        slope = tape.gradient(critic_loss, mixed) * tf.reshape(ratio, [-1, 1, 1, 1])
+      fool_loss = losses.with_gradient(losses.mean_square(tf.stop_gradient(answer_mixed)), mixed, slope)
       autoencoder_loss = recon_mse + self.config.lambda_ * fool_loss
-      alpha_loss = losses.mean_squared_error(tf.reshape(alpha, [-1]), answer_mixed)
-      critic_loss = alpha_loss + losses.mean_square(answer_real)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}
