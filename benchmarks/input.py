@@ -48,7 +48,7 @@ def random_bytes(name):
 
 def opened(name, mapped, folder):
   """(data set, seconds to open it, whether it is the real one), its files out of the page cache."""
-  from acai_tf.data import base, lines
+  from acai_tf.data import _images, base, lines
 
   began = time.perf_counter()
   if name == 'lines':
@@ -63,7 +63,8 @@ def opened(name, mapped, folder):
       os.fsync(file.fileno())
       os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
   began = time.perf_counter()
-  dataset = base.ArrayDataset(base.cached_arrays(source, None, 0 if mapped else None), 40 if name == 'celeba' else 10)
+  arrays = base.cached_arrays(source, None, 0 if mapped else None)
+  dataset = _images.ArrayDataset(arrays, 40 if name == 'celeba' else 10)
   return dataset, time.perf_counter() - began, source == real
 
 

@@ -81,7 +81,7 @@ def load(config, data_dir, manual_dir=None):
   key = hashlib.sha256('\n'.join(identity).encode()).hexdigest()[:16]
   arrays = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'folder_{key}',
                               lambda append: _read(files, config, append))
-  return base.ArrayDataset(arrays, classes(config))
+  return _images.ArrayDataset(arrays, classes(config))
 
 
 def _files(config):

@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-from acai_tf.data import base
+from acai_tf.data import _images
 from acai_tf.experiment.config import Network
 from acai_tf.experiment.errors import UserError
 
@@ -85,7 +85,7 @@ def labels_of(angles):
   return np.minimum(np.floor(10 * np.mod(angles, TWO_PI) / TWO_PI), 9).astype(np.int32)
 
 
-class Lines(base.Dataset):
+class Lines(_images.ImageDataset):
   """Training lines at continuous angles, drawn for each batch; test lines fixed by their own seed."""
 
   benchmark = BENCHMARK

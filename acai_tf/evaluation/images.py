@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from acai_tf.data import base
+from acai_tf.data import _images
 from acai_tf.evaluation import codes as codes_lib
 from acai_tf.experiment.errors import UserError, one_of
 
@@ -151,7 +151,7 @@ def _features(features, images):
 def _paths(task, count, steps):
   """Yields [n, steps, height, width, channels] decoded paths between `count` pairs, so many that they fit a block."""
   first, second = task.dataset.pairs(count, PAIR_SEED)
-  size = max(1, base.BLOCK // (steps * first[0].nbytes))
+  size = max(1, _images.BLOCK // (steps * first[0].nbytes))
   for start in range(0, count, size):
     task.progress(f'quality: paths of {steps} images', start, count)
     yield strips(task.functions, first[start:start + size], second[start:start + size], steps)
