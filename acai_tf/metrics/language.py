@@ -1,6 +1,6 @@
 """An interpolated Kneser-Ney n-gram language model, and reverse and forward perplexity with it.
 
-Fast and deterministic: a second opinion beside the LSTM language model of the ARAE paper's table 2. Its perplexities
+Fast and deterministic: a second opinion beside the LSTM language model of the ARAE paper. Its perplexities
 compare with no published ones, which come from other models (an LSTM; KenLM of order 5).
 """
 
@@ -89,7 +89,7 @@ class KneserNey:
     return np.add.reduceat(logarithms, np.cumsum(numbers) - numbers)
 
   def perplexity(self, sentences: Sentences) -> float:
-    """exp(-log probability / (words + end marks)) over all sentences together: from 1, vocabulary_size + 1 is chance."""
+    """exp(-log probability / (words + end marks)) over all sentences together; chance has vocabulary_size + 1."""
     return perplexity(self.log_probabilities(sentences), sentences)
 
 
@@ -106,7 +106,7 @@ def perplexity(log_probabilities: np.ndarray, sentences: Sentences) -> float:
 
 
 def reverse_perplexity(samples: Sentences, held_out: Sentences, vocabulary_size: int) -> float:
-  """Perplexity of real `held_out` sentences under a trigram fitted to a model's samples (ARAE paper, section 5).
+  """Perplexity of real `held_out` sentences under a trigram fitted to a model's samples.
 
   High where samples are not like text, and where they miss a part of it; it depends on how many samples there are.
   """
