@@ -10,9 +10,9 @@ multisets and S those of one of its sentences:
 - perplexity_gap: perplexity at the middle / perplexity at both ends together; 1 where the middle is as fluent. The
   middle is alpha = 1/2; with even k both sentences beside it.
 - share_a: what S has of the words that A has and B has not, |S n A| - |S n A n B| out of |A| - |A n B|; share_b
-  likewise. `progress` = (1 - share_a + share_b) / 2, or the one of the two there is where one end's words are all in the other;
-  it is 0 at the first end and 1 at the last. Paths whose ends have equal words (`still`) have no progress and are left
-  out of share_a, share_b, progress and largest_step; word order does not count.
+  likewise. `progress` = (1 - share_a + share_b) / 2, or the one of the two there is where one end's words are all in
+  the other; it is 0 at the first end and 1 at the last. Paths whose ends have equal words (`still`) have no progress
+  and are left out of share_a, share_b, progress and largest_step; word order does not count.
 - largest_step: mean over paths of the largest |change of progress| between neighbours: 1 / (k - 1) is even, 1 a switch.
 - distinct: mean over paths of the number of different sentences, 1 to k.
 - stray: share of the words of all inner sentences that are in neither end of their path, over all paths together: how
