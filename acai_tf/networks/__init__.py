@@ -1,0 +1,1 @@
+"""Local stand-in until the colleague's move; not committed."""
