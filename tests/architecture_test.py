@@ -21,7 +21,7 @@ ARROWS = {
     'networks': {'experiment'},
     'data': {'experiment', 'replicas'},
     'models': {'networks', *GROUND},
-    'evaluation': {'metrics', 'data', 'interpolation', 'experiment', 'cli'},
+    'evaluation': {'metrics', 'data', 'networks', 'interpolation', 'experiment', 'cli'},
     'training': {'models', 'data', 'experiment', 'evaluation'},
     'zoo': {'experiment', 'training', 'evaluation', 'cli'},
     'export': {'interpolation', 'experiment', 'training', 'evaluation', 'zoo', 'cli'},

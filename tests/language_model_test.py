@@ -58,8 +58,8 @@ class LanguageModelTest(tf.test.TestCase):
     generator = np.random.default_rng(0)
     noise, held_out = ([list(generator.integers(2, 10, size=6)) for _ in range(n)] for n in (60, 60))
     epochs = []
-    model = language_model.train(noise, SIZE, 60, held_out=held_out, units=32, embedding=16, learning_rate=2e-2, batch=8,
-                                 progress=lambda _, perplexity: epochs.append(perplexity))
+    model = language_model.train(noise, SIZE, 60, held_out=held_out, units=32, embedding=16, learning_rate=2e-2,
+                                 batch=8, progress=lambda _, perplexity: epochs.append(perplexity))
     self.assertLess(len(epochs), 60)
     self.assertGreater(min(epochs[-2:]), min(epochs))
     self.assertAllClose(model.perplexity(held_out), min(epochs), rtol=1e-6)

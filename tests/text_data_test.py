@@ -3,13 +3,14 @@
 import collections
 import gzip
 import pathlib
+import tempfile
 
 import numpy as np
 import shared_data
 import tensorflow as tf
 
-from acai_tf.experiment.errors import UserError
 from acai_tf.data import _text
+from acai_tf.experiment.errors import UserError
 
 TEXT = ['the cat sees the dog', 'the dog sees the cat', 'The  cat sleeps', 'a dog barks', 'the cat sees the dog']
 
@@ -56,7 +57,7 @@ class VocabularyTest(tf.test.TestCase):
 class FilesTest(tf.test.TestCase):
 
   def write(self, name, data):
-    path = pathlib.Path(self.create_tempdir().full_path) / name
+    path = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / name
     path.write_bytes(data)
     return path
 
@@ -72,7 +73,7 @@ class FilesTest(tf.test.TestCase):
     self.assertEqual(_text.read_classes(paths), (['one', 'two', 'three'], [0, 0, 1]))
 
   def test_mistakes_in_one_line(self):
-    folder = pathlib.Path(self.create_tempdir().full_path)
+    folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
     for read, path, message in (
         (_text.read_sentences, folder / 'absent.txt', 'absent.txt: no such file'),
         (_text.read_sentences, folder, 'cannot be read'),

@@ -72,7 +72,8 @@ class LanguageModel:
 
     Marks other than the end mark, which a trained model does not write, are left out.
     """
-    ids = [self._sample(tf.zeros([SCORED, 0]), self.longest, tf.constant([seed, part]), tf.constant(temperature)).numpy()
+    temperature = tf.constant(temperature)
+    ids = [self._sample(tf.zeros([SCORED, 0]), self.longest, tf.constant([seed, part]), temperature).numpy()
            for part in range(-(-n // SCORED))]
     return [[i for i in row if 0 < i < self.network.start] for row in np.concatenate(ids)[:n].tolist()] if n else []
 

@@ -64,6 +64,7 @@ class Model(_image.Autoencoder):
       # Both of decoder's calls, and of critic's, in one: a few small convolutions less.
       decoded = self.decode(tf.concat([codes, mixed_codes], 0), training=True)
       reconstructions, mixed = decoded[:batch], decoded[batch:]
+      tape.watch(mixed)
       real = lerp(tf.stop_gradient(reconstructions), images, self.config.gamma)
       answers = self.critic(tf.concat([real, mixed], 0))
       answer_real, answer_mixed = answers[:batch], answers[batch:]
