@@ -15,6 +15,7 @@ REQUIREMENTS = [
     'pillow>=11,<14',  # reads PNG, JPEG and WebP; bicubic resizing
     'psutil>=6,<8',  # free memory, which decides whether data is memory-mapped
     'scikit-learn>=1.5,<2',  # k-means, logistic regression, NMI, ARI, t-SNE
+    'sacrebleu>=2.4,<3',  # BLEU of sentences: self-BLEU, reconstruction, style transfer
     'scipy>=1.14,<2',  # Hungarian matching, Student's t, log-sum-exp
     'threadpoolctl>=3.5,<4',  # one thread for each restart of k-means; scikit-learn brings it
     'rich>=14,<16',  # progress bar and tables
@@ -27,7 +28,8 @@ setuptools.setup(
     version='0.1.0',
     description='Interpolating autoencoders (ACAI, ARAE) in TensorFlow and Keras',
     python_requires='>=3.11,<3.14',
-    packages=['acai_tf', 'acai_tf.data', 'acai_tf.metrics', 'acai_tf.models', 'export', 'zoo'],
+    packages=['acai_tf', *(f'acai_tf.{room}' for room in (
+        'data', 'evaluation', 'experiment', 'metrics', 'models', 'networks', 'training')), 'export', 'zoo'],
     package_data={'zoo': ['results/*', 'weights/*']},  # so that an installed package has figures and models, too
     install_requires=REQUIREMENTS,
     extras_require={

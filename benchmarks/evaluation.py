@@ -34,8 +34,8 @@ def report(name, score):
 
 def main(_):
   """Prints a line for each metric."""
-  from acai_tf import measure
   from acai_tf.data import lines
+  from acai_tf.evaluation.images import crossfade, score_lines
   from acai_tf.metrics import clustering, probe
 
   arguments = flags.FLAGS
@@ -44,7 +44,7 @@ def main(_):
   parts = codes[:TRAIN], labels[:TRAIN], codes[TRAIN:], labels[TRAIN:]
   print(f'{len(os.sched_getaffinity(0))} processors; {TRAIN:,} + {TEST:,} codes of {arguments.dimension} numbers')
   report('lines', lambda: '{mean_distance:.2e} {smoothness_published:.3f}'.format(
-      **measure.score_lines(measure.crossfade(*ends))))
+      **score_lines(crossfade(*ends))))
   report('fitted probe', lambda: f'{probe.fitted_accuracy(*parts)[0]:.2%}')
   report(f'clustering, {arguments.restarts} restarts', lambda: '{clustering_accuracy:.2%}'.format(
       **clustering.score(parts[0], parts[2], parts[3], CLASSES, arguments.restarts)[0]))

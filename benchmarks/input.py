@@ -48,7 +48,7 @@ def random_bytes(name):
 
 def opened(name, mapped, folder):
   """(data set, seconds to open it, whether it is the real one), its files out of the page cache."""
-  from acai_tf.data import base, lines
+  from acai_tf.data import _images, base, lines
 
   began = time.perf_counter()
   if name == 'lines':
@@ -63,7 +63,8 @@ def opened(name, mapped, folder):
       os.fsync(file.fileno())
       os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
   began = time.perf_counter()
-  dataset = base.ArrayDataset(base.cached_arrays(source, None, 0 if mapped else None), 40 if name == 'celeba' else 10)
+  arrays = base.cached_arrays(source, None, 0 if mapped else None)
+  dataset = _images.ArrayDataset(arrays, 40 if name == 'celeba' else 10)
   return dataset, time.perf_counter() - began, source == real
 
 
@@ -77,17 +78,18 @@ def seconds_of(iterator, batches):
 
 def measure(label):
   """Prints one data set's figures as JSON."""
-  from acai_tf import program
+  from acai_tf import cli
 
-  program.set_environment()
-  program.start_tensorflow()
+  cli.set_environment()
+  cli.start_tensorflow()
   import tensorflow as tf
 
-  from acai_tf import loop, runs
+  from acai_tf.experiment.resolve import resolve
+  from acai_tf.training import build, loop
 
   arguments, (name, *options) = flags.FLAGS, label.split()
   size = {'size': 64} if '64' in options else {}
-  experiment = runs.resolve(name, 'acai', 'paper', {'training': {'batch': arguments.batch}, 'dataset': size})
+  experiment = resolve(name, 'acai', 'paper', {'training': {'batch': arguments.batch}, 'dataset': size})
   with tempfile.TemporaryDirectory(dir='.') as folder:
     dataset, opening, real = opened(name, 'mapped' in options, folder)
     began = time.perf_counter()
@@ -99,7 +101,7 @@ def measure(label):
     del iterator
     strategy = loop.strategy('one_device')
     with strategy.scope():
-      model = runs.create(experiment)
+      model = build.create(experiment)
     step = tf.function(lambda data: strategy.run(model.take_step, args=(data,))['recon_mse'])
     step(batch).numpy()
     began = time.perf_counter()

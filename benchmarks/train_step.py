@@ -1,7 +1,7 @@
 """Images a second of ACAI's training step on the lines network, and the share of time that goes into input.
 
 `python benchmarks/train_step.py` runs each setting in processes of its own, in turn, and prints medians and ratios:
-TensorFlow as it comes, against the settings that this project's programs make (`acai_tf.program`), in both precisions.
+TensorFlow as it comes, against the settings that this project's programs make (`acai_tf.cli`), in both precisions.
 """
 
 import json
@@ -28,19 +28,20 @@ SETTINGS = {
 
 def runner(setting, batch):
   """The loop as the program makes it: (Loop, iterator)."""
-  from acai_tf import program
+  from acai_tf import cli
 
   if setting['tuned']:
-    program.set_environment()
-    program.start_tensorflow()
-  from acai_tf import loop, runs
+    cli.set_environment()
+    cli.start_tensorflow()
+  from acai_tf.experiment.resolve import resolve
+  from acai_tf.training import build, loop
 
-  experiment = runs.resolve(
+  experiment = resolve(
       'lines', 'acai', 'paper', {'training': {'batch': batch, 'precision': setting['precision']}})
   strategy = loop.strategy('one_device')
   with strategy.scope():
-    model = runs.create(experiment)
-  made = loop.Loop(model, strategy, runs.load_data(experiment), experiment.training)
+    model = build.create(experiment)
+  made = loop.Loop(model, strategy, build.load_data(experiment), experiment.training)
   return made, made.batches(0, experiment.training.steps)
 
 

@@ -10,12 +10,14 @@ import tempfile
 import numpy as np
 from absl import flags
 
-from acai_tf import program, runs
-from acai_tf.config import UserError
+from acai_tf import cli
+from acai_tf.experiment import run_folder
+from acai_tf.experiment.errors import UserError
+from acai_tf.training import build
 
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train')
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it')
-flags.DEFINE_enum('weights', 'average', runs.WEIGHTS, 'Averaged where the run has them, or raw')
+flags.DEFINE_enum('weights', 'average', run_folder.WEIGHTS, 'Averaged where the run has them, or raw')
 flags.DEFINE_string('to', None, 'Folder to write; must not exist')
 
 SAMPLES = 5  # images that the reloaded module is compared on
@@ -29,7 +31,7 @@ def export(run_dir, target, checkpoint='last', weights='average'):
   """
   from export import module
 
-  experiment, model, step = runs.load_model(run_dir, checkpoint, precision='float32', weights=weights)
+  experiment, model, step = build.load_model(run_dir, checkpoint, precision='float32', weights=weights)
   target = pathlib.Path(target)
   scratch = target.with_name(target.name + '.part')
   shutil.rmtree(scratch, ignore_errors=True)
@@ -38,8 +40,9 @@ def export(run_dir, target, checkpoint='last', weights='average'):
     module.save(model, scratch)
     agreement = compare(model, scratch)
     card = {'samples': step * experiment.training.batch, 'checkpoint': checkpoint,
-            'weights': weights if experiment.training.average else 'raw', 'experiment': experiment.to_dict()}
-    runs.write(scratch / runs.CARD, json.dumps(card, indent=2) + '\n')
+            'weights': weights if experiment.training.average else 'raw', 'experiment': experiment.to_dict(),
+            'callables': {c.name: {'inputs': list(c.inputs), 'gives': c.meaning} for c in model.callables()}}
+    run_folder.write(scratch / run_folder.CARD, json.dumps(card, indent=2) + '\n')
     scratch.rename(target)
   except OSError as error:
     raise UserError(f'{target} cannot be written: {error.strerror or error}; '
@@ -55,20 +58,15 @@ def compare(model, folder):
 
   from export import module
 
-  generator = np.random.default_rng(0)
-  images = generator.uniform(size=[SAMPLES, *model.image_shape]).astype(np.float32)
-  alpha = np.linspace(0, 1, SAMPLES, dtype=np.float32)
-  inside = tf.constant(module.to_inside(images))
-  codes = model.encode(inside)
-  expected = {
-      'images': images, 'alpha': alpha, 'codes': codes.numpy(), 'features': model.represent(inside).numpy(),
-      'decoded': module.to_outside(model.decode(codes)).numpy(),
-      'interpolated': module.to_outside(model.interpolate(inside, inside[::-1], alpha)).numpy(),
-  }
-  if model.classifier:
-    expected['classified'] = model.classifier(model.represent(inside)).numpy()
-  if hasattr(model, 'critic'):
-    expected['critic'] = model.critic(inside).numpy()
+  images = np.random.default_rng(0).uniform(size=[SAMPLES, *model.image_shape]).astype(np.float32)
+  codes = model.encode(tf.constant(module.to_inside(images))).numpy()
+  given = {'images': images, 'images_a': images, 'images_b': images[::-1], 'codes': codes,
+           'alpha': np.linspace(0, 1, SAMPLES, dtype=np.float32), 'count': np.int32(SAMPLES)}
+  expected = {}
+  for offered in model.callables():
+    inputs = [given.get(name, np.zeros((), spec.dtype.as_numpy_dtype)) for name, spec in offered.inputs.items()]
+    expected |= {f'{offered.name}/{name}': value for name, value in zip(offered.inputs, inputs, strict=True)}
+    expected[offered.name] = module.outside(offered)([tf.constant(value) for value in inputs]).numpy()
   with tempfile.TemporaryDirectory() as scratch:
     path = pathlib.Path(scratch) / 'expected.npz'
     np.savez(path, **expected)
@@ -87,12 +85,12 @@ def main():
     raise UserError('--run DIR and --to DIR are both needed; --run is a folder made by acai_tf.train.')
   if pathlib.Path(arguments.to).exists():
     raise UserError(f'{arguments.to} exists already; expected a new folder. Exported modules are never changed.')
-  runs.load_experiment(arguments.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
-  program.start_tensorflow()
+  run_folder.load_experiment(arguments.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
+  cli.start_tensorflow()
   agreement = export(arguments.run, arguments.to, arguments.checkpoint, arguments.weights)
   print(f'wrote {arguments.to}; reloaded in a fresh process by hub.load: {agreement}')
 
 
 if __name__ == '__main__':
-  program.run(main, 'python -m export --run DIR --to DIR: writes a run as a SavedModel for hub.load, and checks it.',
+  cli.run(main, 'python -m export --run DIR --to DIR: writes a run as a SavedModel for hub.load, and checks it.',
               {'What': ['run', 'to', 'checkpoint', 'weights']})

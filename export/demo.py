@@ -5,8 +5,13 @@ import pathlib
 import numpy as np
 from absl import flags
 
-from acai_tf import evaluate, measure, program, runs
-from acai_tf.config import UserError
+from acai_tf import cli
+from acai_tf.evaluation import report
+from acai_tf.evaluation.images import PAIR_SEED, PAIRS, STEPS, crossfade, score_lines
+from acai_tf.experiment import registry, run_folder
+from acai_tf.experiment.errors import UserError
+from acai_tf.training import build
+from zoo import base as zoo
 
 flags.DEFINE_string('module', None, 'Folder made by python -m export from a lines run')
 flags.DEFINE_string('picture', 'interpolation.png', 'File to draw')
@@ -17,35 +22,37 @@ def main():
   arguments = flags.FLAGS
   if not arguments.module:
     raise UserError('--module DIR is missing; expected a folder made by python -m export.')
-  card = runs.load_card(arguments.module)
+  card = run_folder.load_card(arguments.module)
   if card is None:
-    raise UserError(f'{arguments.module} is no module with a {runs.CARD}; expected a folder made by python -m export.')
+    raise UserError(f'{arguments.module} is no module with a {run_folder.CARD}; '
+                    'expected a folder made by python -m export.')
   experiment, samples = card
-  if experiment.dataset_name != 'lines':
+  if getattr(registry.load('acai_tf.data', experiment.dataset_name), 'BENCHMARK', None) != 'lines':
     raise UserError(f'{arguments.module} was trained on {experiment.dataset_name}; expected a model of lines.')
-  program.start_tensorflow()
+  cli.start_tensorflow()
   import tensorflow_hub as hub
 
-  from acai_tf import figures
+  from acai_tf.evaluation import figures
 
   module = hub.load(arguments.module)
-  first, second = runs.load_data(experiment).pairs(measure.PAIRS, measure.PAIR_SEED)
-  steps = measure.STEPS
+  first, second = build.load_data(experiment).pairs(PAIRS, PAIR_SEED)
+  steps = STEPS
   alpha = np.tile(np.linspace(0, 1, steps, dtype=np.float32), len(first))
   ends = {'images_a': first, 'images_b': second}
   inputs = {name: (np.repeat(images, steps, axis=0) + 1) / 2 for name, images in ends.items()}  # [0, 1] outside
   images = 2 * module.interpolator({**inputs, 'alpha': alpha}).numpy() - 1
   images = images.reshape(len(first), steps, *images.shape[1:])
-  faded = measure.crossfade(first, second)
-  title = 'through hub.load: ' + evaluate.title_of(experiment, samples)
+  faded = crossfade(first, second)
+  title = 'through hub.load: ' + report.title_of(experiment, samples)
   pathlib.Path(arguments.picture).parent.mkdir(parents=True, exist_ok=True)
   figures.save_rows(arguments.picture, {
       'codes interpolated by the module': images[:6], 'pixels cross-faded, for comparison': faded[:6],
   }, title)
-  text = evaluate.table(experiment, samples, measure.score_lines(images), measure.score_lines(faded))
+  text = report.table(experiment, samples, score_lines(images), score_lines(faded),
+                      published=zoo.published_for(experiment))
   print(f'\n{title}\n\n{text}\n\nwrote {arguments.picture}')
 
 
 if __name__ == '__main__':
-  program.run(main, 'python -m export.demo --module DIR: interpolates lines with an exported module.',
+  cli.run(main, 'python -m export.demo --module DIR: interpolates lines with an exported module.',
               {'What': ['module', 'picture']})

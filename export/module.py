@@ -5,8 +5,6 @@ Outside, images are [n, height, width, channels] float32 in [0, 1]; the conversi
 
 import tensorflow as tf
 
-from acai_tf import interpolation
-
 
 def to_inside(images):
   """[0, 1] -> [-1, 1]."""
@@ -35,61 +33,53 @@ class Part(tf.train.Checkpoint):
     self.regularization_losses = []
 
 
+# The signatures, by the callable that each is of; those of no other are needed outside Python.
+SIGNATURES = {'features': 'serving_default', 'encoder': 'encode', 'decoder': 'decode', 'interpolator': 'interpolate',
+              'sampler': 'sample', 'critic': 'critic', 'discriminator': 'discriminator'}
+
+
+def outside(offered):
+  """A `models.base.Callable` as function (list of inputs, training) -> output, with images in [0, 1]."""
+  def function(inputs, training=False):
+    inputs = [to_inside(x) if name.startswith('images') else x for name, x in zip(offered.inputs, inputs, strict=True)]
+    answer = offered.function(*inputs, training=training)
+    return to_outside(answer) if offered.output == 'images' else answer
+
+  return function
+
+
 def build(model):
-  """The module of a model (acai_tf.models.base.Autoencoder): (root object, dict of signatures).
+  """The module of a model (acai_tf.models.base.Model): (root object, dict of signatures).
 
-  The root maps images to the features [n, d] that the probe sees. `.encoder`, `.decoder`, `.classifier` (logits of the
-  classifier trained along, if there was one), `.critic` (where the model has one) and `.interpolator` are callables of
-  one positional argument each, and `training=False`. The interpolator
-  takes a dict of `images_a`, `images_b` and `alpha` ([n], 0 is a, 1 is b).
+  The root is the model's callable `features`; the others are attributes of it under their names, each a callable of
+  one positional argument, a tensor or, where there are several inputs, a dict of them, and `training=False`. What they
+  give is in the card beside the module (`Callable.meaning`).
   """
-  images = tf.TensorSpec([None, *model.image_shape], tf.float32)
-  width = model.network.latent_width
-  codes = tf.TensorSpec([None, width, width, model.network.latent], tf.float32)
-  triple = {'images_a': images, 'images_b': images, 'alpha': tf.TensorSpec([None], tf.float32)}
-
-  def features(images, training=False):
-    return model.represent(to_inside(images), training)
-
-  def encode(images, training=False):
-    return model.encode(to_inside(images), training)
-
-  def decode(codes, training=False):
-    return to_outside(model.decode(codes, training))
-
-  def interpolate(inputs, training=False):
-    first, second = encode(inputs['images_a'], training), encode(inputs['images_b'], training)
-    return decode(interpolation.lerp(first, second, tf.reshape(inputs['alpha'], [-1, 1, 1, 1])), training)
-
-  def criticise(images, training=False):
-    return model.critic(to_inside(images), training=training)
-
-  def classify(images, training=False):
-    return model.classifier(features(images, training))
-
-  root = Part(features, images)
-  root.encoder = Part(encode, images)
-  root.decoder = Part(decode, codes)
-  root.interpolator = Part(interpolate, triple)
-  signatures = {
-      'serving_default': _signature(lambda images: {'features': features(images)}, images=images),
-      'encode': _signature(lambda images: {'codes': encode(images)}, images=images),
-      'decode': _signature(lambda codes: {'images': decode(codes)}, codes=codes),
-      'interpolate': _signature(
-          lambda images_a, images_b, alpha: {
-              'images': interpolate({'images_a': images_a, 'images_b': images_b, 'alpha': alpha})}, **triple),
-  }
-  if model.classifier:
-    root.classifier = Part(classify, images)
-  if hasattr(model, 'critic'):
-    root.critic = Part(criticise, images)
-    signatures['critic'] = _signature(lambda images: {'alpha': criticise(images)}, images=images)
+  parts, signatures = {}, {}
+  for offered in model.callables():
+    parts[offered.name] = _part(offered)
+    if offered.name in SIGNATURES:
+      signatures[SIGNATURES[offered.name]] = _signature(offered)
+  root = parts.pop('features')
+  for name, part in parts.items():
+    setattr(root, name, part)
   return root, signatures
 
 
-def _signature(function, **inputs):
-  specs = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in inputs.items()]
-  return tf.function(function, input_signature=specs)
+def _part(offered):
+  function = outside(offered)
+  if len(offered.inputs) == 1:
+    spec, = offered.inputs.values()
+    return Part(lambda tensor, training=False: function([tensor], training), spec)
+  return Part(lambda tensors, training=False: function([tensors[name] for name in offered.inputs], training),
+              dict(offered.inputs))
+
+
+def _signature(offered):
+  function = outside(offered)
+  specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in offered.inputs.items()}
+  return tf.function(lambda **inputs: {offered.output: function([inputs[name] for name in offered.inputs])}
+                     ).get_concrete_function(**specs)
 
 
 def save(model, folder):

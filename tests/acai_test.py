@@ -5,8 +5,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from acai_tf import config
 from acai_tf.data import lines
+from acai_tf.experiment import config
 from acai_tf.models import acai, autoencoder
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=2, depth=2), (8, 8, 1), 4
@@ -143,7 +143,7 @@ class PlayersTest(tf.test.TestCase):
     model.features = lambda codes: codes
     variables = [v.numpy() for v in model.variables_of('autoencoder')]
     data = lines.load(lines.Config(size=16, test_images=1))
-    model.move = lambda tape, player_losses: acai.base.Autoencoder.move(
+    model.move = lambda tape, player_losses: acai.base.Model.move(
         model, tape, {'critic': player_losses['critic']})
     step = tf.function(lambda images: model.take_step(images))
     history = [float(step(tf.constant(data.batch(0, i, 64, slice(None))[0]))['critic_loss']) for i in range(400)]

@@ -22,7 +22,7 @@ def modules_imported(path):
 
 
 def file_of(module):
-  """'acai_tf.loop' -> 'acai_tf/loop.py'; None where it is no module of ours."""
+  """'acai_tf.losses' -> 'acai_tf/losses.py'; None where it is no module of ours."""
   stem = module.replace('.', '/')
   return next((f for f in (f'{stem}.py', f'{stem}/__init__.py') if (ROOT / f).exists()), None)
 

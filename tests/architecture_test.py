@@ -7,38 +7,26 @@ import architecture
 import tensorflow as tf
 from architecture import ROOT
 
-# The arrows (README, Layout): what each library of BUILD may import of ours.
-BASE = {'config', 'registry', 'losses', 'interpolation', 'replicas'}
-LIBRARY = BASE | {'networks', 'quantizer', 'data', 'models', 'metrics', 'figures', 'loop', 'program', 'runs',
-                  'functions', 'feature_network', 'codes', 'measure', 'pictures', 'weights'}
-ZOO = {'zoo', 'zoo_weights'}
+# The arrows (README, Layout): what each room may import of ours. Programs of zoo and export use cli, too.
+GROUND = {'experiment', 'losses', 'interpolation', 'replicas'}
+ROOMS = GROUND | {'cli', 'networks', 'data', 'models', 'metrics', 'evaluation', 'training'}
 ARROWS = {
-    'config': set(),
-    'registry': {'config'},
-    'replicas': {'config'},
-    'losses': {'config'},
-    'interpolation': {'config'},
-    'networks': {'config'},
-    'quantizer': {'config'},
-    'data': {'config', 'registry', 'replicas'},
-    'models': {'config', 'networks', 'quantizer', 'losses', 'interpolation', 'replicas'},
-    'metrics': {'config', 'interpolation'},
-    'figures': {'config'},
-    'loop': {'config'},
-    'program': {'config'},
-    'runs': {'config', 'program', 'registry', 'loop'},
-    'functions': {'config', 'program'},
-    'feature_network': {'config'},
-    'codes': {'config'},
-    'measure': {'config', 'codes', 'data', 'interpolation', 'metrics'},
-    'pictures': {'config', 'figures', 'measure'},
-    'weights': {'config', 'runs'},
-    'zoo': {'config', 'registry'},
-    'zoo_weights': {'config', 'runs', 'functions', 'measure', 'weights', 'zoo'},
-    'evaluate': LIBRARY | ZOO,
-    'train': LIBRARY | ZOO | {'evaluate'},
-    'zoo_program': LIBRARY | ZOO | {'evaluate', 'train'},
-    'export': LIBRARY | ZOO | {'evaluate'},
+    'acai_tf': set(),
+    'experiment': set(),
+    'losses': set(),
+    'interpolation': set(),
+    'replicas': set(),
+    'metrics': {'interpolation'},
+    'cli': {'experiment'},
+    'networks': {'experiment'},
+    'data': {'experiment', 'replicas'},
+    'models': {'networks', *GROUND},
+    'evaluation': {'metrics', 'data', 'networks', 'interpolation', 'experiment', 'cli'},
+    'training': {'models', 'data', 'experiment', 'evaluation'},
+    'zoo': {'experiment', 'training', 'evaluation', 'cli'},
+    'export': {'interpolation', 'experiment', 'training', 'evaluation', 'zoo', 'cli'},
+    'evaluate': ROOMS | {'zoo'},
+    'train': ROOMS | {'zoo'},
 }
 
 
@@ -84,7 +72,7 @@ class BuildTest(tf.test.TestCase):
       name = attributes['name']
       own, distributions = architecture.imports_of(attributes['srcs'], self.owner)
       if any(file.startswith('acai_tf/') for file in attributes['srcs']):
-        own.add('config')  # It holds the package's __init__.py.
+        own.add('acai_tf')  # The package's __init__.py.
       expected = {f':{library}' for library in own - {name}} | {f'@pip//{d}' for d in distributions}
       self.assertCountEqual(attributes['deps'], expected, f'{kind} {name}')
 

@@ -4,11 +4,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from acai_tf import loop, runs, train
+from acai_tf.experiment import run_folder
+from acai_tf.experiment.resolve import resolve
+from acai_tf.training import build, loop
+from acai_tf.training.checkpoints import Checkpoints
+from acai_tf.training.optimizer import Adam
+from acai_tf.training.session import Session
 
 
 def experiment(**training):
-  return runs.resolve('lines', 'acai', 'fast', {
+  return resolve('lines', 'acai', 'fast', {
       'dataset': {'size': 8, 'test_images': 8}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2},
       'training': {'batch': 8, 'samples': 64, 'precision': 'float32', **training}})
 
@@ -16,8 +21,8 @@ def experiment(**training):
 def trained(made):
   strategy = loop.strategy('one_device')
   with strategy.scope():
-    model = runs.create(made)
-  loop.Loop(model, strategy, runs.load_data(made), made.training).run(lambda *_: None, [])
+    model = build.create(made)
+  loop.Loop(model, strategy, build.load_data(made), made.training).run(lambda *_: None, [])
   return model
 
 
@@ -26,7 +31,7 @@ class AdamTest(tf.test.TestCase):
   def test_weights_and_average_against_numpy_over_50_steps(self):
     rate, beta_1, beta_2, epsilon, decay = 0.03, 0.9, 0.95, 1e-8, 0.8
     weight = keras.Variable(np.array([1.0, -2.0, 0.5], np.float32))
-    optimizer = loop.Adam(rate, beta_1, beta_2, epsilon, use_ema=True, ema_momentum=decay)
+    optimizer = Adam(rate, beta_1, beta_2, epsilon, use_ema=True, ema_momentum=decay)
     optimizer.build([weight])
     gradients = np.random.default_rng(0).normal(size=[50, 3])
     w, m, v, average = np.array([1.0, -2.0, 0.5]), np.zeros(3), np.zeros(3), np.zeros(3)
@@ -41,7 +46,7 @@ class AdamTest(tf.test.TestCase):
 
   def test_it_is_kerass_own_adam(self):
     weights = [keras.Variable(np.ones([4, 3], np.float32)) for _ in range(2)]
-    optimizers = [kind(0.01, 0.9, 0.99, 1e-8) for kind in (loop.Adam, keras.optimizers.Adam)]
+    optimizers = [kind(0.01, 0.9, 0.99, 1e-8) for kind in (Adam, keras.optimizers.Adam)]
     generator = np.random.default_rng(1)
     for _ in range(20):
       gradient = tf.constant(generator.normal(size=[4, 3]), tf.float32)
@@ -51,7 +56,7 @@ class AdamTest(tf.test.TestCase):
 
   def test_gradients_of_few_rows(self):
     table = keras.Variable(np.zeros([5, 2], np.float32))
-    optimizer = loop.Adam(0.1)
+    optimizer = Adam(0.1)
     optimizer.apply([tf.IndexedSlices(tf.ones([1, 2]), tf.constant([3]), tf.constant([5, 2]))], [table])
     self.assertAllClose(table[3], [-0.1, -0.1], atol=1e-5)
     self.assertAllClose(table[0], [0, 0])
@@ -83,10 +88,10 @@ class AveragesTest(tf.test.TestCase):
   def test_a_run_loads_with_either(self):
     made = experiment(average=0.9)
     model, folder = trained(made), self.get_temp_dir()
-    runs.claim(folder, made)
-    loop.Checkpoints(model, f'{folder}/{runs.CHECKPOINTS}', 1).save()
-    _, raw, step = runs.load_model(folder, weights='raw')
-    _, average, _ = runs.load_model(folder)
+    run_folder.claim(folder, made)
+    Checkpoints(model, f'{folder}/{run_folder.CHECKPOINTS}', 1).save()
+    _, raw, step = build.load_model(folder, weights='raw')
+    _, average, _ = build.load_model(folder)
     self.assertEqual(step, made.training.steps)
     for variable, same, other in zip(model.trainable_variables, raw.trainable_variables,
                                      average.trainable_variables, strict=True):
@@ -97,14 +102,14 @@ class AveragesTest(tf.test.TestCase):
 
   def test_evaluations_while_training_are_of_the_averages(self):
     made, folder = experiment(average=0.9, learning_rate=0.01), self.get_temp_dir()
-    model, data = trained(made), runs.load_data(made)
+    model, data = trained(made), build.load_data(made)
     images, _ = data.test()
     raw = np.mean((images - model(images).numpy())**2)
     with model.averaged():
       average = np.mean((images - model(images).numpy())**2)
-    session = train.Session(made, model, data, loop.Checkpoints(model, f'{folder}/{runs.CHECKPOINTS}', 1), folder)
+    session = Session(made, model, data, Checkpoints(model, f'{folder}/{run_folder.CHECKPOINTS}', 1), folder)
     session.evaluate(made.training.steps)
-    self.assertAllClose(runs.read_history(folder)[-1]['recon_mse'], average, rtol=1e-5)
+    self.assertAllClose(run_folder.read_history(folder)[-1]['recon_mse'], average, rtol=1e-5)
     self.assertGreater(abs(raw - average), 1e-3 * average)
     self.assertAllClose(np.mean((images - model(images).numpy())**2), raw, rtol=1e-6)
 

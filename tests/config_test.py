@@ -9,15 +9,17 @@ import unittest.mock
 
 import tensorflow as tf
 
-from acai_tf import config, registry, runs
-from acai_tf.config import UserError
+from acai_tf.experiment import config, machine, registry, run_folder
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.overrides import parse_overrides
+from acai_tf.experiment.resolve import parse_experiment, resolve
 
 
 class OverrideTest(tf.test.TestCase):
 
   def test_values_take_their_field_type(self):
-    overrides = config.parse_overrides(['training.samples=2**10', 'training.clipnorm=1', 'model.lambda_=0.25'])
-    experiment = runs.resolve('lines', 'acai', 'paper', overrides)
+    overrides = parse_overrides(['training.samples=2**10', 'training.clipnorm=1', 'model.lambda_=0.25'])
+    experiment = resolve('lines', 'acai', 'paper', overrides)
     self.assertEqual(experiment.training.samples, 1024)
     self.assertIsInstance(experiment.training.clipnorm, float)
     self.assertEqual(experiment.model.lambda_, 0.25)
@@ -32,22 +34,22 @@ class OverrideTest(tf.test.TestCase):
         (['training.recipe=fast'], 'choose it with --recipe'),
         (['network.latent_width=3'], 'widths that fit it: 16, 8'), (['model.lambda=1'], "did you mean 'lambda_'")):
       with self.assertRaisesRegex(UserError, message):
-        runs.resolve('lines', 'acai', 'paper', config.parse_overrides(texts))
+        resolve('lines', 'acai', 'paper', parse_overrides(texts))
 
   def test_unknown_names(self):
     with self.assertRaisesRegex(UserError, "'acia'; did you mean 'acai'"):
-      runs.resolve('lines', 'acia')
+      resolve('lines', 'acia')
     with self.assertRaisesRegex(UserError, "'mnits'; did you mean 'mnist'"):
-      runs.resolve('mnits', 'acai')
+      resolve('mnits', 'acai')
     with self.assertRaisesRegex(UserError, "did you mean 'fast'"):
-      runs.resolve('lines', 'acai', 'fats')
+      resolve('lines', 'acai', 'fats')
 
   def test_json_round_trip(self):
-    experiment = runs.resolve('mnist', 'acai', 'fast', {'training': {'seed': 7}})
-    self.assertEqual(runs.parse_experiment(json.loads(experiment.to_json())), experiment)
+    experiment = resolve('mnist', 'acai', 'fast', {'training': {'seed': 7}})
+    self.assertEqual(parse_experiment(json.loads(experiment.to_json())), experiment)
 
   def test_paper_recipe_is_the_protocol(self):
-    training = runs.resolve('lines', 'acai', 'paper').training
+    training = resolve('lines', 'acai', 'paper').training
     expected = {
         'samples': 2**24, 'batch': 64, 'learning_rate': 1e-4, 'classifier_learning_rate': 1e-4, 'beta_1': 0.9,
         'beta_2': 0.999, 'epsilon': 1e-8, 'schedule': 'constant', 'warmup': 0, 'clipnorm': 0.0, 'precision': 'float32',
@@ -56,7 +58,7 @@ class OverrideTest(tf.test.TestCase):
     self.assertEqual(training.steps, 262_144)
 
   def test_papers_evaluations(self):
-    training = runs.resolve('lines', 'acai', 'paper').training
+    training = resolve('lines', 'acai', 'paper').training
     self.assertEqual(training.evaluation_steps, list(range(1024, 262_145, 1024)))
     self.assertEqual(training.final_steps, training.evaluation_steps[-20:])
 
@@ -69,15 +71,15 @@ class OverrideTest(tf.test.TestCase):
                      [2, 4, 6])
 
   def test_keys_that_older_files_lack_have_the_values_of_their_time(self):
-    values = runs.resolve('mnist', 'acai', 'fast').to_dict()
+    values = resolve('mnist', 'acai', 'fast').to_dict()
     for key in ('average', 'floor', 'final_evaluations'):
       del values['training'][key]
-    training = runs.parse_experiment(values).training
+    training = parse_experiment(values).training
     self.assertEqual((training.average, training.floor, training.final_evaluations), (0, 0, 0))
 
   def test_networks_are_the_protocols(self):
-    self.assertEqual(dataclasses.astuple(runs.resolve('lines', 'acai').network), (2, 16, 16, 'none'))
-    self.assertEqual(dataclasses.astuple(runs.resolve('mnist', 'acai').network), (4, 16, 16, 'none'))
+    self.assertEqual(dataclasses.astuple(resolve('lines', 'acai').network), (2, 16, 16, 'none'))
+    self.assertEqual(dataclasses.astuple(resolve('mnist', 'acai').network), (4, 16, 16, 'none'))
 
 
 class RegistryTest(tf.test.TestCase):
@@ -110,7 +112,7 @@ class RegistryTest(tf.test.TestCase):
 class RunFolderTest(tf.test.TestCase):
 
   def claim(self, folder, **training):
-    runs.claim(folder, runs.resolve('lines', 'acai', training.pop('recipe', 'paper'), {'training': training}))
+    run_folder.claim(folder, resolve('lines', 'acai', training.pop('recipe', 'paper'), {'training': training}))
 
   def test_another_configuration_is_refused_by_key(self):
     folder = self.get_temp_dir()
@@ -130,48 +132,48 @@ class RunFolderTest(tf.test.TestCase):
   def test_broken_and_missing_folders(self):
     folder = pathlib.Path(self.get_temp_dir())
     with self.assertRaisesRegex(UserError, 'no run folder'):
-      runs.load_experiment(folder)
-    (folder / runs.EXPERIMENT).write_text('{"dataset_name": ')
+      run_folder.load_experiment(folder)
+    (folder / run_folder.EXPERIMENT).write_text('{"dataset_name": ')
     with self.assertRaisesRegex(UserError, 'cannot be read'):
-      runs.load_experiment(folder)
+      run_folder.load_experiment(folder)
 
   def test_history_is_cut_at_the_resumed_sample(self):
     folder = self.get_temp_dir()
-    runs.write_history(folder, [{'samples': 10}, {'samples': 20}])
-    self.assertEqual(runs.read_history(folder, 15), [{'samples': 10}])
+    run_folder.write_history(folder, [{'samples': 10}, {'samples': 20}])
+    self.assertEqual(run_folder.read_history(folder, 15), [{'samples': 10}])
 
   def test_medians_are_of_the_final_evaluations_and_need_them_all(self):
     training = config.Training(samples=25600, batch=1, evaluate_every=1600)
     history = [{'samples': s, 'mean_distance': s % 1000, 'smoothness_published': None} for s in range(100, 25601, 100)]
     expected = sorted(s % 1000 for s in range(25600 - 1900, 25601, 100))
-    self.assertEqual(runs.medians(history, training), {'mean_distance': (expected[9] + expected[10]) / 2})
-    self.assertEqual(runs.medians(history[:-1], training), {})
-    self.assertEqual(runs.medians(history[:-20] + history[-19:], training), {})
-    self.assertEqual(runs.medians(history, dataclasses.replace(training, final_evaluations=0)), {})
+    self.assertEqual(run_folder.medians(history, training), {'mean_distance': (expected[9] + expected[10]) / 2})
+    self.assertEqual(run_folder.medians(history[:-1], training), {})
+    self.assertEqual(run_folder.medians(history[:-20] + history[-19:], training), {})
+    self.assertEqual(run_folder.medians(history, dataclasses.replace(training, final_evaluations=0)), {})
 
   def test_a_broken_history_is_told_in_one_line(self):
     folder = pathlib.Path(self.get_temp_dir())
-    (folder / runs.HISTORY).write_text('{"samples": 10}\n{"samp')
+    (folder / run_folder.HISTORY).write_text('{"samples": 10}\n{"samp')
     with self.assertRaisesRegex(UserError, 'history.jsonl cannot be read .*delete it'):
-      runs.read_history(folder)
+      run_folder.read_history(folder)
 
   def test_the_commit_is_that_of_our_own_checkout_or_unknown(self):
     for place in ('installed', '.'):  # The folder is a checkout of somebody else's; '.' is ours.
       root = pathlib.Path(self.get_temp_dir()) / 'other'
       (root / '.git').mkdir(parents=True, exist_ok=True)
-      with unittest.mock.patch.object(runs, '__file__', str(root / place / 'acai_tf' / 'runs.py')), \
+      with unittest.mock.patch.object(machine, '__file__', str(root / place / 'acai_tf/experiment/machine.py')), \
            unittest.mock.patch('subprocess.run', return_value=unittest.mock.Mock(stdout='abc\n')) as run:
-        self.assertEqual(runs.origin()['commit'], 'abc' if place == '.' else 'unknown')
+        self.assertEqual(machine.origin()['commit'], 'abc' if place == '.' else 'unknown')
         self.assertEqual(run.called, place == '.')
         with unittest.mock.patch('shutil.which', return_value=None):
-          self.assertEqual(runs.origin()['commit'], 'unknown')
+          self.assertEqual(machine.origin()['commit'], 'unknown')
 
   def test_origins_tell_who_trained_from_which_sample_on(self):
     folder, one, two, three = self.get_temp_dir(), {'commit': 'a'}, {'commit': 'b'}, {'commit': 'c'}
-    self.assertEqual(runs.read_origins(folder), [])
+    self.assertEqual(run_folder.read_origins(folder), [])
     for samples, row in ((0, one), (64, one), (128, two), (128, three), (256, two), (192, two)):
-      runs.add_origin(folder, samples, row)
-    self.assertEqual(runs.read_origins(folder), [
+      run_folder.add_origin(folder, samples, row)
+    self.assertEqual(run_folder.read_origins(folder), [
         {'samples': 0, 'commit': 'a'}, {'samples': 128, 'commit': 'c'}, {'samples': 192, 'commit': 'b'}])
 
 

@@ -6,7 +6,8 @@ import tensorflow as tf
 import tensorflow_hub as hub
 from absl.testing import parameterized
 
-from acai_tf import config, loop, registry
+from acai_tf.experiment import config, registry
+from acai_tf.training.checkpoints import Checkpoints
 from export import module
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=4, depth=2), (8, 8, 1), 6
@@ -112,9 +113,9 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     self.assertNotAllClose(whole.encoder.variables[0], make(name, seed=1).encoder.variables[0])
     folder = f'{self.get_temp_dir()}/{name}'
     whole.take_step(batch(0))
-    loop.Checkpoints(whole, folder, 1).save()
+    Checkpoints(whole, folder, 1).save()
     whole.take_step(batch(1))
-    self.assertEqual(loop.Checkpoints(resumed, folder, 1).restore(), 1)
+    self.assertEqual(Checkpoints(resumed, folder, 1).restore(), 1)
     resumed.take_step(batch(1))
     for one, two in zip(state(whole), state(resumed), strict=True):
       self.assertAllEqual(one, two)

@@ -2,8 +2,8 @@
 
 import os
 
-from acai_tf import program
+from acai_tf import cli
 
-program.set_environment()
+cli.set_environment()
 if 'PYTEST_XDIST_WORKER' in os.environ:  # Side by side, more threads would only hinder each other.
   os.environ.update(TF_NUM_INTRAOP_THREADS='1', TF_NUM_INTEROP_THREADS='1')

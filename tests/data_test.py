@@ -5,8 +5,8 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from acai_tf.config import UserError
-from acai_tf.data import _tfds, base, mnist
+from acai_tf.data import _images, _tfds, base, mnist
+from acai_tf.experiment.errors import UserError
 
 REAL = pathlib.Path(__file__).parents[1].parent / 'shared' / 'data' / 'mnist'
 
@@ -14,7 +14,7 @@ REAL = pathlib.Path(__file__).parents[1].parent / 'shared' / 'data' / 'mnist'
 def numbered(count=10):
   images = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones([1, 2, 2, 1], np.uint8)
   labels = np.arange(count, dtype=np.int32)
-  return base.ArrayDataset(
+  return _images.ArrayDataset(
       {'train_images': images, 'train_labels': labels, 'test_images': images, 'test_labels': labels}, count)
 
 
@@ -60,8 +60,8 @@ class PipelineTest(tf.test.TestCase):
 
   def test_pixels_go_to_minus_one_and_one(self):
     images = np.array([0, 255, 51], np.uint8).reshape(3, 1, 1, 1)
-    dataset = base.ArrayDataset({'train_images': images, 'train_labels': np.arange(3, dtype=np.int32),
-                                 'test_images': images, 'test_labels': np.arange(3, dtype=np.int32)}, 3)
+    dataset = _images.ArrayDataset({'train_images': images, 'train_labels': np.arange(3, dtype=np.int32),
+                                    'test_images': images, 'test_labels': np.arange(3, dtype=np.int32)}, 3)
     batch, labels = next(iter(dataset.pipeline(0, 3, 0, 1)))
     self.assertAllClose(batch[:, 0, 0, 0].numpy()[np.argsort(labels)], [-1, 1, -0.6])
     self.assertAllClose(dataset.test(2)[0].ravel(), [-1, 1])

@@ -16,9 +16,10 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.core.download import checksums
 
-from acai_tf import config, registry, runs
-from acai_tf.config import UserError
 from acai_tf.data import _tfds, celeba, cifar10, folder, svhn
+from acai_tf.experiment import config, registry
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import resolve
 
 SHARED = pathlib.Path(__file__).parents[1].parent / 'shared' / 'data'
 OF_TFDS = ('celeba', 'cifar10', 'fashion_mnist', 'mnist', 'svhn')
@@ -216,7 +217,7 @@ class FolderTest(tf.test.TestCase):
 
   def test_mistakes_are_named(self):
     with self.assertRaisesRegex(UserError, 'dataset.path is missing'):
-      runs.resolve('folder', 'acai')
+      resolve('folder', 'acai')
     with self.assertRaisesRegex(UserError, 'is no folder'):
       self.load()
     picture = self.write('a.png', 0)
@@ -230,10 +231,10 @@ class FolderTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'has no .png'):
       self.load()
     with self.assertRaisesRegex(UserError, 'dataset.channels=4'):
-      runs.resolve('folder', 'acai', overrides={'dataset': {'path': str(picture.parent), 'channels': 4}})
+      resolve('folder', 'acai', overrides={'dataset': {'path': str(picture.parent), 'channels': 4}})
     with self.assertRaisesRegex(UserError, 'size 36; widths that fit it: 18, 9; nearest.*16 and 32'):
       self.write('a.png', 0)
-      runs.resolve('folder', 'acai', overrides={'dataset': {'path': str(picture.parent), 'size': 36}})
+      resolve('folder', 'acai', overrides={'dataset': {'path': str(picture.parent), 'size': 36}})
 
 
 if __name__ == '__main__':

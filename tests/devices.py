@@ -7,7 +7,7 @@ import functools
 
 import tensorflow as tf
 
-from acai_tf import loop
+from acai_tf.training import loop
 
 if len(tf.config.get_logical_device_configuration(tf.config.list_physical_devices('CPU')[0]) or []) < 2:
   tf.config.set_logical_device_configuration(

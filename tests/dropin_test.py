@@ -15,7 +15,7 @@ MODEL = '''"""A toy: absolute errors."""
 import dataclasses
 
 from acai_tf import losses
-from acai_tf.models import base
+from acai_tf.models import _image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Config:
   power: float = 1.0
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """L = mean |x - g(f(x))|^power."""
 
   def objective(self, images):
@@ -41,8 +41,8 @@ import dataclasses
 
 import numpy as np
 
-from acai_tf.config import Network
-from acai_tf.data import base
+from acai_tf.experiment.config import Network
+from acai_tf.data import _images
 
 NETWORK = Network(latent_width=4, latent=2, depth=2)
 
@@ -69,7 +69,7 @@ def load(config, data_dir, manual_dir=None):
   shades = np.linspace(0, 255, config.count).astype(np.uint8)
   images = shades[:, None, None, None] * np.ones([1, 16, 16, 1], np.uint8)
   labels = (shades > 127).astype(np.int32)
-  return base.ArrayDataset({'train_images': images, 'train_labels': labels, 'test_images': images,
+  return _images.ArrayDataset({'train_images': images, 'train_labels': labels, 'test_images': images,
                             'test_labels': labels}, 2)
 '''
 

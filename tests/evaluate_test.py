@@ -16,12 +16,18 @@ import numpy as np
 import scipy.stats
 import tensorflow as tf
 
-from acai_tf import codes as codes_lib
-from acai_tf import evaluate, feature_network, figures, loop, losses, measure, program, registry, runs, train
-from acai_tf import functions as functions_lib
-from acai_tf.config import UserError
-from acai_tf.data import base, lines
+from acai_tf import cli, evaluate, losses
+from acai_tf.data import _images, lines
+from acai_tf.evaluation import codes as codes_lib
+from acai_tf.evaluation import feature_network, figures, report, subject
+from acai_tf.evaluation import images as measure
+from acai_tf.experiment import registry, run_folder
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import resolve
 from acai_tf.metrics import probe, reconstruction
+from acai_tf.training import build
+from acai_tf.training.checkpoints import Checkpoints
+from acai_tf.training.session import better
 from zoo import base as zoo
 
 
@@ -39,7 +45,7 @@ def perfect_functions():
 
     return metric.nearest_lines(images, angles, templates)[1][:, None].astype(np.float32)
 
-  return functions_lib.Functions(encode, lambda codes: lines.render(codes[:, 0]), lambda images: np.eye(10)[
+  return subject.Functions(encode, lambda codes: lines.render(codes[:, 0]), lambda images: np.eye(10)[
       lines.labels_of(encode(images)[:, 0])])
 
 
@@ -59,7 +65,7 @@ class MeasureTest(tf.test.TestCase):
 
   def test_a_diverged_model_is_told(self):
     dataset = lines.load(lines.Config(test_images=4))
-    broken = functions_lib.Functions(lambda x: x, lambda x: x * np.nan)
+    broken = subject.Functions(lambda x: x, lambda x: x * np.nan)
     with self.assertRaisesRegex(UserError, 'evaluation of mymodel on mnist.*diverged'):
       measure.measure(broken, dataset, 'mnist', model_name='mymodel')
 
@@ -87,11 +93,11 @@ class MeasureTest(tf.test.TestCase):
     dataset = lines.load(lines.Config(test_images=40))
     for name, keys in (('vae', ('log_likelihood', 'rate', 'distortion')),
                        ('vqvae', ('codebook_usage', 'codebook_perplexity', 'rate_bits'))):
-      functions = functions_lib.of_model(runs.create(runs.resolve('lines', name, overrides={'network': {'depth': 2}})))
+      functions = subject.of_model(build.create(resolve('lines', name, overrides={'network': {'depth': 2}})))
       found = measure.measure(functions, dataset, 'lines', measure.Settings(('likelihood', 'codebook')))
       self.assertCountEqual(found.metrics, keys)
-    model = runs.create(runs.resolve('lines', 'vae', overrides={'network': {'depth': 2}}))
-    functions = functions_lib.of_model(model)
+    model = build.create(resolve('lines', 'vae', overrides={'network': {'depth': 2}}))
+    functions = subject.of_model(model)
     found = measure.measure(functions, dataset, 'lines', measure.Settings(('likelihood',))).metrics
     x = dataset.test()[0]
     self.assertAllClose(found['rate'], losses.gaussian_kl(*model.posterior(x)[:2]), rtol=1e-4)
@@ -101,9 +107,9 @@ class MeasureTest(tf.test.TestCase):
   def test_functions_of_a_model_equal_the_model_at_any_length(self):
     """The last batch is a short one."""
     for name in ('acai', 'vae', 'vqvae'):
-      model = runs.create(runs.resolve('lines', name, 'paper', {'network': {'depth': 2}}))
-      functions = functions_lib.of_model(model)
-      images = lines.render(np.linspace(0, 6, functions_lib.batch_of(model.image_shape) + 3))
+      model = build.create(resolve('lines', name, 'paper', {'network': {'depth': 2}}))
+      functions = subject.of_model(model)
+      images = lines.render(np.linspace(0, 6, subject.batch_of(model.image_shape) + 3))
       codes = model.encode(images)
       self.assertAllClose(functions.encode(images), codes, atol=1e-5)
       self.assertAllClose(functions.decode(codes.numpy()), model.decode(codes), atol=1e-5)
@@ -120,14 +126,14 @@ class MeasureTest(tf.test.TestCase):
     self.assertAllClose(strips[:, 0], model(images[:3]), atol=1e-5)
 
   def test_a_batch_is_as_many_pixels_whatever_the_images_size(self):
-    self.assertEqual([functions_lib.batch_of((n, n, 3)) for n in (32, 64, 128, 1024)], [256, 64, 16, 1])
+    self.assertEqual([subject.batch_of((n, n, 3)) for n in (32, 64, 128, 1024)], [256, 64, 16, 1])
 
   def test_samples_are_of_the_posterior_and_independent_for_every_image(self):
-    model = runs.create(runs.resolve('lines', 'vae', 'paper', {'network': {'depth': 2}}))
-    functions = functions_lib.of_model(model)
-    self.assertIsNone(functions_lib.of_model(runs.create(runs.resolve(
+    model = build.create(resolve('lines', 'vae', 'paper', {'network': {'depth': 2}}))
+    functions = subject.of_model(model)
+    self.assertIsNone(subject.of_model(build.create(resolve(
         'lines', 'acai', 'paper', {'network': {'depth': 2}}))).encode_sample)
-    images = np.repeat(lines.render([1.0]), 3 * functions_lib.batch_of(model.image_shape) - 5, axis=0)
+    images = np.repeat(lines.render([1.0]), 3 * subject.batch_of(model.image_shape) - 5, axis=0)
     mean, log_variance, _ = model.posterior(images[:1])
     noise = (functions.encode_sample(images, [7]).reshape(len(images), -1) - mean) / tf.exp(log_variance / 2)
     self.assertLen(np.unique(noise, axis=0), len(images))  # over batches, too
@@ -143,7 +149,7 @@ class MeasureTest(tf.test.TestCase):
       seeds.append(tuple(seed))
       return np.random.default_rng(seed).uniform(0, 6, [len(images), 1]).astype(np.float32)
 
-    noisy = functions_lib.Functions(perfect.encode, lambda codes: lines.render(codes[:, 0]) * 0.5 + 0.5,
+    noisy = subject.Functions(perfect.encode, lambda codes: lines.render(codes[:, 0]) * 0.5 + 0.5,
                                     encode_sample=encode_sample)
     found = measure.measure(noisy, dataset, 'lines', measure.Settings(('lines',), draw=(3, 4)))
     self.assertEqual(seeds, [(3, 4, 0), (3, 4, 1)])  # both ends for themselves
@@ -172,18 +178,18 @@ class MeasureTest(tf.test.TestCase):
 
     settings = measure.Settings(('fitted_probe', 'clustering'), 5, 400)
     for encode, represent, clustered, probed in ((told, mute, 0.95, 0), (mute, told, 0, 0.95)):
-      found = measure.measure(functions_lib.Functions(encode, None, represent=represent), dataset, 'lines', settings)
+      found = measure.measure(subject.Functions(encode, None, represent=represent), dataset, 'lines', settings)
       scores = found.metrics
       for value, least in ((scores['clustering_accuracy'], clustered), (scores['fitted_probe_accuracy'], probed),
                            (scores['clustering_accuracy_of_features'], probed)):
         self.assertBetween(value, least, 1 if least else 0.5)
-    drawn = functions_lib.Functions(mute, None, encode_sample=lambda images, _: told(images))
+    drawn = subject.Functions(mute, None, encode_sample=lambda images, _: told(images))
     scores = measure.measure(drawn, dataset, 'lines', settings).metrics
     self.assertGreater(scores['clustering_accuracy'], 0.95)
     self.assertLess(scores['clustering_accuracy_of_means'], 0.5)
     self.assertLess(scores['fitted_probe_accuracy'], 0.5)
     self.assertNotIn('clustering_accuracy_of_features', scores)
-    same = functions_lib.Functions(told, None, represent=told)
+    same = subject.Functions(told, None, represent=told)
     self.assertNotIn('clustering_accuracy_of_features', measure.measure(same, dataset, 'lines', settings).metrics)
 
   def test_codes_are_made_once_and_kept_as_long_as_weights_and_images_are_the_same(self):
@@ -193,7 +199,7 @@ class MeasureTest(tf.test.TestCase):
       calls.append(len(images))
       return images.reshape(len(images), -1)[:, :40]
 
-    functions = functions_lib.Functions(encode, None, identity=lambda: weights[0])
+    functions = subject.Functions(encode, None, identity=lambda: weights[0])
     dataset = lines.load(lines.Config(test_images=50))
 
     def codes(data=dataset, count=100):
@@ -222,22 +228,22 @@ class MeasureTest(tf.test.TestCase):
     codes(lines.load(lines.Config(test_images=50, test_seed=1)), 99)
     self.assertLen(calls, 2)
     self.assertEqual([path.name for path in folder.iterdir()], [codes_lib.FILE])
-    model = runs.create(runs.resolve('lines', 'acai', 'paper', {'network': {'depth': 2}}))
-    identity = functions_lib.of_model(model).identity
+    model = build.create(resolve('lines', 'acai', 'paper', {'network': {'depth': 2}}))
+    identity = subject.of_model(model).identity
     before = identity()
     model.encoder.trainable_variables[0].assign_add(tf.ones_like(model.encoder.trainable_variables[0]))
     self.assertNotEqual(identity(), before)
-    functions = functions_lib.Functions(encode, None, identity=identity)
+    functions = subject.Functions(encode, None, identity=identity)
     with self.assertRaisesRegex(UserError, 'codes.npz cannot be written'):
       codes_lib.of(functions, dataset, 20, folder=folder / 'nowhere')
 
   def test_sets_come_in_pieces_that_give_the_whole(self):
     images = np.random.default_rng(0).integers(256, size=[23, 8, 8, 3]).astype(np.uint8)
-    arrays = base.ArrayDataset({'train_images': images, 'train_labels': np.arange(23), 'test_images': images[:9],
+    arrays = _images.ArrayDataset({'train_images': images, 'train_labels': np.arange(23), 'test_images': images[:9],
                                 'test_labels': np.arange(9)}, 23)
     drawn = lines.load(lines.Config(test_images=9))
     for dataset, size in ((arrays, 8 * 8 * 3 * 4), (drawn, 32 * 32 * 4)):
-      with unittest.mock.patch.object(base, 'BLOCK', 5 * size):
+      with unittest.mock.patch.object(_images, 'BLOCK', 5 * size):
         for part, count, total in (('train', 12, 12), ('test', None, 9), ('test', 7, 7)):
           blocks = list(dataset.blocks(part, count))
           whole = (dataset.train if part == 'train' else dataset.test)(count)
@@ -258,13 +264,14 @@ class MeasureTest(tf.test.TestCase):
         call()
 
   def test_table_has_both_figures_and_says_undertrained(self):
-    experiment = runs.resolve('lines', 'acai', 'fast')
+    experiment = resolve('lines', 'acai', 'fast')
     metrics = {'mean_distance': 0.5, 'smoothness_strict': None}
-    text = evaluate.table(experiment, 1 << 18, metrics, {'mean_distance': 0.25})
+    published = zoo.published_for(experiment)
+    text = report.table(experiment, 1 << 18, metrics, {'mean_distance': 0.25}, published=published)
     self.assertRegex(text, r'mean_distance +0.5 +0.00024 ± 1e-05 +0.25')
     self.assertIn('undefined', text)
     self.assertIn('undertrained: 262,144 samples, 1.6% of', text)
-    self.assertNotIn('undertrained', evaluate.table(experiment, 1 << 24, {'mean_distance': 0.5}))
+    self.assertNotIn('undertrained', report.table(experiment, 1 << 24, {'mean_distance': 0.5}))
 
 
 class RunsTest(tf.test.TestCase):
@@ -272,12 +279,12 @@ class RunsTest(tf.test.TestCase):
   def run_folder(self, average=0.0, model='acai'):
     """A run of lines whose last and best checkpoints, and whose averages, differ."""
     folder = new_folder(self)
-    experiment = runs.resolve('lines', model, 'fast', {
+    experiment = resolve('lines', model, 'fast', {
         'network': {'depth': 2}, 'dataset': {'test_images': 40},
         'training': {'average': average, 'precision': 'float32', 'batch': 2}})
-    runs.claim(folder, experiment)
-    model = runs.create(experiment)
-    checkpoints = loop.Checkpoints(model, folder / runs.CHECKPOINTS, 3)
+    run_folder.claim(folder, experiment)
+    model = build.create(experiment)
+    checkpoints = Checkpoints(model, folder / run_folder.CHECKPOINTS, 3)
     weight = model.encoder.trainable_variables[0]
     for step, value, save in ((5, 0.25, lambda: checkpoints.save(checkpoints.best)), (7, 0.75, checkpoints.save)):
       model.step.assign(step)
@@ -290,7 +297,7 @@ class RunsTest(tf.test.TestCase):
   def test_best_and_last_are_different_checkpoints(self):
     folder, _ = self.run_folder()
     for name, step, value in (('best', 5, 0.25), ('last', 7, 0.75)):
-      _, model, found = runs.load_model(folder, name)
+      _, model, found = build.load_model(folder, name)
       self.assertEqual(found, step)
       weight = model.encoder.trainable_variables[0]
       self.assertAllEqual(weight, tf.fill(weight.shape, value))
@@ -299,12 +306,12 @@ class RunsTest(tf.test.TestCase):
     for average, weights, value, label in ((0.9, 'average', 0.5, 'averaged weights'), (0.9, 'raw', 0.75, 'raw weights'),
                                            (0.0, 'average', 0.75, 'raw weights')):
       folder, experiment = self.run_folder(average)
-      _, model, step = runs.load_model(folder, weights=weights)
+      _, model, step = build.load_model(folder, weights=weights)
       self.assertAllEqual(tf.unique(tf.reshape(model.encoder.trainable_variables[0], [-1]))[0], [value])
       with contextlib.redirect_stdout(io.StringIO()) as out:
-        evaluate.report(experiment, model, lines.load(experiment.dataset), step * 2, folder,
+        report.report(experiment, model, lines.load(experiment.dataset), step * 2, folder,
                         measure.Settings(('reconstruction', 'clustering'), 3, 60), weights)
-      text, record = out.getvalue(), json.loads((folder / runs.METRICS).read_text())
+      text, record = out.getvalue(), json.loads((folder / run_folder.METRICS).read_text())
       self.assertRegex(text, f'acai on lines, .*14 samples, .*seed 0, {label}\n')
       self.assertIn(f'measured with the {label}.', text)
       self.assertIn('the best of 3 restarts of k-means; the paper: 1,000', text)
@@ -315,20 +322,20 @@ class RunsTest(tf.test.TestCase):
 
   def test_the_feature_network_is_on_record(self):
     folder, experiment = self.run_folder()
-    _, model, step = runs.load_model(folder)
+    _, model, step = build.load_model(folder)
     network = feature_network.Features(lambda images: images[:, ::8, ::8, 0].reshape(-1, 16), '0123456789ab')
     with contextlib.redirect_stdout(io.StringIO()):
-      evaluate.report(experiment, model, lines.load(experiment.dataset), step, folder,
+      report.report(experiment, model, lines.load(experiment.dataset), step, folder,
                       measure.Settings(('quality',), features=network))
-    self.assertEqual(json.loads((folder / runs.METRICS).read_text())['feature_network'], '0123456789ab')
+    self.assertEqual(json.loads((folder / run_folder.METRICS).read_text())['feature_network'], '0123456789ab')
 
   def test_runs_and_modules_of_other_lines_are_refused(self):
     folder, experiment = self.run_folder()
     old = experiment.to_dict()
     del old['dataset']['drawing']
-    (folder / runs.EXPERIMENT).write_text(json.dumps(old))
-    (folder / runs.CARD).write_text(json.dumps({'experiment': old, 'samples': 14}))
-    for call in (lambda: runs.load_model(folder), lambda: runs.load_card(folder)):
+    (folder / run_folder.EXPERIMENT).write_text(json.dumps(old))
+    (folder / run_folder.CARD).write_text(json.dumps({'experiment': old, 'samples': 14}))
+    for call in (lambda: build.load_model(folder), lambda: run_folder.load_card(folder)):
       with self.assertRaisesRegex(UserError, r'json: its lines are .*drawn otherwise.*Train it anew'):
         call()
     for arguments in (['--run', str(folder)], ['--module', str(folder), '--dataset', 'lines']):
@@ -338,12 +345,12 @@ class RunsTest(tf.test.TestCase):
         evaluate.main()
       for name in ('run', 'module', 'dataset'):
         evaluate.FLAGS[name].unparse()
-    (folder / runs.CARD).write_text(json.dumps({'experiment': experiment.to_dict(), 'samples': 14}))
-    self.assertEqual(runs.load_card(folder), (experiment, 14))
-    self.assertIsNone(runs.load_card('https://nowhere.example/module'))
-    (folder / runs.CARD).write_text('{}')
+    (folder / run_folder.CARD).write_text(json.dumps({'experiment': experiment.to_dict(), 'samples': 14}))
+    self.assertEqual(run_folder.load_card(folder), (experiment, 14))
+    self.assertIsNone(run_folder.load_card('https://nowhere.example/module'))
+    (folder / run_folder.CARD).write_text('{}')
     with self.assertRaisesRegex(UserError, 'training.json cannot be read'):
-      runs.load_card(folder)
+      run_folder.load_card(folder)
 
   def test_the_better_evaluation(self):
     """By distance on lines, else by the probe, else by reconstruction; whatever the others say."""
@@ -353,9 +360,9 @@ class RunsTest(tf.test.TestCase):
         first, second = first | {'recon_mse': 9}, second | {'recon_mse': 1}
       if name == 'mean_distance':
         first, second = first | {'probe_accuracy': 0.1}, second | {'probe_accuracy': 0.9}
-      self.assertTrue(train.better(first, second), name)
-      self.assertFalse(train.better(second, first), name)
-      self.assertFalse(train.better(first, first), name)
+      self.assertTrue(better(first, second), name)
+      self.assertFalse(better(second, first), name)
+      self.assertFalse(better(first, first), name)
 
 
 class SettingsTest(tf.test.TestCase):
@@ -381,11 +388,11 @@ class SettingsTest(tf.test.TestCase):
 class StatusTest(tf.test.TestCase):
 
   def test_plain_lines_are_one_a_thing_and_then_seldom(self):
-    with contextlib.redirect_stdout(io.StringIO()) as out, program.Status(3600) as status:
+    with contextlib.redirect_stdout(io.StringIO()) as out, cli.Status(3600) as status:
       for text, done in (('codes', 0), ('codes', 10), ('codes', 20), ('lines', None)):
         status(text, done, None if done is None else 2000)
     self.assertEqual(out.getvalue(), '  codes 0 of 2,000 ...\n  lines ...\n')
-    with contextlib.redirect_stdout(io.StringIO()) as out, program.Status(0) as status:
+    with contextlib.redirect_stdout(io.StringIO()) as out, cli.Status(0) as status:
       status('codes', 0, 20)
       status('codes', 10, 20)
     self.assertEqual(out.getvalue(), '  codes 0 of 20 ...\n  codes 10 of 20 ...\n')
@@ -394,7 +401,7 @@ class StatusTest(tf.test.TestCase):
     stream = io.StringIO()
     stream.isatty = lambda: True
     with unittest.mock.patch.dict(os.environ, TERM='xterm'), contextlib.redirect_stdout(stream), (
-        program.Status()) as status:
+        cli.Status()) as status:
       status('codes', 10, 20)
       status.bar.refresh()
     self.assertIn('codes 10 of 20', stream.getvalue())
@@ -439,8 +446,9 @@ class FeatureNetworkTest(tf.test.TestCase):
     for image, label in zip(images, labels, strict=True):
       image[label // 2 * 4:label // 2 * 4 + 4, label % 2 * 4:label % 2 * 4 + 4] += 40
     images = np.clip(images, 0, 255).astype(np.uint8)
-    return base.ArrayDataset({'train_images': images[100:], 'train_labels': labels[100:], 'test_images': images[:100],
-                              'test_labels': labels[:100]}, 4)
+    arrays = {'train_images': images[100:], 'train_labels': labels[100:], 'test_images': images[:100],
+              'test_labels': labels[:100]}
+    return _images.ArrayDataset(arrays, 4)
 
   def test_it_learns_the_classes(self):
     """By far better than chance, 0.25, on images that it has not seen: a network of 0 epochs would not."""
@@ -592,7 +600,7 @@ class ProgramsTest(tf.test.TestCase):
     for name in ('experiment.json', 'history.jsonl', 'metrics.json', 'reconstructions.png', 'interpolation.png'):
       self.assertTrue((folder / 'run' / name).exists(), name)
     self.assertLen(list((folder / 'run').glob('events.out.tfevents.*')), 1)
-    self.assertEqual([row['samples'] for row in runs.read_history(run)], [32, 64])
+    self.assertEqual([row['samples'] for row in run_folder.read_history(run)], [32, 64])
     first = json.loads((folder / 'run' / 'metrics.json').read_text())
     self.assertEqual(first['samples'], 64)
     self.assertEqual(first['trained_by'], [

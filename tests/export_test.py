@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_hub as hub
 
-from acai_tf import config
-from acai_tf.config import UserError
+from acai_tf.experiment import config
+from acai_tf.experiment.errors import UserError
 from acai_tf.models import acai, autoencoder
 from export import __main__ as program
 from export import module
@@ -92,7 +92,7 @@ class ModuleTest(tf.test.TestCase):
     other = create(acai)  # The same seed, so the same weights.
     self.assertIn('6 outputs', program.compare(other, self.folder))
     other.decoder.trainable_variables[-1].assign_add([1e-3])
-    with self.assertRaisesRegex(UserError, 'decoded of the reloaded module differs by 0.0005'):
+    with self.assertRaisesRegex(UserError, 'decoder of the reloaded module differs by 0.0005'):
       program.compare(other, self.folder)
 
 

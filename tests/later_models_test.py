@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from acai_tf import config, losses, networks
+from acai_tf import losses
+from acai_tf.experiment import config
 from acai_tf.models import aeai, amr, lrae, miae, midrae
+from acai_tf.networks import convolutional
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1), 6
 
@@ -169,7 +171,7 @@ class ResynthesisTest(tf.test.TestCase):
       self.assertAllClose(gradient, 0.1 * variable.numpy())
 
   def test_spectral_norm_against_the_singular_value(self):
-    layer = networks.SpectralConv2D(5, 3, kernel_initializer=keras.initializers.RandomNormal(seed=1))
+    layer = convolutional.SpectralConv2D(5, 3, kernel_initializer=keras.initializers.RandomNormal(seed=1))
     x = tf.constant(np.random.default_rng(0).normal(size=[2, 6, 6, 4]), tf.float32)
     layer(x)
     for _ in range(200):

@@ -5,9 +5,9 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from acai_tf import runs
-from acai_tf.config import UserError
 from acai_tf.data import lines as data
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import parse_experiment, resolve
 from acai_tf.metrics import lines
 
 ALPHA = np.arange(16) / 15
@@ -162,11 +162,11 @@ class DatasetTest(tf.test.TestCase):
       self.assertNotAllClose(first, dataset.pairs(256, other)[0])
 
   def test_runs_of_the_old_lines_are_refused(self):
-    values = runs.resolve('lines', 'acai').to_dict()
-    self.assertEqual(runs.parse_experiment(values), runs.resolve('lines', 'acai'))
+    values = resolve('lines', 'acai').to_dict()
+    self.assertEqual(parse_experiment(values), resolve('lines', 'acai'))
     del values['dataset']['drawing']
     with self.assertRaisesRegex(UserError, "first ones, drawn otherwise than the ACAI authors'.*Train it anew"):
-      runs.parse_experiment(values)
+      parse_experiment(values)
 
   def test_sizes_that_make_no_sense(self):
     with self.assertRaisesRegex(UserError, 'dataset.size'):

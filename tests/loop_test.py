@@ -13,8 +13,13 @@ import devices
 import numpy as np
 import tensorflow as tf
 
-from acai_tf import config, loop, program, replicas, runs, train
-from acai_tf.config import UserError
+from acai_tf import cli, replicas, train
+from acai_tf.experiment import config, machine, run_folder
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import resolve
+from acai_tf.training import build, loop
+from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
+from acai_tf.training.optimizer import optimizer
 
 SMALL = {'dataset': {'size': 8, 'test_images': 8}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2}}
 FLAGS = ['--dataset', 'lines', '--latent_width', '2', '--latent', '2', '--depth', '2', '--set', 'dataset.size=8',
@@ -23,20 +28,20 @@ FLAGS = ['--dataset', 'lines', '--latent_width', '2', '--latent', '2', '--depth'
 
 
 def experiment(model='acai', **training):
-  return runs.resolve('lines', model, 'fast', {
+  return resolve('lines', model, 'fast', {
       **SMALL, 'training': {'batch': 8, 'samples': 256, 'precision': 'float32', **training}})
 
 
 def make(made, strategy=None):
   strategy = strategy or loop.strategy('one_device')
   with strategy.scope():
-    model = runs.create(made)
+    model = build.create(made)
   return model, strategy
 
 
 def trained(made, strategy=None, fused=1):
   model, strategy = make(made, strategy)
-  loop.Loop(model, strategy, runs.load_data(made), made.training, fused).run(lambda *_: None, [])
+  loop.Loop(model, strategy, build.load_data(made), made.training, fused).run(lambda *_: None, [])
   return model
 
 
@@ -58,16 +63,16 @@ class LoopTest(tf.test.TestCase):
     made = experiment()
     whole = trained(made)
     first, strategy = make(made)
-    checkpoints = loop.Checkpoints(first, self.get_temp_dir(), 3)
+    checkpoints = Checkpoints(first, self.get_temp_dir(), 3)
     half = made.training.steps // 2
     stop = [False]
-    loop.Loop(first, strategy, runs.load_data(made), made.training).run(
+    loop.Loop(first, strategy, build.load_data(made), made.training).run(
         lambda step, _: stop.__setitem__(0, step == half), [], lambda: stop[0])
-    self.assertEqual(loop.step_of(first), half)
+    self.assertEqual(step_of(first), half)
     checkpoints.save()
     second, strategy = make(made)
-    self.assertEqual(loop.Checkpoints(second, self.get_temp_dir(), 3).restore(), half)
-    loop.Loop(second, strategy, runs.load_data(made), made.training).run(lambda *_: None, [])
+    self.assertEqual(Checkpoints(second, self.get_temp_dir(), 3).restore(), half)
+    loop.Loop(second, strategy, build.load_data(made), made.training).run(lambda *_: None, [])
     self.assert_same(whole, second)
 
   def test_fused_steps_change_nothing(self):
@@ -78,7 +83,7 @@ class LoopTest(tf.test.TestCase):
     made = experiment()
     model, _ = make(made)
     training = made.training
-    model.fit(runs.load_data(made).pipeline(training.seed, training.batch, 0, training.steps), verbose=0)
+    model.fit(build.load_data(made).pipeline(training.seed, training.batch, 0, training.steps), verbose=0)
     self.assert_same(trained(made), model, atol=1e-7)
 
   def test_two_devices_equal_one(self):
@@ -92,14 +97,14 @@ class LoopTest(tf.test.TestCase):
   def test_events_see_the_step_s_own_logs(self):
     made, seen = experiment(samples=24), []
     model, strategy = make(made)
-    loop.Loop(model, strategy, runs.load_data(made), made.training).run(lambda _, logs: seen.append(logs), [])
+    loop.Loop(model, strategy, build.load_data(made), made.training).run(lambda _, logs: seen.append(logs), [])
     twin, _ = make(made)
-    for data, logs in zip(runs.load_data(made).pipeline(made.training.seed, 8, 0, 3), seen, strict=True):
+    for data, logs in zip(build.load_data(made).pipeline(made.training.seed, 8, 0, 3), seen, strict=True):
       self.assertAllClose(twin.take_step(data), logs, rtol=1e-4, atol=1e-6)
 
   def test_the_paper_s_recipe_has_no_tf32(self):
     for recipe in ('paper', 'fast', 'paper'):
-      runs.create(runs.resolve('lines', 'autoencoder', recipe, SMALL))
+      build.create(resolve('lines', 'autoencoder', recipe, SMALL))
       self.assertEqual(tf.config.experimental.tensor_float_32_execution_enabled(), recipe != 'paper')
 
   def test_seed_decides(self):
@@ -110,19 +115,19 @@ class LoopTest(tf.test.TestCase):
   def test_divergence_names_step_and_term(self):
     made = experiment()
     model, strategy = make(made)
-    runner = loop.Loop(model, strategy, runs.load_data(made), made.training, fused=8)
+    runner = loop.Loop(model, strategy, build.load_data(made), made.training, fused=8)
 
     def poison(step):
       del step
       model.decoder.trainable_variables[-1].assign([np.nan])
 
-    with self.assertRaisesRegex(loop.DivergedError, r'step 9: .*recon_mse = nan'):
+    with self.assertRaisesRegex(DivergedError, r'step 9: .*recon_mse = nan'):
       runner.run(lambda *_: None, [([8], poison)])
 
   def test_events_and_intervals(self):
     made, seen, called = experiment(), [], []
     model, strategy = make(made)
-    loop.Loop(model, strategy, runs.load_data(made), made.training, fused=5).run(
+    loop.Loop(model, strategy, build.load_data(made), made.training, fused=5).run(
         lambda step, logs: seen.append((step, sorted(logs))), [(range(6, 33, 6), called.append), ([32], called.append)])
     self.assertEqual([step for step, _ in seen], [5, 6, 11, 12, 17, 18, 23, 24, 29, 30, 32])
     self.assertEqual(seen[0][1], ['accuracy', 'classifier_loss', 'critic_loss', 'fool_loss', 'recon_mse'])
@@ -130,14 +135,14 @@ class LoopTest(tf.test.TestCase):
 
   def test_cosine_schedule_with_warm_up(self):
     training = config.Training(recipe='fast', samples=1000, batch=10, learning_rate=1.0, schedule='cosine', warmup=100)
-    rate = loop.optimizer(training)('autoencoder')._learning_rate
+    rate = optimizer(training)('autoencoder')._learning_rate
     self.assertAllClose([rate(0), rate(10), rate(55), rate(100)], [0.1, 1.0, 0.5, 0.0], atol=1e-6)
-    rate = loop.optimizer(dataclasses.replace(training, floor=0.2))('autoencoder')._learning_rate
+    rate = optimizer(dataclasses.replace(training, floor=0.2))('autoencoder')._learning_rate
     self.assertAllClose([rate(55), rate(100)], [0.6, 0.2], atol=1e-6)
 
   def test_constant_rate_after_a_warm_up(self):
     training = config.Training(samples=1000, batch=10, learning_rate=1.0, warmup=100)
-    rate = loop.optimizer(training)('autoencoder')._learning_rate
+    rate = optimizer(training)('autoencoder')._learning_rate
     self.assertAllClose([rate(0), rate(5), rate(10), rate(100)], [0.1, 0.55, 1.0, 1.0], atol=1e-6)
 
 
@@ -145,15 +150,15 @@ class PrecisionTest(tf.test.TestCase):
 
   def test_bfloat16_only_where_the_processor_has_it(self):
     for flags, expected in (('fma avx512_bf16', 'mixed_bfloat16'), ('amx_bf16', 'mixed_bfloat16'), ('avx2', 'float32')):
-      with unittest.mock.patch.object(program, 'processor', return_value={'flags': flags}), \
-           unittest.mock.patch.object(program, 'start_tensorflow'):  # It has started here.
-        self.assertEqual(program.fastest_precision(), expected)
+      with unittest.mock.patch.object(machine, 'processor', return_value={'flags': flags}), \
+           unittest.mock.patch.object(cli, 'start_tensorflow'):  # It has started here.
+        self.assertEqual(machine.fastest_precision(), expected)
         self.assertEqual(train.settled(experiment(precision='auto'), 'nowhere').training.precision, expected)
 
   def test_a_run_keeps_its_own(self):
     folder = self.get_temp_dir()
-    runs.claim(folder, experiment(precision='mixed_bfloat16'))
-    with unittest.mock.patch.object(program, 'fastest_precision', return_value='float32'):
+    run_folder.claim(folder, experiment(precision='mixed_bfloat16'))
+    with unittest.mock.patch.object(machine, 'fastest_precision', return_value='float32'):
       self.assertEqual(train.settled(experiment(precision='auto'), folder).training.precision, 'mixed_bfloat16')
       self.assertEqual(train.settled(experiment(precision='float32'), folder).training.precision, 'float32')
 
@@ -170,14 +175,14 @@ class ReplicasTest(tf.test.TestCase):
     with self.assertRaisesRegex(ValueError, 'even'):
       replicas.rows(3, 2)
     with self.assertRaisesRegex(UserError, 'training.batch=7'):
-      runs.load_data(experiment()).pipeline(0, 7, 0, 1, replicas=2)
+      build.load_data(experiment()).pipeline(0, 7, 0, 1, replicas=2)
 
 
 class CheckpointsTest(tf.test.TestCase):
 
   def test_the_last_few_are_kept(self):
     model, _ = make(experiment())
-    checkpoints = loop.Checkpoints(model, self.get_temp_dir(), 2)
+    checkpoints = Checkpoints(model, self.get_temp_dir(), 2)
     for _ in range(4):
       model.step.assign_add(1)
       checkpoints.save()
@@ -186,7 +191,7 @@ class CheckpointsTest(tf.test.TestCase):
 
   def test_a_broken_one_is_told_with_the_way_on(self):
     model, _ = make(experiment())
-    checkpoints = loop.Checkpoints(model, self.get_temp_dir(), 2)
+    checkpoints = Checkpoints(model, self.get_temp_dir(), 2)
     for _ in range(2):
       model.step.assign_add(1)
       checkpoints.save()
@@ -194,22 +199,22 @@ class CheckpointsTest(tf.test.TestCase):
     data.write_bytes(data.read_bytes()[:100])
     other, _ = make(experiment())
     with self.assertRaisesRegex(UserError, r'step-2 cannot be read .*step-1, write model_checkpoint_path: "step-1"'):
-      loop.Checkpoints(other, self.get_temp_dir(), 2).restore()
+      Checkpoints(other, self.get_temp_dir(), 2).restore()
     (pathlib.Path(self.get_temp_dir()) / 'last' / 'checkpoint').write_text('model_checkpoint_path: "step-1"\n')
-    self.assertEqual(loop.Checkpoints(other, self.get_temp_dir(), 2).restore(), 1)
+    self.assertEqual(Checkpoints(other, self.get_temp_dir(), 2).restore(), 1)
 
   def test_weights_that_are_not_finite_are_not_saved(self):
     model, _ = make(experiment())
-    checkpoints = loop.Checkpoints(model, self.get_temp_dir(), 2)
+    checkpoints = Checkpoints(model, self.get_temp_dir(), 2)
     model.step.assign_add(1)
     checkpoints.save()
     model.decoder.trainable_variables[0].assign(model.decoder.trainable_variables[0] * np.inf)
-    with self.assertRaisesRegex(loop.DivergedError, 'not finite.*step-1'):
+    with self.assertRaisesRegex(DivergedError, 'not finite.*step-1'):
       checkpoints.save()
 
   def test_a_disk_that_takes_nothing(self):
     model, _ = make(experiment())
-    checkpoints = loop.Checkpoints(model, self.get_temp_dir(), 2)
+    checkpoints = Checkpoints(model, self.get_temp_dir(), 2)
     (pathlib.Path(self.get_temp_dir()) / 'last').write_text('a file where the folder should be')
     with self.assertRaisesRegex(UserError, 'could not be written.*MB free.*no earlier checkpoint'):
       checkpoints.save()

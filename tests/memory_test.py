@@ -13,15 +13,16 @@ IMAGES, SIZE = 6000, 96  # 166 MB as bytes; as float32 664 MB, and what the metr
 PROGRAM = '''
 import sys, threading
 
-from acai_tf import program
+from acai_tf import cli
 
-program.set_environment()
-program.start_tensorflow()
+cli.set_environment()
+cli.start_tensorflow()
 import keras
 import numpy as np
 
-from acai_tf import functions, measure
-from acai_tf.data import base
+from acai_tf.evaluation import images as measure
+from acai_tf.evaluation import subject
+from acai_tf.data import _images
 
 
 def private():
@@ -36,9 +37,9 @@ def model(size):
 
   pool = keras.layers.AveragePooling2D(size // 4)
   up = keras.layers.UpSampling2D(size // 4)
-  return functions.Functions(
-      functions._batched(pool, functions.batch_of((size, size)), tf.TensorSpec([None, size, size, 3], tf.float32)),
-      functions._batched(up, functions.batch_of((size, size)), tf.TensorSpec([None, 4, 4, 3], tf.float32)))
+  return subject.Functions(
+      subject._batched(pool, subject.batch_of((size, size)), tf.TensorSpec([None, size, size, 3], tf.float32)),
+      subject._batched(up, subject.batch_of((size, size)), tf.TensorSpec([None, 4, 4, 3], tf.float32)))
 
 
 arrays = {name: np.load(f'{sys.argv[1]}/{name}.npy', mmap_mode='r')
@@ -54,7 +55,7 @@ def watch():
 
 def evaluate(count):
   global peak
-  data = base.ArrayDataset({name: array[:count] for name, array in arrays.items()}, 2)
+  data = _images.ArrayDataset({name: array[:count] for name, array in arrays.items()}, 2)
   small = lambda images: images[:, ::32, ::32, 0].reshape(len(images), -1)
   measure.QUALITY_PAIRS, measure.PAIRS = 64, 32  # of which the ends are held, 2 x 1,024 at most
   settings = measure.Settings(('reconstruction', 'probe', 'fitted_probe', 'clustering', 'quality'), 1, features=small)

@@ -6,8 +6,10 @@ import scipy.integrate
 import scipy.stats
 import tensorflow as tf
 
-from acai_tf import config, losses, quantizer
+from acai_tf import losses
+from acai_tf.experiment import config
 from acai_tf.models import aae, denoising, dropout, lsgan_ae, vae, vqvae
+from acai_tf.networks import quantizer
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1), 5
 

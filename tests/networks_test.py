@@ -5,8 +5,10 @@ import unittest.mock
 import numpy as np
 import tensorflow as tf
 
-from acai_tf import config, interpolation, losses, networks
-from acai_tf.config import UserError
+from acai_tf import interpolation, losses
+from acai_tf.experiment import config
+from acai_tf.experiment.errors import UserError
+from acai_tf.networks import convolutional, dense
 
 LINES, MNIST32, SVHN256 = config.Network(2, 16, 16), config.Network(4, 2, 16), config.Network(4, 16, 64)
 
@@ -28,15 +30,15 @@ class NetworksTest(tf.test.TestCase):
   def test_shapes_and_parameters(self):
     for size, channels, network in ((32, 1, LINES), (32, 1, MNIST32), (32, 3, SVHN256),
                                     (64, 3, config.Network(4, 3, 8))):
-      encoder = networks.encoder(size, network)
+      encoder = convolutional.encoder(size, network)
       codes = encoder(tf.zeros([2, size, size, channels]))
       self.assertEqual(codes.shape, (2, network.latent_width, network.latent_width, network.latent))
       self.assertEqual(encoder.count_params(), encoder_parameters(size, channels, network))
-      images = networks.decoder(size, channels, network)(codes)
+      images = convolutional.decoder(size, channels, network)(codes)
       self.assertEqual(images.shape, (2, size, size, channels))
 
   def test_initialiser(self):
-    kernel = networks.initializer(0)([3, 3, 64, 256]).numpy()
+    kernel = convolutional.initializer(0)([3, 3, 64, 256]).numpy()
     self.assertAllClose(kernel.std(), 1 / np.sqrt(9 * 64 * 1.04), rtol=0.01)
     self.assertGreater(np.abs(kernel).max() / kernel.std(), 3.5)  # Not truncated at two standard deviations.
 
@@ -50,10 +52,10 @@ class NetworksTest(tf.test.TestCase):
       expected += seen @ kernel[i, j]
       by_kernel[i, j] = np.einsum('nhwc,nhwd->cd', seen, upstream)
       by_images[:, i:i + 4, j:j + 2] += upstream @ kernel[i, j].T
-    layer = networks.Conv2D(5, 3, padding='same', use_bias=False)
+    layer = convolutional.Conv2D(5, 3, padding='same', use_bias=False)
     layer.build(images.shape)
     layer.kernel.assign(kernel)
-    with unittest.mock.patch.object(networks, '_convolve_small', wraps=networks._convolve_small) as small:
+    with unittest.mock.patch.object(convolutional, '_convolve_small', wraps=convolutional._convolve_small) as small:
       with tf.GradientTape() as tape:
         inputs = tf.constant(images, tf.float32)
         tape.watch(inputs)
@@ -67,7 +69,7 @@ class NetworksTest(tf.test.TestCase):
     self.assertAllClose(found[1], by_kernel, rtol=1e-5, atol=1e-5)
 
   def test_dense_layers_are_glorot_uniform(self):
-    layer = networks.dense(300, seed=1)
+    layer = dense.linear(300, seed=1)
     layer.build((None, 500))
     limit = np.sqrt(6 / (500 + 300))
     self.assertAllInRange(layer.kernel, -limit, limit)
@@ -75,7 +77,7 @@ class NetworksTest(tf.test.TestCase):
     self.assertAllEqual(layer.bias, np.zeros(300))
 
   def test_no_two_layers_start_alike_and_the_seed_decides(self):
-    first, again, other = (networks.encoder(32, LINES, seed) for seed in (0, 0, 1))
+    first, again, other = (convolutional.encoder(32, LINES, seed) for seed in (0, 0, 1))
     for encoder in (first, again, other):
       encoder(tf.zeros([1, 32, 32, 1]))
     kernels = [w.numpy() for w in first.trainable_variables if len(w.shape) == 4]
@@ -85,21 +87,21 @@ class NetworksTest(tf.test.TestCase):
     self.assertNotAllClose(kernels[3], [w.numpy() for w in other.trainable_variables if len(w.shape) == 4][3])
 
   def test_slope_and_linear_ends(self):
-    layers = networks.encoder(32, LINES).layers
+    layers = convolutional.encoder(32, LINES).layers
     self.assertAllClose([layer.negative_slope for layer in layers if 'leaky' in layer.name], [0.2] * 9)
     self.assertNotIn('leaky', layers[1].name)  # After the 1x1 convolution comes the next one.
     self.assertNotIn('leaky', layers[-1].name)
-    self.assertNotIn('leaky', networks.decoder(32, 1, LINES).layers[-1].name)
+    self.assertNotIn('leaky', convolutional.decoder(32, 1, LINES).layers[-1].name)
 
   def test_the_critic_answers_one_number_an_image(self):
-    critic = networks.Critic(32, LINES)
+    critic = convolutional.Critic(32, LINES)
     images = tf.random.stateless_normal([3, 32, 32, 1], [1, 2])
     self.assertAllClose(critic(images), tf.reduce_mean(critic.body(images), [1, 2, 3]))
     self.assertEqual(critic(images).shape, (3,))
 
   def test_bfloat16_keeps_codes_images_and_weights_in_float32(self):
-    for network, inputs in ((networks.encoder(32, LINES, 0, 'mixed_bfloat16'), tf.zeros([1, 32, 32, 1])),
-                            (networks.decoder(32, 1, LINES, 0, 'mixed_bfloat16'), tf.zeros([1, 2, 2, 16]))):
+    for network, inputs in ((convolutional.encoder(32, LINES, 0, 'mixed_bfloat16'), tf.zeros([1, 32, 32, 1])),
+                            (convolutional.decoder(32, 1, LINES, 0, 'mixed_bfloat16'), tf.zeros([1, 2, 2, 16]))):
       self.assertEqual(network(inputs).dtype, tf.float32)
       self.assertEqual({v.dtype for v in network.variables}, {'float32'})
       self.assertEqual(network.layers[0].compute_dtype, 'bfloat16')

@@ -5,7 +5,8 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from acai_tf import config, losses, registry
+from acai_tf import losses
+from acai_tf.experiment import config, registry
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1), 6
 ACAI = {'lambda_': 0.5, 'gamma': 0.2}

@@ -14,8 +14,10 @@ import tensorflow_datasets as tfds
 from absl.testing import parameterized
 from PIL import Image
 
-from acai_tf import registry, runs, train
 from acai_tf.data import _tfds
+from acai_tf.experiment import registry, run_folder
+from acai_tf.experiment.resolve import resolve
+from acai_tf.training import session
 
 MODELS, DATASETS = registry.names('acai_tf.models'), registry.names('acai_tf.data')
 ALL = bool(os.environ.get('ALL_PAIRS'))
@@ -34,13 +36,13 @@ class PairsTest(parameterized.TestCase, tf.test.TestCase):
         path = pathlib.Path(settings['path']) / f'class{i % 2}' / f'{i}.png'
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full([20, 24, 3], 5 * i, np.uint8)).save(path)
-    experiment = runs.resolve(data, model, 'paper', {
+    experiment = resolve(data, model, 'paper', {
         'dataset': settings, 'network': {'depth': 2}, 'training': {'samples': 256, 'batch': 64}})
     folder = pathlib.Path(self.get_temp_dir()) / f'{model}_{data}'
     with (tfds.testing.mock_data(num_examples=20),
           unittest.mock.patch.object(_tfds, '_unknown_host', return_value=None)):
-      self.assertEqual(train.train(experiment, folder, 'one_device', str(folder / 'data')), 0)
-    self.assertTrue((folder / runs.METRICS).exists())
+      self.assertEqual(session.train(experiment, folder, 'one_device', str(folder / 'data')), 0)
+    self.assertTrue((folder / run_folder.METRICS).exists())
     self.assertTrue((folder / 'interpolation.png').exists())
 
 

@@ -15,9 +15,12 @@ import scipy.stats
 import tensorflow as tf
 from absl.testing import parameterized
 
-from acai_tf import config, feature_network, runs
-from acai_tf.config import UserError
 from acai_tf.data import lines
+from acai_tf.evaluation import feature_network
+from acai_tf.experiment import config
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.overrides import make
+from acai_tf.experiment.resolve import parse_experiment, resolve
 from zoo import _compare, _readme, _records, _report, _reproduce, _tables, _weights, base
 
 SERIAL = iter(range(1, 1 << 30))  # of records: no two trainings have every figure in common
@@ -28,7 +31,7 @@ def record(seed=0, samples=1 << 18, distance=1e-3, name='lines_acai', recipe='fa
   """What acai_tf.evaluate records of a run of `samples` images."""
   definition = base.definition(name)
   precision = [] if recipe == 'paper' else ['training.precision=float32']  # as a run's record has it, never 'auto'
-  experiment = _reproduce.resolve(definition, seed, recipe, samples, [*precision, *settings])
+  experiment = _reproduce.experiment_of(definition, seed, recipe, samples, [*precision, *settings])
   metrics = {'mean_distance': distance, 'smoothness_published': 0.1, **metrics}
   return {'experiment': experiment.to_dict(), 'samples': experiment.training.steps * experiment.training.batch,
           'weights': 'average' if experiment.training.average else 'raw',
@@ -185,7 +188,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIn('| 0.00 | 0.00 | 1.21 ± 0.17 *, one seed |', text)
 
   def test_other_settings_than_the_paper_s_are_told_not_marked(self):
-    fast, paper = (runs.resolve('lines', 'aae', recipe).model for recipe in ('fast', 'paper'))
+    fast, paper = (resolve('lines', 'aae', recipe).model for recipe in ('fast', 'paper'))
     self.assertNotEqual(fast, paper)  # what this test is about
     for seed in (0, 1):
       self.file('lines_aae', record(seed, name='lines_aae', distance=1e-9 * (seed + 1)))
@@ -199,7 +202,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertNotIn('other settings', text)
 
   def test_another_estimate_of_the_same_objective_is_compared(self):
-    fast, paper = (runs.resolve('lines', 'acai', recipe).model for recipe in ('fast', 'paper'))
+    fast, paper = (resolve('lines', 'acai', recipe).model for recipe in ('fast', 'paper'))
     self.assertEqual({f.name for f in dataclasses.fields(fast) if getattr(fast, f.name) != getattr(paper, f.name)},
                      set(fast.ESTIMATION))  # what this test is about
     run = record()
@@ -259,10 +262,11 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     found = _records.load(name, self.folder)
     self.assertLen(_records.own(found, name), 2)
     self.assertLen(_records.longest(found, name), 2)  # another precision gives other figures: a row of its own
-    auto = _reproduce.identities(_reproduce.resolve(definition, 0, 'fast'))
+    auto = _reproduce.identities(_reproduce.experiment_of(definition, 0, 'fast'))
     self.assertEqual(auto, set(map(_records.identity, found)))
     for precision in ('float32', 'mixed_bfloat16'):
-      one, = _reproduce.identities(_reproduce.resolve(definition, 0, 'fast', None, [f'training.precision={precision}']))
+      settings = [f'training.precision={precision}']
+      one, = _reproduce.identities(_reproduce.experiment_of(definition, 0, 'fast', None, settings))
       self.assertIn(one, auto)
     paper = record(0, recipe='paper', settings=['training.precision=mixed_bfloat16'])
     self.assertEqual(_records.changes(paper, name), [('training.precision', 'mixed_bfloat16', 'float32')])
@@ -289,7 +293,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_the_report_is_one_file(self):
     _records.add('lines_acai', record(), self.folder)
-    from acai_tf import figures
+    from acai_tf.evaluation import figures
 
     figures.save_rows(self.folder / 'lines_acai.png', {'x': np.zeros([1, 2, 8, 8, 1])}, 'caption')
     page = _report.render(self.folder)
@@ -331,7 +335,7 @@ class ReproduceTest(tf.test.TestCase):
 
   def test_experiments_are_the_definition_s_with_what_is_set(self):
     definition = base.definition('mnist_amr_d32')
-    resolve = _reproduce.resolve
+    resolve = _reproduce.experiment_of
     whole = resolve(definition, 2, 'fast', 100, ['model.lam=3', 'training.batch=64'])
     self.assertEqual((whole.training.seed, whole.training.steps, whole.model.lam, whole.network.latent),
                      (2, 2, 3.0, 2))  # two batches of the batch that was set, not the recipe's
@@ -355,7 +359,7 @@ class ReproduceTest(tf.test.TestCase):
 
   def call(self, settings=()):
     definition, folder = base.definition('lines_acai'), pathlib.Path(self.get_temp_dir())
-    return _reproduce.reproduce(definition, _reproduce.resolve(definition, 0, 'fast', 64, settings), settings,
+    return _reproduce.reproduce(definition, _reproduce.experiment_of(definition, 0, 'fast', 64, settings), settings,
                                 folder / 'runs', folder / 'results', folder / 'weights')
 
   def test_a_failed_training_is_named_and_a_stop_ends_all(self):
@@ -401,11 +405,11 @@ class ReproduceTest(tf.test.TestCase):
       self.assertIn(metric, filed['metrics'])
     for key in ('commit', 'versions', 'device', 'date', 'train_seconds', 'history'):
       self.assertIn(key, filed)
-    config.make(config.Training, filed['experiment']['training'], 'training')
+    make(config.Training, filed['experiment']['training'], 'training')
     self.assertTrue((folder / 'results' / 'lines_autoencoder.png').exists())
     experiment, model, samples = _weights.load(
         'lines_autoencoder', results=folder / 'results', folder=folder / 'weights')
-    self.assertEqual((experiment, samples), (runs.parse_experiment(filed['experiment']), 48))
+    self.assertEqual((experiment, samples), (parse_experiment(filed['experiment']), 48))
     images, _ = dataset.test()
     again = np.mean(np.square(images - model(images)))
     self.assertAllClose(again, filed['metrics']['recon_mse'], rtol=0.01)

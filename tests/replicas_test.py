@@ -6,7 +6,10 @@ import tensorflow as tf
 from absl.testing import parameterized
 from devices import strategy
 
-from acai_tf import config, loop, registry, replicas, runs
+from acai_tf import replicas
+from acai_tf.experiment import config, registry
+from acai_tf.experiment.resolve import resolve
+from acai_tf.training import build, loop
 
 TINY, BATCH, STEPS = config.Network(latent_width=2, latent=3, depth=2), 8, 3
 # Beyond the defaults, with which all terms count: what has a branch or a weight that is 0.
@@ -20,7 +23,7 @@ SETTINGS = {
 def trained(name, settings, where):
   """(weights at the start, model after STEPS steps, [logs of a step])."""
   kind = registry.load('acai_tf.models', name)
-  data = runs.load_data(runs.resolve('lines', name, overrides={'dataset': {'size': 8, 'test_images': 8}}))
+  data = build.load_data(resolve('lines', name, overrides={'dataset': {'size': 8, 'test_images': 8}}))
   with strategy(where).scope():
     model = kind.Model(kind.Config(**settings), TINY, (8, 8, 1), 10, seed=1)
     for variable in model.trainable_variables:

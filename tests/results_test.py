@@ -4,7 +4,7 @@ import pathlib
 
 import tensorflow as tf
 
-from acai_tf import runs
+from acai_tf.experiment.resolve import parse_experiment
 from zoo import _readme, _records, _reproduce, _weights, base
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -48,7 +48,7 @@ class ResultsTest(tf.test.TestCase):
       with self.subTest(name):
         self.assertEqual(_records.identity(record), _records.identity(_records.reported(RESULTS[name], name)))
         experiment, model, samples = _weights.load(name)
-        self.assertEqual((experiment, samples), (runs.parse_experiment(record['experiment']), record['samples']))
+        self.assertEqual((experiment, samples), (parse_experiment(record['experiment']), record['samples']))
         self.assertEqual(model(tf.zeros([1, *model.image_shape])).shape, (1, *model.image_shape))
 
 

@@ -12,9 +12,11 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from acai_tf import config, registry, runs, weights
-from acai_tf.config import UserError
+from acai_tf.experiment import config, registry
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import resolve
 from acai_tf.models import autoencoder
+from acai_tf.training import build, weights
 from zoo import _records, _weights
 
 SMALL = {'network': {'depth': 2, 'latent': 3}, 'training': {'samples': 64, 'batch': 16}}
@@ -22,12 +24,12 @@ SMALL = {'network': {'depth': 2, 'latent': 3}, 'training': {'samples': 64, 'batc
 
 def experiment_of(model='acai', seed=0):
   more = {'model': {'codebook': 8, 'codes': 2, 'units': 4}} if model == 'vqvae' else {}
-  return runs.resolve('lines', model, 'paper', {**SMALL, 'training': {**SMALL['training'], 'seed': seed}, **more})
+  return resolve('lines', model, 'paper', {**SMALL, 'training': {**SMALL['training'], 'seed': seed}, **more})
 
 
 def trained(experiment):
   """A model of two steps: no weight is as its initialiser made it."""
-  model = runs.create(experiment)
+  model = build.create(experiment)
   images = np.random.default_rng(0).uniform(-1, 1, [16, *model.image_shape]).astype(np.float32)
   for _ in range(2):
     model.train_step((tf.constant(images), tf.range(16) % 10))
@@ -68,21 +70,21 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_the_same_weights_are_the_same_bytes_wherever_they_are_written(self):
     experiment = experiment_of()
-    first = self.write(runs.create(experiment), experiment)
-    keys = list(weights.variables(runs.create(experiment)))  # Keras counts its layers on; keys do not.
+    first = self.write(build.create(experiment), experiment)
+    keys = list(weights.variables(build.create(experiment)))  # Keras counts its layers on; keys do not.
     self.path = self.path.with_name('b.npz')
     with unittest.mock.patch('time.time', return_value=1.7e9):
-      second = self.write(runs.create(experiment), experiment)
+      second = self.write(build.create(experiment), experiment)
     self.assertEqual({**first, 'file': 'b.npz'}, second)
     self.assertIn('encoder/0/kernel', keys)
     self.assertIn('critic/0/0/bias', keys)
-    other = self.write(runs.create(experiment_of(seed=1)), experiment)
+    other = self.write(build.create(experiment_of(seed=1)), experiment)
     self.assertNotEqual(other['sha256'], second['sha256'])
     self.assertEqual(other['bytes'], self.path.stat().st_size)
 
   def test_numpy_alone_reads_it(self):
     experiment = experiment_of()
-    model = runs.create(experiment)
+    model = build.create(experiment)
     self.write(model, experiment)
     with np.load(self.path, allow_pickle=False) as archive:
       self.assertAllEqual(archive['encoder/0/kernel'], model.encoder.layers[0].kernel)
@@ -97,7 +99,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(again.encoder.layers[0].kernel, np.float32(np.float16(model.encoder.layers[0].kernel)))
 
   def test_half_precision_only_where_no_figure_moves(self):
-    model = runs.create(experiment_of())
+    model = build.create(experiment_of())
     kernel = model.encoder.layers[0].kernel
     exact = kernel.numpy()
     for figures, dtype, changes in (
@@ -127,7 +129,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual((arrays['encoder/0/kernel'].dtype, chosen['float16_changes']), (np.float32, {}))
 
   def test_what_does_not_fit_is_refused_before_anything_is_set(self):
-    model = runs.create(experiment_of())
+    model = build.create(experiment_of())
     arrays = {key: variable.numpy() + 1 for key, variable in weights.variables(model).items()}
     before = model.encoder.layers[0].kernel.numpy()
     first = 'encoder/0/kernel'
@@ -143,7 +145,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_damaged_files_are_one_line(self):
     experiment = experiment_of()
-    self.write(runs.create(experiment), experiment)
+    self.write(build.create(experiment), experiment)
     whole = self.path.read_bytes()
     middle = len(whole) // 2
     for data in (b'', b'PK', whole[:middle], whole[:-30], whole[:middle] + b'?' + whole[middle + 1:], b'{}' * 50):
@@ -155,7 +157,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_nothing_is_unpickled_or_inflated(self):
     experiment = experiment_of()
-    self.write(runs.create(experiment), experiment)
+    self.write(build.create(experiment), experiment)
     with np.load(self.path) as archive:
       whole = dict(archive)
     self.assertIn('critic/0/0/bias', weights.read(self.path)[0])
@@ -171,7 +173,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
     experiment = experiment_of()
     values = experiment.to_dict()
     values['model']['zeta'] = 1
-    self.write(runs.create(experiment), experiment, values=values)
+    self.write(build.create(experiment), experiment, values=values)
     with self.assertRaisesRegex(UserError, "its experiment is unknown here .unknown key of model 'zeta'"):
       weights.load(self.path)
 
@@ -193,11 +195,11 @@ class KeptTest(tf.test.TestCase):
     super().setUp()
     self.folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
     self.results, self.archives = self.folder / 'results', self.folder / 'weights'
-    self.experiment = runs.resolve('lines', 'autoencoder', 'fast', {
+    self.experiment = resolve('lines', 'autoencoder', 'fast', {
         'network': {'depth': 2}, 'training': {'samples': 32, 'batch': 16}})
     self.enterContext(unittest.mock.patch.object(_records, 'changes', return_value=[]))  # A small network is a change.
     self.model = trained(self.experiment)
-    self.enterContext(unittest.mock.patch.object(runs, 'load_model', side_effect=lambda run: (
+    self.enterContext(unittest.mock.patch.object(build, 'load_model', side_effect=lambda run: (
         self.experiment, self.model, 2)))
 
   def file(self, experiment=None, **metrics):

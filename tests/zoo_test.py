@@ -13,8 +13,10 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
-from acai_tf import loop, registry, runs
-from acai_tf.config import UserError
+from acai_tf.experiment import registry
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import resolve
+from acai_tf.training import build, optimizer
 from zoo import __main__ as program
 from zoo import base
 
@@ -23,7 +25,7 @@ MODELS = registry.names('acai_tf.models')
 
 
 def experiment_of(definition):
-  return runs.resolve(definition.dataset, definition.model, 'paper', definition.overrides)
+  return resolve(definition.dataset, definition.model, 'paper', definition.overrides)
 
 
 def content(experiment):
@@ -43,8 +45,8 @@ class DefinitionsTest(parameterized.TestCase, tf.test.TestCase):
         continue
       seen.add(content(experiment))
       with self.subTest(definition.name):
-        with unittest.mock.patch.object(loop, 'optimizer', return_value=lambda player: keras.optimizers.SGD(1e-4)):
-          model, network = runs.create(experiment), experiment.network  # Adam's slots take half of the time.
+        with unittest.mock.patch.object(optimizer, 'optimizer', return_value=lambda player: keras.optimizers.SGD(1e-4)):
+          model, network = build.create(experiment), experiment.network  # Adam's slots take half of the time.
         images = tf.constant(np.random.default_rng(0).uniform(-1, 1, [2, *model.image_shape]), tf.float32)
         count = model.classifier.units
         labels = np.eye(2, count) if definition.dataset == 'celeba' else np.arange(2)
@@ -104,26 +106,26 @@ class DefinitionsTest(parameterized.TestCase, tf.test.TestCase):
       self.assertEqual(metric in found, metric is not None)
     for overrides in ({'dataset': {'size': 64}, 'network': {'latent_width': 2}}, {'network': {'depth': 32}},
                       {'network': {'latent_width': 4, 'latent': 4}}):
-      self.assertEmpty(base.published_for(runs.resolve('lines', 'acai', 'paper', overrides)))
-    self.assertEmpty(base.published_for(runs.resolve('svhn', 'acai', overrides={'dataset': {'extra': False}})))
-    self.assertIn('mean_distance', base.published_for(runs.resolve(
+      self.assertEmpty(base.published_for(resolve('lines', 'acai', 'paper', overrides)))
+    self.assertEmpty(base.published_for(resolve('svhn', 'acai', overrides={'dataset': {'extra': False}})))
+    self.assertIn('mean_distance', base.published_for(resolve(
         'lines', 'acai', 'fast', {'dataset': {'test_images': 64}})))
 
   def test_recipes_of_models_and_what_the_user_sets(self):
-    paper, fast = (runs.resolve('lines', 'amr', recipe) for recipe in ('paper', 'fast'))
+    paper, fast = (resolve('lines', 'amr', recipe) for recipe in ('paper', 'fast'))
     self.assertEqual((paper.training.beta_1, paper.network.normalization, paper.model.generator_every),
                      (0.5, 'instance', 5))
     self.assertEqual(fast.model.generator_every, 1)
-    mine = runs.resolve('lines', 'amr', 'fast', {'model': {'generator_every': 2}, 'training': {'beta_1': 0.1},
+    mine = resolve('lines', 'amr', 'fast', {'model': {'generator_every': 2}, 'training': {'beta_1': 0.1},
                                                  'network': {'normalization': 'none'}})
     self.assertEqual((mine.model.generator_every, mine.training.beta_1, mine.network.normalization), (2, 0.1, 'none'))
-    self.assertEqual(runs.resolve('lines', 'acai').training.beta_1, 0.9)
+    self.assertEqual(resolve('lines', 'acai').training.beta_1, 0.9)
 
   def test_other_sizes(self):
     for size, latent_width in ((64, 4), (128, 8)):
-      experiment = runs.resolve('celeba', 'acai', overrides={
+      experiment = resolve('celeba', 'acai', overrides={
           'dataset': {'size': size}, 'network': {'depth': 2, 'latent': 2, 'latent_width': latent_width}})
-      model = runs.create(experiment)
+      model = build.create(experiment)
       self.assertEqual(model(tf.zeros([1, size, size, 3])).shape, (1, size, size, 3))
       self.assertEqual(model.encode(tf.zeros([1, size, size, 3])).shape, (1, latent_width, latent_width, 2))
 
@@ -146,7 +148,7 @@ class ProgramTest(tf.test.TestCase):
     self.assertIn(f'{len(base.definitions("cifar10"))} definitions', text)
 
   def test_show(self):
-    with unittest.mock.patch.object(program.program, 'start_tensorflow'):
+    with unittest.mock.patch.object(program.cli, 'start_tensorflow'):
       text = self.run_program('show', 'lines_acai')
     for part in ('2 x 2 x 16 = 64 numbers', '1,569,580 parameters', 'critic: ', 'lambda_ 0.5',
                  'mean_distance 0.24 ± 0.01e-3,', 'ACAI paper, table 1', 'python -m acai_tf.train --zoo lines_acai'):

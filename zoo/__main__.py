@@ -6,8 +6,12 @@ import pathlib
 
 from absl import flags
 
-from acai_tf import evaluate, program, runs
-from acai_tf.config import UserError
+from acai_tf import cli
+from acai_tf.evaluation import report
+from acai_tf.experiment import run_folder
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import resolve
+from acai_tf.training import build
 from zoo import _records, _report, _reproduce, _tables, _weights, base
 
 USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, `table NAME --ablation` or '
@@ -30,7 +34,7 @@ flags.DEFINE_bool('ablation', False, "What one setting changes of a definition's
 flags.DEFINE_string('results', str(_records.FOLDER), 'Where result files lie', flag_values=FLAGS)
 flags.DEFINE_enum('format', 'text', _tables.FORMATS, 'Of the table', flag_values=FLAGS)
 flags.DEFINE_string('to', 'report.html', 'File of the report', flag_values=FLAGS)
-program.define_data_flags(FLAGS)
+cli.define_data_flags(FLAGS)
 
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
           'reproduce': ['seeds', 'samples', 'set', 'restarts', 'train_images', 'runs'],
@@ -60,21 +64,21 @@ def show_list(dataset, model):
   for definition in found.values():
     grid.add_row(definition.name, definition.dataset, definition.model, str(definition.latent_dimension),
                  ', '.join(figures(definition)))
-  print(program.text_of(grid, 160))
+  print(cli.text_of(grid, 160))
   print(f'{len(found)} definitions; * from a single secondary source')
 
 
 def show(name, recipe):
   """Prints all about one definition; builds its model."""
   definition = base.definition(name)
-  experiment = runs.resolve(definition.dataset, definition.model, recipe, definition.overrides)
-  program.start_tensorflow()
-  model = runs.create(experiment)
+  experiment = resolve(definition.dataset, definition.model, recipe, definition.overrides)
+  cli.start_tensorflow()
+  model = build.create(experiment)
   network, training = experiment.network, experiment.training
   print(f'{name}: {definition.model} on {definition.dataset}\n\n{inspect.cleandoc(type(model).__doc__)}\n')
   size = ' x '.join(map(str, model.image_shape))
   print(f'images {size}, code {network.latent_width} x {network.latent_width} x {network.latent} = '
-        f'{evaluate.latent_dimension(experiment)} numbers, first scale {network.depth} channels wide, normalisation '
+        f'{report.latent_dimension(experiment)} numbers, first scale {network.depth} channels wide, normalisation '
         f'{network.normalization}\nsettings: {values(experiment.model) or "none"}\n')
   print(f'encoder: {" -> ".join(layers(model.encoder, model.image_shape))}')
   print(f'decoder: {" -> ".join(layers(model.decoder, model.code_shape))}')
@@ -115,7 +119,7 @@ def reproduce(patterns):
   found, failed, settings = _reproduce.all_of(patterns), [], FLAGS.set
   data_flags, evaluate_flags = ([f'--{key}={value}' for key in keys if (value := getattr(FLAGS, key))]
                                 for keys in (('data_dir', 'manual_dir'), ('restarts', 'train_images')))
-  asked = [(definition, _reproduce.resolve(definition, seed, FLAGS.recipe or 'fast', FLAGS.samples, settings))
+  asked = [(definition, _reproduce.experiment_of(definition, seed, FLAGS.recipe or 'fast', FLAGS.samples, settings))
            for seed in range(FLAGS.seeds) for definition in found.values()]  # All, so that a mistake trains none.
   for definition, experiment in asked:
     status = _reproduce.reproduce(definition, experiment, settings, FLAGS.runs, FLAGS.results, FLAGS.weights,
@@ -137,9 +141,9 @@ def keep(name):
   """Keeps the weights of --run."""
   if not FLAGS.run:
     raise UserError(f'--run is missing; expected the folder of the run that {name} reports: keep {name} --run DIR.')
-  runs.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
-  program.start_tensorflow()
-  kept = _weights.keep(name, FLAGS.run, FLAGS.results, FLAGS.weights, program.data_dir(FLAGS.data_dir),
+  run_folder.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
+  cli.start_tensorflow()
+  kept = _weights.keep(name, FLAGS.run, FLAGS.results, FLAGS.weights, cli.data_dir(FLAGS.data_dir),
                        FLAGS.manual_dir)
   changes = ', '.join(f'{name} {"beyond measure" if change is None else f"{change:.2%}"}'
                       for name, change in kept['float16_changes'].items())
@@ -162,7 +166,7 @@ def main(words):
     print(_tables.render_ablation(names[0], FLAGS.format, FLAGS.results) if FLAGS.ablation
           else _tables.render(names[0], FLAGS.format, FLAGS.results, FLAGS.all))
   elif command == 'report' and not names:
-    program.set_environment()
+    cli.set_environment()
     pathlib.Path(FLAGS.to).write_text(_report.render(FLAGS.results))
     print(f'wrote {FLAGS.to}')
   else:
@@ -171,4 +175,4 @@ def main(words):
 
 
 if __name__ == '__main__':
-  program.run(main, f'python -m zoo COMMAND: {USAGE}.', GROUPS, words=True, flag_values=FLAGS)
+  cli.run(main, f'python -m zoo COMMAND: {USAGE}.', GROUPS, words=True, flag_values=FLAGS)

@@ -3,7 +3,10 @@
 import dataclasses
 import math
 
-from acai_tf import config, measure, runs
+from acai_tf.evaluation.images import PAIRS
+from acai_tf.experiment import registry
+from acai_tf.experiment.overrides import differences
+from acai_tf.experiment.resolve import parse_experiment, resolve
 from zoo import _records, base
 
 # Published as medians of the last 20 evaluations (tables 1 and 2); clustering (table 3) is not.
@@ -29,11 +32,12 @@ IMAGES = (Column('probe_accuracy', 'probe, %', 100, 2, True),
           Column('clustering_accuracy', 'clustering, %', 100, 2, True),
           Column('frechet_gap', 'Frechet gap', 1, 2, False),
           Column('recon_mse', 'recon. error', 1, 4, False))
+COLUMNS = {'lines': LINES}  # by the data set's benchmark; of others IMAGES
 
 
 def columns(dataset):
   """The metrics that a data set's table shows."""
-  return LINES if dataset == 'lines' else IMAGES
+  return COLUMNS.get(getattr(registry.load('acai_tf.data', dataset), 'BENCHMARK', None), IMAGES)
 
 
 def summary(found, metric):
@@ -70,7 +74,7 @@ def mark(column, ours, published):
 
 def motionless(found):
   """Whether half of the interpolations of some run do not move: the published smoothness calls them perfect."""
-  return any(2 * (run['metrics'].get('smoothness_undefined') or 0) >= measure.PAIRS for run in found)
+  return any(2 * (run['metrics'].get('smoothness_undefined') or 0) >= PAIRS for run in found)
 
 
 def other_settings(record, name):
@@ -83,10 +87,10 @@ def other_settings(record, name):
     record: of the definition.
     name: of the definition.
   """
-  definition, experiment = base.definition(name), runs.parse_experiment(record['experiment'])
-  paper = runs.resolve(definition.dataset, definition.model, 'paper', definition.overrides)
+  definition, experiment = base.definition(name), parse_experiment(record['experiment'])
+  paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides)
   same = {f'model.{key}' for key in getattr(experiment.model, 'ESTIMATION', ())}
-  return [difference for difference in config.differences(experiment.to_dict(), paper.to_dict())
+  return [difference for difference in differences(experiment.to_dict(), paper.to_dict())
           if difference[0].startswith(('model.', 'network.')) and difference[0] not in same]
 
 

@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-from acai_tf.config import UserError
+from acai_tf.experiment.errors import UserError
 from zoo import _tables
 
 README = pathlib.Path(__file__).parents[1] / 'README.md'

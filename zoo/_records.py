@@ -9,8 +9,10 @@ import re
 
 import numpy as np
 
-from acai_tf import config, runs
-from acai_tf.config import UserError
+from acai_tf.experiment import config
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.overrides import differences
+from acai_tf.experiment.resolve import parse_experiment, resolve
 from zoo import base
 
 FOLDER = pathlib.Path(__file__).parent / 'results'
@@ -79,7 +81,7 @@ def validated(record, where):
     if not isinstance(experiment.get(key), dict):
       raise _broken(where, f"'experiment.{key}' is no object")
   try:
-    runs.parse_experiment(experiment)
+    parse_experiment(experiment)
   except (KeyError, UserError) as error:
     raise _broken(where, f'its experiment is unknown here: {error}') from error
   return record
@@ -96,7 +98,7 @@ def identity(record):
   `settings` is all of the experiment that changes weights or figures, as JSON text. How a run is measured (restarts
   of k-means, say) is no part of it: the newer measurement takes the older one's place.
   """
-  experiment = runs.parse_experiment(record['experiment'])
+  experiment = parse_experiment(record['experiment'])
   values = experiment.to_dict()
   for key in _SETTLED_ELSEWHERE:
     section, _, name = key.partition('.')
@@ -149,9 +151,9 @@ def changes(record, name):
   Settings named test_*, which choose what is measured, are left out, as is all that `identity` holds by itself. A
   recipe whose precision is 'auto' has either.
   """
-  definition, experiment = base.definition(name), runs.parse_experiment(record['experiment'])
-  own = runs.resolve(definition.dataset, definition.model, experiment.training.recipe, definition.overrides)
-  return [difference for difference in config.differences(experiment.to_dict(), own.to_dict())
+  definition, experiment = base.definition(name), parse_experiment(record['experiment'])
+  own = resolve(definition.dataset, definition.model, experiment.training.recipe, definition.overrides)
+  return [difference for difference in differences(experiment.to_dict(), own.to_dict())
           if difference[0] not in _SETTLED_ELSEWHERE and not difference[0].startswith('dataset.test_')
           and (difference[0], difference[2]) != ('training.precision', 'auto')]
 

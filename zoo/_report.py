@@ -25,7 +25,7 @@ def embedded(data, text):
 
 def plot(series, x_label, y_label, text):
   """One picture of several models: `series`: name -> (x, y)."""
-  from acai_tf import figures
+  from acai_tf.evaluation import figures
 
   stream = io.BytesIO()
   figures.save_series(stream, series, x_label, y_label, text)

@@ -10,12 +10,14 @@ import shutil
 import subprocess
 import sys
 
-from acai_tf import config, runs
-from acai_tf.config import UserError
+from acai_tf.experiment import run_folder
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.overrides import parse_overrides
+from acai_tf.experiment.resolve import parse_experiment, resolve
 from zoo import _records, base
 
 
-def resolve(definition, seed, recipe, samples=None, settings=()):
+def experiment_of(definition, seed, recipe, samples=None, settings=()):
   """The `config.Experiment` of one run of a definition.
 
   Args:
@@ -28,13 +30,13 @@ def resolve(definition, seed, recipe, samples=None, settings=()):
   Raises:
     UserError: settings that are unknown, or that make another definition of it.
   """
-  overrides = config.parse_overrides(settings)
+  overrides = parse_overrides(settings)
   for key in ('seed', 'samples'):
     if key in overrides['training']:
       raise UserError(f'--set training.{key}: expected --{key}{"s N, how many" if key == "seed" else " N"}.')
   overrides = {key: {**definition.overrides.get(key, {}), **values} for key, values in overrides.items()}
   overrides['training'] |= {'seed': seed, **({'samples': samples} if samples else {})}
-  experiment = runs.resolve(definition.dataset, definition.model, recipe, overrides)
+  experiment = resolve(definition.dataset, definition.model, recipe, overrides)
   check({'experiment': experiment.to_dict()}, definition)
   return experiment
 
@@ -44,8 +46,8 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
 
   Args:
     definition: `base.Definition`.
-    experiment: as `resolve` gave it.
-    settings: as `resolve` took them.
+    experiment: as `experiment_of` gave it.
+    settings: as `experiment_of` took them.
     runs_dir: where run folders lie.
     results: folder of result files.
     weights: folder of archives.
@@ -109,15 +111,15 @@ def gather(run, definition, results):
   """
   run = pathlib.Path(run)
   try:
-    record = json.loads((run / runs.METRICS).read_text())
+    record = json.loads((run / run_folder.METRICS).read_text())
   except (OSError, ValueError) as error:
-    raise UserError(f'{run / runs.METRICS} cannot be read ({error}); expected a run that acai_tf.evaluate has '
+    raise UserError(f'{run / run_folder.METRICS} cannot be read ({error}); expected a run that acai_tf.evaluate has '
                     'measured.') from error
-  record = _records.validated(record, run / runs.METRICS)
+  record = _records.validated(record, run / run_folder.METRICS)
   check(record, definition)
   check_measured(record, run)
   keep = ('samples', 'seconds', 'recon_mse', 'probe_accuracy', 'mean_distance', 'smoothness_published')
-  record['history'] = [{key: row[key] for key in keep if key in row} for row in runs.read_history(run)]
+  record['history'] = [{key: row[key] for key in keep if key in row} for row in run_folder.read_history(run)]
   _records.add(definition.name, record, results)
   reported = _records.reported(_records.load(definition.name, results), definition.name)
   if reported and _records.identity(record) == _records.identity(reported):
@@ -141,7 +143,7 @@ def check(record, definition):
 
 def check_measured(record, where):
   """UserError unless a record is of the whole training and of the weights that are reported."""
-  training = runs.parse_experiment(record['experiment']).training
+  training = parse_experiment(record['experiment']).training
   whole = training.steps * training.batch
   if record['samples'] != whole:
     raise UserError(f'{where} was measured after {record["samples"]:,} of {whole:,} samples; expected its end. Train '

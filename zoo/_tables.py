@@ -4,8 +4,10 @@ import html
 
 import numpy as np
 
-from acai_tf import program, registry
-from acai_tf.config import UserError
+from acai_tf import cli
+from acai_tf.experiment import registry
+from acai_tf.experiment.config import PAPER_SAMPLES
+from acai_tf.experiment.errors import UserError
 from zoo import _compare, _records, base
 
 FORMATS = ('text', 'markdown', 'html')
@@ -49,7 +51,7 @@ def common(found):
   seconds = [run['train_seconds'] for run in found if run['train_seconds']]
   time = [f'{np.mean(seconds) / 60:.0f}', f'{samples / np.mean(seconds):.0f}'] if seconds else ['', '']
   return [_records.identity(found[0])[0], weights,
-          f'{samples:,}{" (undertrained)" if samples < base.PAPER_SAMPLES else ""}', seeds_of(found), *time]
+          f'{samples:,}{" (undertrained)" if samples < PAPER_SAMPLES else ""}', seeds_of(found), *time]
 
 
 COMMON = ['recipe', 'weights', 'samples', 'seeds', 'minutes', 'images/s']
@@ -122,7 +124,7 @@ def note(dataset, results, body, everything=False):
   defined = base.definitions(dataset)
   if any(base.published(dataset, d.model, d.latent_dimension) for d in defined.values()):
     parts.append(
-        f'Published: after {base.PAPER_SAMPLES:,} samples, mean ± population deviation of runs whose number is not '
+        f'Published: after {PAPER_SAMPLES:,} samples, mean ± population deviation of runs whose number is not '
         'told; probe, distance and smoothness are medians of the last 20 evaluations (20/256 of the run), beside which '
         'stand ours; before them, our last checkpoint. Ours: mean ± population deviation over seeds, [95 % interval of '
         'the mean, Student\'s t]. "agrees": the means differ by no more than the root of the squares of our half '
@@ -237,4 +239,4 @@ def laid_out(headings, body, under, kind):
   grid = rich_table.Table(*headings, box=box.SIMPLE_HEAD)
   for row in body:
     grid.add_row(*row)
-  return '\n\n'.join([program.text_of(grid, WIDTH), *under])
+  return '\n\n'.join([cli.text_of(grid, WIDTH), *under])

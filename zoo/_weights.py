@@ -2,8 +2,9 @@
 
 import pathlib
 
-from acai_tf import runs, weights
-from acai_tf.config import UserError
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import parse_experiment
+from acai_tf.training import build, weights
 from zoo import _records, base
 
 FOLDER = pathlib.Path(__file__).parent / 'weights'
@@ -48,7 +49,7 @@ def load(name, precision=None, results=_records.FOLDER, folder=FOLDER):
   """
   record, path = kept(name, results, folder)
   experiment, model, about = weights.load(path, precision)
-  if experiment != runs.parse_experiment(record['experiment']) or about['samples'] != record['samples']:
+  if experiment != parse_experiment(record['experiment']) or about['samples'] != record['samples']:
     raise UserError(f'{path} is of another run than the record that names it; expected them to agree. Restore both '
                     'with git.')
   return experiment, model, record['samples']
@@ -63,11 +64,12 @@ def keep(name, run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manua
   Raises:
     UserError: a run that is not filed, that is not the one which is reported, or whose weights do not give its figures.
   """
-  from acai_tf import functions, measure
+  from acai_tf.evaluation import subject
+  from acai_tf.evaluation.images import measure
 
   base.definition(name)
   record = _records.reported(_records.load(name, results), name)
-  experiment, model, step = runs.load_model(run)
+  experiment, model, step = build.load_model(run)
   samples = step * experiment.training.batch
   own = _records.identity({'experiment': experiment.to_dict(), 'samples': samples})
   if record is None or _records.identity(record) != own:
@@ -75,11 +77,11 @@ def keep(name, run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manua
                 f'the one of {record["samples"]:,} samples, seed {_records.identity(record)[3]}')
     raise UserError(f'{run}, of {samples:,} samples, seed {own[3]}, is not the run that {name} reports; that is '
                     f'{reported}. File it first: python -m zoo reproduce {name}.')
-  dataset = runs.load_data(experiment, data_dir, manual_dir)
-  measured = functions.of_model(model)
+  dataset = build.load_data(experiment, data_dir, manual_dir)
+  measured = subject.of_model(model)
 
   def figures():
-    return measure.measure(measured, dataset, experiment.dataset_name, model_name=experiment.model_name).metrics
+    return measure(measured, dataset, experiment.dataset_name, model_name=experiment.model_name).metrics
 
   recorded, error = record['metrics'].get('recon_mse'), figures()['recon_mse']
   if recorded is not None and abs(error - recorded) > RECON_CHANGE * recorded:

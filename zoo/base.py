@@ -2,10 +2,9 @@
 
 import dataclasses
 
-from acai_tf import registry
-from acai_tf.config import UserError, unknown
+from acai_tf.experiment import registry
+from acai_tf.experiment.errors import UserError, unknown
 
-PAPER_SAMPLES = 1 << 24  # training images behind every figure of the ACAI paper (section 4)
 PAPER = 'ACAI paper'
 QIAN = 'Qian et al. 2019'
 
@@ -31,7 +30,7 @@ class Published:
 
 @dataclasses.dataclass(frozen=True)
 class Definition:
-  """A model on a data set with a code size: what `--zoo NAME` trains; `overrides` as `runs.resolve` takes them."""
+  """A model on a data set with a code size: what `--zoo NAME` trains; `overrides` as `resolve` takes them."""
 
   name: str
   dataset: str

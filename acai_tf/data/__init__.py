@@ -1,2 +1,3 @@
 """One data set a file: `Config`, `NETWORK` (the paper's widths and depth), `shape(config)`, `classes(config)`,
-`load(config, data_dir, manual_dir)`, and `resolve(config)` where the configuration depends on what lies on disk."""
+`load(config, data_dir, manual_dir)`, `resolve(config)` where the configuration depends on what lies on disk, and
+`BENCHMARK` where metrics are made for it."""

@@ -1,10 +1,108 @@
-"""Reads and resizes pictures; bicubic with antialiasing throughout."""
+"""Data sets of images, kept as uint8; and reading and resizing pictures, bicubic with antialiasing throughout."""
 
+import itertools
+import math
 import os
 from concurrent import futures
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from acai_tf.data import base
+from acai_tf.experiment.errors import UserError
+
+BLOCK = 1 << 25  # bytes of float32 images that `blocks` gives at a time
+
+
+class ImageDataset(base.Dataset):
+  """Images in [-1, 1] with labels: [n] int32 classes, or [n, classes] int32 of 0 and 1, several for an image.
+
+  A subclass sets `shape` (height, width, channels), `classes` (0: no labels), `test_images` (uint8 or float32) and
+  `test_labels`, and gives `describe` and `batch`: ([n, *shape] uint8 or float32 images, int32 labels).
+  """
+
+  shape, classes, test_images, test_labels = None, 0, None, None
+
+  def train(self, count, rows=slice(None)):
+    """The first `count` training images, fewer if there are fewer, as `test` gives them."""
+    images, labels = self.batch(0, 0, count, rows)
+    return to_float(images), labels
+
+  def test(self, count=None, rows=slice(None)):
+    """The first `count` test images, or all; `rows` of those: ([n, ...] float32 in [-1, 1], their labels)."""
+    return to_float(self.test_images[:count][rows]), self.test_labels[:count][rows]
+
+  def blocks(self, part, count=None):
+    """The first `count` images of 'train' or 'test' in pieces of up to BLOCK bytes, each as `test` gives them.
+
+    A whole set as float32 need not fit into memory: it is four times the array that is kept.
+    """
+    take, size = {'train': self.train, 'test': self.test}[part], max(1, BLOCK // (4 * math.prod(self.shape)))
+    for start in itertools.count(0, size):
+      images, labels = take(count, slice(start, start + size))
+      if not len(images):
+        return
+      yield images, labels
+
+  def pairs(self, count, seed):
+    """`count` pairs of test images, no image with itself: [count, ...] float32 in [-1, 1] twice, a function of `seed`.
+
+    Every image is in one pair as long as there are enough; else images recur.
+    """
+    total = len(self.test_images)
+    rounds = -(-2 * count // max(total - total % 2, 2))
+    generator = np.random.default_rng(seed)
+    order = np.concatenate([generator.permutation(total)[:max(total - total % 2, 1)] for _ in range(rounds)])
+    first, second = np.resize(order, 2 * count).reshape(count, 2).T
+    return to_float(self.test_images[first]), to_float(self.test_images[second])
+
+  def prepare(self, images, labels):
+    """Images become float32 in [-1, 1]."""
+    import tensorflow as tf  # Here, so that flags can be checked against Config without loading TensorFlow.
+
+    return (tf.cast(images, tf.float32) / 127.5 - 1 if images.dtype == tf.uint8 else images), labels
+
+
+class ArrayDataset(ImageDataset):
+  """Training images in one uint8 array, in memory or memory-mapped, shuffled whole in every epoch.
+
+  Args:
+    arrays: dict of `train_images`, `train_labels`, `test_images`, `test_labels`.
+    classes: number of classes.
+
+  Raises:
+    UserError: no training or no test images.
+  """
+
+  def __init__(self, arrays, classes):
+    self.train_images, self.train_labels = arrays['train_images'], arrays['train_labels']
+    self.test_images, self.test_labels = arrays['test_images'], arrays['test_labels']
+    self.shape, self.classes = self.train_images.shape[1:], classes
+    if not len(self.train_images) or not len(self.test_images):
+      raise UserError(f'{len(self.train_images)} training and {len(self.test_images)} test images; expected some.')
+
+  def describe(self):
+    size = (self.train_images.nbytes + self.test_images.nbytes) / 1e9
+    where = 'memory-mapped' if isinstance(self.train_images, np.memmap) else 'in memory'
+    return (f'{len(self.train_images):,} training and {len(self.test_images):,} test images, '
+            f'{"x".join(map(str, self.shape))} uint8, {size:.3g} GB {where}')
+
+  def train(self, count, rows=slice(None)):
+    return to_float(self.train_images[:count][rows]), np.asarray(self.train_labels[:count][rows])
+
+  def batch(self, seed, step, size, rows):
+    indices = base.shuffled(seed, step, size, rows, len(self.train_images))
+    return self.train_images[indices], self.train_labels[indices]
+
+
+def to_float(images):
+  """uint8 pixels -> float32 in [-1, 1]; float32 ones pass unchanged."""
+  if images.dtype != np.uint8:
+    return images
+  images = images.astype(np.float32)
+  images /= 127.5  # In place: three copies would be held otherwise.
+  images -= 1
+  return images
 
 
 def resized(images, size):

@@ -7,8 +7,8 @@ import urllib.parse
 
 import numpy as np
 
-from acai_tf.config import UserError
 from acai_tf.data import base
+from acai_tf.experiment.errors import UserError
 
 BATCH = 1024  # images read at a time
 

@@ -1,8 +1,6 @@
-"""What all data sets share: a training batch is a function of (seed, step), and arrays live in memory as uint8."""
+"""What all data sets share: a training batch is a function of (seed, step), and arrays are kept on disk."""
 
 import functools
-import itertools
-import math
 import os
 import pathlib
 import shutil
@@ -11,60 +9,28 @@ import numpy as np
 import psutil
 
 from acai_tf import replicas as replicas_lib
-from acai_tf.config import UserError
-
-BLOCK = 1 << 25  # bytes of float32 images that `blocks` gives at a time
+from acai_tf.experiment.errors import UserError
 
 
 class Dataset:
-  """Images in [-1, 1] with labels: [n] int32 classes, or [n, classes] int32 of 0 and 1, several for an image.
+  """Training data whose every batch is a function of (seed, step); what a batch consists of is the subclass's own.
 
-  A subclass sets `shape` (height, width, channels), `classes` (0: no labels), `test_images` (uint8 or float32) and
-  `test_labels`, and gives `batch` and `describe`.
+  A subclass gives `batch` and `describe`, and `prepare` where models see something else than what is kept.
   """
 
-  shape, classes, test_images, test_labels = None, 0, None, None
+  benchmark = None  # the group of metrics that is made for this data set, if there is one
 
   def describe(self):
-    """One line: how many images of what size, and where they are."""
+    """One line: how much of what there is, and where it lies."""
     raise NotImplementedError
 
   def batch(self, seed, step, size, rows):
-    """Positions `rows` of training batch `step`: ([n, height, width, channels] uint8 or float32, int32 labels)."""
+    """Positions `rows` of training batch `step`: a tuple of arrays [n, ...], always of the same types and shapes."""
     raise NotImplementedError
 
-  def train(self, count, rows=slice(None)):
-    """The first `count` training images, fewer if there are fewer, as `test` gives them."""
-    images, labels = self.batch(0, 0, count, rows)
-    return to_float(images), labels
-
-  def test(self, count=None, rows=slice(None)):
-    """The first `count` test images, or all; `rows` of those: ([n, ...] float32 in [-1, 1], their labels)."""
-    return to_float(self.test_images[:count][rows]), self.test_labels[:count][rows]
-
-  def blocks(self, part, count=None):
-    """The first `count` images of 'train' or 'test' in pieces of up to BLOCK bytes, each as `test` gives them.
-
-    A whole set as float32 need not fit into memory: it is four times the array that is kept.
-    """
-    take, size = {'train': self.train, 'test': self.test}[part], max(1, BLOCK // (4 * math.prod(self.shape)))
-    for start in itertools.count(0, size):
-      images, labels = take(count, slice(start, start + size))
-      if not len(images):
-        return
-      yield images, labels
-
-  def pairs(self, count, seed):
-    """`count` pairs of test images, no image with itself: [count, ...] float32 in [-1, 1] twice, a function of `seed`.
-
-    Every image is in one pair as long as there are enough; else images recur.
-    """
-    total = len(self.test_images)
-    rounds = -(-2 * count // max(total - total % 2, 2))
-    generator = np.random.default_rng(seed)
-    order = np.concatenate([generator.permutation(total)[:max(total - total % 2, 1)] for _ in range(rounds)])
-    first, second = np.resize(order, 2 * count).reshape(count, 2).T
-    return to_float(self.test_images[first]), to_float(self.test_images[second])
+  def prepare(self, *tensors):
+    """Tensors of a batch, as `batch` gives arrays -> what models see; called once, while the pipeline is traced."""
+    return tensors
 
   def pipeline(self, seed, size, start, stop, replicas=1, first=0, count=None):
     """Training batches `start` ... `stop` - 1 as a tf.data.Dataset, read ahead by a thread.
@@ -77,7 +43,7 @@ class Dataset:
       first, count: of those, the ones fed here, in turn; default: all from `first` on.
 
     Returns:
-      Elements ([size / replicas, height, width, channels] float32 in [-1, 1], int32 labels).
+      Elements as `prepare` gives them, of size / replicas rows.
 
     Raises:
       UserError: `size` does not divide evenly among the replicas.
@@ -91,18 +57,16 @@ class Dataset:
     except ValueError as error:
       raise UserError(f'training.batch={size}: {error}') from error
     count = replicas - first if count is None else count
-    sample, _ = self.batch(seed, start, size, table[0][:1])
+    samples = self.batch(seed, start, size, table[0][:1])
 
     def fetch(index):
       step, replica = divmod(int(index), count)
       return self.batch(seed, start + step, size, table[first + replica])
 
     def load(index):
-      images, labels = tf.numpy_function(fetch, [index], [sample.dtype, np.int32], stateful=False)
-      images = tf.ensure_shape(images, [size // replicas, *self.shape])
-      if images.dtype == tf.uint8:
-        images = tf.cast(images, tf.float32) / 127.5 - 1
-      return images, tf.ensure_shape(labels, [size // replicas, *self.test_labels.shape[1:]])
+      tensors = tf.numpy_function(fetch, [index], [sample.dtype for sample in samples], stateful=False)
+      return self.prepare(*(tf.ensure_shape(tensor, [size // replicas, *sample.shape[1:]])
+                            for tensor, sample in zip(tensors, samples, strict=True)))
 
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
@@ -111,56 +75,31 @@ class Dataset:
     return tf.data.Dataset.range((stop - start) * count).map(load).prefetch(4).with_options(options)
 
 
-class ArrayDataset(Dataset):
-  """Training images in one uint8 array, in memory or memory-mapped, shuffled whole in every epoch.
-
-  Args:
-    arrays: dict of `train_images`, `train_labels`, `test_images`, `test_labels`.
-    classes: number of classes.
-
-  Raises:
-    UserError: no training or no test images.
-  """
-
-  def __init__(self, arrays, classes):
-    self.train_images, self.train_labels = arrays['train_images'], arrays['train_labels']
-    self.test_images, self.test_labels = arrays['test_images'], arrays['test_labels']
-    self.shape, self.classes = self.train_images.shape[1:], classes
-    if not len(self.train_images) or not len(self.test_images):
-      raise UserError(f'{len(self.train_images)} training and {len(self.test_images)} test images; expected some.')
-
-  def describe(self):
-    size = (self.train_images.nbytes + self.test_images.nbytes) / 1e9
-    where = 'memory-mapped' if isinstance(self.train_images, np.memmap) else 'in memory'
-    return (f'{len(self.train_images):,} training and {len(self.test_images):,} test images, '
-            f'{"x".join(map(str, self.shape))} uint8, {size:.3g} GB {where}')
-
-  def train(self, count, rows=slice(None)):
-    return to_float(self.train_images[:count][rows]), np.asarray(self.train_labels[:count][rows])
-
-  def batch(self, seed, step, size, rows):
-    positions = step * size + np.asarray(rows, np.int64)
-    epochs, places = np.divmod(positions, len(self.train_images))
-    indices = np.empty(len(places), np.int64)
-    for epoch in np.unique(epochs):
-      chosen = epochs == epoch
-      indices[chosen] = _permutation(seed, int(epoch), len(self.train_images))[places[chosen]]
-    return self.train_images[indices], self.train_labels[indices]
-
-
 @functools.lru_cache(maxsize=2)
-def _permutation(seed, epoch, count):
+def permutation(seed, epoch, count):
+  """The order of `count` items in an epoch, [count] int64: a function of (seed, epoch)."""
   return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def to_float(images):
-  """uint8 pixels -> float32 in [-1, 1]; float32 ones pass unchanged."""
-  if images.dtype != np.uint8:
-    return images
-  images = images.astype(np.float32)
-  images /= 127.5  # In place: three copies would be held otherwise.
-  images -= 1
-  return images
+def shuffled(seed, step, size, rows, count):
+  """Which of `count` items stand in positions `rows` of batch `step`, if all are shuffled anew in every epoch.
+
+  Args:
+    seed: of the order.
+    step: of the batch.
+    size: items in a batch.
+    rows: positions in it, ints.
+    count: how many items there are.
+
+  Returns:
+    [len(rows)] int64 indices.
+  """
+  epochs, places = np.divmod(step * size + np.asarray(rows, np.int64), count)
+  indices = np.empty(len(places), np.int64)
+  for epoch in np.unique(epochs):
+    chosen = epochs == epoch
+    indices[chosen] = permutation(seed, int(epoch), count)[places[chosen]]
+  return indices
 
 
 class _Rows:

@@ -7,8 +7,8 @@ import dataclasses
 
 import numpy as np
 
-from acai_tf.config import Network
-from acai_tf.data import _images, _tfds, base
+from acai_tf.data import _images, _tfds
+from acai_tf.experiment.config import Network
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 ROWS, COLUMNS = 36, 16  # cropped from each side of 218x178, which leaves 146x146
@@ -49,4 +49,4 @@ def load(config, data_dir, manual_dir=None):
   splits = {'train': 'train', 'test': config.evaluate}
   variant = f'_{config.size}' + ('_validation' if config.evaluate == 'validation' else '')
   arrays = _tfds.arrays('celeb_a', data_dir, manual_dir, variant, splits, convert)
-  return base.ArrayDataset(arrays, classes(config))
+  return _images.ArrayDataset(arrays, classes(config))

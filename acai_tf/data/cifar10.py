@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from acai_tf.config import Network
-from acai_tf.data import _tfds, base
+from acai_tf.data import _images, _tfds
+from acai_tf.experiment.config import Network
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 
@@ -27,4 +27,4 @@ def classes(config):
 
 def load(config, data_dir, manual_dir=None):
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
-  return base.ArrayDataset(_tfds.arrays('cifar10', data_dir, manual_dir), classes(config))
+  return _images.ArrayDataset(_tfds.arrays('cifar10', data_dir, manual_dir), classes(config))

@@ -12,8 +12,9 @@ from concurrent import futures
 
 import numpy as np
 
-from acai_tf.config import Network, UserError
 from acai_tf.data import _images, base
+from acai_tf.experiment.config import Network
+from acai_tf.experiment.errors import UserError
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 ENDINGS = ('.png', '.jpg', '.jpeg', '.webp')
@@ -80,7 +81,7 @@ def load(config, data_dir, manual_dir=None):
   key = hashlib.sha256('\n'.join(identity).encode()).hexdigest()[:16]
   arrays = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'folder_{key}',
                               lambda append: _read(files, config, append))
-  return base.ArrayDataset(arrays, classes(config))
+  return _images.ArrayDataset(arrays, classes(config))
 
 
 def _files(config):

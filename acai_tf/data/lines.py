@@ -9,9 +9,11 @@ import functools
 
 import numpy as np
 
-from acai_tf.config import Network, UserError
-from acai_tf.data import base
+from acai_tf.data import _images
+from acai_tf.experiment.config import Network
+from acai_tf.experiment.errors import UserError
 
+BENCHMARK = 'lines'
 NETWORK = Network(latent_width=2, latent=16, depth=16)
 TWO_PI = 2 * np.pi
 WIDTH = 2.0  # of a line, in pixels along its minor axis
@@ -83,8 +85,10 @@ def labels_of(angles):
   return np.minimum(np.floor(10 * np.mod(angles, TWO_PI) / TWO_PI), 9).astype(np.int32)
 
 
-class Lines(base.Dataset):
+class Lines(_images.ImageDataset):
   """Training lines at continuous angles, drawn for each batch; test lines fixed by their own seed."""
+
+  benchmark = BENCHMARK
 
   def __init__(self, config):
     if config.size < 4 or config.test_images < 1:

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from acai_tf.config import Network
-from acai_tf.data import _tfds, base
+from acai_tf.data import _images, _tfds
+from acai_tf.experiment.config import Network
 
 NETWORK = Network(latent_width=4, latent=16, depth=16)
 
@@ -28,4 +28,4 @@ def classes(config):
 def load(config, data_dir, manual_dir=None):
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   arrays = _tfds.arrays('mnist', data_dir, manual_dir, '_pad2', convert=_tfds.padded(2))
-  return base.ArrayDataset(arrays, classes(config))
+  return _images.ArrayDataset(arrays, classes(config))

@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from acai_tf.config import Network
-from acai_tf.data import _tfds, base
+from acai_tf.data import _images, _tfds
+from acai_tf.experiment.config import Network
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 
@@ -31,4 +31,4 @@ def load(config, data_dir, manual_dir=None):
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   splits = {'train': 'train+extra' if config.extra else 'train', 'test': 'test'}
   arrays = _tfds.arrays('svhn_cropped', data_dir, manual_dir, '_then_extra' if config.extra else '', splits)
-  return base.ArrayDataset(arrays, classes(config))
+  return _images.ArrayDataset(arrays, classes(config))

@@ -5,8 +5,9 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks
-from acai_tf.models import base
+from acai_tf import losses
+from acai_tf.models import _image, base
+from acai_tf.networks import convolutional, dense
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Config:
         raise ValueError(f'model.{key} is {getattr(self, key)}; expected 0 or more.')
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """A discriminator D tells codes from the prior N(0, I); the encoder makes them alike. BCE(l, t): cross-entropy.
 
     discriminator: L_D = BCE(D(h), 1) + BCE(D(f(x)), 0), h ~ N(0, I)
@@ -40,11 +41,11 @@ class Model(base.Autoencoder):
   has_prior = True
 
   def create_networks(self, size, precision):
-    numbers = networks.seeds(self.seed, 'discriminator')
+    numbers = dense.seeds(self.seed, 'discriminator')
     layers = []
     for units in (self.config.units, self.config.units, 1):
-      layers.append(networks.dense(units, next(numbers)))
-      layers.append(keras.layers.LeakyReLU(negative_slope=networks.SLOPE))
+      layers.append(dense.linear(units, next(numbers)))
+      layers.append(keras.layers.LeakyReLU(negative_slope=convolutional.SLOPE))
     self.discriminator = keras.Sequential(layers[:-1], name='discriminator')
     self.discriminator.build((None, self.network.latent_width**2 * self.network.latent))
 
@@ -52,7 +53,15 @@ class Model(base.Autoencoder):
     return {'autoencoder': [self.encoder, self.decoder], 'discriminator': [self.discriminator],
             **self._classifier_player()}
 
-  def take_step(self, data):
+  def callables(self):
+    def discriminate(codes, training=False):
+      return tf.squeeze(self.discriminator(self.features(codes), training=training), 1)
+
+    return [*super().callables(), base.Callable(
+        'discriminator', discriminate, self.inputs_of(codes=self.code_shape),
+        'logit that a code was drawn from the prior, [n]', 'logit')]
+
+  def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)

@@ -5,9 +5,10 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks, replicas
+from acai_tf import losses, replicas
 from acai_tf.interpolation import lerp
-from acai_tf.models import base
+from acai_tf.models import _image, base
+from acai_tf.networks import convolutional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Config:
       raise ValueError(f'model.partners is {self.partners}; expected 1 or more.')
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """A critic d recovers the mixing coefficient of decoded interpolations; the autoencoder makes it answer 0.
 
   With x^_a = g(a f(x1) + (1 - a) f(x2)), a ~ U[0, 0.5] for every image and x2 the reversed batch, and its rotations
@@ -41,12 +42,17 @@ class Model(base.Autoencoder):
   """
 
   def create_networks(self, size, precision):
-    self.critic = networks.Critic(size, self.network, self.seed, precision)
+    self.critic = convolutional.Critic(size, self.network, self.seed, precision)
 
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def take_step(self, data):
+  def callables(self):
+    return [*super().callables(), base.Callable(
+        'critic', self.critic, self.inputs_of(images=self.image_shape),
+        'the mixing coefficient alpha recovered from an image, [n]', 'alpha')]
+
+  def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch, partners = images.shape[0] or tf.shape(images)[0], self.config.partners
     alpha = tf.reshape(tf.transpose(0.5 * self.uniform(batch, (partners,))), [-1, 1, 1, 1])
@@ -58,6 +64,7 @@ class Model(base.Autoencoder):
       # Both of decoder's calls, and of critic's, in one: a few small convolutions less.
       decoded = self.decode(tf.concat([codes, mixed_codes], 0), training=True)
       reconstructions, mixed = decoded[:batch], decoded[batch:]
+      tape.watch(mixed)
       real = lerp(tf.stop_gradient(reconstructions), images, self.config.gamma)
       answers = self.critic(tf.concat([real, mixed], 0))
       answer_real, answer_mixed = answers[:batch], answers[batch:]

@@ -5,9 +5,10 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks
+from acai_tf import losses
 from acai_tf.interpolation import lerp
-from acai_tf.models import base
+from acai_tf.models import _image, base
+from acai_tf.networks import convolutional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Config:
       raise ValueError(f'model.adversarial_from is {self.adversarial_from}; expected a step, 0 or more.')
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """With z_a = (1 - a) z_i + a z_j, a ~ U(0, 1) for every image, D = sigmoid(d):
 
     critic:      L_D = -log D(x) - log(1 - D(g(z_a)))
@@ -45,10 +46,15 @@ class Model(base.Autoencoder):
   """
 
   def create_networks(self, size, precision):
-    self.critic = networks.Critic(size, self.network, self.seed, precision, spectral=self.config.spectral)
+    self.critic = convolutional.Critic(size, self.network, self.seed, precision, spectral=self.config.spectral)
 
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
+
+  def callables(self):
+    return [*super().callables(), base.Callable(
+        'critic', self.critic, self.inputs_of(images=self.image_shape),
+        'logit that an image is real, [n]', 'logit')]
 
   def decode_with_velocity(self, codes, direction):
     """(g(codes), the derivative of g at `codes` along `direction`), both in the images' shape."""
@@ -56,7 +62,7 @@ class Model(base.Autoencoder):
       images = self.decode(codes, training=True)
     return images, forward.jvp(images)
 
-  def take_step(self, data):
+  def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     alpha = self.uniform(images.shape[0] or tf.shape(images)[0])
     self.critic.iterate()

@@ -5,8 +5,9 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks, replicas
-from acai_tf.models import base
+from acai_tf import losses, replicas
+from acai_tf.models import _image, base
+from acai_tf.networks import convolutional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Config:
       raise ValueError(f'model.adversarial_from is {self.adversarial_from}; expected a step, 0 or more.')
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """With z_m a mixture of codes, D = sigmoid(d), d spectrally normalised, BCE(p, t) the cross-entropy:
 
     critic:      L_D = BCE(D(x), 1) + BCE(D(x^), 0) + BCE(D(g(z_m)), 0)
@@ -56,10 +57,15 @@ class Model(base.Autoencoder):
   """
 
   def create_networks(self, size, precision):
-    self.critic = networks.Critic(size, self.network, self.seed, precision, spectral=True)
+    self.critic = convolutional.Critic(size, self.network, self.seed, precision, spectral=True)
 
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
+
+  def callables(self):
+    return [*super().callables(), base.Callable(
+        'critic', self.critic, self.inputs_of(images=self.image_shape),
+        'logit that an image is real, [n]', 'logit')]
 
   def mix(self, codes):
     """[n, height, width, channels] codes -> mixtures, a function of (seed, step)."""
@@ -84,7 +90,7 @@ class Model(base.Autoencoder):
     """L2 penalty, whose gradient is weight_decay times the weight, as in the authors' optimiser."""
     return self.config.weight_decay * tf.add_n([tf.nn.l2_loss(v) for v in self.variables_of(player)])
 
-  def take_step(self, data):
+  def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     self.critic.iterate()
     with tf.GradientTape(persistent=True) as tape:

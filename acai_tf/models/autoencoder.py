@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from acai_tf.models import base
+from acai_tf.models import _image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -10,5 +10,5 @@ class Config:
   """Nothing to set."""
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """L = mean (x - g(f(x)))^2."""

@@ -1,11 +1,27 @@
-"""What all models share: networks, players, noise, and the one-objective training step."""
+"""What all models share: players with their optimisers, moves, noise, averaged weights; neither images nor text."""
 
 import contextlib
+import dataclasses
 
 import keras
 import tensorflow as tf
 
-from acai_tf import interpolation, losses, networks, replicas
+from acai_tf import replicas
+
+
+@dataclasses.dataclass(frozen=True)
+class Callable:
+  """Something that a model gives its users: what is exported, and what the evaluation measures.
+
+  `function` takes `inputs` in their order, and `training`; `inputs`: dict: name -> tf.TensorSpec. `meaning` says in a
+  phrase what comes out, with its shape; `output` names it in one word.
+  """
+
+  name: str
+  function: object
+  inputs: dict
+  meaning: str
+  output: str
 
 
 class Means:
@@ -15,11 +31,11 @@ class Means:
   may see no labels.
   """
 
-  def __init__(self, names):
+  def __init__(self, names=()):
     self.trackers = {name: keras.metrics.Mean(name) for name in names}
 
-  def __call__(self, logs, images):
-    """Takes one batch's `logs`, dict of scalar means over `images` [n, ...], and gives the means so far."""
+  def __call__(self, logs, data):
+    """Takes one batch's `logs`, dict of scalar means over `data` (tensors [n, ...]), and gives the means so far."""
     def create(_):
       with tf.init_scope():
         for name in logs:
@@ -28,136 +44,51 @@ class Means:
 
     tf.distribute.get_replica_context().merge_call(create)
     for name, value in logs.items():
-      self.trackers[name].update_state(value, tf.shape(images)[0])
+      self.trackers[name].update_state(value, tf.shape(tf.nest.flatten(data)[0])[0])
     return {name: self.trackers[name].result() for name in logs}
 
 
-class Autoencoder(keras.Model):
-  """x -> code z = f(x) -> x^ = g(z), and the machinery of training it.
+class Model(keras.Model):
+  """Players that each train their own variables with their own optimiser, step after step.
 
-  A subclass lists its further `players`, and gives either `objective` (one loss for encoder and decoder) or, when
-  several players have losses of their own, a whole `take_step`. All randomness comes from `uniform` and `normal`,
-  so a step is a pure function of weights, optimiser state, seed and step number.
+  A subclass makes its networks, names its `players`, and gives `iteration`. An iteration moves each player once, or as
+  often as its paper says; the step counter counts iterations. All randomness comes from `uniform` and `normal`, so that
+  a step is a pure function of weights, optimiser state, seed and step number.
 
   Args:
     config: the model's Config.
-    network: `config.Network`.
-    shape: (height, width, channels) of the images; height = width.
-    classes: labels' number of classes, for the online classifier; 0 trains none.
     seed: of weights and noise.
-    precision: a Keras dtype policy; codes, images and weights stay float32.
-
-  Raises:
-    ValueError: images that are not square, or a latent width that does not fit them (`config.UserError`).
   """
 
-  has_prior = False  # whether codes are trained towards N(0, I)
-
-  def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
+  def __init__(self, config, seed=0):
     super().__init__(name=type(self).__module__.rpartition('.')[2])
-    height, width, channels = shape
-    if height != width:
-      raise ValueError(f'images are {height}x{width}; expected square ones.')
-    self.config, self.network, self.image_shape, self.seed = config, network, tuple(shape), seed
-    self.encoder = networks.encoder(height, network, seed, precision)
-    self.decoder = networks.decoder(height, channels, network, seed, precision)
-    self.classifier = networks.classifier(classes, seed) if classes else None
+    self.config, self.seed = config, seed
     self.step = self.add_weight(
         name='step', shape=(), dtype='int64', initializer='zeros', trainable=False, aggregation='only_first_replica')
-    self.optimizers, self.means = {}, Means(('classifier_loss', 'accuracy') if classes else ())
-    self.create_networks(height, precision)
-    self.build((None, *shape))
+    self.optimizers, self.means = {}, Means()
 
-  @property
-  def code_shape(self):
-    """(height, width, channels) of one code."""
-    return self.network.latent_width, self.network.latent_width, self.network.latent
-
-  def create_networks(self, size, precision):
-    """Hook: a subclass makes its further networks here."""
-
-  def build(self, input_shape):
-    """Creates every weight for images of `input_shape`, (None, height, width, channels); the constructor calls it.
-
-    A player's further layers are shown one image, unless `create_networks` has built them.
-    """
-    images = tf.zeros([1, *input_shape[1:]])
-    self.encoder.build(input_shape)
-    self.decoder.build((None, *self.code_shape))
-    features = self.represent(images)
-    for layers in self.players().values():
-      for layer in layers:
-        if not layer.built:
-          layer(features if layer is self.classifier else images)
-    self.built = True
-
-  # What users call. Images are [n, height, width, channels] float32 in [-1, 1].
-
-  def encode(self, images, training=False):
-    """Images -> [n, latent_width, latent_width, latent], the codes that are interpolated."""
-    return self.encoder(images, training=training)
-
-  def encode_sample(self, images, seed):
-    """Images -> codes as the authors interpolate and cluster them; here `encode`'s.
-
-    A model with a posterior q(z given x) gives a sample of it, independent for every image: a function of the images
-    and `seed`, an int or an int tensor.
-    """
-    del seed
-    return self.encode(images)
-
-  def decode(self, codes, training=False):
-    """Codes -> images."""
-    return self.decoder(codes, training=training)
-
-  def represent(self, images, training=False):
-    """Images -> [n, features] float32: what the probe and the clustering see; here the flat code."""
-    return self.features(self.encode(images, training))
-
-  def interpolate(self, images_a, images_b, alpha, path='linear'):
-    """Decodes the point `alpha` of the way from a's code to b's: 0 is a, 1 is b.
-
-    Args:
-      images_a, images_b: images, n of each.
-      alpha: [n] or a scalar, in [0, 1].
-      path: 'linear' or 'spherical'.
-
-    Raises:
-      ValueError: an unknown path.
-    """
-    if path not in interpolation.PATHS:
-      raise ValueError(f'path {path!r}; expected one of {interpolation.PATHS}')
-    first, second = self.encode(images_a), self.encode(images_b)
-    if path == 'spherical':
-      return self.decode(interpolation.slerp(first, second, alpha))
-    return self.decode(interpolation.lerp(first, second, tf.reshape(tf.cast(alpha, first.dtype), [-1, 1, 1, 1])))
-
-  def sample(self, count, seed=0):
-    """`count` images decoded from the prior N(0, I) of the codes; a function of `seed`.
-
-    Raises:
-      ValueError: the model has no prior.
-    """
-    if not self.has_prior:
-      raise ValueError(f'{self.name} has no prior to sample codes from.')
-    return self.decode(tf.random.stateless_normal([count, *self.code_shape], [seed, 0]))
-
-  def call(self, images, training=False):
-    """Reconstructs images."""
-    return self.decode(self.encode(images, training), training)
+  def callables(self):
+    """List of `Callable`, of different names."""
+    raise NotImplementedError
 
   # Players.
 
   def players(self):
     """Dict: player's name -> the layers that it trains."""
-    return {'autoencoder': [self.encoder, self.decoder], **self._classifier_player()}
-
-  def _classifier_player(self):
-    return {'classifier': [self.classifier]} if self.classifier else {}
+    raise NotImplementedError
 
   def variables_of(self, player):
     """The trainable variables of one player, selected by object."""
     return [variable for layer in self.players()[player] for variable in layer.trainable_variables]
+
+  def optimizer_of(self, player, training):
+    """Hook: an optimiser of the model's own for `player`, given `config.Training`; None: what `training` says."""
+    del player, training
+
+  def clipnorm_of(self, player):
+    """Hook: the bound on the global norm of a player's gradient, 0 is off; here `compile`'s for all."""
+    del player
+    return self.clipnorm
 
   def compile(self, optimizer=None, clipnorm=0.0, **kwargs):
     """Gives every player an optimiser of its own, built on its own variables.
@@ -173,7 +104,7 @@ class Autoencoder(keras.Model):
       raise ValueError('every player needs an optimiser of its own; `optimizer` returned the same one twice.')
     for player, built in optimizers.items():
       built.build(self.variables_of(player))
-    super().compile(optimizer=optimizers['autoencoder'], **kwargs)
+    super().compile(optimizer=next(iter(optimizers.values())), **kwargs)
     self.optimizers, self.clipnorm = optimizers, clipnorm
 
   def averages(self):
@@ -201,7 +132,7 @@ class Autoencoder(keras.Model):
         variable.assign(value)
 
   def move(self, tape, player_losses, rests=None):
-    """One step of every player, after all their gradients have been taken.
+    """One move of each of the players named, after all their gradients have been taken.
 
     Losses are divided by the number of replicas, because Keras sums gradients over them.
 
@@ -216,10 +147,10 @@ class Autoencoder(keras.Model):
       gradients = {}
       for player, loss in player_losses.items():
         gradient = tape.gradient(loss, [variable.value for variable in self.variables_of(player)])
-        if self.clipnorm:
+        if self.clipnorm_of(player):
           if share < 1:
             gradient = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
-          gradient, _ = tf.clip_by_global_norm(gradient, self.clipnorm)
+          gradient, _ = tf.clip_by_global_norm(gradient, self.clipnorm_of(player))
         gradients[player] = [g * share for g in gradient] if share < 1 else gradient
       for player, gradient in gradients.items():
         variables = self.variables_of(player)
@@ -230,18 +161,10 @@ class Autoencoder(keras.Model):
         if player in (rests or {}):
           for value, old in zip(state, before, strict=True):
             value.assign(tf.where(rests[player], old, value))
-      self.step.assign_add(1)
 
   def since(self, first):
     """1 from step `first` on, 0 before: a factor for losses that wait until reconstruction has begun."""
     return tf.cast(tf.convert_to_tensor(self.step) >= first, tf.float32)
-
-  def classify(self, features, labels):
-    """The online classifier on stopped features: ({'classifier': loss} or {}, logs)."""
-    if self.classifier is None or labels is None:
-      return {}, {}
-    loss, accuracy = losses.classification(labels, self.classifier(tf.stop_gradient(features)))
-    return {'classifier': loss}, {'classifier_loss': loss, 'accuracy': accuracy}
 
   # Noise.
 
@@ -251,8 +174,8 @@ class Autoencoder(keras.Model):
         tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)]), salt)
     return replicas.own(sampler([batch * count, *shape], seed))
 
-  def uniform(self, batch, shape=(1, 1, 1), salt=0):
-    """[batch, *shape] of U[0, 1), a function of (seed, step, salt).
+  def uniform(self, batch, shape=(), salt=0):
+    """[batch, *shape] of U[0, 1), a function of (seed, step, salt): each draw of an iteration takes another `salt`.
 
     Replicas take their rows of one global draw, so `batch` must be an int when there are several.
     """
@@ -264,34 +187,19 @@ class Autoencoder(keras.Model):
 
   # Steps.
 
-  def objective(self, images):
-    """Hook of one-objective models, called under the tape: (loss to minimise, features for the classifier, logs)."""
-    codes = self.encode(images, training=True)
-    loss = losses.mean_squared_error(images, self.decode(codes, training=True))
-    return loss, self.features(codes), {'recon_mse': loss}
+  def iteration(self, data):
+    """Hook: the moves of one iteration on one batch; returns the batch's logs, dict of scalars."""
+    raise NotImplementedError
 
   def take_step(self, data):
-    """One batch, one move of every player; returns the batch's logs. `data` is images or (images, labels)."""
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-    with tf.GradientTape(persistent=True) as tape:
-      loss, features, logs = self.objective(images)
-      classifier, classifier_logs = self.classify(features, labels)
-      self.move(tape, {'autoencoder': loss, **classifier})
-    return {**logs, **classifier_logs}
-
-  def features(self, codes):
-    """What `represent` gives, from codes that are already there."""
-    return tf.reshape(codes, [tf.shape(codes)[0], codes.shape[1] * codes.shape[2] * codes.shape[3]])
+    """One iteration; returns the batch's logs."""
+    logs = self.iteration(data)
+    self.step.assign_add(1)
+    return logs
 
   def train_step(self, data):
     """Keras's, for `fit`: takes a step and returns the means of its epoch's logs so far."""
-    return self.means(self.take_step(data), keras.utils.unpack_x_y_sample_weight(data)[0])
-
-  def test_step(self, data):
-    """Keras's: means so far of the reconstruction error and, with labels, of the online classifier's figures."""
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-    logs = {'recon_mse': losses.mean_squared_error(images, self(images))}
-    return self.means({**logs, **self.classify(self.represent(images), labels)[1]}, images)
+    return self.means(self.take_step(data), data)
 
   @property
   def metrics(self):

@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from acai_tf import losses
-from acai_tf.models import base
+from acai_tf.models import _image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Config:
   sigma: float = 1.0
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """L = mean (x - g(f(x + n)))^2, n ~ N(0, sigma^2). Interpolation and probe see the clean image's code."""
 
   def objective(self, images):

@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow as tf
 
 from acai_tf import losses
-from acai_tf.models import base
+from acai_tf.models import _image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Config:
   keep: float = 0.5
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """L = mean (x - g(m f(x) / keep))^2, m ~ Bernoulli(keep) for every number of the code.
 
   Interpolation and probe see the code without dropout.

@@ -5,9 +5,10 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks, replicas
+from acai_tf import losses, replicas
 from acai_tf.interpolation import lerp
-from acai_tf.models import base
+from acai_tf.models import _image, base
+from acai_tf.networks import convolutional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Config:
   weight: float = 1.0
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """With z_a = a z + (1 - a) z', a ~ U[0, 0.5] for every image, z' the reversed batch and h ~ N(0, I):
 
     critic:      L_d = mean (d(g(z_a)) - a)^2 + mean d(gamma x + (1 - gamma) x^)^2
@@ -31,12 +32,17 @@ class Model(base.Autoencoder):
   has_prior = True
 
   def create_networks(self, size, precision):
-    self.critic = networks.Critic(size, self.network, self.seed, precision)
+    self.critic = convolutional.Critic(size, self.network, self.seed, precision)
 
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def take_step(self, data):
+  def callables(self):
+    return [*super().callables(), base.Callable(
+        'critic', self.critic, self.inputs_of(images=self.image_shape),
+        'the mixing coefficient recovered from an image, [n]', 'coefficient')]
+
+  def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch = images.shape[0] or tf.shape(images)[0]
     alpha, prior = 0.5 * self.uniform(batch), self.normal(batch, self.code_shape, salt=1)

@@ -8,8 +8,9 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks
-from acai_tf.models import base
+from acai_tf import losses
+from acai_tf.models import _image, base
+from acai_tf.networks import convolutional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Config:
   weight: float = 0.5
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """With x^ = g(f(x)):
 
     critic:      L_D = mean d(x)^2 + mean (d(x^) - 1)^2
@@ -27,12 +28,17 @@ class Model(base.Autoencoder):
   """
 
   def create_networks(self, size, precision):
-    self.critic = networks.Critic(size, self.network, self.seed, precision)
+    self.critic = convolutional.Critic(size, self.network, self.seed, precision)
 
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def take_step(self, data):
+  def callables(self):
+    return [*super().callables(), base.Callable(
+        'critic', self.critic, self.inputs_of(images=self.image_shape),
+        '0 for a real image, 1 for a reconstruction, [n]', 'answer')]
+
+  def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)

@@ -5,9 +5,10 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks
+from acai_tf import losses
 from acai_tf.interpolation import lerp
-from acai_tf.models import base
+from acai_tf.models import _image, base
+from acai_tf.networks import convolutional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Config:
   gamma: float = 0.2
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """ACAI with a coefficient, and a critic's answer, for every element of the code.
 
   With z_m = a z + (1 - a) z', a = 0.5 - |U(0, 1) - 0.5| for every element and z' the reversed batch; D gives a map:
@@ -28,12 +29,17 @@ class Model(base.Autoencoder):
   """
 
   def create_networks(self, size, precision):
-    self.critic = networks.critic_map(size, self.network, self.seed, precision)
+    self.critic = convolutional.critic_map(size, self.network, self.seed, precision)
 
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def take_step(self, data):
+  def callables(self):
+    return [*super().callables(), base.Callable(
+        'critic', self.critic, self.inputs_of(images=self.image_shape),
+        "the mixing coefficient recovered for every element of the code, in the code's shape", 'coefficients')]
+
+  def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     alpha = 0.5 - tf.abs(self.uniform(images.shape[0] or tf.shape(images)[0], self.code_shape) - 0.5)
     with tf.GradientTape(persistent=True) as tape:

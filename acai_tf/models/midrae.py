@@ -5,9 +5,10 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import losses, networks, replicas
+from acai_tf import losses, replicas
 from acai_tf.interpolation import lerp
-from acai_tf.models import base
+from acai_tf.models import _image, base
+from acai_tf.networks import convolutional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Config:
       raise ValueError(f'model.adversarial_from is {self.adversarial_from}; expected a step, 0 or more.')
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """With z_m as MI-AE's, h ~ N(0, I), z_n = b z + (1 - b) h, b ~ U(0, 1) for every element; D gives a map:
 
     critic:      L_D = mean D(x^ + gamma (x - x^))^2 + mean (D(g(z_m)) - a)^2 + mean (D(g(z_n)) - b)^2
@@ -52,12 +53,17 @@ class Model(base.Autoencoder):
   has_prior = True
 
   def create_networks(self, size, precision):
-    self.critic = networks.critic_map(size, self.network, self.seed, precision)
+    self.critic = convolutional.critic_map(size, self.network, self.seed, precision)
 
   def players(self):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def take_step(self, data):
+  def callables(self):
+    return [*super().callables(), base.Callable(
+        'critic', self.critic, self.inputs_of(images=self.image_shape),
+        "the mixing coefficient recovered for every element of the code, in the code's shape", 'coefficients')]
+
+  def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch, settings = images.shape[0] or tf.shape(images)[0], self.config
     alpha = 0.5 - tf.abs(self.uniform(batch, self.code_shape) - 0.5)

@@ -4,8 +4,9 @@ import dataclasses
 
 import tensorflow as tf
 
-from acai_tf import losses, networks
-from acai_tf.models import base
+from acai_tf import losses
+from acai_tf.models import _image, base
+from acai_tf.networks import dense
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,7 +16,7 @@ class Config:
   beta: float = 1.0
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """L = (sum over images of -log p(x given z) + beta KL(q(z given x) || N(0, I))) / batch, z ~ q.
 
   Two linear heads on the flat encoder output give mean and log variance; p is Bernoulli over pixels in [0, 1], whose
@@ -27,13 +28,31 @@ class Model(base.Autoencoder):
 
   def create_networks(self, size, precision):
     dimension = self.network.latent_width**2 * self.network.latent
-    numbers = networks.seeds(self.seed, 'heads')
+    numbers = dense.seeds(self.seed, 'heads')
     self.mean_head, self.log_variance_head = (
-        networks.dense(dimension, next(numbers), name) for name in ('mean', 'log_variance'))
+        dense.linear(dimension, next(numbers), name) for name in ('mean', 'log_variance'))
 
   def players(self):
     heads = [self.mean_head, self.log_variance_head]
     return {'autoencoder': [self.encoder, *heads, self.decoder], **self._classifier_player()}
+
+  def callables(self):
+    images, codes = self.inputs_of(images=self.image_shape), self.inputs_of(codes=self.code_shape)
+
+    def posterior(images, training=False):
+      return tf.stack(self.posterior(images, training)[:2], axis=1)
+
+    def encode_sample(images, seed, training=False):
+      del training
+      return self.encode_sample(images, seed)
+
+    return [
+        *super().callables(),
+        base.Callable('posterior', posterior, images, 'mean and log variance of q(z given x), [n, 2, d]', 'moments'),
+        base.Callable('sampling_encoder', encode_sample, {**images, 'seed': tf.TensorSpec([], tf.int64)},
+                      'a code drawn from q(z given x) for every image', 'codes'),
+        base.Callable('pixel_logits', self.decoder, codes, "logits of a code's Bernoulli pixels, shaped as images",
+                      'logits')]
 
   def posterior(self, images, training=False):
     """Images -> (mean, log variance) of q(z given x), [n, d] each, and the probe's features [n, d]."""

@@ -5,8 +5,10 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from acai_tf import config, losses, networks, quantizer, replicas
-from acai_tf.models import base
+from acai_tf import losses, replicas
+from acai_tf.experiment.errors import one_of
+from acai_tf.models import _image, base
+from acai_tf.networks import dense, quantizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Config:
       raise ValueError(f'model.restart is {self.restart}; expected 0 (never) or a share of even use below 1.')
 
 
-class Model(base.Autoencoder):
+class Model(_image.Autoencoder):
   """L = mean (x - g(q))^2 + commitment mean (z - sg[e])^2, e the codebook vectors nearest to z, q made from them.
 
   The gradient of q passes straight to z. Interpolated is the convolutional map, before quantising; the probe sees what
@@ -45,24 +47,32 @@ class Model(base.Autoencoder):
 
   def create_networks(self, size, precision):
     settings, width = self.config, self.network.latent_width
-    config.one_of('model.bottleneck', settings.bottleneck, ('dense', 'conv'))
-    dimension, numbers = width**2 * self.network.latent, networks.seeds(self.seed, 'bottleneck')
+    one_of('model.bottleneck', settings.bottleneck, ('dense', 'conv'))
+    dimension, numbers = width**2 * self.network.latent, dense.seeds(self.seed, 'bottleneck')
 
-    def dense(units, name):
-      return networks.dense(units, next(numbers), name)
+    def linear(units, name):
+      return dense.linear(units, next(numbers), name)
 
     self.is_dense = settings.bottleneck == 'dense'
     self.vector_size = dimension if self.is_dense else self.network.latent
     self.quantizer = quantizer.Quantizer(
         settings.codebook, self.vector_size, settings.decay, settings.epsilon, settings.restart, next(numbers))
     if self.is_dense:
-      self.spread = dense(settings.codes * dimension, 'spread')
+      self.spread = linear(settings.codes * dimension, 'spread')
       self.gather = keras.Sequential([
-          keras.layers.ReLU(), dense(settings.units, 'hidden'), keras.layers.ReLU(), dense(dimension, 'gathered')])
+          keras.layers.ReLU(), linear(settings.units, 'hidden'), keras.layers.ReLU(), linear(dimension, 'gathered')])
 
   def players(self):
-    dense = [self.spread, self.gather] if self.is_dense else []
-    return {'autoencoder': [self.encoder, *dense, self.decoder], **self._classifier_player()}
+    inner = [self.spread, self.gather] if self.is_dense else []
+    return {'autoencoder': [self.encoder, *inner, self.decoder], **self._classifier_player()}
+
+  def callables(self):
+    def choose(images, training=False):
+      return tf.reshape(self.bottleneck(self.encode(images, training))[2], [tf.shape(images)[0], -1])
+
+    return [*super().callables(), base.Callable(
+        'indices', choose, self.inputs_of(images=self.image_shape),
+        'which vectors of the codebook an image is made of, [n, codes]', 'indices')]
 
   def bottleneck(self, codes):
     """Codes -> (what is decoded, in the codes' shape; vectors [m, size] before quantising; their indices [m])."""
@@ -80,7 +90,7 @@ class Model(base.Autoencoder):
   def represent(self, images, training=False):
     return self.features(self.bottleneck(self.encode(images, training))[0])
 
-  def take_step(self, data):
+  def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       quantized, vectors, indices = self.bottleneck(self.encode(images, training=True))
@@ -91,7 +101,7 @@ class Model(base.Autoencoder):
       self.move(tape, {'autoencoder': recon_mse + self.config.commitment * commitment_loss, **classifier})
     each = self.config.codes if self.is_dense else self.network.latent_width**2
     everyones = tf.cast(replicas.gather(tf.cast(indices, tf.float32), each), tf.int32)  # devices add up floats
-    seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)])
+    seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step) + 1])
     counts = self.quantizer.update(replicas.gather(vectors, each), everyones, seed)
     return {'recon_mse': recon_mse, 'commitment_loss': commitment_loss, 'perplexity': quantizer.perplexity(counts),
             'codes_used': tf.reduce_mean(tf.cast(counts > 0, tf.float32)), **classifier_logs}

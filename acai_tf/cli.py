@@ -1,14 +1,13 @@
 """What the programs share: environment, flags, short grouped help, and errors of one line."""
 
 import os
-import pathlib
-import platform
 import sys
 import time
 
 from absl import flags, logging
 
-from acai_tf.config import UserError
+from acai_tf.experiment import machine
+from acai_tf.experiment.errors import UserError
 
 FLAGS = flags.FLAGS
 
@@ -39,36 +38,7 @@ def start_tensorflow():
     os.close(sink)
   logging.set_verbosity(logging.ERROR)  # TensorFlow Datasets' warnings; what matters is told as an error
   tf.config.threading.set_intra_op_parallelism_threads(1)
-  tf.config.threading.set_inter_op_parallelism_threads(len(cores()))
-
-
-def fastest_precision():
-  """'mixed_bfloat16' where this process's device computes in bfloat16, which else is emulated; 'float32' elsewhere.
-
-  That is a GPU from NVIDIA's Ampere on (compute capability 8), or an x86 processor with AMX or AVX512-BF16.
-  """
-  import tensorflow as tf
-
-  gpus = tf.config.list_physical_devices('GPU')
-  if gpus:
-    capable = all(tf.config.experimental.get_device_details(gpu).get('compute_capability', (0, 0)) >= (8, 0)
-                  for gpu in gpus)
-  else:
-    capable = bool({'amx_bf16', 'avx512_bf16'} & set(processor()['flags'].split()))
-  return 'mixed_bfloat16' if capable else 'float32'
-
-
-def processor():
-  """{'model name': ..., 'flags': ...} of the first processor, as Linux tells it; elsewhere the name alone."""
-  found = {'model name': platform.processor() or platform.machine(), 'flags': ''}
-  path = pathlib.Path('/proc/cpuinfo')
-  for line in path.read_text().splitlines() if path.exists() else []:
-    key, _, value = line.partition(':')
-    if key.strip() in found and value.strip():
-      found[key.strip()] = value.strip()
-    if not line:
-      break
-  return found
+  tf.config.threading.set_inter_op_parallelism_threads(len(machine.cores()))
 
 
 def define_data_flags(flag_values):
@@ -172,11 +142,6 @@ class Status:
     elif text != self.text or time.monotonic() >= self.next_line:
       print(f'  {text}{far} ...', flush=True)
       self.text, self.next_line = text, time.monotonic() + self.quiet_seconds
-
-
-def cores():
-  """The processors that this process may use."""
-  return os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else range(os.cpu_count())
 
 
 def data_dir(given):

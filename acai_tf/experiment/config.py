@@ -1,13 +1,13 @@
-"""Experiments as frozen dataclasses: strict overrides with suggestions, and a JSON round trip."""
+"""Experiments as frozen dataclasses, with recipes and a JSON round trip."""
 
 import dataclasses
-import difflib
 import json
 import math
 
+from acai_tf.experiment.errors import UserError, one_of, require
+from acai_tf.experiment.overrides import make
 
-class UserError(ValueError):
-  """A mistake that its user can mend: the message says what was wrong, what was expected and what to do."""
+PAPER_SAMPLES = 1 << 24  # training images behind every figure of the ACAI paper (section 4)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Network:
 
   def __post_init__(self):
     for key in ('latent_width', 'latent', 'depth'):
-      _require(getattr(self, key) > 0, f'network.{key}', getattr(self, key), 'a number above 0')
+      require(getattr(self, key) > 0, f'network.{key}', getattr(self, key), 'a number above 0')
     one_of('network.normalization', self.normalization, ('none', 'instance'))
 
 
@@ -42,7 +42,7 @@ class Training:
   """
 
   recipe: str = 'paper'
-  samples: int = 1 << 24
+  samples: int = PAPER_SAMPLES
   batch: int = 64
   seed: int = 0
   learning_rate: float = 1e-4
@@ -63,11 +63,11 @@ class Training:
 
   def __post_init__(self):
     for key in ('samples', 'batch', 'learning_rate', 'classifier_learning_rate', 'epsilon', 'keep'):
-      _require(getattr(self, key) > 0, f'training.{key}', getattr(self, key), 'a number above 0')
+      require(getattr(self, key) > 0, f'training.{key}', getattr(self, key), 'a number above 0')
     for key in ('seed', 'warmup', 'clipnorm', 'evaluate_every', 'final_evaluations', 'checkpoint_every'):
-      _require(getattr(self, key) >= 0, f'training.{key}', getattr(self, key), '0 or more')
+      require(getattr(self, key) >= 0, f'training.{key}', getattr(self, key), '0 or more')
     for key in ('beta_1', 'beta_2', 'average', 'floor'):
-      _require(0 <= getattr(self, key) < 1, f'training.{key}', getattr(self, key), 'a number in [0, 1)')
+      require(0 <= getattr(self, key) < 1, f'training.{key}', getattr(self, key), 'a number in [0, 1)')
     one_of('training.recipe', self.recipe, tuple(RECIPES))
     one_of('training.schedule', self.schedule, ('constant', 'cosine'))
     one_of('training.precision', self.precision, ('float32', 'mixed_bfloat16', 'auto'))
@@ -169,86 +169,3 @@ def scales(size, latent_width):
                     f'{", ".join(map(str, fitting)) or "none"}; nearest sizes that fit width {latent_width}: '
                     f'{near[0]} and {near[1]}.')
   return fitting.index(latent_width) + 1
-
-
-def make(kind, values, prefix):
-  """Builds dataclass `kind` from a dict, strictly: every key must exist and have its field's type."""
-  return override(kind(), values, prefix)
-
-
-def override(instance, values, prefix):
-  """Returns dataclass `instance` with `values` (dict: field -> value or text) set.
-
-  Raises:
-    UserError: an unknown key (the nearest is suggested), a value that is not of the field's type, or one out of range.
-  """
-  fields = {field.name: field for field in dataclasses.fields(instance)}
-  parsed = {}
-  for key, value in values.items():
-    if key not in fields:
-      raise UserError(unknown(f'key of {prefix}', key, fields))
-    parsed[key] = _parse(f'{prefix}.{key}', value, type(getattr(instance, key)))
-  try:
-    return dataclasses.replace(instance, **parsed)
-  except ValueError as error:
-    raise UserError(str(error)) from error
-
-
-def parse_overrides(texts):
-  """['training.batch=32', ...] -> {'training': {'batch': '32'}, ...}; UserError on any other form."""
-  sections = {'dataset': {}, 'model': {}, 'network': {}, 'training': {}}
-  for text in texts:
-    path, equals, value = text.partition('=')
-    section, dot, key = path.partition('.')
-    if not equals or not dot or not key:
-      raise UserError(f'--set {text}: expected SECTION.KEY=VALUE, for example --set training.batch=32')
-    if section not in sections:
-      raise UserError(unknown('section', section, sections))
-    sections[section][key] = value
-  return sections
-
-
-def differences(first, second, prefix=''):
-  """Yields (dotted key, value in `first`, value in `second`) wherever two nested dicts differ."""
-  for key in sorted(set(first) | set(second)):
-    path, left, right = f'{prefix}{key}', first.get(key), second.get(key)
-    if isinstance(left, dict) and isinstance(right, dict):
-      yield from differences(left, right, path + '.')
-    elif left != right:
-      yield path, left, right
-
-
-def unknown(what, name, known):
-  """One line for an unknown name: the nearest known one, and all of them."""
-  near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
-  hint = f'; did you mean {near[0]!r}?' if near else '.'
-  return f'unknown {what} {name!r}{hint} Known: {", ".join(map(str, known)) or "none"}.'
-
-
-def one_of(what, value, allowed):
-  """ValueError unless `value` is one of `allowed`."""
-  if value not in allowed:
-    raise ValueError(unknown(f'value of {what}', value, allowed))
-
-
-def _require(holds, key, value, expected):
-  if not holds:
-    raise ValueError(f'{key} is {value}; expected {expected}.')
-
-
-def _parse(key, value, kind):
-  if kind is bool and str(value).lower() in ('true', 'false', '1', '0'):
-    return str(value).lower() in ('true', '1')
-  try:
-    if kind is int and isinstance(value, str):
-      base, power, exponent = value.partition('**')
-      return int(base) ** int(exponent) if power else int(base)
-    if kind is int and value == int(value):
-      return int(value)
-    if kind is float and math.isfinite(float(value)):
-      return float(value)
-    if kind is str and isinstance(value, str):
-      return value
-  except (TypeError, ValueError):
-    pass
-  raise UserError(f'{key}={value}: expected a value of type {kind.__name__}.')

@@ -4,39 +4,16 @@ import dataclasses
 
 import numpy as np
 
-from acai_tf import codes as codes_lib
-from acai_tf.config import UserError, one_of
-from acai_tf.data import base
+from acai_tf.data import _images
+from acai_tf.evaluation import codes as codes_lib
+from acai_tf.experiment.errors import UserError, one_of
 
 PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
 PAIR_SEED = 1  # of the pairs of test images, the same for every model; lines are drawn anew at each evaluation
 QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # interpolants whose distribution is measured, at alpha = 0, 1/8, ... 1
 REAL = 5000  # test images at most that they are compared with
 LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64
-
-QUICK = ('reconstruction', 'probe', 'lines', 'codebook')  # while and after training; seconds
-GROUPS = (*QUICK, 'fitted_probe', 'clustering', 'quality', 'likelihood')
 PLACES = ('', '_of_means', '_of_features')  # behind a metric's name; the first is the published one
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-  """What is measured and how: `groups` of metrics; `restarts` of k-means (the paper: 1000); `train_images`, whose codes
-  are clustered and classified (the paper: 60,000); `count` of test images (None: all); `features`, a function for
-  `quality`; `draw`: seeds of what an evaluation draws (lines, samples of q(z given x)), training's and step, say;
-  `codes`: a folder in which codes are kept (None: nowhere)."""
-
-  groups: tuple = QUICK
-  restarts: int = 10
-  train_images: int = 60_000
-  count: int | None = None
-  features: object = None
-  draw: tuple = (0, 0)
-  codes: object = None
-
-  def __post_init__(self):
-    for group in self.groups:
-      one_of('--metrics', group, GROUPS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +29,7 @@ class Measured:
 class _Task:
   functions: object
   dataset: object
-  dataset_name: str
-  settings: Settings
+  settings: object
   progress: object
   found: Measured
 
@@ -62,39 +38,13 @@ class _Task:
     return np.concatenate([function(images) for images, _ in self.dataset.blocks('test', self.settings.count)])
 
 
-def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None):
-  """Every metric of the chosen groups that applies.
+@dataclasses.dataclass(frozen=True)
+class _Group:
+  """Metrics that are taken together: a function of a task, and of (functions, data set) whether it applies to them."""
 
-  Args:
-    functions: `functions.Functions`.
-    dataset: the data set.
-    dataset_name: its name, which says whether the lines benchmark applies.
-    settings: `Settings`; default: the quick ones.
-    model_name: for messages.
-    progress: function (text, done, total); the last two are left out where there is nothing to count.
-
-  Returns:
-    `Measured`. The README explains the metrics.
-
-  Raises:
-    UserError: groups of which none applies, a model whose outputs are not finite, or another input that a metric
-      refuses; it names the model.
-  """
-  settings, found = settings or Settings(), Measured({}, {}, {})
-  task = _Task(functions, dataset, dataset_name, settings, progress, found)
-  try:
-    for group in GROUPS:
-      if group in settings.groups:
-        progress(group)
-        _GROUPS[group](task)
-  except UserError:
-    raise
-  except ValueError as error:
-    raise UserError(f'evaluation of {model_name} on {dataset_name}: {error}') from error
-  if not found.metrics:
-    raise UserError(f'evaluation of {model_name} on {dataset_name}: no metric of {", ".join(settings.groups)} applies; '
-                    'expected --metrics reconstruction, which does to all, or others (README, Evaluate).')
-  return found
+  score: object
+  applies: object
+  quick: bool = False
 
 
 def _reconstruction(task):
@@ -108,17 +58,14 @@ def _reconstruction(task):
 def _probe(task):
   from acai_tf.metrics import probe
 
-  if task.functions.classify:
-    labels = task.dataset.test_labels[:task.settings.count]
-    task.found.metrics['probe_accuracy'] = probe.accuracy(task.over(task.functions.classify), labels)
+  labels = task.dataset.test_labels[:task.settings.count]
+  task.found.metrics['probe_accuracy'] = probe.accuracy(task.over(task.functions.classify), labels)
 
 
 def _lines(task):
   from acai_tf.data import lines as lines_data
   from acai_tf.metrics import lines
 
-  if task.dataset_name != 'lines':
-    return
   ends, found = task.dataset.pairs(PAIRS, task.settings.draw), task.found
   seeds = {'': task.settings.draw, '_of_means': None} if task.functions.encode_sample else {'': None}
   for place, seed in seeds.items():
@@ -140,9 +87,8 @@ def _placed(metrics, place):
 def _codebook(task):
   from acai_tf.metrics import codebook
 
-  if task.functions.indices:
-    indices = task.over(task.functions.indices)
-    task.found.metrics.update(codebook.score(indices, task.functions.codebook, indices.shape[1]))
+  indices = task.over(task.functions.indices)
+  task.found.metrics.update(codebook.score(indices, task.functions.codebook, indices.shape[1]))
 
 
 def _codes(task):
@@ -158,24 +104,20 @@ def _codes(task):
 def _fitted_probe(task):
   from acai_tf.metrics import probe
 
-  if task.dataset.classes:
-    parts, metrics = _codes(task), task.found.metrics
-    task.progress('fitted_probe: logistic regression')
-    seen = [(part.get('features', part.get('means', part['codes'])), part['labels']) for part in parts.values()]
-    metrics['fitted_probe_accuracy'], metrics['fitted_probe_c'] = probe.fitted_accuracy(*seen[0], *seen[1])
+  parts, metrics = _codes(task), task.found.metrics
+  task.progress('fitted_probe: logistic regression')
+  seen = [(part.get('features', part.get('means', part['codes'])), part['labels']) for part in parts.values()]
+  metrics['fitted_probe_accuracy'], metrics['fitted_probe_c'] = probe.fitted_accuracy(*seen[0], *seen[1])
 
 
 def _clustering(task):
   from acai_tf.metrics import clustering
 
-  dataset = task.dataset
-  if not dataset.classes or dataset.test_labels.ndim > 1:
-    return
   train, test = (_codes(task)[part] for part in codes_lib.PARTS)
   for place, name in zip(PLACES, ('codes', 'means', 'features'), strict=True):
     if name in train:
       scores, table = clustering.score(
-          train[name], test[name], test['labels'], dataset.classes, task.settings.restarts,
+          train[name], test[name], test['labels'], task.dataset.classes, task.settings.restarts,
           progress=lambda done, total, name=name: task.progress(f'clustering: k-means of {name}', done, total))
       task.found.metrics.update(_placed(scores, place))
       task.found.arrays.setdefault('confusion', table)
@@ -209,7 +151,7 @@ def _features(features, images):
 def _paths(task, count, steps):
   """Yields [n, steps, height, width, channels] decoded paths between `count` pairs, so many that they fit a block."""
   first, second = task.dataset.pairs(count, PAIR_SEED)
-  size = max(1, base.BLOCK // (steps * first[0].nbytes))
+  size = max(1, _images.BLOCK // (steps * first[0].nbytes))
   for start in range(0, count, size):
     task.progress(f'quality: paths of {steps} images', start, count)
     yield strips(task.functions, first[start:start + size], second[start:start + size], steps)
@@ -219,29 +161,94 @@ def _likelihood(task):
   from acai_tf.metrics import likelihood
 
   functions = task.functions
-  if functions.posterior:
-    images, _ = task.dataset.test(LIKELIHOOD_IMAGES)
+  images, _ = task.dataset.test(LIKELIHOOD_IMAGES)
 
-    def posterior(images):
-      answer = functions.posterior(images)
-      return answer[:, 0], answer[:, 1]
+  def posterior(images):
+    answer = functions.posterior(images)
+    return answer[:, 0], answer[:, 1]
 
-    def log_decoder(images, codes):
-      logits = functions.logits(codes).astype(np.float64)
-      return ((images + 1) / 2 * logits - np.logaddexp(0, logits)).reshape(len(images), -1).sum(axis=1)
+  def log_decoder(images, codes):
+    logits = functions.logits(codes).astype(np.float64)
+    return ((images + 1) / 2 * logits - np.logaddexp(0, logits)).reshape(len(images), -1).sum(axis=1)
 
-    mean, log_variance = (x.astype(np.float64) for x in posterior(images))
-    values = likelihood.log_likelihood(images, posterior, log_decoder, LIKELIHOOD_SAMPLES)
-    noise = np.random.default_rng(0).standard_normal(mean.shape)
-    codes = (mean + np.exp(log_variance / 2) * noise).astype(np.float32)
-    task.found.metrics.update(
-        log_likelihood=float(values.mean()),
-        rate=float(0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1).sum(axis=1).mean()),
-        distortion=float(-log_decoder(images, codes).mean()))
+  mean, log_variance = (x.astype(np.float64) for x in posterior(images))
+  values = likelihood.log_likelihood(images, posterior, log_decoder, LIKELIHOOD_SAMPLES)
+  noise = np.random.default_rng(0).standard_normal(mean.shape)
+  codes = (mean + np.exp(log_variance / 2) * noise).astype(np.float32)
+  task.found.metrics.update(
+      log_likelihood=float(values.mean()),
+      rate=float(0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1).sum(axis=1).mean()),
+      distortion=float(-log_decoder(images, codes).mean()))
 
 
-_GROUPS = {'reconstruction': _reconstruction, 'probe': _probe, 'lines': _lines, 'codebook': _codebook,
-           'fitted_probe': _fitted_probe, 'clustering': _clustering, 'quality': _quality, 'likelihood': _likelihood}
+# In the order in which they are taken; the quick ones, seconds each, while and after training.
+_GROUPS = {
+    'reconstruction': _Group(_reconstruction, lambda functions, dataset: True, quick=True),
+    'probe': _Group(_probe, lambda functions, dataset: functions.classify, quick=True),
+    'lines': _Group(_lines, lambda functions, dataset: dataset.benchmark == 'lines', quick=True),
+    'codebook': _Group(_codebook, lambda functions, dataset: functions.indices, quick=True),
+    'fitted_probe': _Group(_fitted_probe, lambda functions, dataset: dataset.classes),
+    'clustering': _Group(_clustering, lambda functions, dataset: dataset.classes and dataset.test_labels.ndim == 1),
+    'quality': _Group(_quality, lambda functions, dataset: True),
+    'likelihood': _Group(_likelihood, lambda functions, dataset: functions.posterior),
+}
+GROUPS = tuple(_GROUPS)
+QUICK = tuple(name for name, group in _GROUPS.items() if group.quick)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """What is measured and how: `groups` of metrics; `restarts` of k-means (the paper: 1000); `train_images`, whose codes
+  are clustered and classified (the paper: 60,000); `count` of test images (None: all); `features`, a function for
+  `quality`; `draw`: seeds of what an evaluation draws (lines, samples of q(z given x)), training's and step, say;
+  `codes`: a folder in which codes are kept (None: nowhere)."""
+
+  groups: tuple = QUICK
+  restarts: int = 10
+  train_images: int = 60_000
+  count: int | None = None
+  features: object = None
+  draw: tuple = (0, 0)
+  codes: object = None
+
+  def __post_init__(self):
+    for group in self.groups:
+      one_of('--metrics', group, GROUPS)
+
+
+def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None):
+  """Every metric of the chosen groups that applies.
+
+  Args:
+    functions: `subject.Functions`.
+    dataset: the data set.
+    dataset_name: its name, for messages.
+    settings: `Settings`; default: the quick ones.
+    model_name: for messages.
+    progress: function (text, done, total); the last two are left out where there is nothing to count.
+
+  Returns:
+    `Measured`. The README explains the metrics.
+
+  Raises:
+    UserError: groups of which none applies, a model whose outputs are not finite, or another input that a metric
+      refuses; it names the model.
+  """
+  settings, found = settings or Settings(), Measured({}, {}, {})
+  task = _Task(functions, dataset, settings, progress, found)
+  try:
+    for name, group in _GROUPS.items():
+      if name in settings.groups and group.applies(functions, dataset):
+        progress(name)
+        group.score(task)
+  except UserError:
+    raise
+  except ValueError as error:
+    raise UserError(f'evaluation of {model_name} on {dataset_name}: {error}') from error
+  if not found.metrics:
+    raise UserError(f'evaluation of {model_name} on {dataset_name}: no metric of {", ".join(settings.groups)} applies; '
+                    'expected --metrics reconstruction, which does to all, or others (README, Evaluate).')
+  return found
 
 
 def strips(functions, first, second, steps=STEPS, kind='linear', seed=None):
@@ -274,3 +281,8 @@ def score_lines(interpolations):
   from acai_tf.metrics import lines
 
   return lines.score(interpolations, *lines_data.templates(size=interpolations.shape[2]))
+
+
+def floor(dataset, draw):
+  """The cross-fade's metrics on pairs drawn by `draw`, where the lines benchmark applies; {} elsewhere."""
+  return score_lines(crossfade(*dataset.pairs(PAIRS, draw))) if dataset.benchmark == 'lines' else {}

@@ -10,7 +10,7 @@ import pathlib
 
 import numpy as np
 
-from acai_tf.config import UserError
+from acai_tf.experiment.errors import UserError
 
 IMAGES, EPOCHS, BATCH, RATE = 20_000, 4, 64, 1e-3
 CHANNELS, WIDTH = (32, 64, 128), 64
@@ -76,7 +76,7 @@ def load(dataset, name, data_dir, seed=0, progress=lambda *_: None):
   """The data set's network, trained at the first call and kept in `data_dir`.
 
   Args:
-    dataset: an acai_tf.data.base.Dataset with labels.
+    dataset: an acai_tf.data._images.ImageDataset with labels.
     name: of the data set.
     data_dir: where data sets lie.
     seed: of the network.
@@ -137,7 +137,7 @@ def of_module(handle, size):
   try:
     module, folder = hub.load(handle), pathlib.Path(hub.resolve(handle))
     shape = features(np.zeros([2, size, size, 3], np.float32)).shape
-  except Exception as error:  # As functions.of_module.
+  except Exception as error:  # As subject.of_module.
     raise UserError(f'--features {handle} cannot be used ({type(error).__name__}: {str(error).splitlines()[0][:120]}); '
                     f'expected a TF-Hub image feature vector of [n, {size}, {size}, 3] in [0, 1].') from error
   if len(shape) != 2:

@@ -5,8 +5,8 @@ import hashlib
 
 import numpy as np
 
-from acai_tf import program
-from acai_tf.config import UserError
+from acai_tf.experiment import machine
+from acai_tf.experiment.errors import UserError
 
 BATCH_PIXELS = 256 * 32 * 32  # a batch; measured from 16 to 512 lines of 32x32: 256 is as fast as 512 to 4 %
 
@@ -53,7 +53,7 @@ def _batched(function, size, *specs):
 
   import tensorflow as tf
 
-  pool = futures.ThreadPoolExecutor(len(program.cores()))
+  pool = futures.ThreadPoolExecutor(len(machine.cores()))
   traced = tf.function(function).get_concrete_function(*specs) if specs else function
 
   def call(array, seed=None):
@@ -66,24 +66,25 @@ def _batched(function, size, *specs):
 
 
 def of_model(model):
-  """`Functions` of a live model (acai_tf.models.base.Autoencoder)."""
+  """`Functions` of a live model's callables (acai_tf.models._image.Autoencoder)."""
   import tensorflow as tf
 
-  size, more = batch_of(model.image_shape), {}
-  images, codes = (tf.TensorSpec([None, *shape], tf.float32) for shape in (model.image_shape, model.code_shape))
-  if model.classifier:
-    more['classify'] = _batched(lambda x: model.classifier(model.represent(x)), size, images)
-  if hasattr(model, 'posterior'):
+  offered, size, more = {c.name: c for c in model.callables()}, batch_of(model.image_shape), {}
+
+  def batched(name):
+    return _batched(offered[name].function, size, *offered[name].inputs.values())
+
+  for field, name in (('classify', 'classifier'), ('encode_sample', 'sampling_encoder'), ('posterior', 'posterior'),
+                      ('indices', 'indices')):
+    if name in offered:
+      more[field] = batched(name)
+  if 'pixel_logits' in offered:
     flat = tf.TensorSpec([None, int(np.prod(model.code_shape))], tf.float32)
-    more['encode_sample'] = _batched(model.encode_sample, size, images, tf.TensorSpec([], tf.int64))
-    more['posterior'] = _batched(lambda x: tf.stack(model.posterior(x)[:2], axis=1), size, images)
-    more['logits'] = _batched(lambda z: model.decoder(model.to_code(z)), size, flat)
-  if hasattr(model, 'quantizer'):
-    more['indices'] = _batched(
-        lambda x: tf.reshape(model.bottleneck(model.encode(x))[2], [tf.shape(x)[0], -1]), size, images)
+    more['logits'] = _batched(
+        lambda z: offered['pixel_logits'].function(tf.reshape(z, [-1, *model.code_shape])), size, flat)
+  if 'indices' in offered:
     more['codebook'] = model.quantizer.size
-  return Functions(_batched(model.encode, size, images), _batched(model.decode, size, codes),
-                   represent=_batched(model.represent, size, images),
+  return Functions(batched('encoder'), batched('decoder'), represent=batched('features'),
                    identity=lambda: digest(weight.numpy() for weight in model.weights), **more)
 
 

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import pathlib
 
-from acai_tf.config import UserError, unknown
+from acai_tf.experiment.errors import UserError, unknown
 
 
 def names(package):

@@ -3,10 +3,10 @@
 import dataclasses
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from acai_tf.config import scales
+from acai_tf.experiment.config import scales
+from acai_tf.networks import dense
 
 SLOPE = 0.2  # of every LeakyReLU; Keras's default is 0.3
 
@@ -14,13 +14,6 @@ SLOPE = 0.2  # of every LeakyReLU; Keras's default is 0.3
 def initializer(seed):
   """Of convolutions: N(0, 1 / sqrt(fan_in (1 + 0.2^2))), fan_in = kernel height x width x channels; no factor 2."""
   return keras.initializers.VarianceScaling(1 / (1 + SLOPE**2), 'fan_in', 'untruncated_normal', seed=seed)
-
-
-def seeds(seed, player):
-  """Endless distinct integers for the layers of one player: equal seeds would give equal layers equal weights."""
-  generator = np.random.default_rng([seed, *player.encode()])
-  while True:
-    yield int(generator.integers(2**31))
 
 
 @tf.custom_gradient
@@ -84,7 +77,7 @@ class _Layers:
   """Collects one network's layers with their seeds and precision."""
 
   def __init__(self, seed, player, precision, normalization='none', spectral=False):
-    self.seeds, self.precision, self.layers = seeds(seed, player), precision, []
+    self.seeds, self.precision, self.layers = dense.seeds(seed, player), precision, []
     self.normalization, self.kind = normalization, SpectralConv2D if spectral else Conv2D
     if spectral:
       self.precision = 'float32'  # bfloat16's three digits are too few for the power iteration
@@ -159,13 +152,3 @@ class Critic(keras.Model):
 
   def call(self, images):
     return tf.reduce_mean(self.body(images), axis=[1, 2, 3])
-
-
-def dense(units, seed, name=None):
-  """A linear layer as the original starts it: Glorot uniform, U(+-sqrt(6 / (inputs + units))), biases 0."""
-  return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed), name=name)
-
-
-def classifier(classes, seed=0):
-  """The paper's single-layer classifier: [n, d] features -> [n, classes] logits."""
-  return dense(classes, next(seeds(seed, 'classifier')), 'classifier')

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from acai_tf import figures, measure
+from acai_tf.evaluation import figures
+from acai_tf.evaluation.images import PAIR_SEED, crossfade, strips
 
 MAPPED = 2000  # test codes in a map; t-SNE's time grows with them
 
@@ -11,21 +12,21 @@ def draw(functions, dataset, measured, title, folder):
   """Writes the pictures that there is something to draw for; returns their paths.
 
   Args:
-    functions: `functions.Functions`.
+    functions: `subject.Functions`.
     dataset: the data set.
-    measured: `measure.Measured`.
+    measured: `Measured`.
     title: above every picture.
     folder: where they are written, a path.
   """
   images, _ = dataset.test(16)
-  first, second = dataset.pairs(6, measure.PAIR_SEED)
+  first, second = dataset.pairs(6, PAIR_SEED)
   both = np.stack([images, functions.decode(functions.encode(images))])
   paths = [folder / 'reconstructions.png', folder / 'interpolation.png']
   figures.save_rows(paths[0], {'test images above, their reconstructions below': both}, title)
   figures.save_rows(paths[1], {
-      'codes interpolated linearly, both ends reconstructed': measure.strips(functions, first, second),
-      'codes interpolated spherically': measure.strips(functions, first, second, kind='spherical'),
-      'pixels cross-faded, for comparison': measure.crossfade(first, second),
+      'codes interpolated linearly, both ends reconstructed': strips(functions, first, second),
+      'codes interpolated spherically': strips(functions, first, second, kind='spherical'),
+      'pixels cross-faded, for comparison': crossfade(first, second),
   }, title)
   arrays, curves = measured.arrays, measured.curves
   if 'angles' in arrays:

@@ -12,8 +12,9 @@ import zipfile
 
 import numpy as np
 
-from acai_tf import runs
-from acai_tf.config import UserError
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import parse_experiment
+from acai_tf.training import build
 
 ABOUT = 'about.json'  # beside the arrays: experiment, samples, weights, dtype, change
 CHANGE = 0.01  # the largest relative change of a metric for which weights are stored in half precision,
@@ -193,11 +194,11 @@ def load(path, precision=None):
   """
   arrays, about = read(path)
   try:
-    experiment = runs.parse_experiment(about['experiment'])
+    experiment = parse_experiment(about['experiment'])
   except (KeyError, TypeError, AttributeError, UserError) as error:
     raise UserError(f'{path}: its experiment is unknown here ({error}); expected one of this version.') from error
   training = dataclasses.replace(experiment.training, precision=precision or experiment.training.precision)
-  model = runs.create(dataclasses.replace(experiment, training=training))
+  model = build.create(dataclasses.replace(experiment, training=training))
   put(model, arrays, path)
   model.step.assign(about['samples'] // training.batch)  # Noise, if the model has any, is a function of it.
   return experiment, model, about

@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 
-from acai_tf.config import UserError
+from acai_tf.experiment.errors import UserError
 
 FILE = 'codes.npz'
 PARTS = ('train', 'test')
@@ -18,7 +18,7 @@ def of(functions, dataset, train_images, count=None, seed=(0, 0), folder=None, p
   """The codes of training and test images, in pieces encoded, so that no set need fit into memory as float32.
 
   Args:
-    functions: `functions.Functions`.
+    functions: `subject.Functions`.
     dataset: the data set.
     train_images: how many training images, fewer if there are fewer.
     count: of test images; None: all.

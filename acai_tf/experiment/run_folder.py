@@ -1,54 +1,18 @@
 """Run folders: experiment.json, history.jsonl, origins.jsonl, checkpoints/, TensorBoard's events, the evaluation's."""
 
-import dataclasses
 import json
 import os
 import pathlib
 
-from acai_tf import config, program, registry
-from acai_tf.config import UserError
+from acai_tf.experiment import config
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.overrides import differences
+from acai_tf.experiment.resolve import parse_experiment
 
 EXPERIMENT, HISTORY, ORIGINS = 'experiment.json', 'history.jsonl', 'origins.jsonl'
 METRICS, CHECKPOINTS = 'metrics.json', 'checkpoints'
 WEIGHTS = ('average', 'raw')  # a checkpoint may hold both
 CARD = 'training.json'  # beside an exported module: its experiment and how far it was trained
-
-
-def resolve(dataset, model, recipe='paper', overrides=None):
-  """Names and overrides -> `config.Experiment`, without loading TensorFlow.
-
-  Args:
-    dataset, model: names in the registries.
-    recipe: name of `config.RECIPES`.
-    overrides: {'dataset' | 'model' | 'network' | 'training': {key: value or text}}.
-
-  Raises:
-    UserError: unknown names or keys, bad values, a latent width that does not fit.
-  """
-  overrides = overrides or {}
-  dataset_config = config.make(registry.config_class('acai_tf.data', dataset), overrides.get('dataset', {}), 'dataset')
-  data = registry.load('acai_tf.data', dataset)
-  if hasattr(data, 'resolve'):
-    dataset_config = data.resolve(dataset_config)
-  model_config = config.make(registry.config_class('acai_tf.models', model), overrides.get('model', {}), 'model')
-  if 'recipe' in overrides.get('training', {}):
-    raise UserError('training.recipe names where the other keys come from; choose it with --recipe.')
-  if recipe not in config.RECIPES:
-    raise UserError(config.unknown('recipe', recipe, config.RECIPES))
-  own = getattr(model_config, 'RECIPES', {}).get(recipe, {})
-  model_config = config.override(model_config, {**own.get('model', {}), **overrides.get('model', {})}, 'model')
-  network = config.override(data.NETWORK, {**own.get('network', {}), **overrides.get('network', {})}, 'network')
-  config.scales(data.shape(dataset_config)[0], network.latent_width)
-  training = config.make(config.Training, {'recipe': recipe, **config.RECIPES[recipe]}, 'training')
-  training = config.override(training, {**own.get('training', {}), **overrides.get('training', {})}, 'training')
-  return config.Experiment(dataset, model, dataset_config, model_config, network, training)
-
-
-def parse_experiment(values):
-  """`Experiment.to_dict`'s dict -> the experiment; UserError names a key that is unknown."""
-  return config.Experiment.from_dict(
-      values, registry.config_class('acai_tf.data', values['dataset_name']),
-      registry.config_class('acai_tf.models', values['model_name']))
 
 
 def load_experiment(run_dir):
@@ -95,7 +59,7 @@ def claim(run_dir, experiment):
     free = set(config.FREE_KEYS)
     if old['training']['schedule'] == new['training']['schedule'] == 'constant':
       free.add('training.samples')  # A longer training with a constant rate is the same one, gone on with.
-    different = [d for d in config.differences(old, new) if d[0] not in free]
+    different = [d for d in differences(old, new) if d[0] not in free]
     if different:
       keys = '; '.join(f'{key} is {was} there and {asked} here' for key, was, asked in different)
       raise UserError(f'{run_dir} was made with another configuration: {keys}. '
@@ -141,27 +105,6 @@ def add_origin(run_dir, samples, row):
     _write_lines(run_dir, ORIGINS, [*rows, {'samples': samples, **row}])
 
 
-def origin():
-  """Code and machine of this process: `commit` ('unknown' outside a checkout, or without git), `versions`, `device`."""
-  import platform
-  import shutil
-  import subprocess
-
-  import keras
-  import tensorflow as tf
-
-  root, commit = pathlib.Path(__file__).parents[1], ''
-  if (root / '.git').exists() and shutil.which('git'):  # An installed package may lie in somebody else's checkout.
-    commit = subprocess.run(['git', '-C', root, 'describe', '--always', '--dirty', '--abbrev=12'],
-                            capture_output=True, text=True, check=False).stdout.strip()
-  gpus = tf.config.list_physical_devices('GPU')
-  return {
-      'commit': commit or 'unknown',
-      'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__, 'keras': keras.__version__},
-      'device': f'{len(gpus)} GPU' if gpus else f'{program.processor()["model name"]}, {len(program.cores())} cores',
-  }
-
-
 def _read_lines(run_dir, name):
   path = pathlib.Path(run_dir) / name
   try:
@@ -173,32 +116,6 @@ def _read_lines(run_dir, name):
 
 def _write_lines(run_dir, name, rows):
   write(pathlib.Path(run_dir) / name, ''.join(json.dumps(row) + '\n' for row in rows))
-
-
-def create(experiment):
-  """The experiment's model, built and compiled; call it under the strategy's scope.
-
-  From then on float32 products are exact in the `paper` recipe, and may be TF32 (10 bits of mantissa) in others.
-  """
-  import tensorflow as tf
-
-  from acai_tf import loop
-
-  tf.config.experimental.enable_tensor_float_32_execution(experiment.training.recipe != 'paper')
-  training, data = experiment.training, registry.load('acai_tf.data', experiment.dataset_name)
-  precision = program.fastest_precision() if training.precision == 'auto' else training.precision
-  model = registry.load('acai_tf.models', experiment.model_name).Model(
-      experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset),
-      training.seed, precision)
-  model.compile(loop.optimizer(training), clipnorm=training.clipnorm)
-  return model
-
-
-def load_data(experiment, data_dir=None, manual_dir=None):
-  """The experiment's data set; prints how large it is and where it lies."""
-  dataset = registry.load('acai_tf.data', experiment.dataset_name).load(experiment.dataset, data_dir, manual_dir)
-  print(f'{experiment.dataset_name}: {dataset.describe()}')
-  return dataset
 
 
 def medians(history, training):
@@ -220,35 +137,3 @@ def medians(history, training):
   values = {name: [row.get(name) for row in final] for name in ('mean_distance', 'smoothness_published',
                                                                 'probe_accuracy')}
   return {name: statistics.median(column) for name, column in values.items() if None not in column}
-
-
-def load_model(run_dir, checkpoint='last', precision=None, weights='average'):
-  """Rebuilds a run's model with its weights.
-
-  Args:
-    run_dir: folder made by acai_tf.train.
-    checkpoint: 'last' or 'best'.
-    precision: Keras dtype policy; default: the run's.
-    weights: 'average', where the run has averages, or 'raw'.
-
-  Returns:
-    (experiment, model, step).
-
-  Raises:
-    UserError: no run, no checkpoint, or a broken one.
-  """
-  experiment = load_experiment(run_dir)
-  from acai_tf import loop
-
-  training = experiment.training
-  if precision:
-    experiment_here = dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
-  model = create(experiment_here if precision else experiment)
-  checkpoints = loop.Checkpoints(model, pathlib.Path(run_dir) / CHECKPOINTS, training.keep)
-  step = checkpoints.restore(getattr(checkpoints, checkpoint))
-  if not step:
-    raise UserError(f'{run_dir} has no {checkpoint} checkpoint; expected a run that has saved one. '
-                    'Run acai_tf.train with its flags.')
-  if weights == 'average':
-    model.use_averages()
-  return experiment, model, step

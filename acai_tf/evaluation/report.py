@@ -1,0 +1,145 @@
+"""Measures a model, prints the table, writes metrics.json and pictures."""
+
+import dataclasses
+import json
+import pathlib
+import time
+
+from acai_tf import cli
+from acai_tf.evaluation import images
+from acai_tf.experiment import config, machine, run_folder
+from acai_tf.experiment.errors import UserError
+
+PAPER_RESTARTS = 1000
+NAMES = {'average': 'averaged weights', 'raw': 'raw weights'}
+
+
+def table(experiment, samples, metrics, floor=None, weights=None, restarts=None, published=None):
+  """Text of the metrics after `samples` training images, beside `published` ones and (`floor`) the cross-fade's.
+
+  Below it stand which `weights` were measured and k-means' `restarts`, where they are given.
+  """
+  published = published or {}
+  text = grid_of(metrics, published, floor)
+  shown = [row for name, row in published.items() if name in metrics]
+  if shown:
+    sources = '; '.join(sorted({row.source for row in shown}))
+    starred = '; * from a single secondary source' if any(not row.confirmed for row in shown) else ''
+    text += f'\n  published: {sources}{starred}; the ACAI paper trained on {config.PAPER_SAMPLES:,} samples.'
+  if samples < config.PAPER_SAMPLES:
+    text += f'\n  this run is undertrained: {samples:,} samples, {samples / config.PAPER_SAMPLES:.1%} of the paper\'s.'
+  text += f'\n  measured with the {NAMES[weights]}.' if weights else ''
+  return text + restarts_of(metrics, restarts)
+
+
+def restarts_of(metrics, restarts):
+  """A line below a table with clustering: how many restarts it is the best of."""
+  if restarts is None or 'clustering_accuracy' not in metrics:
+    return ''
+  return f'\n  clustering: the best of {restarts:,} restarts of k-means; the paper: {PAPER_RESTARTS:,}.'
+
+
+def grid_of(metrics, published=None, floor=None):
+  """Metrics, one a row, with their confidence intervals, beside `published` and `floor`."""
+  from rich import box
+  from rich import table as rich_table
+
+  columns = ['metric', 'this run'] + (['published'] if published else []) + (['pixel cross-fade'] if floor else [])
+  grid = rich_table.Table(box=box.SIMPLE_HEAD)
+  for heading in columns:
+    grid.add_column(heading, justify='left' if heading == 'metric' else 'right')
+  for name, value in metrics.items():
+    if name.endswith('_ci95'):
+      continue
+    interval = metrics.get(f'{name}_ci95')
+    cells = [name, number(value) + (f' ± {interval:.2g}' if interval else '')]
+    if published:
+      paper = published.get(name)
+      spread = f' ± {paper.spread:.2g}' if paper and paper.spread is not None else ''
+      cells.append(f'{paper.value:.4g}{spread}{"" if paper.confirmed else " *"}' if paper else '')
+    if floor:
+      cells.append(number(floor[name]) if name in floor else '')
+    grid.add_row(*cells)
+  return cli.text_of(grid)
+
+
+def number(value):
+  """A metric in four significant digits; None is undefined."""
+  return 'undefined' if value is None else f'{value:.4g}'
+
+
+def latent_dimension(experiment):
+  """Numbers in a code."""
+  return experiment.network.latent_width**2 * experiment.network.latent
+
+
+def title_of(experiment, samples, weights=None):
+  """What a picture or table shows: model, data, code, samples, recipe, seed, and which `weights`, where given."""
+  return (f'{experiment.model_name} on {experiment.dataset_name}, code of {latent_dimension(experiment)} numbers, '
+          f'{samples:,} samples, recipe {experiment.training.recipe}, seed {experiment.training.seed}'
+          + (f', {NAMES[weights]}' if weights else ''))
+
+
+def record(experiment, measured, settings, samples, seconds, folder, weights):
+  """What `metrics.json` holds: figures with all that they depend on.
+
+  `feature_network` is the identity of the network that `quality` was measured with, None where it was not.
+  """
+  history = run_folder.read_history(folder)
+  return {
+      'experiment': experiment.to_dict(),
+      'samples': samples,
+      'weights': weights,
+      'metrics': measured.metrics,
+      'medians': run_folder.medians(history, experiment.training),
+      'curves': measured.curves,
+      'pairs': {'count': images.PAIRS, 'steps': images.STEPS, 'draw': settings.draw},
+      'kmeans_restarts': settings.restarts,
+      'train_images': settings.train_images,
+      'feature_network': settings.features.identity if settings.features else None,
+      **machine.origin(),
+      'trained_by': run_folder.read_origins(folder),
+      'train_seconds': history[-1].get('seconds') if history else None,
+      'evaluation_seconds': round(seconds, 2),
+      'date': time.strftime('%Y-%m-%d'),
+  }
+
+
+def report(experiment, model, dataset, samples, folder, settings=None, weights='average',
+           published=None):
+  """Measures and prints the table; draws and writes metrics.json into `folder`. Returns the metrics.
+
+  Args:
+    experiment, model, dataset: of the run; the model has the weights that are to be measured.
+    samples: training images so far.
+    folder: of the run, or another; None: nothing is written.
+    settings: `Settings`; default: the quick groups.
+    weights: which weights those are, one of `run_folder.WEIGHTS`.
+    published: dict: metric -> figure that was published (`zoo.base.Published`).
+  """
+  from acai_tf.evaluation import pictures, subject
+
+  seeds = experiment.training.seed, samples // experiment.training.batch
+  settings, began = dataclasses.replace(settings or images.Settings(), draw=seeds, codes=folder), time.monotonic()
+  weights = weights if experiment.training.average else 'raw'  # a run without averages has only those
+  functions, title = subject.of_model(model), title_of(experiment, samples, weights)
+  with cli.Status() as status:
+    measured = images.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
+    seconds = time.monotonic() - began
+    floor = images.floor(dataset, seeds)
+    paths = []
+    if folder is not None:
+      status('pictures')
+      paths = [pathlib.Path(folder) / run_folder.METRICS]
+      found = record(experiment, measured, settings, samples, seconds, folder, weights)
+      try:
+        paths[0].parent.mkdir(parents=True, exist_ok=True)
+        paths += pictures.draw(functions, dataset, measured, title, paths[0].parent)
+        run_folder.write(paths[0], json.dumps(found, indent=2) + '\n')
+      except OSError as error:
+        raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '
+                        'python -m acai_tf.evaluate again.') from error
+  text = table(experiment, samples, measured.metrics, floor, weights, settings.restarts, published)
+  wrote = f'; wrote {", ".join(map(str, paths))}' if paths else ''
+  print(f'\n{title}\n\n{text}\n\nmeasured in {seconds:.1f} s{wrote}')
+  return measured.metrics

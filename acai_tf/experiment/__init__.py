@@ -1,0 +1,2 @@
+"""What is trained and where it lies; TensorFlow is not loaded here."""
+

@@ -1,0 +1,71 @@
+"""Values and texts -> frozen dataclasses, strictly: every key must exist and have its field's type."""
+
+import dataclasses
+import math
+
+from acai_tf.experiment.errors import UserError, unknown
+
+
+def make(kind, values, prefix):
+  """Builds dataclass `kind` from a dict, strictly: every key must exist and have its field's type."""
+  return override(kind(), values, prefix)
+
+
+def override(instance, values, prefix):
+  """Returns dataclass `instance` with `values` (dict: field -> value or text) set.
+
+  Raises:
+    UserError: an unknown key (the nearest is suggested), a value that is not of the field's type, or one out of range.
+  """
+  fields = {field.name: field for field in dataclasses.fields(instance)}
+  parsed = {}
+  for key, value in values.items():
+    if key not in fields:
+      raise UserError(unknown(f'key of {prefix}', key, fields))
+    parsed[key] = _parse(f'{prefix}.{key}', value, type(getattr(instance, key)))
+  try:
+    return dataclasses.replace(instance, **parsed)
+  except ValueError as error:
+    raise UserError(str(error)) from error
+
+
+def parse_overrides(texts):
+  """['training.batch=32', ...] -> {'training': {'batch': '32'}, ...}; UserError on any other form."""
+  sections = {'dataset': {}, 'model': {}, 'network': {}, 'training': {}}
+  for text in texts:
+    path, equals, value = text.partition('=')
+    section, dot, key = path.partition('.')
+    if not equals or not dot or not key:
+      raise UserError(f'--set {text}: expected SECTION.KEY=VALUE, for example --set training.batch=32')
+    if section not in sections:
+      raise UserError(unknown('section', section, sections))
+    sections[section][key] = value
+  return sections
+
+
+def differences(first, second, prefix=''):
+  """Yields (dotted key, value in `first`, value in `second`) wherever two nested dicts differ."""
+  for key in sorted(set(first) | set(second)):
+    path, left, right = f'{prefix}{key}', first.get(key), second.get(key)
+    if isinstance(left, dict) and isinstance(right, dict):
+      yield from differences(left, right, path + '.')
+    elif left != right:
+      yield path, left, right
+
+
+def _parse(key, value, kind):
+  if kind is bool and str(value).lower() in ('true', 'false', '1', '0'):
+    return str(value).lower() in ('true', '1')
+  try:
+    if kind is int and isinstance(value, str):
+      base, power, exponent = value.partition('**')
+      return int(base) ** int(exponent) if power else int(base)
+    if kind is int and value == int(value):
+      return int(value)
+    if kind is float and math.isfinite(float(value)):
+      return float(value)
+    if kind is str and isinstance(value, str):
+      return value
+  except (TypeError, ValueError):
+    pass
+  raise UserError(f'{key}={value}: expected a value of type {kind.__name__}.')

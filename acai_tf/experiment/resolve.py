@@ -1,0 +1,42 @@
+"""Names and overrides -> an experiment, without loading TensorFlow."""
+
+from acai_tf.experiment import config, registry
+from acai_tf.experiment.errors import UserError, unknown
+from acai_tf.experiment.overrides import make, override
+
+
+def resolve(dataset, model, recipe='paper', overrides=None):
+  """Names and overrides -> `config.Experiment`, without loading TensorFlow.
+
+  Args:
+    dataset, model: names in the registries.
+    recipe: name of `config.RECIPES`.
+    overrides: {'dataset' | 'model' | 'network' | 'training': {key: value or text}}.
+
+  Raises:
+    UserError: unknown names or keys, bad values, a latent width that does not fit.
+  """
+  overrides = overrides or {}
+  dataset_config = make(registry.config_class('acai_tf.data', dataset), overrides.get('dataset', {}), 'dataset')
+  data = registry.load('acai_tf.data', dataset)
+  if hasattr(data, 'resolve'):
+    dataset_config = data.resolve(dataset_config)
+  model_config = make(registry.config_class('acai_tf.models', model), overrides.get('model', {}), 'model')
+  if 'recipe' in overrides.get('training', {}):
+    raise UserError('training.recipe names where the other keys come from; choose it with --recipe.')
+  if recipe not in config.RECIPES:
+    raise UserError(unknown('recipe', recipe, config.RECIPES))
+  own = getattr(model_config, 'RECIPES', {}).get(recipe, {})
+  model_config = override(model_config, {**own.get('model', {}), **overrides.get('model', {})}, 'model')
+  network = override(data.NETWORK, {**own.get('network', {}), **overrides.get('network', {})}, 'network')
+  config.scales(data.shape(dataset_config)[0], network.latent_width)
+  training = make(config.Training, {'recipe': recipe, **config.RECIPES[recipe]}, 'training')
+  training = override(training, {**own.get('training', {}), **overrides.get('training', {})}, 'training')
+  return config.Experiment(dataset, model, dataset_config, model_config, network, training)
+
+
+def parse_experiment(values):
+  """`Experiment.to_dict`'s dict -> the experiment; UserError names a key that is unknown."""
+  return config.Experiment.from_dict(
+      values, registry.config_class('acai_tf.data', values['dataset_name']),
+      registry.config_class('acai_tf.models', values['model_name']))

@@ -1,0 +1,202 @@
+"""What all autoencoders of images share: networks, codes, paths between them, and the one-objective step."""
+
+import keras
+import tensorflow as tf
+
+from acai_tf import interpolation, losses
+from acai_tf.models import base
+from acai_tf.networks import convolutional, dense
+
+
+class Autoencoder(base.Model):
+  """x -> code z = f(x) -> x^ = g(z), and what its users call.
+
+  A subclass lists its further `players`, and gives either `objective` (one loss for encoder and decoder) or, when
+  several players have losses of their own, a whole `iteration`.
+
+  Args:
+    config: the model's Config.
+    network: `config.Network`.
+    shape: (height, width, channels) of the images; height = width.
+    classes: labels' number of classes, for the online classifier; 0 trains none.
+    seed: of weights and noise.
+    precision: a Keras dtype policy; codes, images and weights stay float32.
+
+  Raises:
+    ValueError: images that are not square, or a latent width that does not fit them (`UserError`).
+  """
+
+  has_prior = False  # whether codes are trained towards N(0, I)
+
+  def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
+    super().__init__(config, seed)
+    height, width, channels = shape
+    if height != width:
+      raise ValueError(f'images are {height}x{width}; expected square ones.')
+    self.network, self.image_shape = network, tuple(shape)
+    self.encoder = convolutional.encoder(height, network, seed, precision)
+    self.decoder = convolutional.decoder(height, channels, network, seed, precision)
+    self.classifier = dense.classifier(classes, seed) if classes else None
+    self.means = base.Means(('classifier_loss', 'accuracy') if classes else ())
+    self.create_networks(height, precision)
+    self.build((None, *shape))
+
+  @property
+  def code_shape(self):
+    """(height, width, channels) of one code."""
+    return self.network.latent_width, self.network.latent_width, self.network.latent
+
+  def create_networks(self, size, precision):
+    """Hook: a subclass makes its further networks here."""
+
+  def build(self, input_shape):
+    """Creates every weight for images of `input_shape`, (None, height, width, channels); the constructor calls it.
+
+    A player's further layers are shown one image, unless `create_networks` has built them.
+    """
+    images = tf.zeros([1, *input_shape[1:]])
+    self.encoder.build(input_shape)
+    self.decoder.build((None, *self.code_shape))
+    features = self.represent(images)
+    for layers in self.players().values():
+      for layer in layers:
+        if not layer.built:
+          layer(features if layer is self.classifier else images)
+    self.built = True
+
+  # What users call. Images are [n, height, width, channels] float32 in [-1, 1].
+
+  def encode(self, images, training=False):
+    """Images -> [n, latent_width, latent_width, latent], the codes that are interpolated."""
+    return self.encoder(images, training=training)
+
+  def encode_sample(self, images, seed):
+    """Images -> codes as the authors interpolate and cluster them; here `encode`'s.
+
+    A model with a posterior q(z given x) gives a sample of it, independent for every image: a function of the images
+    and `seed`, an int or an int tensor.
+    """
+    del seed
+    return self.encode(images)
+
+  def decode(self, codes, training=False):
+    """Codes -> images."""
+    return self.decoder(codes, training=training)
+
+  def represent(self, images, training=False):
+    """Images -> [n, features] float32: what the probe and the clustering see; here the flat code."""
+    return self.features(self.encode(images, training))
+
+  def interpolate(self, images_a, images_b, alpha, path='linear', training=False):
+    """Decodes the point `alpha` of the way from a's code to b's: 0 is a, 1 is b.
+
+    Args:
+      images_a, images_b: images, n of each.
+      alpha: [n] or a scalar, in [0, 1].
+      path: 'linear' or 'spherical'.
+      training: as of `encode`.
+
+    Raises:
+      ValueError: an unknown path.
+    """
+    if path not in interpolation.PATHS:
+      raise ValueError(f'path {path!r}; expected one of {interpolation.PATHS}')
+    first, second = self.encode(images_a, training), self.encode(images_b, training)
+    if path == 'spherical':
+      return self.decode(interpolation.slerp(first, second, alpha), training)
+    alpha = tf.reshape(tf.cast(alpha, first.dtype), [-1, 1, 1, 1])
+    return self.decode(interpolation.lerp(first, second, alpha), training)
+
+  def sample(self, count, seed=0):
+    """`count` images decoded from the prior N(0, I) of the codes; a function of `seed`.
+
+    Raises:
+      ValueError: the model has no prior.
+    """
+    if not self.has_prior:
+      raise ValueError(f'{self.name} has no prior to sample codes from.')
+    return self.decode(tf.random.stateless_normal([count, *self.code_shape], [seed, 0]))
+
+  def call(self, images, training=False):
+    """Reconstructs images."""
+    return self.decode(self.encode(images, training), training)
+
+  def callables(self):
+    """As `base.Model`; inputs and outputs named images* are images in [-1, 1]."""
+    images, codes = self.inputs_of(images=self.image_shape), self.inputs_of(codes=self.code_shape)
+    pair = self.inputs_of(images_a=self.image_shape, images_b=self.image_shape, alpha=())
+
+    def interpolate(images_a, images_b, alpha, training=False):
+      return self.interpolate(images_a, images_b, alpha, training=training)
+
+    def sample(count, seed, training=False):
+      del training
+      return self.sample(count, seed)
+
+    def classify(images, training=False):
+      return self.classifier(self.represent(images, training))
+
+    found = [
+        base.Callable('features', self.represent, images, 'what the probe sees of an image, [n, d]', 'features'),
+        base.Callable('encoder', self.encode, images, 'code of an image, [n, height, width, channels]', 'codes'),
+        base.Callable('decoder', self.decode, codes, 'image of a code, [n, height, width, channels]', 'images'),
+        base.Callable('interpolator', interpolate, pair,
+                      "image of the point alpha between two images' codes, 0 is a's and 1 is b's", 'images')]
+    if self.has_prior:
+      number = {name: tf.TensorSpec([], tf.int32) for name in ('count', 'seed')}
+      found.append(base.Callable('sampler', sample, number, 'images of codes drawn from the prior N(0, I)', 'images'))
+    if self.classifier:
+      found.append(base.Callable(
+          'classifier', classify, images, 'logits of the classifier that was trained along, [n, classes]', 'logits'))
+    return found
+
+  @staticmethod
+  def inputs_of(**shapes):
+    """`Callable.inputs` of float32 batches; `shapes`: dict: name -> shape without the batch."""
+    return {name: tf.TensorSpec([None, *shape], tf.float32) for name, shape in shapes.items()}
+
+  # Players.
+
+  def players(self):
+    return {'autoencoder': [self.encoder, self.decoder], **self._classifier_player()}
+
+  def _classifier_player(self):
+    return {'classifier': [self.classifier]} if self.classifier else {}
+
+  def classify(self, features, labels):
+    """The online classifier on stopped features: ({'classifier': loss} or {}, logs)."""
+    if self.classifier is None or labels is None:
+      return {}, {}
+    loss, accuracy = losses.classification(labels, self.classifier(tf.stop_gradient(features)))
+    return {'classifier': loss}, {'classifier_loss': loss, 'accuracy': accuracy}
+
+  def uniform(self, batch, shape=(1, 1, 1), salt=0):
+    """As `base.Model`; by default one number for every code, in the shape that multiplies it."""
+    return super().uniform(batch, shape, salt)
+
+  # Steps.
+
+  def objective(self, images):
+    """Hook of one-objective models, called under the tape: (loss to minimise, features for the classifier, logs)."""
+    codes = self.encode(images, training=True)
+    loss = losses.mean_squared_error(images, self.decode(codes, training=True))
+    return loss, self.features(codes), {'recon_mse': loss}
+
+  def iteration(self, data):
+    """One move of every player. `data` is images or (images, labels)."""
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    with tf.GradientTape(persistent=True) as tape:
+      loss, features, logs = self.objective(images)
+      classifier, classifier_logs = self.classify(features, labels)
+      self.move(tape, {'autoencoder': loss, **classifier})
+    return {**logs, **classifier_logs}
+
+  def features(self, codes):
+    """What `represent` gives, from codes that are already there."""
+    return tf.reshape(codes, [tf.shape(codes)[0], codes.shape[1] * codes.shape[2] * codes.shape[3]])
+
+  def test_step(self, data):
+    """Keras's: means so far of the reconstruction error and, with labels, of the online classifier's figures."""
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    logs = {'recon_mse': losses.mean_squared_error(images, self(images))}
+    return self.means({**logs, **self.classify(self.represent(images), labels)[1]}, data)

@@ -1,0 +1,2 @@
+"""Layers and how they start; no losses."""
+

@@ -1,0 +1,66 @@
+"""Experiments and run folders -> models and data."""
+
+import dataclasses
+import pathlib
+
+from acai_tf.experiment import machine, registry, run_folder
+from acai_tf.experiment.errors import UserError
+
+
+def create(experiment):
+  """The experiment's model, built and compiled; call it under the strategy's scope.
+
+  From then on float32 products are exact in the `paper` recipe, and may be TF32 (10 bits of mantissa) in others.
+  """
+  import tensorflow as tf
+
+  from acai_tf.training.optimizer import optimizer
+
+  tf.config.experimental.enable_tensor_float_32_execution(experiment.training.recipe != 'paper')
+  training, data = experiment.training, registry.load('acai_tf.data', experiment.dataset_name)
+  precision = machine.fastest_precision() if training.precision == 'auto' else training.precision
+  model = registry.load('acai_tf.models', experiment.model_name).Model(
+      experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset),
+      training.seed, precision)
+  make = optimizer(training)
+  model.compile(lambda player: model.optimizer_of(player, training) or make(player), clipnorm=training.clipnorm)
+  return model
+
+
+def load_data(experiment, data_dir=None, manual_dir=None):
+  """The experiment's data set; prints how large it is and where it lies."""
+  dataset = registry.load('acai_tf.data', experiment.dataset_name).load(experiment.dataset, data_dir, manual_dir)
+  print(f'{experiment.dataset_name}: {dataset.describe()}')
+  return dataset
+
+
+def load_model(run_dir, checkpoint='last', precision=None, weights='average'):
+  """Rebuilds a run's model with its weights.
+
+  Args:
+    run_dir: folder made by acai_tf.train.
+    checkpoint: 'last' or 'best'.
+    precision: Keras dtype policy; default: the run's.
+    weights: 'average', where the run has averages, or 'raw'.
+
+  Returns:
+    (experiment, model, step).
+
+  Raises:
+    UserError: no run, no checkpoint, or a broken one.
+  """
+  experiment = run_folder.load_experiment(run_dir)
+  from acai_tf.training.checkpoints import Checkpoints
+
+  training = experiment.training
+  if precision:
+    experiment_here = dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
+  model = create(experiment_here if precision else experiment)
+  checkpoints = Checkpoints(model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, training.keep)
+  step = checkpoints.restore(getattr(checkpoints, checkpoint))
+  if not step:
+    raise UserError(f'{run_dir} has no {checkpoint} checkpoint; expected a run that has saved one. '
+                    'Run acai_tf.train with its flags.')
+  if weights == 'average':
+    model.use_averages()
+  return experiment, model, step

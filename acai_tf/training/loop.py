@@ -1,0 +1,104 @@
+"""The distributed training loop: steps under a strategy, and what is called between them.
+
+Keras's `fit` cannot resume in the middle of an epoch bit for bit, run several steps a call under a strategy, or say
+which step a loss went bad at; a test holds both to the same weights.
+"""
+
+import bisect
+import math
+
+import tensorflow as tf
+
+from acai_tf.training.checkpoints import DivergedError, step_of
+
+FUSED_STEPS = 16  # a call on an accelerator, where the call's own cost shows; on a CPU one step a call is as fast
+
+
+def strategy(name):
+  """'one_device', 'mirrored' (all GPUs, or all logical CPUs), or 'auto': mirrored with two or more GPUs."""
+  gpus = tf.config.list_logical_devices('GPU')
+  if name == 'mirrored' or (name == 'auto' and len(gpus) > 1):
+    return tf.distribute.MirroredStrategy([d.name for d in gpus or tf.config.list_logical_devices('CPU')])
+  return tf.distribute.OneDeviceStrategy('/gpu:0' if gpus else '/cpu:0')
+
+
+class Loop:
+  """Trains `model` on `dataset` up to `training.steps`.
+
+  Args:
+    model: compiled, created under `strategy`.
+    strategy: a tf.distribute.Strategy.
+    dataset: has `pipeline` as acai_tf.data.base.Dataset.
+    training: `config.Training`.
+    fused: steps a call; default by device.
+  """
+
+  def __init__(self, model, strategy, dataset, training, fused=None):
+    self.model, self.strategy, self.dataset, self.training = model, strategy, dataset, training
+    self.fused = fused or (FUSED_STEPS if tf.config.list_logical_devices('GPU') else 1)
+    self.names = None
+    self._run_steps = tf.function(self._steps)
+
+  def batches(self, start, stop):
+    """Iterator over the distributed batches `start` ... `stop` - 1."""
+    replicas = self.strategy.num_replicas_in_sync
+
+    def feed(context):
+      count = replicas // context.num_input_pipelines
+      return self.dataset.pipeline(
+          self.training.seed, self.training.batch, start, stop, replicas, context.input_pipeline_id * count, count)
+
+    return iter(self.strategy.distribute_datasets_from_function(feed))
+
+  def _step(self, batch):
+    logs = self.model.take_step(batch)
+    self.names = sorted(logs)
+    return tf.stack([logs[name] for name in self.names])
+
+  def _steps(self, iterator, count):
+    history = tf.TensorArray(tf.float32, count)
+    for i in tf.range(count):
+      logs = self.strategy.run(self._step, args=(next(iterator),))
+      history = history.write(i, self.strategy.reduce(tf.distribute.ReduceOp.MEAN, logs, axis=None))
+    return history.stack()
+
+  def run(self, events, calls, stop_requested=lambda: False):
+    """Steps until the end, a stop request, or a loss that is not finite.
+
+    Args:
+      events: function (step, logs as dict of floats) called after each call of steps.
+      calls: list of (sorted steps, function step -> None): called after each of those steps, and in that order.
+      stop_requested: function -> bool, asked between calls.
+
+    Returns:
+      The step reached.
+
+    Raises:
+      DivergedError: names step and term; nothing has been saved since the last checkpoint.
+    """
+    step, stop = step_of(self.model), self.training.steps
+    iterator = self.batches(step, stop) if step < stop else None
+    while step < stop and not stop_requested():
+      until = min(_next(steps, step, stop) for steps in [[], *(steps for steps, _ in calls)])
+      count = min(self.fused, until - step)
+      history = self._run_steps(iterator, tf.constant(count)).numpy()
+      self._check(step, history)
+      step += count
+      events(step, dict(zip(self.names, history[-1].tolist(), strict=True)))
+      for steps, function in calls:
+        if step == _next(steps, step - 1, None):
+          function(step)
+    return step
+
+  def _check(self, step, history):
+    for i, row in enumerate(history):
+      bad = [f'{name} = {value}' for name, value in zip(self.names, row, strict=True) if not math.isfinite(value)]
+      if bad:
+        raise DivergedError(f'training diverged at step {step + i + 1}: {", ".join(bad)}; expected finite losses. '
+                            'Lower training.learning_rate or set training.clipnorm=1.')
+
+
+def _next(steps, after, default):
+  """The first of sorted `steps` that is larger than `after`."""
+  place = bisect.bisect_right(steps, after)
+  return steps[place] if place < len(steps) else default

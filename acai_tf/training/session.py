@@ -1,0 +1,151 @@
+"""One call of the training program: what happens at the loop's evaluation and checkpoint steps, and around it."""
+
+import contextlib
+import pathlib
+import signal
+import time
+
+from acai_tf.evaluation import report, subject
+from acai_tf.evaluation.images import PAIR_SEED, Settings, measure, strips
+from acai_tf.experiment import machine, run_folder
+from acai_tf.experiment.errors import UserError
+from acai_tf.training import build
+
+
+@contextlib.contextmanager
+def stop_signals():
+  """Gives a list that fills with the first SIGINT or SIGTERM; a second one ends the program at once."""
+  received = []
+
+  def receive(number, _):
+    received.append(number)
+    signal.signal(number, signal.SIG_DFL)
+
+  before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+  try:
+    yield received
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, handler)
+
+
+class Session:
+  """One call of the program: what happens at the loop's evaluation and checkpoint steps."""
+
+  def __init__(self, experiment, model, dataset, checkpoints, run_dir):
+    import tensorflow as tf
+
+    from acai_tf.training.checkpoints import step_of
+
+    self.experiment, self.model, self.dataset, self.checkpoints = experiment, model, dataset, checkpoints
+    self.run_dir, self.saved = pathlib.Path(run_dir), step_of(model)
+    self.history = run_folder.read_history(run_dir, self.saved * experiment.training.batch)
+    run_folder.write_history(run_dir, self.history)
+    if self.saved < experiment.training.steps:
+      run_folder.add_origin(run_dir, self.saved * experiment.training.batch, machine.origin())
+    self.writer = tf.summary.create_file_writer(str(run_dir))
+    self.functions = subject.of_model(model)
+    self.began, self.seconds = time.monotonic(), self.history[-1].get('seconds', 0.0) if self.history else 0.0
+    self.next_scalars = 0.0
+
+  def events(self, step, logs):
+    """Writes the losses for TensorBoard, at most once a second."""
+    import tensorflow as tf
+
+    if time.monotonic() >= self.next_scalars or step == self.experiment.training.steps:
+      self.next_scalars = time.monotonic() + 1
+      with self.writer.as_default(step * self.experiment.training.batch):
+        for name, value in logs.items():
+          tf.summary.scalar('train/' + name, value)
+
+  def evaluate(self, step):
+    """Measures on the test set, writes scalars, strips and history, and keeps the best checkpoint.
+
+    Measured are the averaged weights, where there are any. The history's `seconds` are those of the training alone.
+    """
+    import tensorflow as tf
+
+    from acai_tf.evaluation import figures
+
+    self.seconds += time.monotonic() - self.began
+    training = self.experiment.training
+    samples = step * training.batch
+    with self.model.averaged():
+      metrics = measure(self.functions, self.dataset, self.experiment.dataset_name,
+                                Settings(draw=(training.seed, step)), self.experiment.model_name).metrics
+      strip = strips(self.functions, *self.dataset.pairs(6, PAIR_SEED))
+    strip = figures.to_uint8(figures.tile(strip))
+    with self.writer.as_default(samples):
+      for name, value in metrics.items():
+        if value is not None:
+          tf.summary.scalar('test/' + name, value)
+      tf.summary.image('interpolation', strip[None])
+    best = all(better(metrics, row) for row in self.history)
+    self.history.append({'samples': samples, 'seconds': round(self.seconds, 1), **metrics})
+    if best:
+      self.checkpoints.save(self.checkpoints.best)
+    run_folder.write_history(self.run_dir, self.history)
+    print(f'evaluated at {samples:,} samples: ' + ', '.join(f'{k} {report.number(v)}' for k, v in metrics.items()),
+          flush=True)
+    self.began = time.monotonic()
+
+  def save(self, step):
+    """Saves a checkpoint, once a step."""
+    if step != self.saved:
+      self.checkpoints.save()
+      self.saved = step
+
+
+def better(first, second):
+  """Whether one evaluation beats another: by mean distance on lines, else by the probe, else by reconstruction."""
+  for name, sign in (('mean_distance', -1), ('probe_accuracy', 1), ('recon_mse', -1)):
+    if name in first:
+      return sign * first[name] > sign * second[name]
+  return True
+
+
+def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=None, published=None):
+  """Trains or resumes, then evaluates and reports, beside figures that are `published`.
+
+  Returns:
+    An exit status: 0, or 130 / 143 when a signal stopped it.
+  """
+  from acai_tf.training import loop
+  from acai_tf.training.checkpoints import Checkpoints, DivergedError
+  from acai_tf.training.progress import Progress
+
+  training = experiment.training
+  dataset = build.load_data(experiment, data_dir, manual_dir)
+  strategy = loop.strategy(strategy_name)
+  run_folder.claim(run_dir, experiment)
+  with strategy.scope():
+    model = build.create(experiment)
+    checkpoints = Checkpoints(model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, training.keep)
+  start = checkpoints.restore()
+  print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
+        f'{training.recipe}, {training.precision}, {strategy.num_replicas_in_sync} device(s); run folder {run_dir}')
+  if start:
+    print(f'resumed from step {start} ({start * training.batch:,} samples)')
+  with stop_signals() as received:
+    session = Session(experiment, model, dataset, checkpoints, run_dir)
+    calls = [(training.evaluation_steps, session.evaluate), (training.every(training.checkpoint_every), session.save)]
+    progress = Progress(training.steps, training.batch)
+
+    def events(step, logs):
+      progress(step, logs)
+      session.events(step, logs)
+
+    try:
+      step = loop.Loop(model, strategy, dataset, training).run(events, calls, lambda: bool(received))
+    except DivergedError as error:
+      last = f'The last good checkpoint, step {session.saved}, is kept.' if session.saved else 'Nothing was saved yet.'
+      raise UserError(f'{error} {last}') from error
+    finally:
+      progress.close()
+    session.save(step)
+    if step < training.steps:
+      print(f'\nstopped by signal {received[0]} at step {step}; saved. The same command resumes it.', flush=True)
+      return 128 + received[0]
+  model.use_averages()
+  report.report(experiment, model, dataset, step * training.batch, run_dir, published=published)
+  return 0
