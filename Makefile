@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-DEMO_SAMPLES ?= 49152
+DEMO_SAMPLES ?= 32768
 
 .PHONY: demo test lint clean
 
