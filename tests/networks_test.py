@@ -55,7 +55,7 @@ class NetworksTest(tf.test.TestCase):
     layer = convolutional.Conv2D(5, 3, padding='same', use_bias=False)
     layer.build(images.shape)
     layer.kernel.assign(kernel)
-    with unittest.mock.patch.object(convolutional, '_convolve_small', wraps=convolutional._convolve_small) as small:
+    with unittest.mock.patch.object(convolutional, 'convolve_small', wraps=convolutional.convolve_small) as small:
       with tf.GradientTape() as tape:
         inputs = tf.constant(images, tf.float32)
         tape.watch(inputs)

@@ -17,10 +17,11 @@ def initializer(seed):
 
 
 @tf.custom_gradient
-def _convolve_small(images, kernel):
+def convolve_small(images, kernel):
   """A 3x3 convolution of small maps, whose kernel's gradient is nine matrix products, one for each of its places.
 
-  oneDNN's own gradient takes up to 15 times as long where maps are small and channels many (benchmarks/train_step.py).
+  oneDNN's own gradient takes several times as long where maps are small and channels many
+  (benchmarks/kernel_gradient.py).
   """
   height, width = images.shape[1:3]
 
@@ -41,7 +42,7 @@ class Conv2D(keras.layers.Conv2D):
   def convolution_op(self, inputs, kernel):
     height, width, channels = inputs.shape[1:]
     if self.kernel_size == (3, 3) and height * width < channels and not tf.config.list_logical_devices('GPU'):
-      return _convolve_small(tf.convert_to_tensor(inputs), tf.convert_to_tensor(kernel))
+      return convolve_small(tf.convert_to_tensor(inputs), tf.convert_to_tensor(kernel))
     return super().convolution_op(inputs, kernel)
 
 
