@@ -291,6 +291,19 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     rendered.assert_called_with('lines_acai', 'markdown')
     self.assertIn('what one setting changes', _report.render(self.folder))
 
+  def test_a_longer_run_is_compared_on_its_way(self):
+    def long(seed, schedule):
+      run = record(seed, distance=seed * 1e-3, settings=['model.gamma=0.9', f'training.schedule={schedule}'])
+      run['history'] = [{'samples': 1 << 16, 'seconds': 8.0, 'mean_distance': (2 + seed) * 1e-3}]
+      return run
+
+    self.file('lines_acai', *(long(seed, 'constant') for seed in (0, 1)), long(0, 'cosine'))
+    self.file('lines_acai', record(1, 1 << 16, distance=7e-3, settings=['model.gamma=0.9']))
+    text = _tables.render_ablation('lines_acai', 'markdown', self.folder)
+    row, = (line for line in text.splitlines() if '65,536' in line)
+    self.assertStartsWith(row, '| model.gamma 0.9 (recipe 0.2) |')
+    self.assertIn('4.50 ± 2.50', row)  # seed 0 on its way, and the run of seed 1 that ended there
+
   def test_the_report_is_one_file(self):
     _records.add('lines_acai', record(), self.folder)
     from acai_tf.evaluation import figures

@@ -145,6 +145,21 @@ def groups(found):
   return grouped
 
 
+def as_it_was(record, samples):
+  """What a run was after `samples` images, from its history: [a record], or [] where the history does not say.
+
+  With a rate that does not fall, a longer training is a shorter one gone on with, so that its evaluations on the way
+  are the shorter one's. They took the quick groups.
+  """
+  training = parse_experiment(record['experiment']).training
+  rows = [row for row in record['history'] if row['samples'] == samples < record['samples']]
+  if training.schedule != 'constant' or not rows:
+    return []
+  metrics = {key: value for key, value in rows[-1].items() if key not in ('samples', 'seconds')}
+  return [{**record, 'samples': samples, 'metrics': metrics, 'medians': {}, 'curves': {}, 'history': [],
+           'train_seconds': rows[-1].get('seconds')}]
+
+
 def changes(record, name):
   """[(key, value, the recipe's)]: what a record's experiment has otherwise than the definition with its recipe.
 

@@ -12,6 +12,7 @@ from zoo import _compare, _records, base
 
 FORMATS = ('text', 'markdown', 'html')
 NO_MEDIANS = 'no medians'
+MILESTONES = (1 << 16, 1 << 18)  # samples after which ablations are compared beside their ends
 WIDTH = 400  # columns of a text table at most: more than any needs, so that no cell is broken and grep finds it whole
 
 
@@ -154,13 +155,16 @@ def note(dataset, results, body, everything=False):
 
 def ablation_rows(name, results):
   """(headings, rows): for each recipe and number of samples, the recipe's own runs, then what changes one setting of
-  it, then what changes several.
+  it, then what changes several. Longer runs have a row after each of MILESTONES, too.
 
   Args:
     name: of a definition.
     results: its records.
   """
   shown, body, changed = _compare.columns(base.definition(name).dataset), [], {}
+  known = {_records.identity(run) for run in results}
+  results = results + [was for run in results for samples in MILESTONES for was in _records.as_it_was(run, samples)
+                       if _records.identity(was) not in known]
   for group in _records.groups(results).values():
     changed.setdefault((group[0]['samples'], _records.identity(group[0])[0]), []).append(
         (_records.changes(group[0], name), group))
