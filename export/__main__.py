@@ -1,6 +1,7 @@
 """Program: writes a run as a reusable SavedModel. `python -m export --run DIR --to DIR`."""
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -33,10 +34,12 @@ def export(run_dir, target, checkpoint='last', weights='average'):
 
   experiment, model, step = build.load_model(run_dir, checkpoint, precision='float32', weights=weights)
   target = pathlib.Path(target)
-  scratch = target.with_name(target.name + '.part')
-  shutil.rmtree(scratch, ignore_errors=True)
+  scratch = target.with_name(f'{target.name}.{os.getpid()}.part')
   try:
     scratch.mkdir(parents=True)
+  except OSError as error:
+    raise _unwritable(target, error) from error
+  try:
     module.save(model, scratch)
     agreement = compare(model, scratch)
     card = {'samples': step * experiment.training.batch, 'checkpoint': checkpoint,
@@ -45,11 +48,14 @@ def export(run_dir, target, checkpoint='last', weights='average'):
     run_folder.write(scratch / run_folder.CARD, json.dumps(card, indent=2) + '\n')
     scratch.rename(target)
   except OSError as error:
-    raise UserError(f'{target} cannot be written: {error.strerror or error}; '
-                    'expected a writable place with free space.') from error
+    raise _unwritable(target, error) from error
   finally:
     shutil.rmtree(scratch, ignore_errors=True)
   return agreement
+
+
+def _unwritable(target, error):
+  return UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable place with free space.')
 
 
 def compare(model, folder):

@@ -36,6 +36,11 @@ class OverrideTest(tf.test.TestCase):
       with self.assertRaisesRegex(UserError, message):
         resolve('lines', 'acai', 'paper', parse_overrides(texts))
 
+  def test_a_code_of_one_pixel_is_not_normalised_over_its_pixels(self):
+    resolve('lines', 'acai', 'paper', {'network': {'latent_width': '1'}})
+    with self.assertRaisesRegex(UserError, 'gives all images the same code; expected 2'):
+      resolve('lines', 'amr', 'paper', {'network': {'latent_width': '1'}})
+
   def test_unknown_names(self):
     with self.assertRaisesRegex(UserError, "'acia'; did you mean 'acai'"):
       resolve('lines', 'acia')

@@ -16,7 +16,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.core.download import checksums
 
-from acai_tf.data import _tfds, celeba, cifar10, folder, svhn
+from acai_tf.data import _images, _tfds, celeba, cifar10, folder, svhn
 from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
@@ -175,6 +175,17 @@ class FolderTest(tf.test.TestCase):
   def load(self, **settings):
     settings = folder.resolve(folder.Config(path=self.get_temp_dir() + '/pictures', size=8, **settings))
     return folder.load(settings, self.get_temp_dir() + '/data')
+
+  def test_sixteen_bits_and_transparent_pixels(self):
+    path = pathlib.Path(self.get_temp_dir()) / 'deep.png'
+    Image.fromarray(np.array([[0, 257 * 100], [65535, 257 * 200]], np.uint16)).save(path)
+    self.assertAllEqual(_images.read_square(path, 2, 1)[..., 0], [[0, 100], [255, 200]])
+    hidden = np.array([[[10, 20, 30, 255], [10, 20, 30, 0]], [[10, 20, 30, 51], [0, 0, 0, 255]]], np.uint8)
+    Image.fromarray(hidden).save(path)
+    seen = [[[10, 20, 30], [255] * 3], [[206, 208, 210], [0] * 3]]  # 255 - (255 - colour) alpha / 255
+    self.assertAllClose(_images.read_square(path, 2, 3), seen, atol=1)
+    Image.fromarray(hidden).quantize(4).save(path)  # a palette with a transparent colour
+    self.assertAllEqual(_images.read_square(path, 2, 3)[0, 1], [255] * 3)
 
   def test_classes_formats_crops_and_splits(self):
     for i in range(20):

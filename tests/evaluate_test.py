@@ -612,8 +612,13 @@ class ProgramsTest(tf.test.TestCase):
     for name, value in first['metrics'].items():
       if value is not None:
         self.assertAllClose(again['metrics'][name], value, rtol=1e-4, atol=1e-6)
+    theirs = folder / 'module.part' / 'of somebody else'
+    theirs.parent.mkdir()
+    theirs.touch()
     code, output, errors, _ = self.run_module('export', '--run', run, '--to', module)
     self.assertEqual((code, errors), (0, ''))
+    self.assertTrue(theirs.exists())
+    self.assertEqual([path.name for path in folder.glob('*.part')], ['module.part'])
     self.assertIn('6 outputs of 5 images agree to 1e-05', output)
     code, output, errors, _ = self.run_module(
         'acai_tf.evaluate', '--module', module, '--dataset', 'lines', '--set', 'dataset.test_images=48', '--metrics',

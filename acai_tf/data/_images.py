@@ -117,13 +117,25 @@ def resized(images, size):
 def read_square(path, size, channels):
   """A picture's file -> its centre, [size, size, channels] uint8; the shorter side is resized to `size`.
 
+  What is transparent shows white behind it; 16 bits a pixel are reduced to 8.
+
   Raises:
     OSError, ValueError, SyntaxError: a file that is no picture or is broken; whatever Pillow raises.
   """
   with Image.open(path) as picture:
-    upright = ImageOps.exif_transpose(picture).convert({1: 'L', 3: 'RGB'}[channels])
+    upright = _opaque(ImageOps.exif_transpose(picture)).convert({1: 'L', 3: 'RGB'}[channels])
   side = min(upright.size)
   left, top = ((length - side) // 2 for length in upright.size)
   # Cropped first: ImageOps.fit, which does both at once, blends what lies outside into the border.
   square = upright.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BICUBIC)
   return np.asarray(square).reshape(size, size, channels)
+
+
+def _opaque(picture):
+  """A picture of 8 bits without transparency; Pillow's own conversions clip 16 bits and show what is hidden."""
+  if picture.mode == 'I' or picture.mode.startswith('I;16'):
+    return Image.fromarray(np.uint8(np.rint(np.clip(np.asarray(picture, np.float64), 0, 65535) / 257)))
+  if picture.has_transparency_data:
+    picture = picture.convert('RGBA')
+    return Image.alpha_composite(Image.new('RGBA', picture.size, 'white'), picture)
+  return picture

@@ -18,6 +18,7 @@ from acai_tf.experiment.errors import UserError
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 ENDINGS = ('.png', '.jpg', '.jpeg', '.webp')
+READER = 'white behind what is transparent, 16 bits to 8'  # how pictures are read; caches of another way are left
 CHUNK, NAMED = 1024, 10  # files read at a time; broken files that are named
 
 
@@ -76,7 +77,7 @@ def load(config, data_dir, manual_dir=None):
   files, names = _files(config)
   if len(names) != config.labels:
     raise UserError(f'{config.path} has {len(names)} class subfolders; expected {config.labels}, as configured.')
-  identity = [str(dataclasses.replace(config, broken_share=0.0))]
+  identity = [READER, str(dataclasses.replace(config, broken_share=0.0))]
   identity += [f'{path} {(stat := path.stat()).st_size} {stat.st_mtime_ns}' for path, _, _ in files]
   key = hashlib.sha256('\n'.join(identity).encode()).hexdigest()[:16]
   arrays = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'folder_{key}',

@@ -27,6 +27,9 @@ class Network:
     for key in ('latent_width', 'latent', 'depth'):
       require(getattr(self, key) > 0, f'network.{key}', getattr(self, key), 'a number above 0')
     one_of('network.normalization', self.normalization, ('none', 'instance'))
+    if self.normalization == 'instance' and self.latent_width < 2:
+      raise ValueError('network.latent_width is 1, where instance normalisation, of one pixel, gives all images the '
+                       'same code; expected 2 or more.')
 
 
 @dataclasses.dataclass(frozen=True)

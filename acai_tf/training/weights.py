@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 import pathlib
 import zipfile
 
@@ -135,7 +136,7 @@ def write(path, arrays, about):
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   text = np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)
-  scratch = path.with_suffix('.part')
+  scratch = path.with_name(f'{path.name}.{os.getpid()}.part')
   with zipfile.ZipFile(scratch, 'w') as archive:  # Stored: float16 weights do not compress, and zlibs differ in bytes.
     for key, array in sorted({**arrays, ABOUT: text}.items()):
       entry = zipfile.ZipInfo(f'{key}.npy', _DATE)
