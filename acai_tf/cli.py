@@ -76,14 +76,25 @@ def run(main, usage, groups, words=False, flag_values=FLAGS):
     print('error: ' + ' '.join(str(error).split()), file=sys.stderr)
     sys.exit(2)
   except Exception as error:
-    if not isinstance(error, OSError) and 'OpError' not in [kind.__name__ for kind in type(error).__mro__]:
+    expected = expected_of(error)
+    if not expected:
       raise  # A fault of ours: its traceback is what a report needs.
-    print(f'error: {" ".join(str(error).split())[:300]}; expected readable files and a disk with free space. '
-          'What was saved before is kept.', file=sys.stderr)
+    print(f'error: {" ".join(str(error).split())[:300]}; {expected} What was saved before is kept.', file=sys.stderr)
     sys.exit(1)
   except KeyboardInterrupt:
     print('interrupted.', file=sys.stderr)
     sys.exit(130)
+
+
+def expected_of(error):
+  """What a machine lacked that an error tells of, as the end of a message; '' if the error is a fault of ours."""
+  kinds = {kind.__name__ for kind in type(error).__mro__}  # TensorFlow's by name: it need not be loaded
+  full = 'No space left' in str(error)
+  if kinds & {'MemoryError', 'ResourceExhaustedError'} and not full:
+    return 'expected more free memory, of the processor or the GPU: lower training.batch, or end other programs.'
+  if full or kinds & {'OSError', 'NotFoundError', 'PermissionDeniedError', 'DataLossError'}:
+    return 'expected readable files and a disk with free space.'
+  return ''
 
 
 def _help(usage, groups, flag_values):

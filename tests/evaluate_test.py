@@ -385,6 +385,22 @@ class SettingsTest(tf.test.TestCase):
     self.assertEqual((found.groups, found.features), (measure.GROUPS, network))
 
 
+class ErrorsTest(tf.test.TestCase):
+
+  def test_each_lack_is_told_for_what_it_is(self):
+    full, memory = 'a disk with free space', 'more free memory'
+    for error, message in (
+        (OSError(28, 'No space left on device'), full), (PermissionError(13, 'Permission denied'), full),
+        (tf.errors.ResourceExhaustedError(None, None, 'x; No space left on device'), full),
+        (tf.errors.NotFoundError(None, None, 'no such file'), full), (tf.errors.DataLossError(None, None, 'x'), full),
+        (tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating tensor'), memory),
+        (MemoryError('Unable to allocate 16 TiB'), memory)):
+      self.assertIn(message, cli.expected_of(error), error)
+    for error in (tf.errors.InternalError(None, None, 'x'), tf.errors.InvalidArgumentError(None, None, 'x'),
+                  ValueError('x')):
+      self.assertEqual(cli.expected_of(error), '', error)
+
+
 class StatusTest(tf.test.TestCase):
 
   def test_plain_lines_are_one_a_thing_and_then_seldom(self):

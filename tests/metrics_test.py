@@ -260,8 +260,9 @@ class LinesIntervalTest(tf.test.TestCase):
     self.assertIsNone(lines.score(images[:1], angles, templates)['mean_distance_ci95'])
 
   def test_other_units_are_told(self):
-    lines.check_range(np.array([-1.1, 1.2]))
-    for values, message in (([0, 1], 'give 2 x - 1'), ([0, 255], 'scale them'), ([-80, 1], 'scale them')):
+    lines.check_range(np.array([-1.1, -0.9, 1.2]))
+    for values, message in (([0, 0, 1], 'give 2 x - 1'), ([-0.01, 0, 1], 'give 2 x - 1'), ([0, 0, 255], 'scale them'),
+                            ([-80, -1, 1], 'scale them')):
       with self.assertRaisesRegex(ValueError, message):
         lines.check_range(np.array(values, float))
 

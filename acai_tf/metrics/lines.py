@@ -112,12 +112,12 @@ def summary(distances, nearest):
 
 def check_range(interpolations):
   """ValueError where pixels are in another unit than [-1, 1], as those of another program may be."""
-  low, high = np.min(interpolations), np.max(interpolations)
+  low, high, middle = np.min(interpolations), np.max(interpolations), np.median(interpolations)
   found = f'pixels go from {low:.4g} to {high:.4g}; expected [-1, 1], background -1 and line 1'
   if max(-low, high) > RANGE:
     raise ValueError(f'{found}, give or take what a decoder overshoots: scale them first')
-  if low >= 0:
-    raise ValueError(f'{found}: if yours are in [0, 1], give 2 x - 1')
+  if middle > -0.5:  # Most pixels are background.
+    raise ValueError(f'{found}; half are above {middle:.2g}: if yours are in [0, 1], give 2 x - 1')
 
 
 def half_width(values):
