@@ -10,7 +10,7 @@ from acai_tf import cli
 from acai_tf.evaluation import images, report
 from acai_tf.experiment import registry, run_folder
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.resolve import resolve
+from acai_tf.experiment.resolve import resolve_dataset
 from acai_tf.training import build
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
@@ -100,11 +100,10 @@ def evaluate_module(data_dir):
   if not FLAGS.dataset:
     raise UserError(f'--dataset is missing; expected one of {", ".join(registry.names("acai_tf.data"))}.')
   run_folder.load_card(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
-  experiment = resolve(FLAGS.dataset, 'autoencoder', 'fast', {
-      'dataset': parse_overrides(FLAGS.set)['dataset']})
+  config = resolve_dataset(FLAGS.dataset, parse_overrides(FLAGS.set)['dataset'])
   cli.start_tensorflow()
   functions, shape = subject.of_module(FLAGS.module)
-  dataset = build.load_data(experiment, data_dir, FLAGS.manual_dir)
+  dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
   if tuple(dataset.shape) != shape:
     raise UserError(f'module {FLAGS.module} takes images of {"x".join(map(str, shape))}; {FLAGS.dataset} has '
                     f'{"x".join(map(str, dataset.shape))}.')

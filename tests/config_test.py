@@ -12,7 +12,7 @@ import tensorflow as tf
 from acai_tf.experiment import config, machine, registry, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
-from acai_tf.experiment.resolve import parse_experiment, resolve
+from acai_tf.experiment.resolve import parse_experiment, resolve, resolve_dataset
 
 
 class OverrideTest(tf.test.TestCase):
@@ -40,6 +40,11 @@ class OverrideTest(tf.test.TestCase):
     resolve('lines', 'acai', 'paper', {'network': {'latent_width': '1'}})
     with self.assertRaisesRegex(UserError, 'gives all images the same code; expected 2'):
       resolve('lines', 'amr', 'paper', {'network': {'latent_width': '1'}})
+
+  def test_a_data_set_alone_needs_no_network_that_fits(self):
+    self.assertEqual(resolve_dataset('lines', {'size': '12'}).size, 12)
+    with self.assertRaisesRegex(UserError, 'latent width 2 does not fit'):
+      resolve('lines', 'acai', 'paper', {'dataset': {'size': '12'}})
 
   def test_unknown_names(self):
     with self.assertRaisesRegex(UserError, "'acia'; did you mean 'acai'"):

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_hub as hub
 
+from acai_tf.evaluation import subject
 from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 from acai_tf.models import acai, autoencoder
@@ -87,6 +88,21 @@ class ModuleTest(tf.test.TestCase):
     data = next(pathlib.Path(self.folder).glob('variables/*.data*')).stat().st_size
     owned = sum(layer.count_params() for layer in (self.model.encoder, self.model.decoder, self.model.critic))
     self.assertLess(data, 4 * owned + 20_000)
+
+  def test_a_module_of_another_type_is_not_measured(self):
+    functions, shape = subject.of_module(self.folder)
+    self.assertEqual((shape, functions.encode(images(2)).dtype), (SHAPE, np.float32))
+    other, folder = tf.train.Checkpoint(), tempfile.mkdtemp(dir=self.get_temp_dir())
+    spec = tf.TensorSpec([None, *SHAPE], tf.float32, 'images')
+    codes = tf.TensorSpec([None, 3], tf.float32, 'codes')
+    other.encoder = tf.function(lambda images: images[:, 0, :3, 0], input_signature=[spec])
+    other.decoder = tf.function(lambda codes: tf.cast(codes, tf.float64), input_signature=[codes])
+    other.interpolator = other.encoder
+    encode = tf.function(lambda images: {'codes': other.encoder(images)}, input_signature=[spec])
+    decode = tf.function(lambda codes: {'images': other.decoder(codes)}, input_signature=[codes])
+    tf.saved_model.save(other, folder, signatures={'encode': encode, 'decode': decode})
+    with self.assertRaisesRegex(UserError, 'decode gives images of type float64, not float32'):
+      subject.of_module(folder)
 
   def test_a_module_that_differs_fails_its_check(self):
     other = create(acai)  # The same seed, so the same weights.

@@ -106,6 +106,10 @@ def of_module(handle):
     module = hub.load(handle)
     outside = tuple(module.signatures['encode'].structured_input_signature[1]['images'].shape[1:])
     parts = module.encoder, module.decoder, module.interpolator
+    for name in ('encode', 'decode'):
+      for output, spec in module.signatures[name].structured_outputs.items():
+        if spec.dtype.name != 'float32':
+          raise TypeError(f'{name} gives {output} of type {spec.dtype.name}, not float32')
   except Exception as error:  # The hub raises OSError, urllib's, TensorFlow's and attribute errors alike.
     raise UserError(f'module {handle} cannot be loaded ({type(error).__name__}: {str(error).splitlines()[0][:120]}); '
                     'expected what python -m export wrote: a folder or an http(s) address.') from error

@@ -5,6 +5,17 @@ from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.overrides import make, override
 
 
+def resolve_dataset(name, overrides=None):
+  """A data set's name and {key: value or text} -> its Config, whole.
+
+  Raises:
+    UserError: an unknown name or key, or a bad value.
+  """
+  chosen = make(registry.config_class('acai_tf.data', name), overrides or {}, 'dataset')
+  data = registry.load('acai_tf.data', name)
+  return data.resolve(chosen) if hasattr(data, 'resolve') else chosen
+
+
 def resolve(dataset, model, recipe='paper', overrides=None):
   """Names and overrides -> `config.Experiment`, without loading TensorFlow.
 
@@ -17,10 +28,8 @@ def resolve(dataset, model, recipe='paper', overrides=None):
     UserError: unknown names or keys, bad values, a latent width that does not fit.
   """
   overrides = overrides or {}
-  dataset_config = make(registry.config_class('acai_tf.data', dataset), overrides.get('dataset', {}), 'dataset')
+  dataset_config = resolve_dataset(dataset, overrides.get('dataset'))
   data = registry.load('acai_tf.data', dataset)
-  if hasattr(data, 'resolve'):
-    dataset_config = data.resolve(dataset_config)
   model_config = make(registry.config_class('acai_tf.models', model), overrides.get('model', {}), 'model')
   if 'recipe' in overrides.get('training', {}):
     raise UserError('training.recipe names where the other keys come from; choose it with --recipe.')

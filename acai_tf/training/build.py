@@ -29,8 +29,13 @@ def create(experiment):
 
 def load_data(experiment, data_dir=None, manual_dir=None):
   """The experiment's data set; prints how large it is and where it lies."""
-  dataset = registry.load('acai_tf.data', experiment.dataset_name).load(experiment.dataset, data_dir, manual_dir)
-  print(f'{experiment.dataset_name}: {dataset.describe()}')
+  return load_dataset(experiment.dataset_name, experiment.dataset, data_dir, manual_dir)
+
+
+def load_dataset(name, config, data_dir=None, manual_dir=None):
+  """The data set of a name and a Config; prints how large it is and where it lies."""
+  dataset = registry.load('acai_tf.data', name).load(config, data_dir, manual_dir)
+  print(f'{name}: {dataset.describe()}')
   return dataset
 
 
