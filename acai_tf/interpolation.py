@@ -5,6 +5,22 @@ import tensorflow as tf
 PATHS = ('linear', 'spherical')
 
 
+def coefficients(alpha, count, dtype=tf.float32):
+  """`alpha`, a number or [count] of them, as [1] or [count] of `dtype`.
+
+  Raises:
+    ValueError: another shape, or a number outside [0, 1]. Inside a graph, where numbers are not known yet, only the
+      shape is checked, as far as it is known.
+  """
+  alpha = tf.cast(alpha, dtype)
+  if not (alpha.shape.rank == 0 or alpha.shape.is_compatible_with([count])):
+    raise ValueError(f'alpha has shape {alpha.shape}; expected a number, or [{count}], one for each pair.')
+  known = tf.get_static_value(alpha)
+  if known is not None and not ((known >= 0) & (known <= 1)).all():
+    raise ValueError(f'alpha goes from {known.min():.4g} to {known.max():.4g}; expected numbers in [0, 1].')
+  return tf.reshape(alpha, [-1])
+
+
 def lerp(first, second, alpha):
   """(1 - alpha) first + alpha second; `alpha` broadcasts against the codes."""
   return first + alpha * (second - first)

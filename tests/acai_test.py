@@ -201,6 +201,19 @@ class InterfaceTest(tf.test.TestCase):
     with self.assertRaisesRegex(ValueError, 'expected one of'):
       model.interpolate(first, second, 0.5, 'cubic')
 
+  def test_alpha_of_any_kind_and_none_but_good_ones(self):
+    model = tiny()
+    first, second = batch(0)[0], batch(1)[0]
+    for path in ('linear', 'spherical'):
+      expected = model.interpolate(first, second, [0.25] * BATCH, path)
+      for alpha in (0.25, np.float64(0.25), np.full(BATCH, 0.25), tf.constant(0.25), tf.fill([BATCH], 0.25)):
+        self.assertAllClose(model.interpolate(first, second, alpha, path), expected, atol=1e-6)
+      for alpha, message in ((1.5, 'from 1.5 to 1.5; expected numbers in'), (float('nan'), 'in .0, 1.'),
+                             ([0.0, 0.5, -0.1, 1.0], 'from -0.1 to 1'), ([0.1] * (BATCH + 1), 'one for each pair'),
+                             ([[0.1]] * BATCH, 'one for each pair')):
+        with self.assertRaisesRegex(ValueError, message):
+          model.interpolate(first, second, alpha, path)
+
   def test_mistakes_are_told(self):
     with self.assertRaisesRegex(ValueError, 'expected square'):
       acai.Model(acai.Config(), TINY, (8, 16, 1))

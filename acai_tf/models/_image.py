@@ -97,15 +97,15 @@ class Autoencoder(base.Model):
       training: as of `encode`.
 
     Raises:
-      ValueError: an unknown path.
+      ValueError: an unknown path, or what `interpolation.coefficients` refuses of `alpha`.
     """
     if path not in interpolation.PATHS:
       raise ValueError(f'path {path!r}; expected one of {interpolation.PATHS}')
     first, second = self.encode(images_a, training), self.encode(images_b, training)
+    alpha = interpolation.coefficients(alpha, first.shape[0], first.dtype)
     if path == 'spherical':
       return self.decode(interpolation.slerp(first, second, alpha), training)
-    alpha = tf.reshape(tf.cast(alpha, first.dtype), [-1, 1, 1, 1])
-    return self.decode(interpolation.lerp(first, second, alpha), training)
+    return self.decode(interpolation.lerp(first, second, tf.reshape(alpha, [-1, 1, 1, 1])), training)
 
   def sample(self, count, seed=0):
     """`count` images decoded from the prior N(0, I) of the codes; a function of `seed`.
