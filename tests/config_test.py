@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from acai_tf.experiment import config, machine, registry, run_folder
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.overrides import parse_overrides
+from acai_tf.experiment.overrides import make, parse_overrides
 from acai_tf.experiment.resolve import parse_experiment, resolve, resolve_dataset
+from acai_tf.models import dropout
 
 
 class OverrideTest(tf.test.TestCase):
@@ -40,6 +41,26 @@ class OverrideTest(tf.test.TestCase):
     resolve('lines', 'acai', 'paper', {'network': {'latent_width': '1'}})
     with self.assertRaisesRegex(UserError, 'gives all images the same code; expected 2'):
       resolve('lines', 'amr', 'paper', {'network': {'latent_width': '1'}})
+
+  def test_kinds_are_the_annotations_and_ranges_the_fields(self):
+    @dataclasses.dataclass(frozen=True)
+    class Config:
+      weight: float = 1
+      share: float = dataclasses.field(default=0.5, metadata={'range': '(0, 1]'})
+      later: 'int' = 3
+
+    self.assertEqual(make(Config, {'weight': '0.5', 'share': '1', 'later': '2**3'}, 'model'), Config(0.5, 1.0, 8))
+    for key, value, message in (
+        ('share', '0', 'model.share is 0.0; expected a number in .0, 1.'), ('share', '1.5', 'is 1.5'),
+        ('later', '2**-1', 'type int'), ('later', '9**99999999', 'type int')):
+      with self.assertRaisesRegex(UserError, message):
+        make(Config, {key: value}, 'model')
+    for model, text in (('dropout', 'keep=2.0'), ('vqvae', 'codebook=0'), ('denoising', 'sigma=-1'), ('vae', 'beta=-1'),
+                        ('vqvae', 'decay=2'), ('aae', 'units=-3'), ('vqvae', 'codes=0'), ('acai', 'partners=0')):
+      with self.assertRaisesRegex(UserError, f'model.{text.partition("=")[0]} is .*expected a number in'):
+        resolve('lines', model, 'paper', parse_overrides([f'model.{text}']))
+    with self.assertRaisesRegex(ValueError, 'keep is 2'):
+      dropout.Model(dropout.Config(keep=2.0), config.Network(2, 4, 2), (8, 8, 1))
 
   def test_a_data_set_alone_needs_no_network_that_fits(self):
     self.assertEqual(resolve_dataset('lines', {'size': '12'}).size, 12)

@@ -5,6 +5,9 @@ import math
 
 from acai_tf.experiment.errors import UserError, unknown
 
+KINDS = {kind.__name__: kind for kind in (bool, int, float, str)}
+LARGEST_EXPONENT = 64  # of an integer written as BASE**EXPONENT
+
 
 def make(kind, values, prefix):
   """Builds dataclass `kind` from a dict, strictly: every key must exist and have its field's type."""
@@ -22,11 +25,25 @@ def override(instance, values, prefix):
   for key, value in values.items():
     if key not in fields:
       raise UserError(unknown(f'key of {prefix}', key, fields))
-    parsed[key] = _parse(f'{prefix}.{key}', value, type(getattr(instance, key)))
+    kind = fields[key].type  # its name, where annotations are postponed
+    parsed[key] = _parse(f'{prefix}.{key}', value, KINDS.get(kind, kind))
   try:
-    return dataclasses.replace(instance, **parsed)
+    made = dataclasses.replace(instance, **parsed)
+    check_ranges(made, prefix)
   except ValueError as error:
     raise UserError(str(error)) from error
+  return made
+
+
+def check_ranges(instance, prefix):
+  """ValueError unless every field of a dataclass lies in the interval that its metadata gives, '(0, 1]' say."""
+  for field in dataclasses.fields(instance):
+    interval, value = field.metadata.get('range'), getattr(instance, field.name)
+    if interval:
+      low, high = map(float, interval[1:-1].split(','))
+      if not (low <= value if interval[0] == '[' else low < value) or not (
+          value <= high if interval[-1] == ']' else value < high):
+        raise ValueError(f'{prefix}.{field.name} is {value}; expected a number in {interval}.')
 
 
 def parse_overrides(texts):
@@ -59,6 +76,8 @@ def _parse(key, value, kind):
   try:
     if kind is int and isinstance(value, str):
       base, power, exponent = value.partition('**')
+      if power and not 0 <= int(exponent) <= LARGEST_EXPONENT:
+        raise ValueError(f'exponent {exponent}')
       return int(base) ** int(exponent) if power else int(base)
     if kind is int and value == int(value):
       return int(value)

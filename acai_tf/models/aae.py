@@ -19,7 +19,7 @@ class Config:
   reconstruction has begun, and images never come back; its values are found by trial on lines.
   """
 
-  units: int = 100
+  units: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
   adversarial: float = 1.0
   adversarial_from: int = 0
 

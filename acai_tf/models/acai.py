@@ -19,16 +19,12 @@ class Config:
   same expectations with less noise, for about a sixth of a step each.
   """
 
-  lambda_: float = 0.5
-  gamma: float = 0.2
-  partners: int = 1
+  lambda_: float = dataclasses.field(default=0.5, metadata={'range': '[0, inf)'})
+  gamma: float = dataclasses.field(default=0.2, metadata={'range': '[0, 1]'})
+  partners: int = dataclasses.field(default=1, metadata={'range': '[1, inf)'})
 
   RECIPES = {'paper': {}, 'fast': {'model': {'partners': 4}, 'training': {'batch': 8, 'average': 0.999}}}
   ESTIMATION = ('partners',)
-
-  def __post_init__(self):
-    if self.partners < 1:
-      raise ValueError(f'model.partners is {self.partners}; expected 1 or more.')
 
 
 class Model(_image.Autoencoder):

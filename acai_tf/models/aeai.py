@@ -20,10 +20,10 @@ class Config:
   from it and never learns; started late, both swing without end.
   """
 
-  adversarial: float = 0.01
+  adversarial: float = dataclasses.field(default=0.01, metadata={'range': '[0, inf)'})
   adversarial_from: int = 0
-  cycle: float = 0.01
-  smoothness: float = 0.1
+  cycle: float = dataclasses.field(default=0.01, metadata={'range': '[0, inf)'})
+  smoothness: float = dataclasses.field(default=0.1, metadata={'range': '[0, inf)'})
   spectral: bool = False
 
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512, 'spectral': True}}}

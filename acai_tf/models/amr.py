@@ -20,12 +20,12 @@ class Config:
   `adversarial_from` on.
   """
 
-  lam: float = 10.0
-  beta: float = 0.0
+  lam: float = dataclasses.field(default=10.0, metadata={'range': '[0, inf)'})
+  beta: float = dataclasses.field(default=0.0, metadata={'range': '[0, inf)'})
   mixing: str = 'mixup'
   parts: int = 2
   generator_every: int = 5
-  weight_decay: float = 1e-5
+  weight_decay: float = dataclasses.field(default=1e-5, metadata={'range': '[0, inf)'})
   adversarial_from: int = 0
 
   # Their optimiser and networks. This project's fast recipe has too few steps for the autoencoder to rest in four

@@ -12,7 +12,7 @@ from acai_tf.models import _image
 class Config:
   """`sigma`: standard deviation of the pixels' noise, on images in [-1, 1]."""
 
-  sigma: float = 1.0
+  sigma: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
 
 
 class Model(_image.Autoencoder):

@@ -12,7 +12,7 @@ from acai_tf.models import _image
 class Config:
   """`keep`: the probability with which each number of the code is kept."""
 
-  keep: float = 0.5
+  keep: float = dataclasses.field(default=0.5, metadata={'range': '(0, 1]'})
 
 
 class Model(_image.Autoencoder):

@@ -15,9 +15,9 @@ from acai_tf.networks import convolutional
 class Config:
   """ACAI's `lambda_` and `gamma`, and `weight` (w) of the discrepancy between codes and prior."""
 
-  lambda_: float = 0.5
-  gamma: float = 0.2
-  weight: float = 1.0
+  lambda_: float = dataclasses.field(default=0.5, metadata={'range': '[0, inf)'})
+  gamma: float = dataclasses.field(default=0.2, metadata={'range': '[0, 1]'})
+  weight: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
 
 
 class Model(_image.Autoencoder):

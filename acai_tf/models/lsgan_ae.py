@@ -17,7 +17,7 @@ from acai_tf.networks import convolutional
 class Config:
   """`weight`: of fooling the critic."""
 
-  weight: float = 0.5
+  weight: float = dataclasses.field(default=0.5, metadata={'range': '[0, inf)'})
 
 
 class Model(_image.Autoencoder):

@@ -15,8 +15,8 @@ from acai_tf.networks import convolutional
 class Config:
   """`lambda_` weighs fooling the critic; `gamma` is the image's share in the critic's real input, both as ACAI's."""
 
-  lambda_: float = 0.5
-  gamma: float = 0.2
+  lambda_: float = dataclasses.field(default=0.5, metadata={'range': '[0, inf)'})
+  gamma: float = dataclasses.field(default=0.2, metadata={'range': '[0, 1]'})
 
 
 class Model(_image.Autoencoder):

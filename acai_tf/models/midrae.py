@@ -22,11 +22,11 @@ class Config:
   from step `adversarial_from` on; the fast recipe needs that, since from the start all lines became one image.
   """
 
-  lambda_: float = 0.5
-  gamma: float = 0.2
-  advnoise: float = 0.05
-  advfake: float = 1.0
-  weight: float = 1.0
+  lambda_: float = dataclasses.field(default=0.5, metadata={'range': '[0, inf)'})
+  gamma: float = dataclasses.field(default=0.2, metadata={'range': '[0, 1]'})
+  advnoise: float = dataclasses.field(default=0.05, metadata={'range': '[0, inf)'})
+  advfake: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
+  weight: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
   target: str = 'code'
   adversarial_from: int = 0
 

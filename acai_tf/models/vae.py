@@ -13,7 +13,7 @@ from acai_tf.networks import dense
 class Config:
   """`beta` weighs the KL divergence."""
 
-  beta: float = 1.0
+  beta: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
 
 
 class Model(_image.Autoencoder):

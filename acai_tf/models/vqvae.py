@@ -22,13 +22,13 @@ class Config:
   first steps to the 1,500th at least, where a tenth leaves 124 a step in use.
   """
 
-  commitment: float = 10.0
+  commitment: float = dataclasses.field(default=10.0, metadata={'range': '[0, inf)'})
   bottleneck: str = 'dense'
-  codes: int = 10
-  codebook: int = 1 << 14
-  decay: float = 0.999
-  epsilon: float = 1e-5
-  units: int = 512
+  codes: int = dataclasses.field(default=10, metadata={'range': '[1, inf)'})
+  codebook: int = dataclasses.field(default=1 << 14, metadata={'range': '[1, inf)'})
+  decay: float = dataclasses.field(default=0.999, metadata={'range': '[0, 1)'})
+  epsilon: float = dataclasses.field(default=1e-5, metadata={'range': '(0, inf)'})
+  units: int = dataclasses.field(default=512, metadata={'range': '[1, inf)'})
   restart: float = 0.0
 
   RECIPES = {'paper': {}, 'fast': {'model': {'restart': 0.1}}}
