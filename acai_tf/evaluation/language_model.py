@@ -5,14 +5,14 @@
 (embedding 100, LSTM 128) and moved by Adam, so its figures compare with each other and not with published ones.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from acai_tf.metrics import language
-from acai_tf.networks import recurrent
+from acai_tf.networks import dense, recurrent
 
 Sentences = Sequence[Sequence[int]]  # word ids without marks, as data's `Vocabulary.strip` gives them
 SCORED = 512  # sentences that are scored or sampled at once
@@ -30,7 +30,8 @@ class LanguageModel:
 
   def __init__(self, vocabulary_size: int, longest: int, embedding: int = 100, units: int = 128, seed: int = 0):
     self.vocabulary_size, self.longest = vocabulary_size, longest
-    self.network = recurrent.Decoder(vocabulary_size, embedding, units, 0, _seeds(seed), name='language_model')
+    self.network = recurrent.Decoder(
+        vocabulary_size, embedding, units, 0, dense.seeds(seed, 'language_model'), name='language_model')
     self._score = tf.function(self._log_probabilities, reduce_retracing=True)
     self._sample = tf.function(self.network.sample)
 
@@ -100,7 +101,7 @@ def train(sentences: Sentences, vocabulary_size: int, epochs: int = 12, seed: in
   """
   if len(sentences) < 2:
     raise ValueError(f'{len(sentences)} sentences are too few to fit a language model.')
-  model = LanguageModel(vocabulary_size, max(map(len, sentences)), embedding, units, seed)
+  model = LanguageModel(vocabulary_size, max(1, *map(len, sentences)), embedding, units, seed)
   generator = np.random.default_rng(seed)
   if held_out is None:
     order = generator.permutation(len(sentences))
@@ -135,9 +136,3 @@ def train(sentences: Sentences, vocabulary_size: int, epochs: int = 12, seed: in
   for weight, value in zip(weights, kept or (), strict=True):
     weight.assign(value)
   return model
-
-
-def _seeds(seed) -> Iterator[int]:
-  generator = np.random.default_rng(seed)
-  while True:
-    yield int(generator.integers(2**31))
