@@ -3,6 +3,11 @@
 `train(samples, ...).perplexity(held_out)` is a model's reverse perplexity (ARAE paper), and
 `train(real, ...).perplexity(samples)` its forward one. Like the paper's, it counts end marks; unlike it, it is small
 (embedding 100, LSTM 128) and moved by Adam, so its figures compare with each other and not with published ones.
+
+Measured on the Yelp sentences (80,446 of at most 10 words, 2,000 words, 577 k parameters, 6 epochs in 2.8 minutes on
+busy cores, one seed): held-out perplexity 21.9; 20,000 of its samples have trigram reverse perplexity 38.3,
+forward 38.5 (by all training sentences) and are 90.4 % distinct. Fitted to 20,000 real
+sentences (12 epochs, 2.2 minutes) it gives held-out ones 28.2.
 """
 
 from collections.abc import Callable, Sequence

@@ -7,7 +7,8 @@ Speed on one core of a CPU (forward and backward, batch 64 of 3 to 10 words, voc
 128, side by side with other programs on the core): this file's way 27.7 ms; the same with a gradient by hand, one
 product for all steps' recurrent weights, 26.8; keras.layers.LSTM unrolled 31.8, not unrolled 35.9; BlockLSTMV2 33.1;
 logits of padding, too, 33.3, and then compiled by XLA 29 to 31. So: all steps' inputs in one product, the code's part
-of it once a sentence, the recurrence unrolled in Python, and logits only where there is a target.
+of it once a sentence, the recurrence unrolled in Python, and logits only where there is a target. With Adam's step on
+top (960,372 weights): 29.0 with the embeddings' gradients made dense first, 29.6 as slices; 11 greedy steps 7.6.
 """
 
 from collections.abc import Iterator
