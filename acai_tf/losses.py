@@ -88,3 +88,23 @@ def real_or_fake(logits, real):
   """Mean cross-entropy in nats of a discriminator's logits, of any shape, against 'real' (1) or 'fake' (0) for all."""
   targets = tf.ones_like(logits) if real else tf.zeros_like(logits)
   return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits))
+
+
+def gradient_penalty(critic, points, whole=False):
+  """How far a critic's slope is from 1 (Gulrajani et al. 2017, equation 3): mean over n of (|slope| - 1)^2.
+
+  Args:
+    critic: function [n, d] -> [n, 1].
+    points: [n, d], mixed of real and generated ones.
+    whole: as ARAE's authors have it: the slope of the *mean* answer by each point. Without batch norm that is a point's
+      own slope divided by n.
+
+  Returns:
+    Scalar.
+  """
+  with tf.GradientTape() as tape:
+    tape.watch(points)
+    answers = critic(points)
+    answer = tf.reduce_mean(answers) if whole else tf.reduce_sum(answers)
+  slopes = tf.sqrt(tf.reduce_sum(tape.gradient(answer, points)**2, axis=1) + 1e-12)
+  return tf.reduce_mean((slopes - 1)**2)

@@ -16,7 +16,8 @@ from zoo import base as zoo
 
 flags.DEFINE_string('dataset', None, 'Data set: ' + ', '.join(registry.names('acai_tf.data')))
 flags.DEFINE_string('zoo', None, 'A definition (python -m zoo list) instead of data set, model and network')
-flags.DEFINE_string('model', 'acai', 'Model: ' + ', '.join(registry.names('acai_tf.models')))
+flags.DEFINE_string('model', None, f'Model, [acai] {", ".join(registry.names("acai_tf.models", "images"))}; for '
+                    f'sentences [arae] {", ".join(registry.names("acai_tf.models", "sentences"))}')
 flags.DEFINE_integer('latent_width', None, 'Height and width of the code', lower_bound=1)
 flags.DEFINE_integer('latent', None, 'Channels of the code', lower_bound=1)
 flags.DEFINE_integer('depth', None, 'Channels of the first scale', lower_bound=1)
@@ -53,7 +54,8 @@ def experiment_of(arguments):
       if value is not None and not (key in overrides[section] and not arguments[key].present):
         overrides[section][key] = value
   if not arguments.zoo:
-    return resolve(arguments.dataset, arguments.model, arguments.recipe, overrides)
+    usual = {'images': 'acai', 'sentences': 'arae'}[registry.kind_of('acai_tf.data', arguments.dataset)]
+    return resolve(arguments.dataset, arguments.model or usual, arguments.recipe, overrides)
   defined = zoo.definition(arguments.zoo)
   merged = {section: {**defined.overrides.get(section, {}), **values} for section, values in overrides.items()}
   return resolve(defined.dataset, defined.model, arguments.recipe, merged)

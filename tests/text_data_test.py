@@ -39,13 +39,13 @@ class VocabularyTest(tf.test.TestCase):
     vocabulary = _text.fit_vocabulary(TEXT, 10, 5)
     graph = tf.function(vocabulary.encode, input_signature=[tf.TensorSpec([None], tf.string)])
     self.assertAllEqual(graph(TEXT), vocabulary.encode(TEXT))
-    again = _text.Vocabulary(vocabulary.words[2:-2], 5)
+    again = _text.Vocabulary(vocabulary.known, 5)
     self.assertAllEqual(again.encode(TEXT), vocabulary.encode(TEXT))
 
   def test_case_beyond_ascii(self):
     vocabulary = _text.fit_vocabulary(['der ÄRGER ist groß'], 10, 5)
     self.assertEqual(vocabulary.decode(vocabulary.encode(['Der ärger IST GROß'])), ['der ärger ist groß'])
-    self.assertEqual(_text.build(['ÄRGER', 'ärger'], None, 9, 2, shares=(0, 0)).words[2:-2], ['ärger'])
+    self.assertEqual(_text.build(['ÄRGER', 'ärger'], None, 9, 2, shares=(0, 0)).known, ['ärger'])
 
   def test_case_is_kept_where_asked(self):
     vocabulary = _text.fit_vocabulary(TEXT, 10, 5, lower=False)

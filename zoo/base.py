@@ -46,7 +46,7 @@ class Definition:
   @property
   def latent_dimension(self):
     """Numbers in a code."""
-    return self.network.latent_width**2 * self.network.latent
+    return self.network.dimension
 
 
 def definitions(dataset=None, model=None):
@@ -56,10 +56,12 @@ def definitions(dataset=None, model=None):
     UserError: an unknown data set or model.
   """
   found = {}
+  if model:
+    registry.check('acai_tf.models', model)
   for data_name in [dataset] if dataset else registry.names('acai_tf.data'):
     module = _module(data_name)
-    for model_name in [model] if model else registry.names('acai_tf.models'):
-      registry.check('acai_tf.models', model_name)
+    models = registry.names('acai_tf.models', registry.kind_of('acai_tf.data', data_name))
+    for model_name in models if model is None else {model} & {*models}:
       for row, network in getattr(module, 'ROWS', {'': {}}).items():
         overrides = {'network': dict(network), 'model': {}}
         for section, values in getattr(module, 'EXCEPTIONS', {}).get((model_name, row), {}).items():
@@ -94,8 +96,8 @@ def published_for(experiment):
          if not key.startswith('test_')):
     return {}
   for definition in definitions(experiment.dataset_name, experiment.model_name).values():
-    if all(getattr(definition.network, key) == getattr(experiment.network, key)
-           for key in ('latent_width', 'latent', 'depth')):
+    if all(value == getattr(experiment.network, key) for key, value in dataclasses.asdict(definition.network).items()
+           if key != 'normalization'):
       return published(definition.dataset, definition.model, definition.latent_dimension)
   return {}
 

@@ -1,8 +1,4 @@
-"""Reads sentences, and turns them into numbers and back.
-
-A sentence is words parted by white space. In ids, padding is 0, the unknown word 1, words follow by falling frequency,
-and the start and end marks are the last two; no text can spell a mark.
-"""
+"""Reads sentences, splits them, and turns them into numbers (`acai_tf.vocabulary`)."""
 
 import dataclasses
 import gzip
@@ -10,80 +6,11 @@ import pathlib
 import zlib
 from collections.abc import Sequence
 
-import keras
 import numpy as np
-import tensorflow as tf
 
+from acai_tf.data import base
 from acai_tf.experiment.errors import UserError
-
-PADDING, UNKNOWN = 0, 1
-MARKS = ('', '[UNK]', '[START]', '[END]')  # as they are written in a vocabulary: padding, unknown, start, end
-
-
-class Vocabulary:
-  """Words <-> ids, by `keras.layers.TextVectorization`.
-
-  Args:
-    words: by falling frequency, without the four marks.
-    longest: number of words of the longest sentence.
-    lower: whether text is put into lower case before it is looked up.
-  """
-
-  def __init__(self, words: Sequence[str], longest: int, lower: bool = True):
-    self.longest, self.lower = longest, lower
-    self.layer = _vectorizer(lower, output_sequence_length=longest, vocabulary=list(words))
-    self.words = [*MARKS[:2], *words, *MARKS[2:]]  # what each id stands for
-    self.start, self.end = len(self.words) - 2, len(self.words) - 1
-
-  def __len__(self):
-    """Number of ids, the four marks included."""
-    return len(self.words)
-
-  @property
-  def length(self) -> int:
-    """Numbers of an encoded sentence: its words and its end mark."""
-    return self.longest + 1
-
-  def encode(self, sentences) -> tf.Tensor:
-    """[n] strings -> [n, longest + 1] int32: words, the end mark, padding. Also inside a graph.
-
-    What is not in the vocabulary becomes the unknown word. Of longer sentences the first `longest` words are taken;
-    data sets leave those sentences out before (`short_enough`). An empty sentence is its end mark.
-    """
-    words = tf.cast(self.layer(tf.reshape(tf.convert_to_tensor(sentences, tf.string), [-1])), tf.int32)
-    words = tf.pad(words, [[0, 0], [0, 1]])
-    lengths = tf.math.count_nonzero(words, axis=1, keepdims=True, dtype=tf.int32)
-    return tf.where(tf.range(self.length) == lengths, self.end, words)
-
-  def decode(self, ids) -> list[str]:
-    """[n, any] ids -> n sentences, each up to its first end mark; padding and start marks are left out."""
-    return [' '.join(self.words[i] for i in row) for row in self.strip(ids)]
-
-  def strip(self, ids) -> list[list[int]]:
-    """[n, any] ids -> n lists of the ids of each one's words, as metrics take them."""
-    return [[i for i in row[:row.index(self.end) if self.end in row else None] if i not in (PADDING, self.start)]
-            for row in np.asarray(ids).tolist()]
-
-  def unknown_share(self, ids) -> float:
-    """Share of the words in [n, any] ids that are the unknown word; 0 where there are no words."""
-    ids = np.asarray(ids)
-    words = np.sum((ids != PADDING) & (ids < self.start))
-    return float(np.sum(ids == UNKNOWN) / words) if words else 0.0
-
-
-def _lower(text):
-  return tf.strings.lower(text, encoding='utf-8')  # Keras's own 'lower' knows only ASCII
-
-
-def _vectorizer(lower, **arguments):
-  return keras.layers.TextVectorization(standardize=_lower if lower else None, split='whitespace', **arguments)
-
-
-def fit_vocabulary(sentences: Sequence[str], size: int, longest: int, lower: bool = True) -> Vocabulary:
-  """The `size` most frequent words of `sentences` (fewer where there are fewer), besides the four marks."""
-  layer = _vectorizer(lower, max_tokens=size + 2)
-  layer.adapt(tf.data.Dataset.from_tensor_slices(list(sentences)).batch(4096))
-  return Vocabulary(layer.get_vocabulary()[2:], longest, lower)
+from acai_tf.vocabulary import Vocabulary, fit_vocabulary, lower_case
 
 
 def read_sentences(path) -> list[str]:
@@ -194,7 +121,7 @@ class Corpus:
   """Encoded sentences in three parts; no sentence of `valid` or `test` is in another part.
 
   ids are [n, longest + 1] int32 as `Vocabulary.encode` gives them; labels [n] int32 from 0, all 0 without classes.
-  `unknown_share`: of the training words. `words`: what each id stands for.
+  `unknown_share`: of the training words.
   """
 
   train_ids: np.ndarray
@@ -203,13 +130,13 @@ class Corpus:
   valid_labels: np.ndarray
   test_ids: np.ndarray
   test_labels: np.ndarray
-  words: list[str]
   unknown_share: float
   vocabulary: Vocabulary
 
 
 def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, longest: int, lower: bool = True,
-          shares: tuple[float, float] = (0.05, 0.05), seed: int = 0) -> Corpus:
+          shares: tuple[float, float] = (0.05, 0.05), seed: int = 0,
+          held_out: tuple[Sequence[str], Sequence[int] | None] | None = None) -> Corpus:
   """A corpus of sentences that are short enough; its vocabulary is fitted to its training part.
 
   Args:
@@ -221,16 +148,18 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
     shares: of the different sentences that become `valid` and `test`; a few are lost where unknown words make them
       equal to one of another part.
     seed: of the split.
+    held_out: (sentences, labels) that `valid` and `test` are made of instead, half of the different ones each.
 
   Raises:
     UserError: no sentence is short enough, or a part that was asked for is empty.
   """
-  kept = short_enough(sentences, longest)
-  texts = [' '.join(sentences[i].split()) for i in kept]
-  if lower:
-    texts = [text.decode() for text in _lower(texts).numpy()]
-  labels = np.zeros(len(kept), np.int32) if labels is None else np.asarray(labels, np.int32)[kept]
-  parts = split(texts, shares, seed)
+  texts, classes = _tidy(sentences, labels, longest, lower)
+  if held_out is None:
+    parts = split(texts, shares, seed)
+  else:
+    shares, (more, more_classes) = (0.5, 0.5), _tidy(*held_out, longest, lower)
+    parts = [np.arange(len(texts)), *(len(texts) + part for part in split(more, (0.5,), seed))]
+    texts, classes = texts + more, np.concatenate([classes, more_classes])
   vocabulary = fit_vocabulary([texts[i] for i in parts[0]], size, longest, lower)
   ids = vocabulary.encode(texts).numpy()
   for name, number, share in zip(('train', 'valid', 'test'), range(3), (1, *shares), strict=True):
@@ -238,5 +167,40 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
     if share and not len(parts[number]):
       raise UserError(f'{len(texts)} sentences of at most {longest} words are too few for a {name} part.')
   train, valid, test = parts
-  return Corpus(ids[train], labels[train], ids[valid], labels[valid], ids[test], labels[test], vocabulary.words,
+  return Corpus(ids[train], classes[train], ids[valid], classes[valid], ids[test], classes[test],
                 vocabulary.unknown_share(ids[train]), vocabulary)
+
+
+def _tidy(sentences, labels, longest, lower):
+  """(texts with single spaces, labels) of the sentences that are short enough."""
+  kept = short_enough(sentences, longest)
+  texts = [' '.join(sentences[i].split()) for i in kept]
+  if lower:
+    texts = [text.decode() for text in lower_case(texts).numpy()]
+  return texts, np.zeros(len(kept), np.int32) if labels is None else np.asarray(labels, np.int32)[kept]
+
+
+class SentenceDataset(base.Dataset):
+  """Sentences as ids with labels, [n, longest + 1] and [n] int32, shuffled whole in every epoch.
+
+  Args:
+    corpus: `Corpus`.
+    classes: number of classes; 0: no labels.
+    test_part: 'test' or 'valid', what evaluations see.
+  """
+
+  def __init__(self, corpus: Corpus, classes: int = 0, test_part: str = 'test'):
+    self.corpus, self.classes, self.vocabulary = corpus, classes, corpus.vocabulary
+    self.train_ids, self.train_labels = corpus.train_ids, corpus.train_labels
+    self.test_ids, self.test_labels = getattr(corpus, f'{test_part}_ids'), getattr(corpus, f'{test_part}_labels')
+    self.test_part = test_part
+
+  def describe(self):
+    vocabulary = self.vocabulary
+    return (f'{len(self.train_ids):,} training and {len(self.test_ids):,} {self.test_part} sentences of at most '
+            f'{vocabulary.longest} words, {len(vocabulary.known):,} different ones; '
+            f'{self.corpus.unknown_share:.2%} of the training words are unknown ones')
+
+  def batch(self, seed, step, size, rows):
+    indices = base.shuffled(seed, step, size, rows, len(self.train_ids))
+    return self.train_ids[indices], self.train_labels[indices]

@@ -11,6 +11,8 @@ import psutil
 from acai_tf import replicas as replicas_lib
 from acai_tf.experiment.errors import UserError
 
+EXTRA_SEED = 1 << 32  # between the orders of batches and of further ones
+
 
 class Dataset:
   """Training data whose every batch is a function of (seed, step); what a batch consists of is the subclass's own.
@@ -32,7 +34,7 @@ class Dataset:
     """Tensors of a batch, as `batch` gives arrays -> what models see; called once, while the pipeline is traced."""
     return tensors
 
-  def pipeline(self, seed, size, start, stop, replicas=1, first=0, count=None):
+  def pipeline(self, seed, size, start, stop, replicas=1, first=0, count=None, extra=0):
     """Training batches `start` ... `stop` - 1 as a tf.data.Dataset, read ahead by a thread.
 
     Args:
@@ -41,9 +43,10 @@ class Dataset:
       start, stop: steps; starting anywhere costs the same.
       replicas: replicas that share each batch.
       first, count: of those, the ones fed here, in turn; default: all from `first` on.
+      extra: further batches in every element, of an order of their own; its 1 + extra batches stand behind each other.
 
     Returns:
-      Elements as `prepare` gives them, of size / replicas rows.
+      Elements as `prepare` gives them, of size / replicas rows; with `extra`, of that many times 1 + extra.
 
     Raises:
       UserError: `size` does not divide evenly among the replicas.
@@ -61,11 +64,14 @@ class Dataset:
 
     def fetch(index):
       step, replica = divmod(int(index), count)
-      return self.batch(seed, start + step, size, table[first + replica])
+      rows, step = table[first + replica], start + step
+      parts = [self.batch(seed, step, size, rows),
+               *(self.batch(EXTRA_SEED + seed, step * extra + k, size, rows) for k in range(extra))]
+      return tuple(np.concatenate(column) for column in zip(*parts, strict=True)) if extra else parts[0]
 
     def load(index):
       tensors = tf.numpy_function(fetch, [index], [sample.dtype for sample in samples], stateful=False)
-      return self.prepare(*(tf.ensure_shape(tensor, [size // replicas, *sample.shape[1:]])
+      return self.prepare(*(tf.ensure_shape(tensor, [size // replicas * (1 + extra), *sample.shape[1:]])
                             for tensor, sample in zip(tensors, samples, strict=True)))
 
     options = tf.data.Options()

@@ -6,6 +6,7 @@ import numpy as np
 
 from acai_tf.data import _images
 from acai_tf.evaluation import codes as codes_lib
+from acai_tf.evaluation.subject import Measured
 from acai_tf.experiment.errors import UserError, one_of
 
 PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
@@ -13,16 +14,9 @@ PAIR_SEED = 1  # of the pairs of test images, the same for every model; lines ar
 QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # interpolants whose distribution is measured, at alpha = 0, 1/8, ... 1
 REAL = 5000  # test images at most that they are compared with
 LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64
+BETTER = (('mean_distance', -1), ('probe_accuracy', 1), ('recon_mse', -1))  # compare evaluations, the first there is
+MEDIANS = ('mean_distance', 'smoothness_published', 'probe_accuracy')  # of a training's last evaluations, as published
 PLACES = ('', '_of_means', '_of_features')  # behind a metric's name; the first is the published one
-
-
-@dataclasses.dataclass(frozen=True)
-class Measured:
-  """`metrics`: name -> number or None. `curves`: name -> list of numbers along alpha. `arrays`: for pictures."""
-
-  metrics: dict
-  curves: dict
-  arrays: dict
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,6 +209,11 @@ class Settings:
     for group in self.groups:
       one_of('--metrics', group, GROUPS)
 
+  def facts(self):
+    """What a record says of the measurement; `feature_network`: its identity, None where `quality` was not taken."""
+    return {'pairs': {'count': PAIRS, 'steps': STEPS, 'draw': self.draw}, 'kmeans_restarts': self.restarts,
+            'train_images': self.train_images, 'feature_network': self.features.identity if self.features else None}
+
 
 def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None):
   """Every metric of the chosen groups that applies.
@@ -286,3 +285,14 @@ def score_lines(interpolations):
 def floor(dataset, draw):
   """The cross-fade's metrics on pairs drawn by `draw`, where the lines benchmark applies; {} elsewhere."""
   return score_lines(crossfade(*dataset.pairs(PAIRS, draw))) if dataset.benchmark == 'lines' else {}
+
+
+def show(functions, dataset, writer):
+  """Writes a few decoded paths as a picture for TensorBoard, at the writer's step."""
+  import tensorflow as tf
+
+  from acai_tf.evaluation import figures
+
+  strip = figures.to_uint8(figures.tile(strips(functions, *dataset.pairs(6, PAIR_SEED))))
+  with writer:
+    tf.summary.image('interpolation', strip[None])

@@ -6,7 +6,7 @@ import pathlib
 import time
 
 from acai_tf import cli
-from acai_tf.evaluation import images
+from acai_tf.evaluation import kinds
 from acai_tf.experiment import config, machine, run_folder
 from acai_tf.experiment.errors import UserError
 
@@ -26,7 +26,7 @@ def table(experiment, samples, metrics, floor=None, weights=None, restarts=None,
     sources = '; '.join(sorted({row.source for row in shown}))
     starred = '; * from a single secondary source' if any(not row.confirmed for row in shown) else ''
     text += f'\n  published: {sources}{starred}; the ACAI paper trained on {config.PAPER_SAMPLES:,} samples.'
-  if samples < config.PAPER_SAMPLES:
+  if samples < config.PAPER_SAMPLES and experiment.kind == 'images':
     text += f'\n  this run is undertrained: {samples:,} samples, {samples / config.PAPER_SAMPLES:.1%} of the paper\'s.'
   text += f'\n  measured with the {NAMES[weights]}.' if weights else ''
   return text + restarts_of(metrics, restarts)
@@ -70,7 +70,7 @@ def number(value):
 
 def latent_dimension(experiment):
   """Numbers in a code."""
-  return experiment.network.latent_width**2 * experiment.network.latent
+  return experiment.network.dimension
 
 
 def title_of(experiment, samples, weights=None):
@@ -81,22 +81,16 @@ def title_of(experiment, samples, weights=None):
 
 
 def record(experiment, measured, settings, samples, seconds, folder, weights):
-  """What `metrics.json` holds: figures with all that they depend on.
-
-  `feature_network` is the identity of the network that `quality` was measured with, None where it was not.
-  """
+  """What `metrics.json` holds: figures with all that they depend on."""
   history = run_folder.read_history(folder)
   return {
       'experiment': experiment.to_dict(),
       'samples': samples,
       'weights': weights,
       'metrics': measured.metrics,
-      'medians': run_folder.medians(history, experiment.training),
+      'medians': run_folder.medians(history, experiment.training, kinds.KINDS[experiment.kind].of.MEDIANS),
       'curves': measured.curves,
-      'pairs': {'count': images.PAIRS, 'steps': images.STEPS, 'draw': settings.draw},
-      'kmeans_restarts': settings.restarts,
-      'train_images': settings.train_images,
-      'feature_network': settings.features.identity if settings.features else None,
+      **settings.facts(),
       **machine.origin(),
       'trained_by': run_folder.read_origins(folder),
       'train_seconds': history[-1].get('seconds') if history else None,
@@ -117,16 +111,15 @@ def report(experiment, model, dataset, samples, folder, settings=None, weights='
     weights: which weights those are, one of `run_folder.WEIGHTS`.
     published: dict: metric -> figure that was published (`zoo.base.Published`).
   """
-  from acai_tf.evaluation import pictures, subject
-
+  kind = kinds.KINDS[experiment.kind]
   seeds = experiment.training.seed, samples // experiment.training.batch
-  settings, began = dataclasses.replace(settings or images.Settings(), draw=seeds, codes=folder), time.monotonic()
+  settings, began = dataclasses.replace(settings or kind.of.Settings(), draw=seeds, codes=folder), time.monotonic()
   weights = weights if experiment.training.average else 'raw'  # a run without averages has only those
-  functions, title = subject.of_model(model), title_of(experiment, samples, weights)
+  functions, title = kind.functions(model), title_of(experiment, samples, weights)
   with cli.Status() as status:
-    measured = images.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
+    measured = kind.of.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
     seconds = time.monotonic() - began
-    floor = images.floor(dataset, seeds)
+    floor = kind.of.floor(dataset, seeds)
     paths = []
     if folder is not None:
       status('pictures')
@@ -134,12 +127,13 @@ def report(experiment, model, dataset, samples, folder, settings=None, weights='
       found = record(experiment, measured, settings, samples, seconds, folder, weights)
       try:
         paths[0].parent.mkdir(parents=True, exist_ok=True)
-        paths += pictures.draw(functions, dataset, measured, title, paths[0].parent)
+        paths += kind.draw(functions, dataset, measured, title, paths[0].parent)
         run_folder.write(paths[0], json.dumps(found, indent=2) + '\n')
       except OSError as error:
         raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '
                         'python -m acai_tf.evaluate again.') from error
-  text = table(experiment, samples, measured.metrics, floor, weights, settings.restarts, published)
+  text = table(experiment, samples, measured.metrics, floor, weights, getattr(settings, 'restarts', None),
+               published)
   wrote = f'; wrote {", ".join(map(str, paths))}' if paths else ''
   print(f'\n{title}\n\n{text}\n\nmeasured in {seconds:.1f} s{wrote}')
   return measured.metrics

@@ -8,6 +8,7 @@ import numpy as np
 from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 
+BATCH_SENTENCES = 512
 BATCH_PIXELS = 256 * 32 * 32  # a batch; measured from 16 to 512 lines of 32x32: 256 is as fast as 512 to 4 %
 
 
@@ -28,6 +29,29 @@ class Functions:
   indices: object = None  # images -> [n, codes] choices from a codebook
   codebook: int = 0  # its size
   identity: object = None  # () -> hexadecimal digest of the weights as they are now
+
+
+@dataclasses.dataclass(frozen=True)
+class TextFunctions:
+  """A model of sentences as functions of lists of n strings and NumPy arrays; the last ones may be None."""
+
+  encode: object  # texts -> codes [n, d]
+  decode: object  # codes -> texts
+  interpolate: object  # texts, texts, [n] alpha -> texts
+  log_probability: object  # texts, targets -> [n] log probability of the targets given the texts' codes
+  sample: object = None  # (count, seed) -> texts
+  untrained: object = None  # (count, seed) -> codes of the generator before its training
+  transfer: object = None  # texts, [n] classes -> texts
+  identity: object = None  # () -> hexadecimal digest of the weights as they are now
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+  """`metrics`: name -> number or None. `curves`: name -> list of numbers along alpha. `arrays`: for pictures."""
+
+  metrics: dict
+  curves: dict
+  arrays: dict
 
 
 def batch_of(shape):
@@ -86,6 +110,58 @@ def of_model(model):
     more['codebook'] = model.quantizer.size
   return Functions(batched('encoder'), batched('decoder'), represent=batched('features'),
                    identity=lambda: digest(weight.numpy() for weight in model.weights), **more)
+
+
+def _texts(answer):
+  """[n] byte strings -> n strings; other arrays as they are."""
+  return [text.decode() for text in answer] if answer.dtype == object else answer
+
+
+def _pieces(function):
+  """Lists and arrays of n in, NumPy or a list of strings out, in batches that run side by side on all processors."""
+  from concurrent import futures
+
+  pool = futures.ThreadPoolExecutor(len(machine.cores()))
+
+  def call(*columns):
+    starts = range(0, len(columns[0]), BATCH_SENTENCES)
+    batches = [[column[i:i + BATCH_SENTENCES] for column in columns] for i in starts]
+    return _texts(np.concatenate(list(pool.map(lambda batch: function(*batch).numpy(), batches))))
+
+  return call
+
+
+def _drawn(function):
+  """(count, seed) -> that many texts, in batches each of a seed of its own."""
+  import tensorflow as tf
+
+  def call(count, seed):
+    sizes = [min(BATCH_SENTENCES, count - start) for start in range(0, count, BATCH_SENTENCES)]
+    seeds = np.random.SeedSequence(seed).generate_state(len(sizes)) >> 1
+    return _texts(np.concatenate([function(tf.constant(size), tf.constant(int(number), tf.int32)).numpy()
+                                  for size, number in zip(sizes, seeds, strict=True)]))
+
+  return call
+
+
+def of_text_model(model):
+  """`TextFunctions` of a live model's callables (acai_tf.models._text.TextAutoencoder)."""
+  import tensorflow as tf
+
+  offered = {c.name: c for c in model.callables()}
+
+  def traced(name):
+    specs = offered[name].inputs.values()
+    graph = tf.function(offered[name].function).get_concrete_function(*specs)
+    return lambda *columns: graph(*(tf.constant(c, spec.dtype) for c, spec in zip(columns, specs, strict=True)))
+
+  return TextFunctions(
+      *(_pieces(traced(name)) for name in ('encoder', 'decoder', 'interpolator', 'log_probability')),
+      sample=_drawn(traced('sampler')) if 'sampler' in offered else None,
+      untrained=(lambda count, seed: model.untrained_codes(count, seed).numpy())
+      if hasattr(model, 'untrained_codes') else None,
+      transfer=_pieces(traced('transfer')) if 'transfer' in offered else None,
+      identity=lambda: digest(weight.numpy() for weight in model.weights))
 
 
 def of_module(handle):

@@ -31,14 +31,48 @@ class Network:
       raise ValueError('network.latent_width is 1, where instance normalisation, of one pixel, gives all images the '
                        'same code; expected 2 or more.')
 
+  @property
+  def dimension(self):
+    """Numbers in a code."""
+    return self.latent_width**2 * self.latent
+
+  def check(self, shape):
+    """UserError unless the code fits images of `shape`."""
+    scales(shape[0], self.latent_width)
+
+
+@dataclasses.dataclass(frozen=True)
+class TextNetwork:
+  """ARAE's recurrent network: an LSTM that reads and one that writes (Zhao et al. 2018, section 5).
+
+  `embedding`: numbers of a word's vector; `hidden`: of the decoder's state; `latent`: of a code, the encoder's state.
+  """
+
+  embedding: int = dataclasses.field(default=300, metadata={'range': '[1, inf)'})
+  hidden: int = dataclasses.field(default=300, metadata={'range': '[1, inf)'})
+  latent: int = dataclasses.field(default=300, metadata={'range': '[1, inf)'})
+
+  @property
+  def dimension(self):
+    """Numbers in a code."""
+    return self.latent
+
+  def check(self, shape):
+    """Any code fits sentences of any `shape`."""
+
+
+NETWORKS = {'images': Network, 'sentences': TextNetwork}  # by the kind of data (`Config.KIND`; images have none)
+
 
 @dataclasses.dataclass(frozen=True)
 class Training:
   """How a model is trained; the defaults are the `paper` recipe.
 
-  Counts (`samples`, `warmup`, `*_every`) are images, not steps. `precision` is a Keras dtype policy, or 'auto':
-  bfloat16 where the device computes in it, else float32. `schedule` is 'constant' or 'cosine' (to `floor` times the
-  rate at `samples`), after a linear `warmup`; `clipnorm` bounds the global norm of each player's gradient, 0 is off.
+  Counts (`samples`, `warmup`, `*_every`) are images or sentences that the autoencoder sees, not steps. `precision` is a
+  Keras dtype policy, or 'auto': bfloat16 where the device computes in it, else float32. `optimizer` is 'adam', or
+  'sgd', which has no betas. `schedule` is 'constant' or 'cosine' (to `floor` times the rate at `samples`), after a
+  linear `warmup`, or 'linear' (constant, and over the last half of the training in a line to `floor` times the rate);
+  `clipnorm` bounds the global norm of each player's gradient, 0 is off.
   `average` is the decay a step of the averaged weights that are evaluated and exported, 0 keeps none.
   `final_evaluations` are made in the last part of the training, 1/256 of it apart, as the paper's last ones are
   (protocol: the median of 20).
@@ -53,6 +87,7 @@ class Training:
   beta_1: float = 0.9
   beta_2: float = 0.999
   epsilon: float = 1e-8
+  optimizer: str = 'adam'
   schedule: str = 'constant'
   floor: float = 0.0
   warmup: int = 0
@@ -72,7 +107,8 @@ class Training:
     for key in ('beta_1', 'beta_2', 'average', 'floor'):
       require(0 <= getattr(self, key) < 1, f'training.{key}', getattr(self, key), 'a number in [0, 1)')
     one_of('training.recipe', self.recipe, tuple(RECIPES))
-    one_of('training.schedule', self.schedule, ('constant', 'cosine'))
+    one_of('training.schedule', self.schedule, ('constant', 'cosine', 'linear'))
+    one_of('training.optimizer', self.optimizer, ('adam', 'sgd'))
     one_of('training.precision', self.precision, ('float32', 'mixed_bfloat16', 'auto'))
 
   @property
@@ -118,7 +154,8 @@ RECIPES = {
 FREE_KEYS = ('training.evaluate_every', 'training.final_evaluations', 'training.checkpoint_every', 'training.keep')
 
 # Keys that experiments written before there were such keys lack, and what those were trained with.
-BEFORE = {'training.average': 0.0, 'training.floor': 0.0, 'training.final_evaluations': 0, 'dataset.drawing': 'first'}
+BEFORE = {'training.average': 0.0, 'training.optimizer': 'adam', 'training.floor': 0.0,
+          'training.final_evaluations': 0, 'dataset.drawing': 'first'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +168,11 @@ class Experiment:
   model: object
   network: Network
   training: Training
+
+  @property
+  def kind(self):
+    """'images' or 'sentences'."""
+    return next(kind for kind, network in NETWORKS.items() if isinstance(self.network, network))
 
   def to_dict(self):
     """Nested dict of JSON values."""
@@ -149,7 +191,8 @@ class Experiment:
       dataset_config: the data set's Config class.
       model_config: the model's Config class.
     """
-    parts = {'dataset': dataset_config, 'model': model_config, 'network': Network, 'training': Training}
+    parts = {'dataset': dataset_config, 'model': model_config,
+             'network': NETWORKS[getattr(dataset_config, 'KIND', 'images')], 'training': Training}
     built = {}
     for key, part in parts.items():
       names = [field.name for field in dataclasses.fields(part)]

@@ -10,11 +10,20 @@ import pathlib
 from acai_tf.experiment.errors import UserError, unknown
 
 
-def names(package):
-  """Sorted names of the entries in `package` ('acai_tf.models', 'acai_tf.data', 'zoo'), without `base` and `_*`."""
+def names(package, kind=None):
+  """Sorted names of the entries in `package` ('acai_tf.models', 'acai_tf.data', 'zoo'), without `base` and `_*`.
+
+  With a `kind` ('images', 'sentences'), only entries of that kind.
+  """
   folders = importlib.util.find_spec(package).submodule_search_locations
   stems = {path.stem for folder in folders for path in pathlib.Path(folder).glob('*.py')}
-  return tuple(sorted(name for name in stems if name != 'base' and not name.startswith('_')))
+  found = tuple(sorted(name for name in stems if name != 'base' and not name.startswith('_')))
+  return tuple(name for name in found if kind == kind_of(package, name)) if kind else found
+
+
+def kind_of(package, name):
+  """'images' or 'sentences': what a data set holds or a model is made for (`Config.KIND`; images where it has none)."""
+  return getattr(config_class(package, name), 'KIND', 'images')
 
 
 def load(package, name):

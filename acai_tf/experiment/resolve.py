@@ -28,6 +28,10 @@ def resolve(dataset, model, recipe='paper', overrides=None):
     UserError: unknown names or keys, bad values, a latent width that does not fit.
   """
   overrides = overrides or {}
+  kinds = [registry.kind_of('acai_tf.data', dataset), registry.kind_of('acai_tf.models', model)]
+  if kinds[0] != kinds[1]:
+    fitting = ', '.join(registry.names('acai_tf.models', kinds[0]))
+    raise UserError(f'{model} is a model of {kinds[1]}, and {dataset} has {kinds[0]}; expected one of {fitting}.')
   dataset_config = resolve_dataset(dataset, overrides.get('dataset'))
   data = registry.load('acai_tf.data', dataset)
   model_config = make(registry.config_class('acai_tf.models', model), overrides.get('model', {}), 'model')
@@ -38,7 +42,7 @@ def resolve(dataset, model, recipe='paper', overrides=None):
   own = getattr(model_config, 'RECIPES', {}).get(recipe, {})
   model_config = override(model_config, {**own.get('model', {}), **overrides.get('model', {})}, 'model')
   network = override(data.NETWORK, {**own.get('network', {}), **overrides.get('network', {})}, 'network')
-  config.scales(data.shape(dataset_config)[0], network.latent_width)
+  network.check(data.shape(dataset_config))
   training = make(config.Training, {'recipe': recipe, **config.RECIPES[recipe]}, 'training')
   training = override(training, {**own.get('training', {}), **overrides.get('training', {})}, 'training')
   return config.Experiment(dataset, model, dataset_config, model_config, network, training)

@@ -118,12 +118,13 @@ def _write_lines(run_dir, name, rows):
   write(pathlib.Path(run_dir) / name, ''.join(json.dumps(row) + '\n' for row in rows))
 
 
-def medians(history, training):
+def medians(history, training, names):
   """The median of the final evaluations of a training, as the ACAI paper's tables 1 and 2 have it.
 
   Args:
     history: rows of `read_history`.
     training: `config.Training`; its `final_steps` are the evaluations, which cover the last 20/256 as theirs do.
+    names: of the metrics.
 
   Returns:
     Dict: metric -> median; {} where one of the evaluations is missing, or a figure of it undefined.
@@ -134,6 +135,5 @@ def medians(history, training):
   final = [rows.get(step * training.batch, {}) for step in training.final_steps]
   if training.final_evaluations < 2 or len(final) < training.final_evaluations:
     return {}
-  values = {name: [row.get(name) for row in final] for name in ('mean_distance', 'smoothness_published',
-                                                                'probe_accuracy')}
+  values = {name: [row.get(name) for row in final] for name in names}
   return {name: statistics.median(column) for name, column in values.items() if None not in column}

@@ -15,7 +15,8 @@ class Callable:
   """Something that a model gives its users: what is exported, and what the evaluation measures.
 
   `function` takes `inputs` in their order, and `training`; `inputs`: dict: name -> tf.TensorSpec. `meaning` says in a
-  phrase what comes out, with its shape; `output` names it in one word.
+  phrase what comes out, with its shape; `output` names it in one word. `kept`: objects that the function needs beside
+  variables, such as a table of words.
   """
 
   name: str
@@ -23,6 +24,7 @@ class Callable:
   inputs: dict
   meaning: str
   output: str
+  kept: tuple = ()
 
 
 class Means:
@@ -61,6 +63,8 @@ class Model(keras.Model):
     seed: of weights and noise.
   """
 
+  extra_batches = 0  # further batches that an iteration sees behind its own
+
   def __init__(self, config, seed=0):
     super().__init__(name=type(self).__module__.rpartition('.')[2])
     check_ranges(config, 'model')
@@ -83,21 +87,26 @@ class Model(keras.Model):
     """The trainable variables of one player, selected by object."""
     return [variable for layer in self.players()[player] for variable in layer.trainable_variables]
 
-  def optimizer_of(self, player, training):
-    """Hook: an optimiser of the model's own for `player`, given `config.Training`; None: what `training` says."""
-    del player, training
+  def training_of(self, player, training):
+    """Hook: the `config.Training` that `player`'s optimiser is made by, given the experiment's; here that one."""
+    del player
+    return training
+
+  def adapt(self, dataset):
+    """Hook: takes over what a model must know of its training data, a vocabulary say, before the first step."""
 
   def clipnorm_of(self, player):
     """Hook: the bound on the global norm of a player's gradient, 0 is off; here `compile`'s for all."""
     del player
     return self.clipnorm
 
-  def compile(self, optimizer=None, clipnorm=0.0, **kwargs):
+  def compile(self, optimizer=None, clipnorm=0.0, steps=None, **kwargs):
     """Gives every player an optimiser of its own, built on its own variables.
 
     Args:
       optimizer: a function player's name -> Keras optimiser; default: the paper's Adam for all.
       clipnorm: bound on the global norm of each player's gradient, after summing over replicas; 0 is off.
+      steps: iterations that the training will have, where a model has phases of it; None: unknown.
       **kwargs: Keras's own, without `loss` and `metrics`.
     """
     make = optimizer or (lambda player: keras.optimizers.Adam(1e-4, epsilon=1e-8))
@@ -107,7 +116,7 @@ class Model(keras.Model):
     for player, built in optimizers.items():
       built.build(self.variables_of(player))
     super().compile(optimizer=next(iter(optimizers.values())), **kwargs)
-    self.optimizers, self.clipnorm = optimizers, clipnorm
+    self.optimizers, self.clipnorm, self.steps = optimizers, clipnorm, steps
 
   def averages(self):
     """(variable, its moving average) of every player whose optimiser keeps averages (Keras: `use_ema`).
@@ -148,7 +157,10 @@ class Model(keras.Model):
     with tape.stop_recording():
       gradients = {}
       for player, loss in player_losses.items():
-        gradient = tape.gradient(loss, [variable.value for variable in self.variables_of(player)])
+        # A loss may be of a part of the player alone; what it does not know of has no gradient.
+        gradient = tape.gradient(loss, [variable.value for variable in self.variables_of(player)],
+                                 unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        gradient = [tf.convert_to_tensor(g) for g in gradient]  # of embeddings' rows, too
         if self.clipnorm_of(player):
           if share < 1:
             gradient = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
@@ -163,6 +175,14 @@ class Model(keras.Model):
         if player in (rests or {}):
           for value, old in zip(state, before, strict=True):
             value.assign(tf.where(rests[player], old, value))
+
+  def clip_weights(self, player, bound):
+    """Clamps all of a player's variables to [-bound, bound]."""
+    def clip(strategy):
+      for variable in self.variables_of(player):
+        strategy.extended.update(variable.value, lambda value: value.assign(tf.clip_by_value(value, -bound, bound)))
+
+    tf.distribute.get_replica_context().merge_call(clip)
 
   def since(self, first):
     """1 from step `first` on, 0 before: a factor for losses that wait until reconstruction has begun."""

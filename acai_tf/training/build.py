@@ -22,8 +22,8 @@ def create(experiment):
   model = registry.load('acai_tf.models', experiment.model_name).Model(
       experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset),
       training.seed, precision)
-  make = optimizer(training)
-  model.compile(lambda player: model.optimizer_of(player, training) or make(player), clipnorm=training.clipnorm)
+  model.compile(lambda player: optimizer(model.training_of(player, training))(player), clipnorm=training.clipnorm,
+                steps=training.steps)
   return model
 
 

@@ -46,7 +46,8 @@ class Loop:
     def feed(context):
       count = replicas // context.num_input_pipelines
       return self.dataset.pipeline(
-          self.training.seed, self.training.batch, start, stop, replicas, context.input_pipeline_id * count, count)
+          self.training.seed, self.training.batch, start, stop, replicas, context.input_pipeline_id * count, count,
+          self.model.extra_batches)
 
     return iter(self.strategy.distribute_datasets_from_function(feed))
 

@@ -1,4 +1,4 @@
-"""Adam in fused operations, as an experiment's `training` says."""
+"""Optimisers in fused operations, as an experiment's `training` says."""
 
 import math
 
@@ -33,8 +33,30 @@ class Adam(keras.optimizers.Adam):
     """Nothing: Keras's `fit` would end by putting one player's averages into the weights; `use_averages` is for all."""
 
 
+class SGD(keras.optimizers.SGD):
+  """Keras's; see `Adam`, whose averages it has."""
+
+  _update_model_variables_moving_average = Adam._update_model_variables_moving_average
+  finalize_variable_values = Adam.finalize_variable_values
+
+
+class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
+  """The rate `rate` up to the middle of `steps`, from there in a straight line to `floor` times it."""
+
+  def __init__(self, rate, steps, floor):
+    self.rate, self.steps, self.floor = rate, steps, floor
+
+  def __call__(self, step):
+    done = tf.cast(step, tf.float32) / self.steps
+    return self.rate * (1 - (1 - self.floor) * tf.clip_by_value(2 * done - 1, 0.0, 1.0))
+
+  def get_config(self):
+    """Keras's."""
+    return {'rate': self.rate, 'steps': self.steps, 'floor': self.floor}
+
+
 def optimizer(training):
-  """Function player's name -> Adam as `config.Training` says; hand it to `model.compile`."""
+  """Function player's name -> optimiser as `config.Training` says; hand it to `model.compile`."""
 
   def make(player):
     rate = training.classifier_learning_rate if player == 'classifier' else training.learning_rate
@@ -45,6 +67,10 @@ def optimizer(training):
       rate = keras.optimizers.schedules.CosineDecay(
           rate / max(warmup, 1), max(training.steps - warmup, 1), training.floor, warmup_target=rate,
           warmup_steps=max(warmup, 1))
+    if training.schedule == 'linear':
+      rate = LinearDecay(rate, training.steps, training.floor)
+    if training.optimizer == 'sgd':
+      return SGD(rate, use_ema=training.average > 0, ema_momentum=training.average)
     return Adam(rate, training.beta_1, training.beta_2, training.epsilon, use_ema=training.average > 0,
                 ema_momentum=training.average)
 

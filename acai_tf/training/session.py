@@ -5,8 +5,7 @@ import pathlib
 import signal
 import time
 
-from acai_tf.evaluation import report, subject
-from acai_tf.evaluation.images import PAIR_SEED, Settings, measure, strips
+from acai_tf.evaluation import kinds, report
 from acai_tf.experiment import machine, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
@@ -44,7 +43,8 @@ class Session:
     if self.saved < experiment.training.steps:
       run_folder.add_origin(run_dir, self.saved * experiment.training.batch, machine.origin())
     self.writer = tf.summary.create_file_writer(str(run_dir))
-    self.functions = subject.of_model(model)
+    self.kind = kinds.KINDS[experiment.kind]
+    self.functions = self.kind.functions(model)
     self.began, self.seconds = time.monotonic(), self.history[-1].get('seconds', 0.0) if self.history else 0.0
     self.next_scalars = 0.0
 
@@ -65,22 +65,19 @@ class Session:
     """
     import tensorflow as tf
 
-    from acai_tf.evaluation import figures
-
     self.seconds += time.monotonic() - self.began
     training = self.experiment.training
     samples = step * training.batch
     with self.model.averaged():
-      metrics = measure(self.functions, self.dataset, self.experiment.dataset_name,
-                                Settings(draw=(training.seed, step)), self.experiment.model_name).metrics
-      strip = strips(self.functions, *self.dataset.pairs(6, PAIR_SEED))
-    strip = figures.to_uint8(figures.tile(strip))
+      metrics = self.kind.of.measure(
+          self.functions, self.dataset, self.experiment.dataset_name, self.kind.of.Settings(draw=(training.seed, step)),
+          self.experiment.model_name).metrics
+      self.kind.of.show(self.functions, self.dataset, self.writer.as_default(samples))
     with self.writer.as_default(samples):
       for name, value in metrics.items():
         if value is not None:
           tf.summary.scalar('test/' + name, value)
-      tf.summary.image('interpolation', strip[None])
-    best = all(better(metrics, row) for row in self.history)
+    best = all(better(metrics, row, self.kind.of.BETTER) for row in self.history)
     self.history.append({'samples': samples, 'seconds': round(self.seconds, 1), **metrics})
     if best:
       self.checkpoints.save(self.checkpoints.best)
@@ -96,9 +93,9 @@ class Session:
       self.saved = step
 
 
-def better(first, second):
-  """Whether one evaluation beats another: by mean distance on lines, else by the probe, else by reconstruction."""
-  for name, sign in (('mean_distance', -1), ('probe_accuracy', 1), ('recon_mse', -1)):
+def better(first, second, by):
+  """Whether one evaluation beats another; `by`: (metric, 1 where more is better, else -1), the first there is decides."""
+  for name, sign in by:
     if name in first:
       return sign * first[name] > sign * second[name]
   return True
@@ -122,6 +119,7 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
     model = build.create(experiment)
     checkpoints = Checkpoints(model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, training.keep)
   start = checkpoints.restore()
+  model.adapt(dataset)
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
         f'{training.recipe}, {training.precision}, {strategy.num_replicas_in_sync} device(s); run folder {run_dir}')
   if start:

@@ -1,0 +1,90 @@
+"""Sentences of one's own: any UTF-8 text file, one sentence a line, plain or gzipped."""
+
+import dataclasses
+import os
+
+from acai_tf.experiment.config import TextNetwork
+from acai_tf.experiment.errors import UserError, one_of
+
+NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`path`: the file, or several parted by commas, one a class. `held_out`: files likewise, in the classes' order, of
+  which `valid` and `test` are made, half of the sentences each, without those that training has; by default both are a
+  twentieth of `path`.
+
+  `labels`: names of classes parted by commas, where lines are a label, a tab and a sentence. `words`: how many, the
+  most frequent ones, the vocabulary has; `longest`: words of the longest sentence, longer ones are dropped; `lower`:
+  whether text is put into lower case; `split_seed`: of what is held out. `test_part`: 'test', or 'valid' to choose by.
+  """
+
+  path: str = ''
+  held_out: str = ''
+  labels: str = ''
+  words: int = dataclasses.field(default=2000, metadata={'range': '[1, inf)'})
+  longest: int = dataclasses.field(default=10, metadata={'range': '[1, inf)'})
+  lower: bool = True
+  split_seed: int = 0
+  test_part: str = 'test'
+
+  KIND = 'sentences'
+
+
+def shape(config):
+  """(numbers of an encoded sentence, numbers of ids)."""
+  return config.longest + 1, config.words + 4
+
+
+def classes(config):
+  """Files, or the labels that are named; one class is none."""
+  count = len(config.labels.split(',')) if config.labels else len(config.path.split(','))
+  return count if count > 1 else 0
+
+
+def resolve(config):
+  """The configuration with whole paths.
+
+  Raises:
+    UserError: no path, a file that is missing, or not as many files held out as in `path`.
+  """
+  one_of('dataset.test_part', config.test_part, ('test', 'valid'))
+  if not config.path:
+    raise UserError('dataset.path is missing; expected a file of sentences: --set dataset.path=FILE.')
+  paths = [_whole(path) for path in config.path.split(',')]
+  held_out = [_whole(path) for path in config.held_out.split(',')] if config.held_out else []
+  for path in paths + held_out:
+    if not os.path.isfile(path):
+      raise UserError(f'dataset.path: {path} is no file; expected sentences, one a line.')
+  if config.labels and len(paths) > 1:
+    raise UserError('dataset.labels names the labels of one file; expected one dataset.path, or no labels.')
+  if held_out and len(held_out) != len(paths):
+    raise UserError(f'dataset.held_out names {len(held_out)} files; expected {len(paths)}, as dataset.path does.')
+  return dataclasses.replace(config, path=','.join(paths), held_out=','.join(held_out))
+
+
+def _whole(path):
+  return os.path.abspath(os.path.expanduser(path.strip()))
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns the data set.
+
+  Raises:
+    UserError: files that cannot be read, a label that is not named, or too few sentences that are short enough.
+  """
+  del data_dir, manual_dir
+  from acai_tf.data import _text  # Loads TensorFlow.
+
+  def read(paths):
+    if not config.labels:
+      return _text.read_classes(paths.split(','))
+    names, (sentences, labels) = [name.strip() for name in config.labels.split(',')], _text.read_labelled(paths)
+    for label in set(labels) - set(names):
+      raise UserError(f'{paths} has the label {label!r}; expected dataset.labels={config.labels}.')
+    return sentences, [names.index(label) for label in labels]
+
+  corpus = _text.build(*read(config.path), config.words, config.longest, config.lower, seed=config.split_seed,
+                       held_out=read(config.held_out) if config.held_out else None)
+  return _text.SentenceDataset(corpus, classes(config), config.test_part)

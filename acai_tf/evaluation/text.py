@@ -1,0 +1,273 @@
+"""What is measured of models of sentences, and on which of them."""
+
+import dataclasses
+
+import numpy as np
+
+from acai_tf.evaluation import figures, subject
+from acai_tf.experiment.errors import UserError, one_of
+from acai_tf.metrics import language, sentences, text_path
+
+SAMPLES = 20_000  # generated sentences that a trigram is fitted to
+HELD_OUT = 10_000  # real sentences that it is scored on
+RECONSTRUCTED, SWAPPED, SWAPS = 2000, 1000, 4
+PAIRS, STEPS = 1000, 9  # of the interpolation benchmark
+SHOWN = 10  # sentences of each kind in sentences.txt
+BETTER = (('reverse_perplexity', -1), ('recon_nll', -1))  # by which evaluations are compared, the first there is
+MEDIANS = ()  # of the last evaluations: nobody has published such
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+  functions: object
+  dataset: object
+  settings: object
+  progress: object
+  found: subject.Measured
+
+  def real(self, count):
+    """The first `count` held-out sentences, or fewer."""
+    return texts_of(self.dataset, self.dataset.test_ids[:count])
+
+  def training(self):
+    """All training sentences as word ids."""
+    return self.dataset.vocabulary.strip(self.dataset.train_ids)
+
+  def seed(self, salt):
+    """A seed of this evaluation's own."""
+    return int(np.random.SeedSequence([*self.settings.draw, salt]).generate_state(1)[0] >> 1)
+
+  def words(self, texts):
+    """Texts as word ids."""
+    return word_ids(self.dataset.vocabulary, texts)
+
+
+def word_ids(vocabulary, texts):
+  """n texts -> n lists of word ids, which may be longer than any sentence of the data."""
+  known = {word: i for i, word in enumerate(vocabulary.words)}
+  return [[known.get(word, 1) for word in text.split()] for text in texts]
+
+
+def texts_of(dataset, ids):
+  """Sentences of ids as the vocabulary writes them: unknown words are '[UNK]'."""
+  return dataset.vocabulary.decode(ids)
+
+
+def _size(vocabulary):
+  """Words that a language model may see: all ids but the two marks."""
+  return len(vocabulary) - 2
+
+
+def _reconstruction(task):
+  real, functions = task.real(RECONSTRUCTED), task.functions
+  written = functions.decode(functions.encode(real))
+  pairs = [text.split() for text in written], [text.split() for text in real]
+  nll = -functions.log_probability(real, real)
+  task.found.metrics.update(
+      token_accuracy=sentences.token_accuracy(*pairs), exact_share=sentences.exact_share(*pairs),
+      recon_nll=float(nll.mean()), recon_perplexity=language.perplexity(-nll, pairs[1]))
+  task.found.arrays['reconstructions'] = list(zip(real[:SHOWN], written[:SHOWN], strict=True))
+
+
+def _codes(task):
+  codes = task.functions.encode(task.real(5000)).astype(np.float64)
+  mean = codes.mean(axis=0)
+  spectrum = np.linalg.eigvalsh(np.cov(codes.T))
+  task.found.metrics.update(
+      code_std=float(np.sqrt(((codes - mean)**2).sum(axis=1).mean())), code_mean_norm=float(np.linalg.norm(mean)),
+      code_dimensions=float(spectrum.sum()**2 / (spectrum**2).sum()))
+
+
+def score_samples(texts, dataset, place='', real=None):
+  """The figures of generated sentences, under names that end with `place`.
+
+  Args:
+    texts: n generated sentences.
+    dataset: the data set.
+    place: '', or '_gaussian', say.
+    real: held-out sentences as word ids; default: the first HELD_OUT of the test part.
+
+  Returns:
+    Dict: reverse_perplexity (a trigram fitted to the texts, scored on `real`), forward_perplexity (a trigram of all
+    training sentences, scored on the texts), distinct and copied shares.
+  """
+  vocabulary = dataset.vocabulary
+  words, training = word_ids(vocabulary, texts), vocabulary.strip(dataset.train_ids)
+  real = vocabulary.strip(dataset.test_ids[:HELD_OUT]) if real is None else real
+  metrics = {'reverse_perplexity': language.reverse_perplexity(words, real, _size(vocabulary)),
+             'forward_perplexity': language.forward_perplexity(words, training, _size(vocabulary)),
+             'distinct_share': sentences.distinct_share(words), 'copied_share': sentences.copied_share(words, training)}
+  return {name + place: value for name, value in metrics.items()}
+
+
+def _samples(task):
+  texts = task.functions.sample(task.settings.samples, task.seed(1))
+  task.found.metrics.update(score_samples(texts, task.dataset))
+  task.found.metrics['self_bleu'] = sentences.self_bleu(task.words(texts[:1000]))
+  task.found.arrays['samples'] = texts[:2 * SHOWN]
+
+
+def _sources(task):
+  """What a learned prior must beat, all through the model's own decoder; and real sentences in the samples' place."""
+  functions, count, generator = task.functions, task.settings.samples, np.random.default_rng(task.settings.draw)
+  order = generator.permutation(len(task.dataset.train_ids))[:count]
+  real = texts_of(task.dataset, task.dataset.train_ids[order])
+  codes = functions.encode(real)
+  gaussian = generator.multivariate_normal(codes.mean(axis=0), np.cov(codes.T), size=count, method='cholesky')
+  sphere = generator.standard_normal(codes.shape)
+  sources = {'gaussian': gaussian, 'sphere': sphere, 'real_codes': codes}
+  if functions.untrained:
+    sources['untrained'] = functions.untrained(count, task.seed(2))
+  task.found.metrics.update(score_samples(real, task.dataset, '_real_text'))
+  for name, points in sources.items():
+    task.progress(f'sources: {name}')
+    unit = points / np.linalg.norm(points, axis=1, keepdims=True) if name in ('gaussian', 'sphere') else points
+    texts = functions.decode(unit.astype(np.float32))
+    task.found.metrics.update(score_samples(texts, task.dataset, f'_{name}'))
+    task.found.arrays[f'samples_{name}'] = texts[:SHOWN]
+
+
+def _swaps(task):
+  real = task.real(SWAPPED)
+  words = [text.split() for text in real]
+  for k in range(SWAPS + 1):
+    noisy = [' '.join(sentence) for sentence in sentences.swapped(words, k, seed=0)]
+    task.found.metrics[f'nll_swap_{k}'] = float(-task.functions.log_probability(noisy, real).mean())
+
+
+def _paths(task):
+  paths = paths_of(task.functions, task.dataset)
+  scores = score_paths([[text.split() for text in path] for path in paths], task.dataset)
+  curves = ('alpha', 'perplexity', 'share_a', 'share_b', 'progress')
+  task.found.curves.update({f'path_{name}' if name != 'alpha' else name: scores[name] for name in curves})
+  for name in ('perplexity_gap', 'largest_step', 'distinct', 'stray', 'still'):
+    task.found.metrics[f'path_{name}'] = scores[name]
+    if scores.get(f'{name}_interval'):
+      low, high = scores[f'{name}_interval']
+      task.found.metrics[f'path_{name}_ci95'] = (high - low) / 2
+  task.found.metrics['path_perplexity_middle'] = scores['perplexity'][STEPS // 2]
+  task.found.arrays['paths'] = paths[:SHOWN]
+
+
+def paths_of(functions, dataset, count=PAIRS, steps=STEPS):
+  """`count` paths of `steps` decoded sentences between held-out ones: lists of strings."""
+  first, second = (texts_of(dataset, dataset.test_ids[part]) for part in pairs(len(dataset.test_ids), count))
+  alpha = np.linspace(0, 1, steps, dtype=np.float32)
+  columns = [functions.interpolate(first, second, np.full(len(first), a, np.float32)) for a in alpha]
+  return [list(path) for path in zip(*columns, strict=True)]
+
+
+def pairs(total, count):
+  """Indices of `count` pairs of `total` sentences, none with itself, [count] twice; always the same ones."""
+  order = np.random.default_rng(1).permutation(total)
+  count = min(count, total // 2)
+  if not count:
+    raise UserError(f'{total} held-out sentences; expected two at least, which paths lead between.')
+  return order[:count], order[count:2 * count]
+
+
+def score_paths(paths, dataset):
+  """`text_path.score` of paths of words, by a trigram of all training sentences."""
+  vocabulary = dataset.vocabulary
+  judge = language.KneserNey(vocabulary.strip(dataset.train_ids), _size(vocabulary))
+  ids = [word_ids(vocabulary, [' '.join(sentence) for sentence in path]) for path in paths]
+  return text_path.score(ids, judge.log_probabilities)
+
+
+def _neighbours(task):
+  """The nearest of other held-out sentences to a few, by the angle of codes; shown, not measured."""
+  real = task.real(2000)
+  codes = task.functions.encode(real)
+  cosine = codes[:SHOWN] @ codes.T
+  cosine[np.arange(len(cosine)), np.arange(len(cosine))] = -np.inf
+  nearest = np.argsort(-cosine, axis=1)[:, :3]
+  task.found.arrays['neighbours'] = [[real[i], *(real[j] for j in row)] for i, row in enumerate(nearest)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Group:
+  score: object
+  applies: object
+  quick: bool = False
+
+
+_GROUPS = {
+    'reconstruction': _Group(_reconstruction, lambda functions: True, quick=True),
+    'codes': _Group(_codes, lambda functions: True, quick=True),
+    'samples': _Group(_samples, lambda functions: functions.sample, quick=True),
+    'sources': _Group(_sources, lambda functions: True),
+    'swaps': _Group(_swaps, lambda functions: True),
+    'paths': _Group(_paths, lambda functions: True),
+    'neighbours': _Group(_neighbours, lambda functions: True),
+}
+GROUPS = tuple(_GROUPS)
+QUICK = tuple(name for name, group in _GROUPS.items() if group.quick)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+  """What is measured and how: `groups` of metrics; `samples` generated sentences; `draw`: seeds of what an evaluation
+  draws, training's and step, say; `codes`: nothing is kept (as of `images.Settings`)."""
+
+  groups: tuple = QUICK
+  samples: int = SAMPLES
+  draw: tuple = (0, 0)
+  codes: object = None
+
+  def __post_init__(self):
+    for group in self.groups:
+      one_of('--metrics', group, GROUPS)
+
+  def facts(self):
+    """What a record says of the measurement."""
+    return {'pairs': {'count': PAIRS, 'steps': STEPS}, 'generated': self.samples, 'draw': list(self.draw),
+            'language_model': 'trigram, interpolated Kneser-Ney, discount 0.75, end mark counted'}
+
+
+def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None):
+  """Every metric of the chosen groups that applies; arguments as of `images.measure`.
+
+  Raises:
+    UserError: no group applies.
+  """
+  settings, found = settings or Settings(), subject.Measured({}, {}, {})
+  task = _Task(functions, dataset, settings, progress, found)
+  for name, group in _GROUPS.items():
+    if name in settings.groups and group.applies(functions):
+      progress(name)
+      group.score(task)
+  if not found.metrics and not found.arrays:
+    raise UserError(f'evaluation of {model_name} on {dataset_name}: no metric of {", ".join(settings.groups)} applies; '
+                    'expected --metrics reconstruction, which does to all.')
+  return found
+
+
+def floor(dataset, draw):
+  """Nothing: what paths and samples are compared with has rows of its own."""
+  del dataset, draw
+  return {}
+
+
+def show(functions, dataset, writer):
+  """Writes a few decoded paths as text for TensorBoard, at the writer's step."""
+  import tensorflow as tf
+
+  lines = [' | '.join(path) for path in paths_of(functions, dataset, 6)]
+  with writer:
+    tf.summary.text('interpolation', tf.constant(lines))
+
+
+def draw(functions, dataset, measured, title, folder):
+  """Writes sentences.txt, and the picture of the paths where they were measured; returns the files' paths."""
+  del functions, dataset
+  arrays, lines = measured.arrays, [title]
+  for name, rows in arrays.items():
+    lines += ['', name.replace('_', ' '), '']
+    lines += ['\t'.join(row) if not isinstance(row, str) else row for row in rows]
+  paths = [folder / 'sentences.txt']
+  paths[0].write_text('\n'.join(lines) + '\n')
+  if 'path_perplexity' in measured.curves:
+    paths.append(folder / 'paths.png')
+    figures.save_curves(paths[-1], measured.curves['alpha'], {'decoded sentences': measured.curves['path_perplexity']},
+                        'alpha', 'forward perplexity (trigram of real text)', title)
+  return paths

@@ -1,0 +1,182 @@
+"""What all autoencoders of sentences share: networks, codes on the unit sphere, paths, and the reconstruction."""
+
+import tensorflow as tf
+
+from acai_tf import interpolation
+from acai_tf.experiment.errors import UserError
+from acai_tf.models import base
+from acai_tf.networks import dense, recurrent
+from acai_tf.networks import words as words_lib
+from acai_tf.vocabulary import Vocabulary
+
+
+class TextAutoencoder(base.Model):
+  """Sentence -> code on the unit sphere -> sentence (Zhao et al. 2018, section 3).
+
+  Sentences are [n, longest + 1] int32 ids inside, and plain text for users (`callables`); `adapt` takes over the
+  vocabulary that tells one from the other. A subclass gives `iteration`; its Config has `noise`, `noise_decay` and
+  `noise_every`: the deviation of what is added to each number of a code for the decoder alone, and the factor by which
+  it falls every so many steps.
+
+  Args:
+    config: the model's Config.
+    network: `config.TextNetwork`.
+    shape: (longest + 1, number of ids).
+    classes: labels' number of classes.
+    seed: of weights and noise.
+    precision: 'float32'.
+
+  Raises:
+    ValueError: another precision.
+  """
+
+  has_prior = False  # whether codes can be drawn without data
+
+  def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
+    super().__init__(config, seed)
+    if precision != 'float32':
+      raise ValueError(f'training.precision is {precision}; expected float32, which models of sentences compute in.')
+    (self.length, self.ids), self.network, self.classes = shape, network, classes
+    self.words = words_lib.Words(self.ids, self.length - 1)
+    self.encoder = recurrent.Encoder(self.ids, network.embedding, network.latent, dense.seeds(seed, 'encoder'))
+    self.create_decoders(dense.seeds(seed, 'decoder'))
+    self.create_networks()
+    self.built = True
+
+  def create_decoders(self, seeds):
+    """Hook: makes `decoder`, or several."""
+    network = self.network
+    self.decoder = recurrent.Decoder(self.ids, network.embedding, network.hidden, network.latent, seeds)
+
+  def create_networks(self):
+    """Hook: a subclass makes its further networks here."""
+
+  def adapt(self, dataset):
+    try:
+      self.words.set(dataset.vocabulary)
+    except ValueError as error:
+      raise UserError(str(error)) from error
+
+  @property
+  def vocabulary(self) -> Vocabulary:
+    """Words <-> ids."""
+    return self.words.get()
+
+  @property
+  def code_shape(self):
+    """(numbers,) of one code."""
+    return (self.network.latent,)
+
+  # Ids and codes.
+
+  def encode(self, ids):
+    """[n, longest + 1] ids -> [n, latent] float32 codes of norm 1."""
+    return self.encoder(ids)
+
+  def decode(self, codes):
+    """[n, latent] codes -> [n, longest + 1] ids, the most likely word each time."""
+    return self.decoder.greedy(codes, self.length)
+
+  def call(self, ids, training=False):
+    """Reconstructs sentences, as ids."""
+    del training
+    return self.decode(self.encode(ids))
+
+  def sample_codes(self, count, seed):
+    """Hook: [count, latent] codes drawn from what the model has learned, a function of `seed`; where `has_prior`."""
+    raise NotImplementedError
+
+  def mix(self, first, second, alpha):
+    """Codes on the great circle from `first` (alpha 0) to `second` (1), [n, latent]: they stay on the sphere."""
+    return interpolation.slerp(first, second, alpha)
+
+  # The reconstruction.
+
+  def noisy(self, codes, salt=0):
+    """Codes as the decoder sees them in training: plus N(0, s^2), s = noise * noise_decay^(step // noise_every)."""
+    settings = self.config
+    rounds = tf.cast(tf.convert_to_tensor(self.step) // settings.noise_every, tf.float32)
+    deviation = settings.noise * tf.cast(settings.noise_decay, tf.float32) ** rounds
+    return codes + deviation * self.normal(codes.shape[0] or tf.shape(codes)[0], codes.shape[1:], salt)
+
+  def reconstruction(self, ids, codes, decoder=None):
+    """(token-mean cross-entropy in nats of sentences given codes, words and end marks; share that is most likely)."""
+    logits, targets, _ = (decoder or self.decoder).targets(ids, codes)
+    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+    hits = tf.cast(tf.equal(tf.argmax(logits, 1, tf.int32), targets), tf.float32)
+    context, count = tf.distribute.get_replica_context(), tf.cast(tf.shape(targets)[0], tf.float32)
+    replicas = context.num_replicas_in_sync
+    if replicas > 1:  # Sentences differ in length: the mean is over the global batch's words.
+      count = context.all_reduce(tf.distribute.ReduceOp.SUM, count) / replicas
+    return tf.reduce_sum(entropy) / count, tf.reduce_sum(hits) / count
+
+  def code_logs(self, codes):
+    """Signs of a collapse: `code_std`, the root of the mean squared distance from the mean code, and that code's norm.
+
+    On the sphere their squares add up to 1; 0 and 1 is a collapse.
+    """
+    mean = tf.reduce_mean(codes, axis=0)
+    deviation = tf.sqrt(tf.reduce_mean(tf.reduce_sum((codes - mean)**2, axis=1)))
+    return {'code_std': deviation, 'code_mean_norm': tf.norm(mean)}
+
+  def test_step(self, data):
+    """Keras's: means so far of reconstruction and its accuracy."""
+    ids = data[0] if isinstance(data, (tuple, list)) else data
+    loss, accuracy = self.reconstruction(ids, self.encode(ids))
+    return self.means({'recon_loss': loss, 'token_accuracy': accuracy}, data)
+
+  # What users call: plain text.
+
+  def callables(self):
+    """As `base.Model`; texts* are strings."""
+    vocabulary = self.vocabulary
+    text, number = tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.float32)
+    codes, scalar = tf.TensorSpec([None, self.network.latent], tf.float32), tf.TensorSpec([], tf.int32)
+
+    def encode(texts, training=False):
+      del training
+      return self.encode(vocabulary.encode(texts))
+
+    def decode(codes, training=False):
+      del training
+      return vocabulary.join(self.decode(codes))
+
+    def decode_sampled(codes, temperature, seed, training=False):
+      del training
+      seed = tf.stack([seed, 0])
+      return vocabulary.join(self.decoder.sample(codes, self.length, seed, temperature))
+
+    def interpolate(texts_a, texts_b, alpha, training=False):
+      del training
+      alpha = interpolation.coefficients(alpha, texts_a.shape[0])
+      return vocabulary.join(self.decode(self.mix(encode(texts_a), encode(texts_b), alpha)))
+
+    def log_probability(texts, targets, training=False):
+      del training
+      ids = vocabulary.encode(targets)
+      logits, words, rows = self.decoder.targets(ids, encode(texts))
+      entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(words, logits)
+      return -tf.math.unsorted_segment_sum(entropy, rows, tf.shape(ids)[0])
+
+    def sample(count, seed, training=False):
+      del training
+      return vocabulary.join(self.decode(self.sample_codes(count, seed)))
+
+    kept = (vocabulary.layer,)  # whose table a module must hold
+    found = [
+        base.Callable('features', encode, {'texts': text}, 'what a probe sees of a sentence, [n, d]', 'features', kept),
+        base.Callable('encoder', encode, {'texts': text}, 'code of a sentence, of norm 1, [n, d]', 'codes', kept),
+        base.Callable('decoder', decode, {'codes': codes}, 'sentence of a code, the most likely word each time',
+                      'texts'),
+        base.Callable('sampling_decoder', decode_sampled,
+                      {'codes': codes, 'temperature': tf.TensorSpec([], tf.float32), 'seed': scalar},
+                      'sentence of a code, its words drawn from softmax(logits / temperature)', 'texts'),
+        base.Callable('interpolator', interpolate, {'texts_a': text, 'texts_b': text, 'alpha': number},
+                      "sentence of the point alpha between two sentences' codes, 0 is a's and 1 is b's", 'texts', kept),
+        base.Callable('log_probability', log_probability, {'texts': text, 'targets': text},
+                      'log probability in nats of `targets`, words and end mark, given the codes of `texts`, [n]',
+                      'log_probabilities', kept)]
+    if self.has_prior:
+      found.append(base.Callable('sampler', sample, {'count': scalar, 'seed': scalar},
+                                 'sentences of codes that the model draws by itself', 'texts'))
+    return found

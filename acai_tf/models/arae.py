@@ -1,0 +1,193 @@
+"""Adversarially regularised autoencoder of sentences (Zhao, Kim, Zhang, Rush, LeCun 2018)."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from acai_tf import losses, replicas
+from acai_tf.models import _text
+from acai_tf.networks import codes as code_networks
+from acai_tf.networks import dense
+
+PAPER, FAST = 'paper', 'residual'  # values of Config.networks
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """The paper's settings for SNLI, and ways to other ones.
+
+  `noise` as of `text_autoencoder`; `z`: numbers of the generator's noise; `units`: width of generator and critic, two
+  hidden layers each. `networks`: 'paper' (batch norm in both, small start), or 'residual' (residual generator of unit
+  norm, critic without batch norm). `lipschitz`: 'penalty' (the authors' program), weighed by `penalty`, of the mean
+  answer with the paper's networks and of each answer by itself with others; or 'clip' (the paper), to +-`clip`.
+
+  `lambda_`: weighs the encoder's step against the critic (the authors' grad_lambda); 0 for the share `alone` of the
+  training, and growing to its value over the share `ramp` behind that. `joint`: one step of the encoder for both losses
+  instead of two, so that Adam does not take the weight out again. `critic_steps`: of the critic an iteration; it sees
+  codes of sentences drawn for it, or, with `queue` above 0, the last so many codes of the autoencoder's own steps.
+  `gan_learning_rate`, `gan_beta_2`: Adam's (beta_1 is 0.5), of generator and critic.
+  """
+
+  noise: float = dataclasses.field(default=0.05, metadata={'range': '[0, inf)'})
+  noise_decay: float = dataclasses.field(default=0.9995, metadata={'range': '(0, 1]'})
+  noise_every: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
+  z: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
+  units: int = dataclasses.field(default=300, metadata={'range': '[1, inf)'})
+  networks: str = 'paper'
+  lipschitz: str = 'penalty'
+  penalty: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
+  clip: float = dataclasses.field(default=0.01, metadata={'range': '(0, inf)'})
+  lambda_: float = dataclasses.field(default=0.1, metadata={'range': '[0, inf)'})
+  alone: float = dataclasses.field(default=0.0, metadata={'range': '[0, 1]'})
+  ramp: float = dataclasses.field(default=0.0, metadata={'range': '[0, 1]'})
+  joint: bool = False
+  critic_steps: int = dataclasses.field(default=5, metadata={'range': '[1, inf)'})
+  queue: int = dataclasses.field(default=0, metadata={'range': '[0, inf)'})
+  gan_learning_rate: float = dataclasses.field(default=1e-4, metadata={'range': '(0, inf)'})
+  gan_beta_2: float = dataclasses.field(default=0.999, metadata={'range': '[0, 1)'})
+
+  KIND = 'sentences'
+  RECIPES = {
+      'paper': {'training': {'samples': 10_720_000, 'optimizer': 'sgd', 'learning_rate': 1.0, 'clipnorm': 1.0}},
+      'fast': {'model': {'noise': 0.1, 'noise_decay': 1.0, 'z': 128, 'units': 256, 'networks': 'residual',
+                         'penalty': 10.0, 'lambda_': 5.0, 'alone': 0.4, 'ramp': 0.2, 'joint': True, 'queue': 320,
+                         'gan_learning_rate': 5e-4, 'gan_beta_2': 0.9},
+               'training': {'samples': 768_000, 'batch': 64, 'learning_rate': 2e-3, 'beta_2': 0.999, 'clipnorm': 1.0,
+                            'schedule': 'linear', 'floor': 0.01, 'average': 0.999, 'precision': 'float32',
+                            'evaluate_every': 76_800, 'checkpoint_every': 76_800, 'final_evaluations': 0}}}
+
+  def __post_init__(self):
+    if self.networks not in ('paper', 'residual') or self.lipschitz not in ('penalty', 'clip'):
+      raise ValueError(f'model.networks is {self.networks} and model.lipschitz {self.lipschitz}; expected paper or '
+                       'residual, and penalty or clip.')
+    if self.queue % self.critic_steps:
+      raise ValueError(f'model.queue is {self.queue}; expected a multiple of model.critic_steps, {self.critic_steps}.')
+
+
+class Model(_text.TextAutoencoder):
+  """A critic D tells codes f(x) from generated ones G(z), z ~ N(0, I); encoder and generator make them alike.
+
+    autoencoder (1): L_rec = -log p(x | f(x) + noise) a word
+    critic (2):      max mean D(f(x)) - mean D(G(z)), of slope 1
+    encoder (3):     min lambda mean D(f(x))
+    generator (3):   min -mean D(G(z))
+
+  An iteration has one step of 1, `critic_steps` of 2, and one each of 3.
+  """
+
+  has_prior = True
+
+  def create_networks(self):
+    self.generator = self.create_generator()
+    numbers, settings = dense.seeds(self.seed, 'critic'), self.config
+    self.critic = code_networks.critic(
+        self.network.latent, (settings.units, settings.units), numbers, settings.networks == 'paper')
+    self.extra_batches = 0 if settings.queue else settings.critic_steps + (not settings.joint)
+    if settings.queue:
+      self.queue = self.add_weight(name='queue', shape=(settings.queue, self.network.latent), initializer='zeros',
+                                   trainable=False, aggregation='only_first_replica')
+
+  def create_generator(self):
+    """The generator as it starts."""
+    settings = self.config
+    make = code_networks.generator if settings.networks == 'paper' else code_networks.residual_generator
+    return make(settings.z, (settings.units, settings.units), self.network.latent, dense.seeds(self.seed, 'generator'))
+
+  def players(self):
+    return {'autoencoder': [self.encoder, self.decoder], 'generator': [self.generator], 'critic': [self.critic]}
+
+  def training_of(self, player, training):
+    if player == 'autoencoder':
+      moves = 1 if self.config.joint else 2
+      return dataclasses.replace(training, samples=moves * training.samples)
+    moves = self.config.critic_steps if player == 'critic' else 1
+    return dataclasses.replace(training, optimizer='adam', learning_rate=self.config.gan_learning_rate, beta_1=0.5,
+                               beta_2=self.config.gan_beta_2, samples=moves * training.samples)
+
+  def clipnorm_of(self, player):
+    return self.clipnorm if player == 'autoencoder' else 0.0
+
+  def sample_codes(self, count, seed):
+    return self.generator(tf.random.stateless_normal([count, self.config.z], [seed, 0]), training=False)
+
+  def untrained_codes(self, count, seed):
+    """As `sample_codes`, of the generator before its training: what a learned prior has to beat."""
+    return self.create_generator()(tf.random.stateless_normal([count, self.config.z], [seed, 0]), training=False)
+
+  def weight(self):
+    """lambda at this step."""
+    settings = self.config
+    if not (settings.alone or settings.ramp):
+      return tf.constant(settings.lambda_, tf.float32)
+    if not self.steps:
+      raise ValueError('model.alone and model.ramp are shares of the training; expected compile(..., steps=N).')
+    done = tf.cast(tf.convert_to_tensor(self.step), tf.float32) / self.steps
+    return settings.lambda_ * tf.clip_by_value((done - settings.alone) / max(settings.ramp, 1e-9), 0.0, 1.0)
+
+  def iteration(self, data):
+    settings = self.config
+    ids, *others = tf.split(data[0], 1 + self.extra_batches)
+    # Equation 1, and with `joint` the encoder's share of 3.
+    with tf.GradientTape(persistent=True) as tape:
+      codes = self.encode(ids)
+      recon_loss, accuracy = self.reconstruction(ids, self.noisy(codes))
+      loss = recon_loss
+      if settings.joint:
+        loss += self.weight() * tf.reduce_mean(self.critic(codes, training=True))
+      self.move(tape, {'autoencoder': loss})
+    logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_logs(codes)}
+    # Equation 2.
+    batches = self.remembered(codes) if settings.queue else map(self.encode, others[:settings.critic_steps])
+    for k, (real, fake) in enumerate(zip(batches, self.fakes(codes.shape[0] or tf.shape(codes)[0]), strict=True)):
+      logs['critic_loss'], logs['wasserstein'] = self.critic_step(tf.stop_gradient(real), tf.stop_gradient(fake), k)
+    # Equation 3.
+    if not settings.joint:
+      with tf.GradientTape(persistent=True) as tape:
+        fool_loss = tf.reduce_mean(self.critic(self.encode(others[-1] if others else ids), training=True))
+        self.move(tape, {'autoencoder': self.weight() * fool_loss})
+    with tf.GradientTape(persistent=True) as tape:
+      generated = self.generate(tf.shape(ids)[0] if ids.shape[0] is None else ids.shape[0], 1)
+      generator_loss = -tf.reduce_mean(self.critic(generated, training=True))
+      self.move(tape, {'generator': generator_loss})
+    return {**logs, 'generator_loss': generator_loss, 'lambda': self.weight(),
+            'generated_std': self.code_logs(generated)['code_std']}
+
+  def generate(self, count, salt):
+    """[count, latent] generated codes, in training."""
+    return self.generator(self.normal(count, (self.config.z,), salt), training=True)
+
+  def fakes(self, count):
+    """Generated codes for each of the critic's steps: the generator rests meanwhile, so that one call makes all.
+
+    With the paper's networks each has a call of its own, as in the authors' program: batch norm tells the difference.
+    """
+    settings = self.config
+    count = settings.queue // settings.critic_steps if settings.queue else count
+    if settings.networks == 'paper':
+      return [self.generate(count, 10 + k) for k in range(settings.critic_steps)]
+    return tf.split(self.generate(settings.critic_steps * count, 10), settings.critic_steps)
+
+  def critic_step(self, real, fake, k):
+    """Step `k` of the critic on codes twice, [n, latent]: (its loss, its estimate of the Wasserstein distance)."""
+    settings, whole = self.config, self.config.networks == 'paper'
+    with tf.GradientTape(persistent=True) as tape:
+      wasserstein = tf.reduce_mean(self.critic(real, training=True)) - tf.reduce_mean(self.critic(fake, training=True))
+      loss = -wasserstein
+      if settings.lipschitz == 'penalty':
+        alpha = self.uniform(real.shape[0] or tf.shape(real)[0], (1,), 100 + k)
+        loss += settings.penalty * losses.gradient_penalty(
+            lambda points: self.critic(points, training=True), alpha * real + (1 - alpha) * fake, whole)
+      self.move(tape, {'critic': loss})
+    if settings.lipschitz == 'clip':
+      self.clip_weights('critic', settings.clip)
+    return loss, wasserstein
+
+  def remembered(self, codes):
+    """Puts codes into the queue, in the oldest ones' place; returns it in parts, one for each of the critic's steps."""
+    fresh = replicas.gather(tf.stop_gradient(codes))
+    rows = fresh.shape[0] or tf.shape(fresh)[0]
+    size = self.config.queue
+    full = tf.tile(fresh, [-(-size // rows), 1])[:size]
+    queue = tf.where(tf.equal(self.step, 0), full, tf.concat([fresh, self.queue.value], 0)[:size])
+    self.queue.assign(queue)
+    return [replicas.own(part) for part in tf.split(queue, self.config.critic_steps)]

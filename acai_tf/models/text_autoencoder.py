@@ -1,0 +1,40 @@
+"""A plain autoencoder of sentences: the baseline of the ARAE paper (Zhao et al. 2018, section 6)."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from acai_tf.models import _text
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`noise`: deviation of what is added to each number of a code for the decoder alone; it falls by the factor
+  `noise_decay` every `noise_every` steps. With the default it is the paper's noise of SNLI."""
+
+  noise: float = dataclasses.field(default=0.05, metadata={'range': '[0, inf)'})
+  noise_decay: float = dataclasses.field(default=0.9995, metadata={'range': '(0, 1]'})
+  noise_every: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
+
+  KIND = 'sentences'
+  RECIPES = {
+      'paper': {'training': {'samples': 10_720_000, 'optimizer': 'sgd', 'learning_rate': 1.0, 'clipnorm': 1.0}},
+      'fast': {'model': {'noise': 0.1, 'noise_decay': 1.0},
+               'training': {'samples': 768_000, 'batch': 64, 'learning_rate': 2e-3, 'beta_2': 0.999, 'clipnorm': 1.0,
+                            'schedule': 'linear', 'floor': 0.01, 'average': 0.999, 'precision': 'float32',
+                            'evaluate_every': 76_800, 'checkpoint_every': 76_800, 'final_evaluations': 0}}}
+
+
+class Model(_text.TextAutoencoder):
+  """L = -log p(x | f(x) + noise) a word."""
+
+  def players(self):
+    return {'autoencoder': [self.encoder, self.decoder]}
+
+  def iteration(self, data):
+    ids, _ = data
+    with tf.GradientTape(persistent=True) as tape:
+      codes = self.encode(ids)
+      loss, accuracy = self.reconstruction(ids, self.noisy(codes))
+      self.move(tape, {'autoencoder': loss})
+    return {'recon_loss': loss, 'token_accuracy': accuracy, **self.code_logs(codes)}
