@@ -108,3 +108,12 @@ def gradient_penalty(critic, points, whole=False):
     answer = tf.reduce_mean(answers) if whole else tf.reduce_sum(answers)
   slopes = tf.sqrt(tf.reduce_sum(tape.gradient(answer, points)**2, axis=1) + 1e-12)
   return tf.reduce_mean((slopes - 1)**2)
+
+
+def balanced(values, labels, classes=2):
+  """Mean over classes of the mean of [n] values in each of [n] int labels; a class that is not there counts 0."""
+  def mean_of(label):
+    inside = tf.cast(tf.equal(labels, label), values.dtype)
+    return tf.math.divide_no_nan(tf.reduce_sum(values * inside), tf.reduce_sum(inside))
+
+  return tf.add_n([mean_of(label) for label in range(classes)]) / classes

@@ -103,7 +103,7 @@ class OverrideTest(tf.test.TestCase):
 
   def test_keys_that_older_files_lack_have_the_values_of_their_time(self):
     values = resolve('mnist', 'acai', 'fast').to_dict()
-    for key in ('average', 'floor', 'final_evaluations'):
+    for key in ('average', 'floor', 'final_evaluations', 'optimizer'):
       del values['training'][key]
     training = parse_experiment(values).training
     self.assertEqual((training.average, training.floor, training.final_evaluations), (0, 0, 0))
@@ -111,6 +111,9 @@ class OverrideTest(tf.test.TestCase):
   def test_networks_are_the_protocols(self):
     self.assertEqual(dataclasses.astuple(resolve('lines', 'acai').network), (2, 16, 16, 'none'))
     self.assertEqual(dataclasses.astuple(resolve('mnist', 'acai').network), (4, 16, 16, 'none'))
+
+
+NAMES = ('mean_distance', 'smoothness_published', 'probe_accuracy')  # of medians
 
 
 class RegistryTest(tf.test.TestCase):
@@ -177,10 +180,10 @@ class RunFolderTest(tf.test.TestCase):
     training = config.Training(samples=25600, batch=1, evaluate_every=1600)
     history = [{'samples': s, 'mean_distance': s % 1000, 'smoothness_published': None} for s in range(100, 25601, 100)]
     expected = sorted(s % 1000 for s in range(25600 - 1900, 25601, 100))
-    self.assertEqual(run_folder.medians(history, training), {'mean_distance': (expected[9] + expected[10]) / 2})
-    self.assertEqual(run_folder.medians(history[:-1], training), {})
-    self.assertEqual(run_folder.medians(history[:-20] + history[-19:], training), {})
-    self.assertEqual(run_folder.medians(history, dataclasses.replace(training, final_evaluations=0)), {})
+    self.assertEqual(run_folder.medians(history, training, NAMES), {'mean_distance': (expected[9] + expected[10]) / 2})
+    self.assertEqual(run_folder.medians(history[:-1], training, NAMES), {})
+    self.assertEqual(run_folder.medians(history[:-20] + history[-19:], training, NAMES), {})
+    self.assertEqual(run_folder.medians(history, dataclasses.replace(training, final_evaluations=0), NAMES), {})
 
   def test_a_broken_history_is_told_in_one_line(self):
     folder = pathlib.Path(self.get_temp_dir())

@@ -11,7 +11,7 @@ from acai_tf.training.checkpoints import Checkpoints
 from export import module
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=4, depth=2), (8, 8, 1), 6
-NAMES = registry.names('acai_tf.models')
+NAMES = registry.names('acai_tf.models', 'images')
 
 
 def make(name, seed=0, precision='float32', optimizer=None):

@@ -360,9 +360,9 @@ class RunsTest(tf.test.TestCase):
         first, second = first | {'recon_mse': 9}, second | {'recon_mse': 1}
       if name == 'mean_distance':
         first, second = first | {'probe_accuracy': 0.1}, second | {'probe_accuracy': 0.9}
-      self.assertTrue(better(first, second), name)
-      self.assertFalse(better(second, first), name)
-      self.assertFalse(better(first, first), name)
+      self.assertTrue(better(first, second, measure.BETTER), name)
+      self.assertFalse(better(second, first, measure.BETTER), name)
+      self.assertFalse(better(first, first, measure.BETTER), name)
 
 
 class SettingsTest(tf.test.TestCase):

@@ -173,7 +173,8 @@ EXPECTED = {f.__name__: f for f in (
 class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.named_parameters(*(
-      (f'{name}_{which}', name, which) for name in registry.names('acai_tf.models') for which in ('default', 'other')))
+      (f'{name}_{which}', name, which) for name in registry.names('acai_tf.models', 'images')
+      for which in ('default', 'other')))
   def test_each_player_minimises_its_docstring_s_sum(self, name, which):
     weights = WEIGHTS[name][which == 'other']
     module = registry.load('acai_tf.models', name)

@@ -19,7 +19,7 @@ from acai_tf.experiment import registry, run_folder
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import session
 
-MODELS, DATASETS = registry.names('acai_tf.models'), registry.names('acai_tf.data')
+MODELS, DATASETS = registry.names('acai_tf.models', 'images'), registry.names('acai_tf.data', 'images')
 ALL = bool(os.environ.get('ALL_PAIRS'))
 SOME = [(MODELS[i % len(MODELS)], data) for i, data in enumerate(DATASETS)]
 PAIRS = [(model, data) for model in MODELS for data in DATASETS] if ALL else SOME

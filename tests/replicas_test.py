@@ -39,7 +39,7 @@ def trained(name, settings, where):
 class DevicesTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.named_parameters(*(
-      (f'{name}_{i}', name, settings) for name in registry.names('acai_tf.models')
+      (f'{name}_{i}', name, settings) for name in registry.names('acai_tf.models', 'images')
       for i, settings in enumerate(SETTINGS.get(name, ({},)))))
   def test_two_devices_equal_one(self, name, settings):
     self.assertEqual(strategy('mirrored').num_replicas_in_sync, 2)

@@ -45,7 +45,7 @@ class VocabularyTest(tf.test.TestCase):
   def test_case_beyond_ascii(self):
     vocabulary = _text.fit_vocabulary(['der ÄRGER ist groß'], 10, 5)
     self.assertEqual(vocabulary.decode(vocabulary.encode(['Der ärger IST GROß'])), ['der ärger ist groß'])
-    self.assertEqual(_text.build(['ÄRGER', 'ärger'], None, 9, 2, shares=(0, 0)).known, ['ärger'])
+    self.assertEqual(_text.build(['ÄRGER', 'ärger'], None, 9, 2, shares=(0, 0)).vocabulary.known, ['ärger'])
 
   def test_case_is_kept_where_asked(self):
     vocabulary = _text.fit_vocabulary(TEXT, 10, 5, lower=False)
@@ -135,7 +135,7 @@ class CorpusTest(tf.test.TestCase):
                         shares=(0.1, 0.2))
     for ids, labels in ((plain.train_ids, plain.train_labels), (plain.valid_ids, plain.valid_labels),
                         (plain.test_ids, plain.test_labels)):
-      self.assertEqual([plain.words[row[0]] for row in ids], [f'class{label}' for label in labels])
+      self.assertEqual([plain.vocabulary.words[row[0]] for row in ids], [f'class{label}' for label in labels])
     self.assertAllEqual(_text.build(TEXT, None, 10, 5, shares=(0, 0)).train_labels, np.zeros(5))
     with self.assertRaisesRegex(UserError, 'too few'):
       _text.build(['a b'], None, 10, 5)

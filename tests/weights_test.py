@@ -49,7 +49,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
     return weights.write(self.path, arrays, {
         'experiment': values or experiment.to_dict(), 'samples': 32, 'weights': 'raw'})
 
-  @parameterized.parameters(*registry.names('acai_tf.models'))
+  @parameterized.parameters(*registry.names('acai_tf.models', 'images'))
   def test_every_model_comes_back(self, name):
     experiment = experiment_of(name)
     model = trained(experiment)

@@ -20,8 +20,8 @@ from acai_tf.training import build, optimizer
 from zoo import __main__ as program
 from zoo import base
 
-DATASETS = [name for name in registry.names('acai_tf.data') if base.definitions(name)]
-MODELS = registry.names('acai_tf.models')
+DATASETS = [name for name in registry.names('acai_tf.data', 'images') if base.definitions(name)]
+MODELS = registry.names('acai_tf.models', 'images')
 
 
 def experiment_of(definition):

@@ -33,7 +33,7 @@ class Functions:
 
 @dataclasses.dataclass(frozen=True)
 class TextFunctions:
-  """A model of sentences as functions of lists of n strings and NumPy arrays; the last ones may be None."""
+  """A model of sentences as functions of lists of n strings and NumPy arrays; all but the first may be None."""
 
   encode: object  # texts -> codes [n, d]
   decode: object  # codes -> texts
@@ -156,7 +156,8 @@ def of_text_model(model):
     return lambda *columns: graph(*(tf.constant(c, spec.dtype) for c, spec in zip(columns, specs, strict=True)))
 
   return TextFunctions(
-      *(_pieces(traced(name)) for name in ('encoder', 'decoder', 'interpolator', 'log_probability')),
+      *(_pieces(traced(name)) if name in offered else None
+        for name in ('encoder', 'decoder', 'interpolator', 'log_probability')),
       sample=_drawn(traced('sampler')) if 'sampler' in offered else None,
       untrained=(lambda count, seed: model.untrained_codes(count, seed).numpy())
       if hasattr(model, 'untrained_codes') else None,

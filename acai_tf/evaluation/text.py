@@ -6,14 +6,16 @@ import numpy as np
 
 from acai_tf.evaluation import figures, subject
 from acai_tf.experiment.errors import UserError, one_of
-from acai_tf.metrics import language, sentences, text_path
+from acai_tf.metrics import language, sentences, text_path, transfer
 
 SAMPLES = 20_000  # generated sentences that a trigram is fitted to
 HELD_OUT = 10_000  # real sentences that it is scored on
 RECONSTRUCTED, SWAPPED, SWAPS = 2000, 1000, 4
+TRANSFERRED, PROBED = 1000, 20_000  # held-out sentences a class; training sentences whose codes are probed
 PAIRS, STEPS = 1000, 9  # of the interpolation benchmark
 SHOWN = 10  # sentences of each kind in sentences.txt
-BETTER = (('reverse_perplexity', -1), ('recon_nll', -1))  # by which evaluations are compared, the first there is
+# By which evaluations are compared, the first there is.
+BETTER = (('reverse_perplexity', -1), ('transfer_accuracy', 1), ('recon_nll', -1))
 MEDIANS = ()  # of the last evaluations: nobody has published such
 
 
@@ -184,6 +186,38 @@ def _neighbours(task):
   task.found.arrays['neighbours'] = [[real[i], *(real[j] for j in row)] for i, row in enumerate(nearest)]
 
 
+def _transfer(task):
+  functions, dataset, metrics = task.functions, task.dataset, task.found.metrics
+  vocabulary, each = dataset.vocabulary, TRANSFERRED
+  task.progress('transfer: judge')
+  training = vocabulary.strip(dataset.train_ids)
+  judge = transfer.Judge(training, dataset.train_labels)
+  rows = [np.flatnonzero(dataset.test_labels == label)[:each] for label in (0, 1)]
+  rows = np.concatenate([part[:min(map(len, rows))] for part in rows])
+  texts, labels = texts_of(dataset, dataset.test_ids[rows]), dataset.test_labels[rows]
+  words, other = task.words(texts), (1 - labels).astype(np.int32)
+  metrics['judge_accuracy'] = judge.accuracy(words, labels)
+  language_model = language.KneserNey(training, _size(vocabulary))
+  generator = np.random.default_rng(0)
+  targets = [generator.choice(np.flatnonzero(dataset.train_labels == label)) for label in other]
+  written = functions.transfer(texts, other)
+  for place, found in (('', task.words(written)), ('_copy', words), ('_random', [training[i] for i in targets])):
+    metrics.update({f'transfer_accuracy{place}': judge.accuracy(found, other),
+                    f'transfer_bleu{place}': sentences.bleu(found, words),
+                    f'transfer_perplexity{place}': language_model.perplexity(found)})
+  metrics['reconstruction_bleu'] = sentences.bleu(task.words(functions.transfer(texts, labels)), words)
+  task.progress('transfer: what codes tell of the class')
+  from acai_tf.data import _text
+
+  few = _text.balanced(dataset.train_labels, 0)
+  few = np.random.default_rng(1).permutation(few)[:PROBED]
+  metrics['class_in_codes'] = transfer.class_in_codes(
+      functions.encode(texts_of(dataset, dataset.train_ids[few])), dataset.train_labels[few], functions.encode(texts),
+      labels)
+  shown = np.random.default_rng(2).permutation(len(texts))[:2 * SHOWN]
+  task.found.arrays['transfers'] = [(texts[i], written[i]) for i in shown]
+
+
 @dataclasses.dataclass(frozen=True)
 class _Group:
   score: object
@@ -192,12 +226,13 @@ class _Group:
 
 
 _GROUPS = {
-    'reconstruction': _Group(_reconstruction, lambda functions: True, quick=True),
+    'reconstruction': _Group(_reconstruction, lambda functions: functions.decode, quick=True),
     'codes': _Group(_codes, lambda functions: True, quick=True),
     'samples': _Group(_samples, lambda functions: functions.sample, quick=True),
-    'sources': _Group(_sources, lambda functions: True),
-    'swaps': _Group(_swaps, lambda functions: True),
-    'paths': _Group(_paths, lambda functions: True),
+    'sources': _Group(_sources, lambda functions: functions.decode),
+    'swaps': _Group(_swaps, lambda functions: functions.log_probability),
+    'paths': _Group(_paths, lambda functions: functions.interpolate),
+    'transfer': _Group(_transfer, lambda functions: functions.transfer, quick=True),
     'neighbours': _Group(_neighbours, lambda functions: True),
 }
 GROUPS = tuple(_GROUPS)
@@ -252,6 +287,8 @@ def show(functions, dataset, writer):
   """Writes a few decoded paths as text for TensorBoard, at the writer's step."""
   import tensorflow as tf
 
+  if not functions.interpolate:
+    return
   lines = [' | '.join(path) for path in paths_of(functions, dataset, 6)]
   with writer:
     tf.summary.text('interpolation', tf.constant(lines))

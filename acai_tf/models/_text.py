@@ -108,7 +108,7 @@ class TextAutoencoder(base.Model):
     replicas = context.num_replicas_in_sync
     if replicas > 1:  # Sentences differ in length: the mean is over the global batch's words.
       count = context.all_reduce(tf.distribute.ReduceOp.SUM, count) / replicas
-    return tf.reduce_sum(entropy) / count, tf.reduce_sum(hits) / count
+    return tuple(tf.math.divide_no_nan(tf.reduce_sum(values), count) for values in (entropy, hits))
 
   def code_logs(self, codes):
     """Signs of a collapse: `code_std`, the root of the mean squared distance from the mean code, and that code's norm.

@@ -78,6 +78,12 @@ class Model(_text.TextAutoencoder):
   has_prior = True
 
   def create_networks(self):
+    self.extra_batches = 0
+    if self.has_prior:
+      self.create_adversaries()
+
+  def create_adversaries(self):
+    """Generator, critic, and what the critic sees."""
     self.generator = self.create_generator()
     numbers, settings = dense.seeds(self.seed, 'critic'), self.config
     self.critic = code_networks.critic(
@@ -116,13 +122,17 @@ class Model(_text.TextAutoencoder):
 
   def weight(self):
     """lambda at this step."""
+    return self.config.lambda_ * self.share()
+
+  def share(self):
+    """0 in the part of the training that the autoencoder has alone, then growing to 1."""
     settings = self.config
     if not (settings.alone or settings.ramp):
-      return tf.constant(settings.lambda_, tf.float32)
+      return tf.constant(1.0)
     if not self.steps:
       raise ValueError('model.alone and model.ramp are shares of the training; expected compile(..., steps=N).')
     done = tf.cast(tf.convert_to_tensor(self.step), tf.float32) / self.steps
-    return settings.lambda_ * tf.clip_by_value((done - settings.alone) / max(settings.ramp, 1e-9), 0.0, 1.0)
+    return tf.clip_by_value((done - settings.alone) / max(settings.ramp, 1e-9), 0.0, 1.0)
 
   def iteration(self, data):
     settings = self.config
@@ -136,6 +146,11 @@ class Model(_text.TextAutoencoder):
         loss += self.weight() * tf.reduce_mean(self.critic(codes, training=True))
       self.move(tape, {'autoencoder': loss})
     logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_logs(codes)}
+    return {**logs, **self.adversaries(ids, codes, others)}
+
+  def adversaries(self, ids, codes, others):
+    """Equations 2 and 3 on a batch of ids, its codes, and the further batches; returns their logs."""
+    settings, logs = self.config, {}
     # Equation 2.
     batches = self.remembered(codes) if settings.queue else map(self.encode, others[:settings.critic_steps])
     for k, (real, fake) in enumerate(zip(batches, self.fakes(codes.shape[0] or tf.shape(codes)[0]), strict=True)):
@@ -144,12 +159,12 @@ class Model(_text.TextAutoencoder):
     if not settings.joint:
       with tf.GradientTape(persistent=True) as tape:
         fool_loss = tf.reduce_mean(self.critic(self.encode(others[-1] if others else ids), training=True))
-        self.move(tape, {'autoencoder': self.weight() * fool_loss})
+        self.move(tape, {'autoencoder': settings.lambda_ * self.share() * fool_loss})
     with tf.GradientTape(persistent=True) as tape:
       generated = self.generate(tf.shape(ids)[0] if ids.shape[0] is None else ids.shape[0], 1)
       generator_loss = -tf.reduce_mean(self.critic(generated, training=True))
       self.move(tape, {'generator': generator_loss})
-    return {**logs, 'generator_loss': generator_loss, 'lambda': self.weight(),
+    return {**logs, 'generator_loss': generator_loss, 'lambda': settings.lambda_ * self.share(),
             'generated_std': self.code_logs(generated)['code_std']}
 
   def generate(self, count, salt):

@@ -56,3 +56,11 @@ def critic(code: int, units: Sequence[int], seeds: Iterator[int], batch_normaliz
       layers.append(batch_norm(seeds, True))
     layers.append(keras.layers.LeakyReLU(negative_slope=SLOPE))
   return keras.Sequential([*layers, _linear(1, next(seeds), batch_normalized)], name='critic')
+
+
+def classifier(code: int, units: int, seeds: Iterator[int]) -> keras.Model:
+  """Of codes, times sqrt(code): linear, ReLU, linear, batch norm, ReLU, linear to a logit, [n, code] -> [n, 1]."""
+  return keras.Sequential([
+      keras.Input([code]), keras.layers.Rescaling(code**0.5), _linear(units, next(seeds), False), keras.layers.ReLU(),
+      _linear(units, next(seeds), False), batch_norm(seeds, False), keras.layers.ReLU(),
+      _linear(1, next(seeds), False)], name='classifier')

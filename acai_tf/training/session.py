@@ -94,7 +94,7 @@ class Session:
 
 
 def better(first, second, by):
-  """Whether one evaluation beats another; `by`: (metric, 1 where more is better, else -1), the first there is decides."""
+  """Whether one evaluation beats another; `by`: (metric, 1 or -1 where less is better), the first there is decides."""
   for name, sign in by:
     if name in first:
       return sign * first[name] > sign * second[name]

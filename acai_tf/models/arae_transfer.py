@@ -1,0 +1,152 @@
+"""ARAE for style transfer: a decoder a class, and codes that do not tell the class (Zhao et al. 2018, section 4)."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from acai_tf import losses
+from acai_tf.models import arae, base
+from acai_tf.networks import codes as code_networks
+from acai_tf.networks import dense, recurrent
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """As of `arae`, with the paper's values for Yelp; and of the classifier:
+
+  `lambda_class` weighs the encoder's step against it, and waits and grows as `lambda_` does. `classifier_units` is the
+  width of its hidden layers; its rate is the training's `classifier_learning_rate`. With `lambda_` 0 there are no
+  generator and no critic.
+  """
+
+  lambda_class: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
+  classifier_units: int = dataclasses.field(default=128, metadata={'range': '[1, inf)'})
+  noise: float = dataclasses.field(default=0.1, metadata={'range': '[0, inf)'})
+  noise_decay: float = dataclasses.field(default=0.9995, metadata={'range': '(0, 1]'})
+  noise_every: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
+  z: int = dataclasses.field(default=32, metadata={'range': '[1, inf)'})
+  units: int = dataclasses.field(default=128, metadata={'range': '[1, inf)'})
+  networks: str = 'paper'
+  lipschitz: str = 'penalty'
+  penalty: float = dataclasses.field(default=0.1, metadata={'range': '[0, inf)'})
+  clip: float = dataclasses.field(default=0.01, metadata={'range': '(0, inf)'})
+  lambda_: float = dataclasses.field(default=0.01, metadata={'range': '[0, inf)'})
+  alone: float = dataclasses.field(default=0.0, metadata={'range': '[0, 1]'})
+  ramp: float = dataclasses.field(default=0.0, metadata={'range': '[0, 1]'})
+  joint: bool = False
+  critic_steps: int = dataclasses.field(default=5, metadata={'range': '[1, inf)'})
+  queue: int = dataclasses.field(default=0, metadata={'range': '[0, inf)'})
+  gan_learning_rate: float = dataclasses.field(default=1e-4, metadata={'range': '(0, inf)'})
+  gan_beta_2: float = dataclasses.field(default=0.999, metadata={'range': '[0, 1)'})
+
+  KIND = 'sentences'
+  RECIPES = {
+      'paper': {'network': {'embedding': 128, 'hidden': 128, 'latent': 128},
+                'training': {'samples': 11_000_000, 'batch': 128, 'optimizer': 'sgd', 'learning_rate': 1.0,
+                             'clipnorm': 1.0}},
+      'fast': {'model': {'noise': 0.05, 'noise_decay': 1.0, 'z': 128, 'units': 256, 'networks': 'residual',
+                         'penalty': 10.0, 'lambda_': 0.0, 'alone': 0.4, 'ramp': 0.2, 'joint': True, 'queue': 320,
+                         'gan_learning_rate': 5e-4, 'gan_beta_2': 0.9},
+               'training': {'samples': 640_000, 'batch': 64, 'learning_rate': 2e-3, 'classifier_learning_rate': 1e-3,
+                            'beta_2': 0.999, 'clipnorm': 1.0, 'schedule': 'linear', 'floor': 0.01, 'average': 0.999,
+                            'precision': 'float32', 'evaluate_every': 64_000, 'checkpoint_every': 64_000,
+                            'final_evaluations': 0}}}
+
+
+class Model(arae.Model):
+  """As `arae`, with decoders p_0, p_1 of two classes y and a classifier C; BCE(l, t): cross-entropy of a logit.
+
+    autoencoder: L_rec = mean over y of -log p_y(x | f(x) + noise) a word
+    classifier:  L_C = mean over y of BCE(C(f(x)), y)
+    encoder:     min lambda_class mean over y of BCE(C(f(x)), 1 - y), and lambda mean D(f(x)) as `arae`
+
+  Classes weigh the same, whatever their share of the text. A sentence is transferred by decoding its code with the
+  other class's decoder.
+
+  Raises:
+    ValueError: labels of another number of classes than two.
+  """
+
+  def create_decoders(self, seeds):
+    if self.classes != 2:
+      raise ValueError(f'the data has {self.classes or "no"} classes; expected two, between which sentences are '
+                       'transferred (dataset.path=FILE0,FILE1).')
+    network = self.network
+
+    def decoder(name, output=None):
+      return recurrent.Decoder(
+          self.ids, network.embedding, network.hidden, network.latent, seeds, output, name)
+
+    self.decoder = decoder('decoder_0')
+    self.decoder_1 = decoder('decoder_1', self.decoder.output_layer)
+
+  def create_networks(self):
+    self.has_prior = self.config.lambda_ > 0
+    super().create_networks()
+    self.classifier = code_networks.classifier(
+        self.network.latent, self.config.classifier_units, dense.seeds(self.seed, 'classifier'))
+
+  def players(self):
+    found = super().players() if self.has_prior else {}
+    return {**found, 'autoencoder': [self.encoder, self.decoder, self.decoder_1], 'classifier': [self.classifier]}
+
+  def training_of(self, player, training):
+    if player == 'classifier':
+      return dataclasses.replace(training, optimizer='adam', beta_1=0.5)
+    return super().training_of(player, training)
+
+  def by_class(self, ids, labels, codes):
+    """Mean over the classes of the reconstruction by each one's own decoder: (loss, accuracy)."""
+    found = []
+    for label, decoder in enumerate((self.decoder, self.decoder_1)):
+      rows = tf.where(tf.equal(labels, label))[:, 0]
+      found.append(self.reconstruction(tf.gather(ids, rows), tf.gather(codes, rows), decoder))
+    return [(first + second) / 2 for first, second in zip(*found, strict=True)]
+
+  def classification(self, codes, labels, truth=True):
+    """Mean over the classes of BCE(C(codes), y), or with `truth` False of BCE(C(codes), 1 - y)."""
+    logits = tf.squeeze(self.classifier(codes, training=True), 1)
+    targets = tf.cast(labels if truth else 1 - labels, tf.float32)
+    return losses.balanced(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), labels), logits
+
+  def iteration(self, data):
+    settings = self.config
+    ids, *others = tf.split(data[0], 1 + self.extra_batches)
+    labels = data[1][:ids.shape[0] or tf.shape(ids)[0]]
+    weight = self.share()
+    with tf.GradientTape(persistent=True) as tape:
+      codes = self.encode(ids)
+      recon_loss, accuracy = self.by_class(ids, labels, self.noisy(codes))
+      class_loss, logits = self.classification(tf.stop_gradient(codes), labels)
+      fool_class, _ = self.classification(codes, labels, truth=False)
+      loss = recon_loss + settings.lambda_class * weight * fool_class
+      if settings.joint and self.has_prior:
+        loss += settings.lambda_ * weight * tf.reduce_mean(self.critic(codes, training=True))
+      self.move(tape, {'autoencoder': loss, 'classifier': class_loss})
+    hits = tf.cast(tf.equal(logits > 0, labels > 0), tf.float32)
+    logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_logs(codes), 'class_loss': class_loss,
+            'class_accuracy': losses.balanced(hits, labels), 'weight': weight}
+    return {**logs, **self.adversaries(ids, codes, others)} if self.has_prior else logs
+
+  def callables(self):
+    vocabulary, kept = self.vocabulary, (self.vocabulary.layer,)
+    text, classes = tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.int32)
+
+    def written(codes, to):
+      first, second = (decoder.greedy(codes, self.length) for decoder in (self.decoder, self.decoder_1))
+      return vocabulary.join(tf.where(tf.equal(to, 0)[:, None], first, second))
+
+    def transfer(texts, to, training=False):
+      del training
+      return written(self.encode(vocabulary.encode(texts)), to)
+
+    def decode(codes, to, training=False):
+      del training
+      return written(codes, to)
+
+    codes = tf.TensorSpec([None, self.network.latent], tf.float32)
+    found = [c for c in super().callables() if c.name in ('features', 'encoder')]
+    return [*found, base.Callable('transfer', transfer, {'texts': text, 'to': classes},
+                                  'sentences decoded as of the classes `to`, 0 or 1', 'texts', kept),
+            base.Callable('class_decoder', decode, {'codes': codes, 'to': classes},
+                          'sentences of codes, as of the classes `to`, 0 or 1', 'texts')]

@@ -1,0 +1,3 @@
+"""Sentences of one's own are no fixed data set, so they have no definitions."""
+
+ROWS = {}
