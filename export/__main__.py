@@ -21,7 +21,7 @@ flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it')
 flags.DEFINE_enum('weights', 'average', run_folder.WEIGHTS, 'Averaged where the run has them, or raw')
 flags.DEFINE_string('to', None, 'Folder to write; must not exist')
 
-SAMPLES = 5  # images that the reloaded module is compared on
+SAMPLES = 5  # images or sentences that the reloaded module is compared on
 
 
 def export(run_dir, target, checkpoint='last', weights='average'):
@@ -58,21 +58,37 @@ def _unwritable(target, error):
   return UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable place with free space.')
 
 
+def images(shape):
+  """SAMPLES images in [0, 1] that a reloaded module is compared on."""
+  return np.random.default_rng(0).uniform(size=[SAMPLES, *shape]).astype(np.float32)
+
+
+def texts(vocabulary):
+  """SAMPLES sentences that a reloaded module is compared on: an empty one, a too long one, and unknown words."""
+  generator, words = np.random.default_rng(0), vocabulary.known
+  drawn = [' '.join(generator.choice(words, size=vocabulary.longest)) for _ in range(SAMPLES - 3)]
+  return np.array(['', ' '.join(words[0] for _ in range(vocabulary.longest + 2)), f'{words[0]} ?unknown?', *drawn], 'S')
+
+
 def compare(model, folder):
   """Runs check.py on a saved module against the live model; returns what it printed. UserError where it differs."""
   import tensorflow as tf
 
   from export import module
 
-  images = np.random.default_rng(0).uniform(size=[SAMPLES, *model.image_shape]).astype(np.float32)
-  codes = model.encode(tf.constant(module.to_inside(images))).numpy()
-  given = {'images': images, 'images_a': images, 'images_b': images[::-1], 'codes': codes,
-           'alpha': np.linspace(0, 1, SAMPLES, dtype=np.float32), 'count': np.int32(SAMPLES)}
+  given = {'alpha': np.linspace(0, 1, SAMPLES, dtype=np.float32), 'count': np.int32(SAMPLES),
+           'to': np.arange(SAMPLES, dtype=np.int32) % 2, 'temperature': np.float32(0.7)}
+  encoder = next(c for c in model.callables() if c.name == 'encoder')
+  name, = encoder.inputs
+  given[name] = images(model.image_shape) if name == 'images' else texts(model.vocabulary)
+  given |= {f'{name}_a': given[name], f'{name}_b': given[name][::-1], 'targets': given[name]}
+  given['codes'] = module.outside(encoder)([tf.constant(given[name])]).numpy()
   expected = {}
   for offered in model.callables():
     inputs = [given.get(name, np.zeros((), spec.dtype.as_numpy_dtype)) for name, spec in offered.inputs.items()]
     expected |= {f'{offered.name}/{name}': value for name, value in zip(offered.inputs, inputs, strict=True)}
-    expected[offered.name] = module.outside(offered)([tf.constant(value) for value in inputs]).numpy()
+    answer = module.outside(offered)([tf.constant(value) for value in inputs]).numpy()
+    expected[offered.name] = answer.astype('S') if answer.dtype == object else answer
   with tempfile.TemporaryDirectory() as scratch:
     path = pathlib.Path(scratch) / 'expected.npz'
     np.savez(path, **expected)

@@ -1,6 +1,8 @@
 """The reusable SavedModel of a trained model (TF-Hub's reusable SavedModel interface).
 
 Outside, images are [n, height, width, channels] float32 in [0, 1]; the conversion to the models' [-1, 1] is inside.
+Sentences are [n] strings of words parted by white space. Words that the vocabulary lacks are read as the unknown word,
+and written as [UNK]; a longer sentence than the data's longest is cut; an empty one is a sentence of no words.
 """
 
 import tensorflow as tf
@@ -22,10 +24,12 @@ class Part(tf.train.Checkpoint):
   Args:
     function: (inputs, training) -> outputs.
     inputs: tf.TensorSpec of the one positional argument, or a dict of them.
+    kept: objects that the function needs beside variables (`Callable.kept`).
   """
 
-  def __init__(self, function, inputs):
+  def __init__(self, function, inputs, kept=()):
     super().__init__()
+    self.kept = list(kept)
     self.__call__ = tf.function(function)
     traces = [self.__call__.get_concrete_function(inputs, training) for training in (False, True)]
     self.variables = list(traces[0].variables)
@@ -35,7 +39,7 @@ class Part(tf.train.Checkpoint):
 
 # The signatures, by the callable that each is of; those of no other are needed outside Python.
 SIGNATURES = {'features': 'serving_default', 'encoder': 'encode', 'decoder': 'decode', 'interpolator': 'interpolate',
-              'sampler': 'sample', 'critic': 'critic', 'discriminator': 'discriminator'}
+              'sampler': 'sample', 'transfer': 'transfer', 'critic': 'critic', 'discriminator': 'discriminator'}
 
 
 def outside(offered):
@@ -70,9 +74,9 @@ def _part(offered):
   function = outside(offered)
   if len(offered.inputs) == 1:
     spec, = offered.inputs.values()
-    return Part(lambda tensor, training=False: function([tensor], training), spec)
+    return Part(lambda tensor, training=False: function([tensor], training), spec, offered.kept)
   return Part(lambda tensors, training=False: function([tensors[name] for name in offered.inputs], training),
-              dict(offered.inputs))
+              dict(offered.inputs), offered.kept)
 
 
 def _signature(offered):

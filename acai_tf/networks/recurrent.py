@@ -185,8 +185,10 @@ class Decoder(_Reader):
     A function of codes, weights and `seed`, [2] ints; `temperature` is above 0, towards 0 it is `greedy`.
     """
     def draw(logits, step):
+      # By Gumbel noise: tf.random.stateless_categorical gives other words with another number of threads.
       key = tf.random.experimental.stateless_fold_in(seed, step)
-      return tf.random.stateless_categorical(logits / temperature, 1, key, tf.int32)[:, 0]
+      uniform = tf.random.stateless_uniform(tf.shape(logits), key, minval=1e-30)
+      return tf.argmax(logits / temperature - tf.math.log(-tf.math.log(uniform)), axis=1, output_type=tf.int32)
 
     return self._decode(codes, steps, draw)
 
