@@ -84,8 +84,9 @@ class Model(keras.Model):
     raise NotImplementedError
 
   def variables_of(self, player):
-    """The trainable variables of one player, selected by object."""
-    return [variable for layer in self.players()[player] for variable in layer.trainable_variables]
+    """The trainable variables of one player, selected by object; once each, if layers share them."""
+    found = [variable for layer in self.players()[player] for variable in layer.trainable_variables]
+    return list({id(variable): variable for variable in found}.values())
 
   def training_of(self, player, training):
     """Hook: the `config.Training` that `player`'s optimiser is made by, given the experiment's; here that one."""

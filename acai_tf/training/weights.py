@@ -28,7 +28,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows
 def variables(model):
   """Dict: 'encoder/3/kernel', ... -> every variable that any player's network, classifier or codebook needs.
 
-  Keys are the attribute of the model, the layer's number in its network and the variable's name; Keras's own paths
+  Keys are the attribute of the model, the layer's number or name in its network and the variable's name; Keras's own paths
   count layers over the whole process ('conv2d_32'). The step, optimisers and averages are not among them.
   """
   import keras
@@ -38,11 +38,12 @@ def variables(model):
   def walk(prefix, layer):
     if id(layer) not in seen:
       seen.add(id(layer))
-      inner = getattr(layer, 'layers', [])
-      below = {id(variable) for child in inner for variable in child.variables}
+      inner = dict(enumerate(layer.layers) if hasattr(layer, 'layers') else (
+          (key, child) for key, child in sorted(vars(layer).items()) if isinstance(child, keras.layers.Layer)))
+      below = {id(variable) for child in inner.values() for variable in child.variables}
       found.update({f'{prefix}/{v.name}': v for v in layer.variables if id(v) not in below})
-      for i, child in enumerate(inner):
-        walk(f'{prefix}/{i}', child)
+      for key, child in inner.items():
+        walk(f'{prefix}/{key}', child)
 
   for name, value in sorted(vars(model).items()):
     if isinstance(value, keras.layers.Layer):

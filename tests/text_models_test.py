@@ -1,0 +1,301 @@
+"""What every model of sentences must do (a new file in acai_tf/models is tested without an edit); and ARAE's sums."""
+
+import dataclasses
+import itertools
+import tempfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_hub as hub
+from absl.testing import parameterized
+from devices import strategy
+
+from acai_tf import losses
+from acai_tf.data import _text
+from acai_tf.evaluation import subject
+from acai_tf.experiment import config, registry
+from acai_tf.experiment.errors import UserError
+from acai_tf.training import loop, optimizer, weights
+from acai_tf.training.checkpoints import Checkpoints
+from export import __main__ as export_program
+from export import module
+
+NAMES = registry.names('acai_tf.models', 'sentences')
+TINY, BATCH = config.TextNetwork(embedding=5, hidden=6, latent=8), 8
+ADVERSARIAL = {'z': 4, 'units': 6, 'critic_steps': 2}
+FAST = {**ADVERSARIAL, 'networks': 'residual', 'joint': True, 'queue': 16, 'lambda_': 2.0, 'penalty': 10.0}
+SETTINGS = {'arae': (ADVERSARIAL, FAST, {**ADVERSARIAL, 'lipschitz': 'clip', 'clip': 0.2}),
+            'arae_transfer': ({**ADVERSARIAL, 'classifier_units': 6}, {**FAST, 'classifier_units': 6, 'lambda_': 0.0})}
+
+
+def dataset():
+  """Two classes of short sentences about animals, 144 different ones."""
+  subjects, verbs, places = ('cat', 'dog', 'owl', 'fox'), ('sees', 'eats', 'likes'), ('it', 'here', 'a mouse')
+  plain = [f'the {s} {v} {p}' for s, v, p in itertools.product(subjects, verbs, places)]
+  texts = plain + [text + ' !' for text in plain] + [f'the old {text[4:]}' for text in plain] + [
+      f'the old {text[4:]} !' for text in plain]
+  return _text.SentenceDataset(
+      _text.build(texts, [text.endswith('!') for text in texts], 20, 6, shares=(0.1, 0.2)), 2)
+
+
+def make(name, settings=None, seed=0, optimizer_of=None):
+  kind, data = registry.load('acai_tf.models', name), dataset()
+  settings = SETTINGS.get(name, ({},))[0] if settings is None else settings
+  model = kind.Model(kind.Config(**settings), TINY, (data.vocabulary.length, len(data.vocabulary)), 2, seed)
+  model.adapt(data)
+  model.compile(optimizer_of or (lambda player: keras.optimizers.Adam(1e-3, epsilon=1e-3)), 1.0, 100)
+  return model
+
+
+def batch(model, index=0):
+  return next(itertools.islice(iter(dataset().pipeline(1, BATCH, 0, 9, extra=model.extra_batches)), index, None))
+
+
+def state(model):
+  return [v.numpy() for v in model.variables] + [
+      v.numpy() for player in sorted(model.optimizers) for v in model.optimizers[player].variables]
+
+
+each = parameterized.named_parameters(*(
+    (f'{name}_{i}', name, settings) for name in NAMES for i, settings in enumerate(SETTINGS.get(name, ({},)))))
+
+
+class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
+
+  @each
+  def test_each_player_moves_all_of_its_variables_and_no_others(self, name, settings):
+    model = make(name, settings)
+    owned = [id(v) for player in model.players() for v in model.variables_of(player)]
+    self.assertCountEqual(owned, {id(v) for v in model.trainable_variables})
+    for mover in model.players():
+      model = make(name, settings, 0, lambda player, mover=mover: keras.optimizers.SGD(float(player == mover)))
+      before = {player: [v.numpy() for v in model.variables_of(player)] for player in model.players()}
+      model.take_step(batch(model))
+      for player, values in before.items():
+        moved = [bool((old != new.numpy()).any()) for old, new in zip(values, model.variables_of(player), strict=True)]
+        if player != mover:
+          self.assertFalse(any(moved), f'{mover} moves {player}')
+        else:  # A bias in front of batch norm, and of a Wasserstein critic's answer, has no gradient.
+          still = [v.path for v, m in zip(model.variables_of(player), moved, strict=True) if not m]
+          self.assertTrue(all(path.endswith('bias') for path in still), still)
+
+  @each
+  def test_steps_resume_bit_for_bit(self, name, settings):
+    whole, resumed = make(name, settings), make(name, settings)
+    for one, two in zip(state(whole), state(resumed), strict=True):
+      self.assertAllEqual(one, two)
+    self.assertNotAllClose(whole.encoder.variables[0], make(name, settings, seed=1).encoder.variables[0])
+    folder = tempfile.mkdtemp(dir=self.get_temp_dir())
+    whole.take_step(batch(whole, 0))
+    Checkpoints(whole, folder, 1).save()
+    whole.take_step(batch(whole, 1))
+    self.assertEqual(Checkpoints(resumed, folder, 1).restore(), 1)
+    resumed.take_step(batch(resumed, 1))
+    for one, two in zip(state(whole), state(resumed), strict=True):
+      self.assertAllEqual(one, two)
+
+  @each
+  def test_two_devices_equal_one(self, name, settings):
+    found = []
+    for where in ('one_device', 'mirrored'):
+      with strategy(where).scope():
+        model = make(name, settings)
+      seen, training = [], config.Training(batch=BATCH, samples=2 * BATCH)
+      loop.Loop(model, strategy(where), dataset(), training, 1).run(lambda step, logs, seen=seen: seen.append(logs), [])
+      found.append((model, seen))
+    (one, alone), (two, together) = found
+    for first, second in zip(one.variables, two.variables, strict=True):
+      for local in strategy('mirrored').experimental_local_results(second.value):
+        self.assertAllClose(first, local, atol=2e-5, rtol=1e-4, msg=first.path)
+    for first, second in zip(alone, together, strict=True):
+      for key in set(first) - {'code_std', 'code_mean_norm', 'generated_std'}:  # of each replica's own codes
+        self.assertAllClose(first[key], second[key], atol=2e-5, rtol=1e-4, msg=key)
+
+  @each
+  def test_loss_falls(self, name, settings):
+    model = make(name, settings, optimizer_of=lambda player: keras.optimizers.Adam(5e-3 * (player == 'autoencoder')))
+    step, data = tf.function(model.take_step), batch(model)
+    history = [float(step(data)['recon_loss']) for _ in range(60)]
+    self.assertLess(np.mean(history[-5:]), 0.8 * history[0])
+
+  @each
+  def test_it_exports_and_reloads(self, name, settings):
+    model, folder = make(name, settings), tempfile.mkdtemp(dir=self.get_temp_dir())
+    model.take_step(batch(model))
+    module.save(model, folder)
+    loaded = hub.load(folder)
+    texts = export_program.texts(model.vocabulary)
+    values = {'texts': texts, 'texts_a': texts, 'texts_b': texts[::-1], 'targets': texts, 'count': np.int32(5),
+              'codes': model.encode(model.vocabulary.encode(texts)), 'alpha': np.linspace(0, 1, 5, dtype='f'),
+              'to': np.int32([0, 1, 0, 1, 1]), 'temperature': np.float32(0.7), 'seed': np.int32(3)}
+    for offered in model.callables():
+      part = loaded if offered.name == 'features' else getattr(loaded, offered.name)
+      inputs = {key: tf.constant(values[key]) for key in offered.inputs}
+      ours = offered.function(*inputs.values())
+      theirs = part(inputs if len(inputs) > 1 else next(iter(inputs.values())))
+      self.assertEqual(ours.shape, theirs.shape, offered.name)
+      if ours.dtype == tf.string:
+        self.assertAllEqual(ours, theirs, offered.name)
+      else:
+        self.assertAllClose(ours, theirs, atol=1e-5, msg=offered.name)
+    self.assertAllClose(np.linalg.norm(loaded(tf.constant(texts)), axis=1), np.ones(5), atol=1e-6)
+
+  @each
+  def test_weights_come_back_with_their_words(self, name, settings):
+    model, other = make(name, settings), make(name, settings, seed=1)
+    arrays = {key: variable.numpy() for key, variable in weights.variables(model).items()}
+    for player in model.players():
+      self.assertContainsSubset({id(v) for v in model.variables_of(player)},
+                                {id(v) for v in weights.variables(model).values()})
+    weights.put(other, arrays)
+    self.assertEqual(other.vocabulary.words, dataset().vocabulary.words)
+    texts = ['the cat eats it', '']
+    self.assertAllEqual(other.encode(other.vocabulary.encode(texts)), model.encode(model.vocabulary.encode(texts)))
+
+  def test_precision_and_words_of_another_text_are_refused(self):
+    kind = registry.load('acai_tf.models', 'arae')
+    with self.assertRaisesRegex(ValueError, 'precision is mixed_bfloat16; expected float32'):
+      kind.Model(kind.Config(), TINY, (7, 24), precision='mixed_bfloat16')
+    model, data = make('arae'), dataset()
+    model.adapt(data)
+    data.vocabulary = _text.fit_vocabulary(['other words altogether'], 20, 6)
+    with self.assertRaisesRegex(UserError, 'another vocabulary than the model'):
+      model.adapt(data)
+    with self.assertRaisesRegex(ValueError, 'has no classes; expected two'):
+      registry.load('acai_tf.models', 'arae_transfer').Model(
+          registry.load('acai_tf.models', 'arae_transfer').Config(), TINY, (7, 24))
+
+
+def dense(x, layers):
+  """A critic of linear layers with leaky ReLUs between, in double precision."""
+  for i, layer in enumerate(layers):
+    x = x @ layer.kernel.numpy().astype(np.float64) + layer.bias.numpy()
+    x = np.where(x > 0, x, 0.2 * x) if i < len(layers) - 1 else x
+  return x
+
+
+class AraeTest(parameterized.TestCase, tf.test.TestCase):
+
+  def model(self, rate=0.0, **settings):
+    model = make('arae', {**FAST, **settings}, optimizer_of=lambda player: keras.optimizers.SGD(rate))
+    for layer in model.critic.layers:
+      for variable in layer.trainable_variables:
+        variable.assign(3 * variable)
+    return model
+
+  def answers(self, model, codes):
+    layers = [layer for layer in model.critic.layers if isinstance(layer, keras.layers.Dense)]
+    return dense(np.asarray(codes, np.float64) * np.sqrt(8), layers)[:, 0]
+
+  def test_losses_and_signs(self):
+    model = self.model()
+    data = batch(model)
+    codes = model.encode(data[0]).numpy()
+    self.assertAllClose(np.linalg.norm(codes, axis=1), np.ones(BATCH), atol=1e-6)
+    logs = model.take_step(data)
+    real = np.tile(codes, [2, 1])[8:]  # The queue's second half, which is the batch again.
+    model.step.assign(0)
+    fakes = model.fakes(BATCH)
+    wasserstein = self.answers(model, real).mean() - self.answers(model, fakes[1]).mean()
+    self.assertAllClose(logs['wasserstein'], wasserstein, rtol=1e-4)
+    alpha = model.uniform(BATCH, (1,), 101).numpy()
+    points, slopes, small = alpha * real + (1 - alpha) * fakes[1], np.zeros([BATCH, 8]), 1e-5
+    for j in range(8):
+      shift = small * np.eye(8)[j]
+      slopes[:, j] = (self.answers(model, points + shift) - self.answers(model, points - shift)) / (2 * small)
+    penalty = np.mean((np.linalg.norm(slopes, axis=1) - 1)**2)
+    self.assertAllClose(logs['critic_loss'], -wasserstein + 10 * penalty, rtol=5e-3)
+    self.assertAllClose(logs['generator_loss'], -self.answers(model, model.generate(BATCH, 1)).mean(), rtol=1e-4)
+
+  def test_the_whole_penalty_is_of_the_mean_answer(self):
+    model, points = self.model(), tf.constant(np.random.default_rng(0).normal(size=[BATCH, 8]), tf.float32)
+    with tf.GradientTape() as tape:
+      tape.watch(points)
+      answer = tf.reduce_sum(model.critic(points))
+    slopes = np.linalg.norm(tape.gradient(answer, points), axis=1)
+    self.assertAllClose(losses.gradient_penalty(model.critic, points), np.mean((slopes - 1)**2), rtol=1e-4)
+    self.assertAllClose(losses.gradient_penalty(model.critic, points, whole=True), np.mean((slopes / BATCH - 1)**2),
+                        rtol=1e-4)
+
+  @parameterized.parameters(True, False)
+  def test_the_encoder_moves_against_the_critic_by_lambda(self, joint):
+    moved = {}
+    for weight in (0.0, 1.0, 2.0):
+      model = make('arae', {**FAST, 'lambda_': weight, 'joint': joint},
+                   optimizer_of=lambda player: keras.optimizers.SGD(float(player == 'autoencoder')))
+      model.clipnorm = 0.0
+      data = batch(model)
+      with tf.GradientTape() as tape:
+        answer = tf.reduce_mean(model.critic(model.encode(data[0])))
+      gradient = tape.gradient(answer, model.encoder.lstm.kernel.value)
+      before = model.encoder.lstm.kernel.numpy()
+      model.take_step(data)
+      moved[weight] = model.encoder.lstm.kernel.numpy() - before
+    if joint:
+      self.assertAllClose(moved[1.0] - moved[0.0], -gradient, rtol=1e-3, atol=1e-7)
+    self.assertAllClose(moved[2.0] - moved[0.0], 2 * (moved[1.0] - moved[0.0]), rtol=1e-3, atol=1e-7)
+
+  def test_noise_reaches_the_decoder_alone(self):
+    logs = []
+    for noise in (0.0, 50.0):
+      model = self.model(noise=noise)
+      logs.append(model.take_step(batch(model)))
+    for key in ('wasserstein', 'critic_loss', 'generator_loss'):
+      self.assertAllEqual(logs[0][key], logs[1][key])
+    self.assertNotEqual(logs[1]['recon_loss'], logs[0]['recon_loss'])
+    model = make('text_autoencoder', {'noise': 2.0, 'noise_decay': 0.5, 'noise_every': 3})
+    codes = tf.zeros([1000, 8])
+    for step, expected in ((0, 2.0), (2, 2.0), (3, 1.0), (7, 0.5)):
+      model.step.assign(step)
+      self.assertAllClose(np.std(model.noisy(codes)), expected, rtol=0.05)
+
+  def test_weights_are_clipped(self):
+    model = make('arae', {**ADVERSARIAL, 'lipschitz': 'clip', 'clip': 0.01})
+    model.take_step(batch(model))
+    bounds = [np.abs(v.numpy()).max() for v in model.variables_of('critic')]
+    self.assertAllClose(max(bounds), 0.01, rtol=1e-6)
+    self.assertGreater(max(np.abs(v.numpy()).max() for v in model.variables_of('generator')), 0.01)
+
+  @parameterized.parameters((ADVERSARIAL, 2, 3), (FAST, 1, 0))
+  def test_moves_of_an_iteration(self, settings, autoencoder, extra):
+    model = make('arae', settings)
+    self.assertEqual(model.extra_batches, extra)
+    model.take_step(batch(model))
+    counts = {player: int(o.iterations) for player, o in model.optimizers.items()}
+    self.assertEqual(counts, {'autoencoder': autoencoder, 'critic': 2, 'generator': 1})
+    for player, moves in counts.items():
+      self.assertEqual(model.training_of(player, config.Training(samples=100)).samples, 100 * moves)
+
+  def test_the_critic_sees_the_last_codes(self):
+    model = self.model()
+    first, second, third = (tf.fill([BATCH, 8], float(i)) for i in (1, 2, 3))
+    self.assertAllEqual([part[0, 0] for part in model.remembered(first)], [1, 1])
+    model.step.assign(1)
+    self.assertAllEqual([part[0, 0] for part in model.remembered(second)], [2, 1])
+    self.assertAllEqual([part[0, 0] for part in model.remembered(third)], [3, 2])
+
+  def test_phases_and_the_linear_schedule(self):
+    model = make('arae', {**FAST, 'alone': 0.4, 'ramp': 0.2})
+    for step, expected in ((0, 0), (40, 0), (50, 0.5), (60, 1), (100, 1)):
+      model.step.assign(step)
+      self.assertAllClose(model.share(), expected, atol=1e-6)
+    model.steps = None
+    with self.assertRaisesRegex(ValueError, 'expected compile'):
+      model.share()
+    training = config.Training(samples=640, batch=64, learning_rate=2.0, schedule='linear', floor=0.01)
+    rate = optimizer.optimizer(training)('autoencoder')._learning_rate
+    self.assertAllClose([rate(step) for step in (0, 5, 10, 20)], [2, 2, 0.02, 0.02])
+    self.assertAllClose(rate(7.5), 1.01)
+    plain = dataclasses.replace(training, optimizer='sgd')
+    self.assertIsInstance(optimizer.optimizer(plain)('autoencoder'), keras.optimizers.SGD)
+
+  def test_samples_are_functions_of_the_seed(self):
+    functions = subject.of_text_model(make('arae', FAST))
+    self.assertLen(functions.sample(700, 3), 700)
+    self.assertEqual(functions.sample(40, 3), functions.sample(40, 3))
+    self.assertEqual(functions.untrained(5, 1).shape, (5, 8))
+
+
+if __name__ == '__main__':
+  tf.test.main()
