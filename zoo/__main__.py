@@ -77,8 +77,8 @@ def show(name, recipe):
   network, training = experiment.network, experiment.training
   print(f'{name}: {definition.model} on {definition.dataset}\n\n{inspect.cleandoc(type(model).__doc__)}\n')
   size = ' x '.join(map(str, model.image_shape))
-  print(f'images {size}, code {network.latent_width} x {network.latent_width} x {network.latent} = '
-        f'{report.latent_dimension(experiment)} numbers, first scale {network.depth} channels wide, normalisation '
+  print(f'images {size}, code {" x ".join(map(str, model.code_shape))} = '
+        f'{experiment.latent_dimension} numbers, first scale {network.depth} channels wide, normalisation '
         f'{network.normalization}\nsettings: {values(experiment.model) or "none"}\n')
   print(f'encoder: {" -> ".join(layers(model.encoder, model.image_shape))}')
   print(f'decoder: {" -> ".join(layers(model.decoder, model.code_shape))}')

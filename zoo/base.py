@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from acai_tf.experiment import registry
+from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError, unknown
+from acai_tf.experiment.overrides import make
 
 PAPER = 'ACAI paper'
 QIAN = 'Qian et al. 2019'
@@ -46,7 +47,8 @@ class Definition:
   @property
   def latent_dimension(self):
     """Numbers in a code."""
-    return self.network.latent_width**2 * self.network.latent
+    model = make(registry.config_class('acai_tf.models', self.model), self.overrides['model'], 'model')
+    return config.latent_dimension(self.network, model)
 
 
 def definitions(dataset=None, model=None):
@@ -59,9 +61,12 @@ def definitions(dataset=None, model=None):
   for data_name in [dataset] if dataset else registry.names('acai_tf.data'):
     module = _module(data_name)
     for model_name in [model] if model else registry.names('acai_tf.models'):
-      registry.check('acai_tf.models', model_name)
+      kind = registry.config_class('acai_tf.models', model_name)
       for row, network in getattr(module, 'ROWS', {'': {}}).items():
         overrides = {'network': dict(network), 'model': {}}
+        if network and any(field.name == 'code' for field in dataclasses.fields(kind)):
+          overrides['model']['code'] = dataclasses.replace(
+              registry.load('acai_tf.data', data_name).NETWORK, **network).numbers  # as many as the row's other models
         for section, values in getattr(module, 'EXCEPTIONS', {}).get((model_name, row), {}).items():
           overrides[section] |= values
         name = '_'.join(part for part in (data_name, model_name, row) if part)

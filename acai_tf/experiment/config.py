@@ -31,6 +31,11 @@ class Network:
       raise ValueError('network.latent_width is 1, where instance normalisation, of one pixel, gives all images the '
                        'same code; expected 2 or more.')
 
+  @property
+  def numbers(self):
+    """Numbers in a code of this network."""
+    return self.latent_width**2 * self.latent
+
 
 @dataclasses.dataclass(frozen=True)
 class Training:
@@ -132,6 +137,11 @@ class Experiment:
   network: Network
   training: Training
 
+  @property
+  def latent_dimension(self):
+    """Numbers in a code."""
+    return latent_dimension(self.network, self.model)
+
   def to_dict(self):
     """Nested dict of JSON values."""
     return dataclasses.asdict(self)
@@ -156,6 +166,11 @@ class Experiment:
       before = {name: BEFORE[f'{key}.{name}'] for name in names if f'{key}.{name}' in BEFORE}
       built[key] = make(part, {**before, **values.get(key, {})}, key)
     return cls(dataset_name=values['dataset_name'], model_name=values['model_name'], **built)
+
+
+def latent_dimension(network, model):
+  """Numbers in a code: the network's, unless the model's Config has `code`, which says how many its own has."""
+  return getattr(model, 'code', network.numbers)
 
 
 def scales(size, latent_width):

@@ -136,7 +136,8 @@ class Model(keras.Model):
   def move(self, tape, player_losses, rests=None):
     """One move of each of the players named, after all their gradients have been taken.
 
-    Losses are divided by the number of replicas, because Keras sums gradients over them.
+    Losses are divided by the number of replicas, because Keras sums gradients over them. A variable that a loss does
+    not reach has gradient 0, and moves as far as its optimiser's momentum carries it.
 
     Args:
       tape: a persistent one.
@@ -148,7 +149,8 @@ class Model(keras.Model):
     with tape.stop_recording():
       gradients = {}
       for player, loss in player_losses.items():
-        gradient = tape.gradient(loss, [variable.value for variable in self.variables_of(player)])
+        gradient = tape.gradient(loss, [variable.value for variable in self.variables_of(player)],
+                                 unconnected_gradients=tf.UnconnectedGradients.ZERO)
         if self.clipnorm_of(player):
           if share < 1:
             gradient = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
