@@ -7,7 +7,6 @@ import pathlib
 from absl import flags
 
 from acai_tf import cli
-from acai_tf.evaluation import report
 from acai_tf.experiment import run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve

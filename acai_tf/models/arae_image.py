@@ -120,7 +120,7 @@ class Model(_image.Autoencoder):
         base.Callable('generator', generate, self.inputs_of(noise=(self.config.z,)),
                       'code made of noise from N(0, I)', 'codes'),
         base.Callable('critic', criticise, self.inputs_of(codes=self.code_shape),
-                      "a code's place on the critic's scale, the generator's codes low and images' high, [n]", 'answer')]
+                      "a code's place on the critic's scale: images' are high, the generator's low, [n]", 'answer')]
 
   def decode(self, codes, training=False):
     return self.to_images(self.decoder(codes, training=training))
