@@ -99,7 +99,8 @@ class Model(_image.Autoencoder):
          keras.layers.Activation('tanh')], name='generator')
     self.generator.build((None, config.z))
     self.critic = keras.Sequential(dense.perceptron(
-        config.widths('critic'), 1, 'critic', self.seed, convolutional.SLOPE, config.start, plain=1), name='critic')
+        config.widths('critic'), 1, 'critic', self.seed, convolutional.SLOPE, config.start, plain=1, bias=False),
+                                   name='critic')  # no loss would see a bias of its answers
     self.critic.build((None, config.code))
 
   def players(self):

@@ -18,7 +18,8 @@ def linear(units, seed, name=None):
   return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed), name=name)
 
 
-def perceptron(widths, outputs, player, seed=0, slope=0.0, deviation=None, plain=0, precision='float32'):
+def perceptron(widths, outputs, player, seed=0, slope=0.0, deviation=None, plain=0, bias=True,
+               precision='float32'):
   """Layers of a multilayer perceptron: linear, batch norm and LeakyReLU for each of `widths`, then linear in float32.
 
   Batch norm takes its moments over all replicas. What stands before it has no bias, which it would take away.
@@ -31,6 +32,7 @@ def perceptron(widths, outputs, player, seed=0, slope=0.0, deviation=None, plain
     slope: of the LeakyReLU; 0 is ReLU.
     deviation: kernels and batch norm's scales start from N(0, deviation^2); None: kernels as `linear`'s, scales at 1.
     plain: how many of the first hidden layers have a bias instead of batch norm.
+    bias: whether the last layer has one.
     precision: a Keras dtype policy, of all but the last layer.
 
   Returns:
@@ -51,7 +53,7 @@ def perceptron(widths, outputs, player, seed=0, slope=0.0, deviation=None, plain
       layers.append(keras.layers.BatchNormalization(
           momentum=MOMENTUM, epsilon=1e-5, gamma_initializer=start('ones'), synchronized=True, dtype=precision))
     layers.append(keras.layers.LeakyReLU(negative_slope=slope, dtype=precision))
-  return [*layers, linear_layer(outputs, True, 'float32')]
+  return [*layers, linear_layer(outputs, bias, 'float32')]
 
 
 def classifier(classes, seed=0):
