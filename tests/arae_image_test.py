@@ -87,7 +87,7 @@ class MovesTest(tf.test.TestCase):
   def test_grad_lambda_scales_the_encoder_s_move_and_the_decoder_s_gradient_is_0(self):
     moved = []
     for weight in (0.0, 0.2, 0.4):
-      model = make(lambda player: keras.optimizers.SGD(0.1 * (player == 'autoencoder')), grad_lambda=weight,
+      model = make(lambda player: keras.optimizers.SGD(5.0 * (player == 'autoencoder')), grad_lambda=weight,
                    critic_steps=1, noise_r=0.0)
       model.move = self.only_later_moves(model)
       before = values(model.encoder.trainable_variables), values(model.decoder.trainable_variables)
