@@ -240,7 +240,7 @@ class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
       changed = EXPECTED[name](parts, {**weights, key: 1.5 * weight + 0.1})
       ratios = np.concatenate([np.ravel(np.divide(changed[player], expected[player])) for player in changed])
       self.assertGreater(np.abs(ratios - 1).max(), 1e-3, f'{key} is unseen')
-    logits = model.classifier(model.represent(x)).numpy().astype(np.float64)
+    logits = model.classifier(model.represent(x, training=True)).numpy().astype(np.float64)
     picked = np.take_along_axis(logits, labels.numpy()[:, None], 1)[:, 0]
     expected['classifier'] = np.mean(np.log(np.sum(np.exp(logits), 1)) - picked)
     model.move = lambda tape, player_losses, rests=None: [
