@@ -53,6 +53,18 @@ def bernoulli(images, logits):
   return tf.reduce_mean(tf.reduce_sum(entropy, axis=list(range(1, len(images.shape)))))
 
 
+def two_classes(images, logits):
+  """Cross-entropy in nats of pixels under a softmax over black (0) and white (1), mean over pixels and images.
+
+  Args:
+    images: [n, ...] in [-1, 1]; (images + 1) / 2 is the share of white, 0 or 1 for binary images.
+    logits: [n, ..., 2].
+  """
+  images.shape.assert_is_compatible_with(logits.shape[:-1])
+  white = (images + 1) / 2
+  return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(tf.stack([1 - white, white], -1), logits))
+
+
 def mean_absolute_error(targets, predictions):
   """Mean over all elements of |targets - predictions|; same shapes, scalar.
 

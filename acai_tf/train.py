@@ -6,7 +6,6 @@ import pathlib
 from absl import flags
 
 from acai_tf import cli
-from acai_tf.evaluation import report
 from acai_tf.experiment import machine, registry, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
@@ -63,7 +62,7 @@ def experiment_of(arguments):
 
 def default_run_dir(experiment):
   """runs/<data set>_<model>_d<numbers in a code>_<recipe>_s<seed>."""
-  return (f'runs/{experiment.dataset_name}_{experiment.model_name}_d{report.latent_dimension(experiment)}_'
+  return (f'runs/{experiment.dataset_name}_{experiment.model_name}_d{experiment.latent_dimension}_'
           f'{experiment.training.recipe}_s{experiment.training.seed}')
 
 

@@ -24,9 +24,9 @@ def main(module, expected):
     part = loaded if name == 'features' else getattr(loaded, name)
     output = part(inputs if len(inputs) > 1 else next(iter(inputs.values()))).numpy()
     if output.dtype == object:
-      if output.astype('S').tolist() != recorded[name].tolist():
-        ours, theirs = next(pair for pair in zip(output.astype('S').tolist(), recorded[name].tolist()) if pair[0] != pair[1])
-        sys.exit(f'{name} of the reloaded module writes {ours!r}, not {theirs!r} as the live model.')
+      for ours, theirs in zip(output.tolist(), recorded[name].tolist(), strict=True):
+        if ours != theirs:
+          sys.exit(f'{name} of the reloaded module writes {ours!r}, not {theirs!r} as the live model.')
       continue
     worst = np.inf
     if output.shape == recorded[name].shape:

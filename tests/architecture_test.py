@@ -8,7 +8,7 @@ import tensorflow as tf
 from architecture import ROOT
 
 # The arrows (README, Layout): what each room may import of ours. Programs of zoo and export use cli, too.
-GROUND = {'experiment', 'losses', 'interpolation', 'replicas'}
+GROUND = {'experiment', 'losses', 'interpolation', 'replicas', 'vocabulary'}
 ROOMS = GROUND | {'cli', 'networks', 'data', 'models', 'metrics', 'evaluation', 'training'}
 ARROWS = {
     'acai_tf': set(),
@@ -18,8 +18,9 @@ ARROWS = {
     'replicas': set(),
     'metrics': {'interpolation'},
     'cli': {'experiment'},
-    'networks': {'experiment'},
-    'data': {'experiment', 'replicas'},
+    'vocabulary': set(),
+    'networks': {'experiment', 'vocabulary'},
+    'data': {'experiment', 'replicas', 'vocabulary'},
     'models': {'networks', *GROUND},
     'evaluation': {'metrics', 'data', 'networks', 'interpolation', 'experiment', 'cli'},
     'training': {'models', 'data', 'experiment', 'evaluation'},

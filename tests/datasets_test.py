@@ -16,13 +16,13 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.core.download import checksums
 
-from acai_tf.data import _images, _tfds, celeba, cifar10, folder, svhn
+from acai_tf.data import _images, _tfds, binarized_mnist, celeba, cifar10, folder, svhn
 from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 
 SHARED = pathlib.Path(__file__).parents[1].parent / 'shared' / 'data'
-OF_TFDS = ('celeba', 'cifar10', 'fashion_mnist', 'mnist', 'svhn')
+OF_TFDS = ('binarized_mnist', 'celeba', 'cifar10', 'fashion_mnist', 'mnist', 'svhn')
 
 
 @contextlib.contextmanager
@@ -69,6 +69,24 @@ class RegistryTest(tf.test.TestCase):
         self.assertEqual((images.shape, images.dtype), ((4, *data.shape), tf.float32))
         self.assertAllInRange(images, -1, 1)
         self.assertAllInRange(labels, 0, data.classes - 1)
+
+  def test_binarized_mnist_is_mnist_from_mid_grey_on(self):
+    grey = np.array([0, 127, 128, 255], np.uint8)[np.random.default_rng(0).integers(4, size=[5, 28, 28, 1])]
+    labels, folder = np.arange(5), self.get_temp_dir() + '/binary'
+
+    def examples(_, **kwargs):
+      del kwargs
+      return tf.data.Dataset.from_tensor_slices({'image': grey, 'label': labels}).batch(2)
+
+    with (tfds.testing.mock_data(as_dataset_fn=examples),
+          unittest.mock.patch.object(_tfds, '_unknown_host', return_value=None)):
+      data = binarized_mnist.load(binarized_mnist.Config(), folder)
+    self.assertEqual(data.train_images.dtype, np.uint8)
+    self.assertAllEqual(data.train_images, 255 * (grey >= 128))
+    self.assertAllEqual(data.train_labels, labels)
+    self.assertAllEqual(data.test(5)[0], 2.0 * (grey >= 128) - 1)
+    images, _ = next(iter(data.pipeline(0, 4, 0, 1)))
+    self.assertAllEqual(np.unique(images), [-1, 1])
 
   def test_a_host_that_is_not_found_is_told_at_once(self):
     with (unittest.mock.patch('socket.getaddrinfo', side_effect=OSError), unittest.mock.patch('os.environ', {}),

@@ -39,7 +39,7 @@ class VocabularyTest(tf.test.TestCase):
     vocabulary = _text.fit_vocabulary(TEXT, 10, 5)
     graph = tf.function(vocabulary.encode, input_signature=[tf.TensorSpec([None], tf.string)])
     self.assertAllEqual(graph(TEXT), vocabulary.encode(TEXT))
-    again = _text.Vocabulary(vocabulary.known, 5)
+    again = _text.Vocabulary(vocabulary.known, 5, size=10)
     self.assertAllEqual(again.encode(TEXT), vocabulary.encode(TEXT))
 
   def test_case_beyond_ascii(self):

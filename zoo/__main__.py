@@ -7,7 +7,6 @@ import pathlib
 from absl import flags
 
 from acai_tf import cli
-from acai_tf.evaluation import report
 from acai_tf.experiment import run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
@@ -77,8 +76,8 @@ def show(name, recipe):
   network, training = experiment.network, experiment.training
   print(f'{name}: {definition.model} on {definition.dataset}\n\n{inspect.cleandoc(type(model).__doc__)}\n')
   size = ' x '.join(map(str, model.image_shape))
-  print(f'images {size}, code {network.latent_width} x {network.latent_width} x {network.latent} = '
-        f'{report.latent_dimension(experiment)} numbers, first scale {network.depth} channels wide, normalisation '
+  print(f'images {size}, code {" x ".join(map(str, model.code_shape))} = '
+        f'{experiment.latent_dimension} numbers, first scale {network.depth} channels wide, normalisation '
         f'{network.normalization}\nsettings: {values(experiment.model) or "none"}\n')
   print(f'encoder: {" -> ".join(layers(model.encoder, model.image_shape))}')
   print(f'decoder: {" -> ".join(layers(model.decoder, model.code_shape))}')

@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from acai_tf.experiment import registry
+from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError, unknown
+from acai_tf.experiment.overrides import make
 
 PAPER = 'ACAI paper'
 QIAN = 'Qian et al. 2019'
@@ -46,7 +47,8 @@ class Definition:
   @property
   def latent_dimension(self):
     """Numbers in a code."""
-    return self.network.dimension
+    model = make(registry.config_class('acai_tf.models', self.model), self.overrides['model'], 'model')
+    return config.latent_dimension(self.network, model)
 
 
 def definitions(dataset=None, model=None):
@@ -62,8 +64,12 @@ def definitions(dataset=None, model=None):
     module = _module(data_name)
     models = registry.names('acai_tf.models', registry.kind_of('acai_tf.data', data_name))
     for model_name in models if model is None else {model} & {*models}:
+      kind = registry.config_class('acai_tf.models', model_name)
       for row, network in getattr(module, 'ROWS', {'': {}}).items():
         overrides = {'network': dict(network), 'model': {}}
+        if network and any(field.name == 'code' for field in dataclasses.fields(kind)):
+          overrides['model']['code'] = dataclasses.replace(
+              registry.load('acai_tf.data', data_name).NETWORK, **network).dimension  # as its other models
         for section, values in getattr(module, 'EXCEPTIONS', {}).get((model_name, row), {}).items():
           overrides[section] |= values
         name = '_'.join(part for part in (data_name, model_name, row) if part)

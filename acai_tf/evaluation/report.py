@@ -68,14 +68,9 @@ def number(value):
   return 'undefined' if value is None else f'{value:.4g}'
 
 
-def latent_dimension(experiment):
-  """Numbers in a code."""
-  return experiment.network.dimension
-
-
 def title_of(experiment, samples, weights=None):
   """What a picture or table shows: model, data, code, samples, recipe, seed, and which `weights`, where given."""
-  return (f'{experiment.model_name} on {experiment.dataset_name}, code of {latent_dimension(experiment)} numbers, '
+  return (f'{experiment.model_name} on {experiment.dataset_name}, code of {experiment.latent_dimension} numbers, '
           f'{samples:,} samples, recipe {experiment.training.recipe}, seed {experiment.training.seed}'
           + (f', {NAMES[weights]}' if weights else ''))
 

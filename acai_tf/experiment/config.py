@@ -174,6 +174,11 @@ class Experiment:
     """'images' or 'sentences'."""
     return next(kind for kind, network in NETWORKS.items() if isinstance(self.network, network))
 
+  @property
+  def latent_dimension(self):
+    """Numbers in a code."""
+    return latent_dimension(self.network, self.model)
+
   def to_dict(self):
     """Nested dict of JSON values."""
     return dataclasses.asdict(self)
@@ -199,6 +204,11 @@ class Experiment:
       before = {name: BEFORE[f'{key}.{name}'] for name in names if f'{key}.{name}' in BEFORE}
       built[key] = make(part, {**before, **values.get(key, {})}, key)
     return cls(dataset_name=values['dataset_name'], model_name=values['model_name'], **built)
+
+
+def latent_dimension(network, model):
+  """Numbers in a code: the network's, unless the model's Config has `code`, which says how many its own has."""
+  return getattr(model, 'code', network.dimension)
 
 
 def scales(size, latent_width):

@@ -26,7 +26,7 @@ class Autoencoder(base.Model):
     ValueError: images that are not square, or a latent width that does not fit them (`UserError`).
   """
 
-  has_prior = False  # whether codes are trained towards N(0, I)
+  has_prior = False  # whether `sample` can draw codes; unless a model says otherwise, from N(0, I)
 
   def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
     super().__init__(config, seed)
@@ -34,8 +34,7 @@ class Autoencoder(base.Model):
     if height != width:
       raise ValueError(f'images are {height}x{width}; expected square ones.')
     self.network, self.image_shape = network, tuple(shape)
-    self.encoder = convolutional.encoder(height, network, seed, precision)
-    self.decoder = convolutional.decoder(height, channels, network, seed, precision)
+    self.encoder, self.decoder = self.create_autoencoder(height, channels, precision)
     self.classifier = dense.classifier(classes, seed) if classes else None
     self.means = base.Means(('classifier_loss', 'accuracy') if classes else ())
     self.create_networks(height, precision)
@@ -45,6 +44,11 @@ class Autoencoder(base.Model):
   def code_shape(self):
     """(height, width, channels) of one code."""
     return self.network.latent_width, self.network.latent_width, self.network.latent
+
+  def create_autoencoder(self, size, channels, precision):
+    """Hook: (encoder, decoder), layers that `build` builds; here the paper's convolutional ones."""
+    return (convolutional.encoder(size, self.network, self.seed, precision),
+            convolutional.decoder(size, channels, self.network, self.seed, precision))
 
   def create_networks(self, size, precision):
     """Hook: a subclass makes its further networks here."""
@@ -144,7 +148,7 @@ class Autoencoder(base.Model):
                       "image of the point alpha between two images' codes, 0 is a's and 1 is b's", 'images')]
     if self.has_prior:
       number = {name: tf.TensorSpec([], tf.int32) for name in ('count', 'seed')}
-      found.append(base.Callable('sampler', sample, number, 'images of codes drawn from the prior N(0, I)', 'images'))
+      found.append(base.Callable('sampler', sample, number, 'images of codes drawn from the prior', 'images'))
     if self.classifier:
       found.append(base.Callable(
           'classifier', classify, images, 'logits of the classifier that was trained along, [n, classes]', 'logits'))

@@ -110,15 +110,6 @@ class TextAutoencoder(base.Model):
       count = context.all_reduce(tf.distribute.ReduceOp.SUM, count) / replicas
     return tuple(tf.math.divide_no_nan(tf.reduce_sum(values), count) for values in (entropy, hits))
 
-  def code_logs(self, codes):
-    """Signs of a collapse: `code_std`, the root of the mean squared distance from the mean code, and that code's norm.
-
-    On the sphere their squares add up to 1; 0 and 1 is a collapse.
-    """
-    mean = tf.reduce_mean(codes, axis=0)
-    deviation = tf.sqrt(tf.reduce_mean(tf.reduce_sum((codes - mean)**2, axis=1)))
-    return {'code_std': deviation, 'code_mean_norm': tf.norm(mean)}
-
   def test_step(self, data):
     """Keras's: means so far of reconstruction and its accuracy."""
     ids = data[0] if isinstance(data, (tuple, list)) else data

@@ -145,7 +145,7 @@ class Model(_text.TextAutoencoder):
       if settings.joint:
         loss += self.weight() * tf.reduce_mean(self.critic(codes, training=True))
       self.move(tape, {'autoencoder': loss})
-    logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_logs(codes)}
+    logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes)}
     return {**logs, **self.adversaries(ids, codes, others)}
 
   def adversaries(self, ids, codes, others):
@@ -165,7 +165,7 @@ class Model(_text.TextAutoencoder):
       generator_loss = -tf.reduce_mean(self.critic(generated, training=True))
       self.move(tape, {'generator': generator_loss})
     return {**logs, 'generator_loss': generator_loss, 'lambda': settings.lambda_ * self.share(),
-            'generated_std': self.code_logs(generated)['code_std']}
+            'generated_std': self.code_spread(generated)['code_std']}
 
   def generate(self, count, salt):
     """[count, latent] generated codes, in training."""

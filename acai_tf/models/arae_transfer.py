@@ -124,7 +124,7 @@ class Model(arae.Model):
         loss += settings.lambda_ * weight * tf.reduce_mean(self.critic(codes, training=True))
       self.move(tape, {'autoencoder': loss, 'classifier': class_loss})
     hits = tf.cast(tf.equal(logits > 0, labels > 0), tf.float32)
-    logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_logs(codes), 'class_loss': class_loss,
+    logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes), 'class_loss': class_loss,
             'class_accuracy': losses.balanced(hits, labels), 'weight': weight}
     return {**logs, **self.adversaries(ids, codes, others)} if self.has_prior else logs
 

@@ -146,7 +146,8 @@ class Model(keras.Model):
   def move(self, tape, player_losses, rests=None):
     """One move of each of the players named, after all their gradients have been taken.
 
-    Losses are divided by the number of replicas, because Keras sums gradients over them.
+    Losses are divided by the number of replicas, because Keras sums gradients over them. A variable that a loss does
+    not reach has gradient 0, and moves as far as its optimiser's momentum carries it.
 
     Args:
       tape: a persistent one.
@@ -184,6 +185,18 @@ class Model(keras.Model):
         strategy.extended.update(variable.value, lambda value: value.assign(tf.clip_by_value(value, -bound, bound)))
 
     tf.distribute.get_replica_context().merge_call(clip)
+
+  def code_spread(self, codes):
+    """Signs of a collapse, of the global batch's [n, d] codes of norm 1, which may lie on replicas.
+
+    Returns:
+      {'code_std': the root of the mean squared distance from the mean code, 'code_mean_norm': that code's norm}. Their
+      squares add up to 1; 0 and 1 is a collapse.
+    """
+    codes = replicas.gather(codes)
+    mean = tf.reduce_mean(codes, 0)
+    deviation = tf.sqrt(tf.reduce_mean(tf.reduce_sum(tf.square(codes - mean), 1)))
+    return {'code_std': deviation, 'code_mean_norm': tf.norm(mean)}
 
   def since(self, first):
     """1 from step `first` on, 0 before: a factor for losses that wait until reconstruction has begun."""

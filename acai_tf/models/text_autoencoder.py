@@ -37,4 +37,4 @@ class Model(_text.TextAutoencoder):
       codes = self.encode(ids)
       loss, accuracy = self.reconstruction(ids, self.noisy(codes))
       self.move(tape, {'autoencoder': loss})
-    return {'recon_loss': loss, 'token_accuracy': accuracy, **self.code_logs(codes)}
+    return {'recon_loss': loss, 'token_accuracy': accuracy, **self.code_spread(codes)}

@@ -28,8 +28,8 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows
 def variables(model):
   """Dict: 'encoder/3/kernel', ... -> every variable that any player's network, classifier or codebook needs.
 
-  Keys are the attribute of the model, the layer's number or name in its network and the variable's name; Keras's own paths
-  count layers over the whole process ('conv2d_32'). The step, optimisers and averages are not among them.
+  Keys are the attribute of the model, the layer's number or name in its network and the variable's name; Keras's own
+  paths count layers over the whole process ('conv2d_32'). The step, optimisers and averages are not among them.
   """
   import keras
 

@@ -1,0 +1,178 @@
+"""An adversarially regularised autoencoder of binary images (Zhao, Kim, Zhang, Rush, LeCun, ICML 2018)."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from acai_tf import losses
+from acai_tf.models import _image, base
+from acai_tf.networks import convolutional, dense
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`code` is the size of a code, `z` that of the generator's noise; `encoder`, `decoder`, `generator` and `critic` are
+  the widths of their hidden layers, 'A-B-C'.
+
+  `noise_r` is the deviation of the noise on codes that are decoded; it is multiplied by `anneal` after each `epoch`
+  steps. `critic_steps`: how often critic and encoder move in a step; `critic_learning_rate`: of the critic; all others
+  have `training`'s. `clip` bounds the critic's parameters, `grad_lambda` weighs its gradient into the encoder, and
+  `start` is the deviation of the first weights of generator and critic.
+  """
+
+  code: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
+  z: int = dataclasses.field(default=32, metadata={'range': '[1, inf)'})
+  encoder: str = '800-400'
+  decoder: str = '400-800-1000'
+  generator: str = '64-100-150'
+  critic: str = '100-60-20'
+  noise_r: float = dataclasses.field(default=0.4, metadata={'range': '[0, inf)'})
+  anneal: float = dataclasses.field(default=0.99, metadata={'range': '(0, 1]'})
+  epoch: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
+  critic_steps: int = dataclasses.field(default=10, metadata={'range': '[1, inf)'})
+  critic_learning_rate: float = dataclasses.field(default=5e-5, metadata={'range': '(0, inf)'})
+  clip: float = dataclasses.field(default=0.05, metadata={'range': '(0, inf)'})
+  grad_lambda: float = dataclasses.field(default=0.2, metadata={'range': '[0, inf)'})
+  start: float = dataclasses.field(default=0.02, metadata={'range': '(0, inf)'})
+
+  # The authors' batch, length and rate. This project's fast recipe has batches too small for batch norm, averages that
+  # its moments are not of, and casts that cost more than products of 64 rows save.
+  RECIPES = {
+      'paper': {'training': {'batch': 100, 'samples': 1_000_000, 'learning_rate': 5e-4}},
+      'fast': {'training': {'batch': 64, 'learning_rate': 5e-4, 'beta_2': 0.999, 'average': 0.0,
+                            'precision': 'float32'}},
+  }
+
+  def __post_init__(self):
+    for key in ('encoder', 'decoder', 'generator', 'critic'):
+      if not all(width.isdecimal() and int(width) for width in getattr(self, key).split('-')):
+        raise ValueError(f"model.{key} is {getattr(self, key)!r}; expected widths, '400-800' say.")
+
+  def widths(self, key):
+    """The hidden layers of a network, as ints."""
+    return [int(width) for width in getattr(self, key).split('-')]
+
+
+class Model(_image.Autoencoder):
+  """c = f(x) / |f(x)| is a code, G(z), z ~ N(0, I), makes others; e ~ N(0, I), s = noise_r anneal^floor(step / epoch),
+  H the cross-entropy of a pixel's two classes. A step is one of the first line; critic_steps times the second, of a
+  critic clipped to +-clip before, and the third; and one of the last:
+
+    autoencoder: L_rec = mean H(x, g(c + s e))
+    critic:      L_D = mean D(G(z)) - mean D(c)             (-L_D estimates the Wasserstein distance)
+    autoencoder: L_E = grad_lambda mean D(c)
+    generator:   L_G = -mean D(G(z))
+
+  The autoencoder's two losses share one Adam, as in the authors' program: a second one would scale each gradient to the
+  same size, and grad_lambda would be lost. So the decoder, whose gradient of L_E is 0, goes on by its momentum, which
+  makes its rate about three times as large. All moves of a step see the same images; the authors' critic sees new ones
+  in each move. Their logits pass through tanh, which keeps p(white) between 0.12 and 0.88; here they are free.
+
+  All perceptrons have batch norm but in the critic's first layer. ReLU, the critic LeakyReLU; the generator ends in
+  tanh, and its codes are not normalised. An image is 2 p(white) - 1.
+  """
+
+  has_prior = True
+
+  @property
+  def code_shape(self):
+    return 1, 1, self.config.code
+
+  def create_autoencoder(self, size, channels, precision):
+    shape, config = (size, size, channels), self.config
+    encoder = [
+        keras.layers.Flatten(dtype=precision),
+        *dense.perceptron(config.widths('encoder'), config.code, 'encoder', self.seed, precision=precision),
+        keras.layers.UnitNormalization(axis=1, dtype='float32'), keras.layers.Reshape(self.code_shape, dtype='float32')]
+    decoder = [
+        keras.layers.Flatten(dtype=precision),
+        *dense.perceptron(config.widths('decoder'), 2 * size * size * channels, 'decoder', self.seed,
+                          precision=precision),
+        keras.layers.Reshape((*shape, 2), dtype='float32')]
+    return keras.Sequential(encoder, name='encoder'), keras.Sequential(decoder, name='decoder')
+
+  def create_networks(self, size, precision):
+    config = self.config
+    self.generator = keras.Sequential(
+        [*dense.perceptron(config.widths('generator'), config.code, 'generator', self.seed, deviation=config.start),
+         keras.layers.Activation('tanh')], name='generator')
+    self.generator.build((None, config.z))
+    self.critic = keras.Sequential(dense.perceptron(
+        config.widths('critic'), 1, 'critic', self.seed, convolutional.SLOPE, config.start, plain=1, bias=False),
+                                   name='critic')  # no loss would see a bias of its answers
+    self.critic.build((None, config.code))
+
+  def players(self):
+    return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], 'generator': [self.generator],
+            **self._classifier_player()}
+
+  def training_of(self, player, training):
+    rate = self.config.critic_learning_rate
+    return dataclasses.replace(training, learning_rate=rate) if player == 'critic' else training
+
+  def callables(self):
+    def generate(noise, training=False):
+      return tf.reshape(self.generator(noise, training=training), [-1, *self.code_shape])
+
+    def criticise(codes, training=False):
+      return tf.squeeze(self.critic(self.features(codes), training=training), 1)
+
+    return [
+        *super().callables(),
+        base.Callable('generator', generate, self.inputs_of(noise=(self.config.z,)),
+                      'code made of noise from N(0, I)', 'codes'),
+        base.Callable('critic', criticise, self.inputs_of(codes=self.code_shape),
+                      "a code's place on the critic's scale: images' are high, the generator's low, [n]", 'answer')]
+
+  def decode(self, codes, training=False):
+    return self.to_images(self.decoder(codes, training=training))
+
+  def to_images(self, logits):
+    """[..., 2] logits of black and white -> 2 p(white) - 1."""
+    return tf.tanh((logits[..., 1] - logits[..., 0]) / 2)
+
+  def sample(self, count, seed=0):
+    """`count` images decoded from the generator's codes; a function of `seed`."""
+    codes = self.generator(tf.random.stateless_normal([count, self.config.z], [seed, 0]))
+    return self.decode(tf.reshape(codes, [-1, *self.code_shape]))
+
+  def noise_deviation(self):
+    """s of this step."""
+    epochs = tf.cast(tf.convert_to_tensor(self.step) // self.config.epoch, tf.float32)
+    return self.config.noise_r * self.config.anneal**epochs
+
+  def iteration(self, data):
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    batch = images.shape[0] or tf.shape(images)[0]
+
+    def scored(codes):
+      return tf.reduce_mean(self.critic(codes, training=True))
+
+    with tf.GradientTape(persistent=True) as tape:
+      codes = self.encode(images, training=True)
+      noise = self.noise_deviation() * self.normal(batch, self.code_shape)
+      logits = self.decoder(codes + noise, training=True)
+      recon_loss = losses.two_classes(images, logits)
+      classifier, classifier_logs = self.classify(self.features(codes), labels)
+      self.move(tape, {'autoencoder': recon_loss, **classifier})
+    logs = {'recon_loss': recon_loss, 'recon_mse': losses.mean_squared_error(images, self.to_images(logits)),
+            **self.code_spread(self.features(codes)), **classifier_logs}
+
+    for k in range(self.config.critic_steps):
+      self.clip_weights('critic', self.config.clip)
+      with tf.GradientTape(persistent=True) as tape:
+        codes = self.features(self.encode(images, training=True))
+        fakes = tf.stop_gradient(self.generator(self.normal(batch, [self.config.z], salt=1 + k), training=True))
+        critic_loss = scored(fakes) - scored(tf.stop_gradient(codes))
+        self.move(tape, {'critic': critic_loss})
+        fool_loss = scored(codes)  # by the critic as it is now
+        self.move(tape, {'autoencoder': self.config.grad_lambda * fool_loss})
+      del tape
+
+    with tf.GradientTape(persistent=True) as tape:
+      noise = self.normal(batch, [self.config.z], salt=1 + self.config.critic_steps)
+      generator_loss = -scored(self.generator(noise, training=True))
+      self.move(tape, {'generator': generator_loss})
+    return {**logs, 'critic_loss': critic_loss, 'wasserstein': -critic_loss, 'fool_loss': fool_loss,
+            'generator_loss': generator_loss}
