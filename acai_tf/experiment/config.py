@@ -46,11 +46,17 @@ class TextNetwork:
   """ARAE's recurrent network: an LSTM that reads and one that writes (Zhao et al. 2018, section 5).
 
   `embedding`: numbers of a word's vector; `hidden`: of the decoder's state; `latent`: of a code, the encoder's state.
+  `start`: of the weights, 'uniform' (the paper's, +-0.1) or 'wide', from which Adam learns faster
+  (`networks.recurrent`).
   """
 
   embedding: int = dataclasses.field(default=300, metadata={'range': '[1, inf)'})
   hidden: int = dataclasses.field(default=300, metadata={'range': '[1, inf)'})
   latent: int = dataclasses.field(default=300, metadata={'range': '[1, inf)'})
+  start: str = 'uniform'
+
+  def __post_init__(self):
+    one_of('network.start', self.start, ('uniform', 'wide'))
 
   @property
   def dimension(self):

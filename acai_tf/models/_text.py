@@ -38,7 +38,8 @@ class TextAutoencoder(base.Model):
       raise ValueError(f'training.precision is {precision}; expected float32, which models of sentences compute in.')
     (self.length, self.ids), self.network, self.classes = shape, network, classes
     self.words = words_lib.Words(self.ids, self.length - 1)
-    self.encoder = recurrent.Encoder(self.ids, network.embedding, network.latent, dense.seeds(seed, 'encoder'))
+    self.encoder = recurrent.Encoder(
+        self.ids, network.embedding, network.latent, dense.seeds(seed, 'encoder'), network.start == 'wide')
     self.create_decoders(dense.seeds(seed, 'decoder'))
     self.create_networks()
     self.built = True
@@ -46,7 +47,8 @@ class TextAutoencoder(base.Model):
   def create_decoders(self, seeds):
     """Hook: makes `decoder`, or several."""
     network = self.network
-    self.decoder = recurrent.Decoder(self.ids, network.embedding, network.hidden, network.latent, seeds)
+    self.decoder = recurrent.Decoder(
+        self.ids, network.embedding, network.hidden, network.latent, seeds, wide=network.start == 'wide')
 
   def create_networks(self):
     """Hook: a subclass makes its further networks here."""

@@ -44,10 +44,11 @@ class Config:
       'paper': {'network': {'embedding': 128, 'hidden': 128, 'latent': 128},
                 'training': {'samples': 11_000_000, 'batch': 128, 'optimizer': 'sgd', 'learning_rate': 1.0,
                              'clipnorm': 1.0}},
-      'fast': {'model': {'noise': 0.05, 'noise_decay': 1.0, 'z': 128, 'units': 256, 'networks': 'residual',
+      'fast': {'network': {'start': 'wide'},
+               'model': {'noise': 0.05, 'noise_decay': 1.0, 'z': 128, 'units': 256, 'networks': 'residual',
                          'penalty': 10.0, 'lambda_': 0.0, 'alone': 0.4, 'ramp': 0.2, 'joint': True, 'queue': 320,
                          'gan_learning_rate': 5e-4, 'gan_beta_2': 0.9},
-               'training': {'samples': 640_000, 'batch': 64, 'learning_rate': 2e-3, 'classifier_learning_rate': 1e-3,
+               'training': {'samples': 640_000, 'batch': 64, 'learning_rate': 4e-3, 'classifier_learning_rate': 1e-3,
                             'beta_2': 0.999, 'clipnorm': 1.0, 'schedule': 'linear', 'floor': 0.01, 'average': 0.999,
                             'precision': 'float32', 'evaluate_every': 64_000, 'checkpoint_every': 64_000,
                             'final_evaluations': 0}}}
@@ -75,7 +76,7 @@ class Model(arae.Model):
 
     def decoder(name, output=None):
       return recurrent.Decoder(
-          self.ids, network.embedding, network.hidden, network.latent, seeds, output, name)
+          self.ids, network.embedding, network.hidden, network.latent, seeds, output, network.start == 'wide', name)
 
     self.decoder = decoder('decoder_0')
     self.decoder_1 = decoder('decoder_1', self.decoder.output_layer)

@@ -17,10 +17,11 @@ import keras
 import tensorflow as tf
 
 RANGE = 0.1  # all weights start at U(-0.1, 0.1), LSTMs' biases included
+WIDE = 0.5  # of what multiplies the code, with the other start
 
 
-def _uniform(seeds):
-  return keras.initializers.RandomUniform(-RANGE, RANGE, next(seeds))
+def _uniform(seeds, limit=RANGE):
+  return keras.initializers.RandomUniform(-limit, limit, next(seeds))
 
 
 def lengths(ids, end: int):
@@ -46,16 +47,20 @@ class LSTM(keras.layers.Layer):
     seeds: distinct integers, for the weights.
   """
 
-  def __init__(self, units: int, inputs: int, seeds: Iterator[int], context: int = 0, name: str = 'lstm'):
+  def __init__(self, units: int, inputs: int, seeds: Iterator[int], context: int = 0, wide: bool = False,
+               name: str = 'lstm'):
     super().__init__(name=name, dtype='float32')
 
     def weight(name, *shape):
-      return self.add_weight(name=name, shape=(*shape, 4 * units), initializer=_uniform(seeds))
+      limit = WIDE if wide and name == 'context_kernel' else RANGE
+      return self.add_weight(name=name, shape=(*shape, 4 * units), initializer=_uniform(seeds, limit))
 
     self.units = units
     self.kernel, self.recurrent_kernel = weight('kernel', inputs), weight('recurrent_kernel', units)
     self.bias, self.recurrent_bias = weight('bias'), weight('recurrent_bias')
     self.context_kernel = weight('context_kernel', context) if context else None
+    if wide:
+      self.bias.assign_add(tf.repeat([0.0, 1.0, 0.0, 0.0], units))
     self.built = True
 
   def project(self, inputs, context=None):
@@ -88,12 +93,13 @@ class LSTM(keras.layers.Layer):
 class _Reader(keras.layers.Layer):
   """An embedding, and an LSTM that starts with the start mark."""
 
-  def __init__(self, vocabulary_size, embedding, units, seeds, context, name):
+  def __init__(self, vocabulary_size, embedding, units, seeds, context, wide, name):
     super().__init__(name=name, dtype='float32')
     self.start, self.end = vocabulary_size - 2, vocabulary_size - 1
     self.embedding = self.add_weight(
-        name='embedding', shape=(vocabulary_size, embedding), initializer=_uniform(seeds))
-    self.lstm = LSTM(units, embedding, seeds, context)
+        name='embedding', shape=(vocabulary_size, embedding),
+        initializer=keras.initializers.RandomNormal(0.0, 1.0, next(seeds)) if wide else _uniform(seeds))
+    self.lstm = LSTM(units, embedding, seeds, context, wide)
     self.built = True
 
   def read(self, ids, context=None):
@@ -109,10 +115,12 @@ class Encoder(_Reader):
     vocabulary_size: the four marks included.
     embedding, code: numbers of a word's vector and of a code.
     seeds: distinct integers, for the weights.
+    wide: start with word vectors from N(0, 1), forget gates open (bias + 1), and what multiplies a code U(-0.5, 0.5).
   """
 
-  def __init__(self, vocabulary_size: int, embedding: int, code: int, seeds: Iterator[int], name: str = 'encoder'):
-    super().__init__(vocabulary_size, embedding, code, seeds, 0, name)
+  def __init__(self, vocabulary_size: int, embedding: int, code: int, seeds: Iterator[int], wide: bool = False,
+               name: str = 'encoder'):
+    super().__init__(vocabulary_size, embedding, code, seeds, 0, wide, name)
 
   def call(self, ids):
     """[n, steps] ids -> [n, code] float32 of norm 1. An empty sentence has the state after the start mark."""
@@ -148,11 +156,12 @@ class Decoder(_Reader):
     code: numbers of a code.
     seeds: distinct integers, for the weights.
     output: the output layer of another decoder, to share it; None makes one.
+    wide: as of `Encoder`.
   """
 
   def __init__(self, vocabulary_size: int, embedding: int, units: int, code: int, seeds: Iterator[int],
-               output: keras.layers.Layer | None = None, name: str = 'decoder'):
-    super().__init__(vocabulary_size, embedding, units, seeds, code, name)
+               output: keras.layers.Layer | None = None, wide: bool = False, name: str = 'decoder'):
+    super().__init__(vocabulary_size, embedding, units, seeds, code, wide, name)
     if output is None:
       output = keras.layers.Dense(vocabulary_size, kernel_initializer=_uniform(seeds), dtype='float32', name='output')
       output.build((None, units))
