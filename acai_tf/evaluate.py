@@ -1,4 +1,4 @@
-"""Program: measures a run, an exported module, or interpolations of lines made by any program."""
+"""Program: measures a run, an exported module, or what any program made: lines, sentences, paths of sentences."""
 
 import json
 import pathlib
@@ -7,7 +7,7 @@ import numpy as np
 from absl import flags
 
 from acai_tf import cli
-from acai_tf.evaluation import images, report
+from acai_tf.evaluation import images, report, text
 from acai_tf.experiment import registry, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve_dataset
@@ -23,8 +23,11 @@ flags.DEFINE_string('module', None, 'Folder or address of an exported module', f
 flags.DEFINE_string('dataset', None, 'Data set that the module is measured on', flag_values=FLAGS)
 flags.DEFINE_multi_string('set', [], 'dataset.KEY=VALUE of that data set (repeatable)', flag_values=FLAGS)
 flags.DEFINE_string('interpolations', None, 'File.npy of lines, [n, k, 32, 32, 1] in [-1, 1]', flag_values=FLAGS)
+flags.DEFINE_string('sentences', None, 'File of generated sentences, one a line', flag_values=FLAGS)
+flags.DEFINE_string('paths', None, 'File of paths between sentences, one a line, parted by tabs', flag_values=FLAGS)
 flags.DEFINE_list('metrics', ['quick'], f'quick ({", ".join(images.QUICK)}), all, or groups: '
-                  f'{", ".join(images.GROUPS[len(images.QUICK):])}, ...', flag_values=FLAGS)
+                  f'{", ".join(images.GROUPS[len(images.QUICK):])}, ...; of sentences {", ".join(text.GROUPS)}',
+                  flag_values=FLAGS)
 flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for a run of recipe paper]', 1, flag_values=FLAGS)
 flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
 flags.DEFINE_string('features', None, 'Module of image features for `quality` [one trained here]', flag_values=FLAGS)
@@ -32,7 +35,8 @@ flags.DEFINE_integer('feature_size', 299, 'Height and width that it takes', 8, f
 flags.DEFINE_string('to', None, 'Folder for the results of --zoo or --module', flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 GROUPS = {
-    'What': ['run', 'checkpoint', 'weights', 'zoo', 'module', 'dataset', 'set', 'interpolations', 'to'],
+    'What': ['run', 'checkpoint', 'weights', 'zoo', 'module', 'dataset', 'set', 'interpolations',
+             'sentences', 'paths', 'to'],
     'How': ['metrics', 'restarts', 'train_images', 'features', 'feature_size'],
     'Data': ['data_dir', 'manual_dir'],
 }
@@ -66,6 +70,51 @@ def _templates():
   from acai_tf.data import lines as lines_data
 
   return lines_data.templates()
+
+
+def score_text(data_dir):
+  """Scores a file of sentences, or of paths between sentences, beside the text of --dataset; prints."""
+  dataset = dataset_of_flags(data_dir, 'sentences')
+  from acai_tf.data import _text  # Loads TensorFlow.
+  from acai_tf.metrics import text_path
+
+  if FLAGS.sentences:
+    found = _text.read_sentences(FLAGS.sentences)
+    metrics = text.score_samples(found, dataset)
+    what = f'{len(found):,} sentences, scored by trigrams (README, Text)'
+  else:
+    try:
+      paths = text_path.parse(pathlib.Path(FLAGS.paths).read_text(encoding='utf-8').splitlines())
+    except (OSError, ValueError) as error:
+      raise UserError(f'{FLAGS.paths}: {error}') from error
+    metrics = {key: value for key, value in text.score_paths(paths, dataset).items() if isinstance(value, float)}
+    what = f'{len(paths):,} paths of {len(paths[0])} sentences, scored by a trigram (README, Text)'
+  print(f'{FLAGS.sentences or FLAGS.paths}: {what}\n\n{report.grid_of(metrics)}')
+
+
+def dataset_of_flags(data_dir, kind):
+  """The data set that --dataset and --set name.
+
+  Raises:
+    UserError: none is named, or one of another kind than 'images' or 'sentences', as asked.
+  """
+  from acai_tf.experiment.overrides import parse_overrides
+
+  names = registry.names('acai_tf.data', kind)
+  if not FLAGS.dataset or FLAGS.dataset not in names:
+    raise UserError(f'--dataset is {FLAGS.dataset or "missing"}; expected one of {", ".join(names)}.')
+  config = resolve_dataset(FLAGS.dataset, parse_overrides(FLAGS.set)['dataset'])
+  cli.start_tensorflow()
+  return build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
+
+
+def text_settings():
+  """`text.Settings` from the flags."""
+  groups = {('all',): text.GROUPS, ('quick',): text.QUICK}.get(tuple(FLAGS.metrics), tuple(FLAGS.metrics))
+  try:
+    return text.Settings(groups)
+  except ValueError as error:
+    raise UserError(f'{error} Or quick, or all.') from error
 
 
 def settings_of(recipe, dataset, dataset_name, data_dir):
@@ -125,14 +174,16 @@ def evaluate_module(data_dir):
 
 def main():
   """The program."""
-  if sum(bool(x) for x in (FLAGS.run, FLAGS.zoo, FLAGS.module, FLAGS.interpolations)) != 1:
-    raise UserError('expected one of --run DIR (made by acai_tf.train), --zoo NAME, --module DIR --dataset NAME, and '
-                    '--interpolations FILE.npy.')
+  if sum(bool(FLAGS[key].value) for key in ('run', 'zoo', 'module', 'interpolations', 'sentences', 'paths')) != 1:
+    raise UserError('expected one of --run DIR (made by acai_tf.train), --zoo NAME, --module DIR --dataset NAME, '
+                    '--interpolations FILE.npy, --sentences FILE and --paths FILE.')
   data_dir = cli.data_dir(FLAGS.data_dir)
   if FLAGS.interpolations:
     if FLAGS.metrics not in (['quick'], ['all'], ['lines']):
       raise UserError(f'--interpolations are scored by --metrics lines, not {",".join(FLAGS.metrics)}.')
     return score_file(FLAGS.interpolations)
+  if FLAGS.sentences or FLAGS.paths:
+    return score_text(data_dir)
   if FLAGS.module:
     return evaluate_module(data_dir)
   if FLAGS.zoo:
@@ -147,7 +198,9 @@ def main():
     experiment, model, step = build.load_model(FLAGS.run, FLAGS.checkpoint, weights=FLAGS.weights)
     samples = step * experiment.training.batch
   dataset = build.load_data(experiment, data_dir, FLAGS.manual_dir)
-  settings = settings_of(experiment.training.recipe, dataset, experiment.dataset_name, data_dir)
+  model.adapt(dataset)
+  settings = (text_settings() if experiment.kind == 'sentences' else
+              settings_of(experiment.training.recipe, dataset, experiment.dataset_name, data_dir))
   from zoo import base as zoo
 
   report.report(experiment, model, dataset, samples, FLAGS.run or FLAGS.to, settings, FLAGS.weights,
@@ -157,5 +210,6 @@ def main():
 
 if __name__ == '__main__':
   cli.run(main, 'python -m acai_tf.evaluate --run DIR: measures a trained run, writes metrics.json and pictures.\n'
-              'Also --zoo NAME (weights that are kept), --module DIR --dataset NAME, and --interpolations FILE.npy\n'
-              '(the lines benchmark, for anyone).', GROUPS, flag_values=FLAGS)
+              'Also --zoo NAME (weights that are kept), --module DIR --dataset NAME, and files of any program:\n'
+              '--interpolations FILE.npy of lines, --sentences FILE and --paths FILE of text.',
+          GROUPS, flag_values=FLAGS)

@@ -296,3 +296,10 @@ def show(functions, dataset, writer):
   strip = figures.to_uint8(figures.tile(strips(functions, *dataset.pairs(6, PAIR_SEED))))
   with writer:
     tf.summary.image('interpolation', strip[None])
+
+
+def draw(functions, dataset, measured, title, folder):
+  """As `pictures.draw`."""
+  from acai_tf.evaluation import pictures  # Loads matplotlib.
+
+  return pictures.draw(functions, dataset, measured, title, folder)

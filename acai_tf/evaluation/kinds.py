@@ -2,20 +2,15 @@
 
 import dataclasses
 
-from acai_tf.evaluation import images, pictures, subject, text
+from acai_tf.evaluation import images, subject, text
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-  """`functions`: of a live model. `of`: the module of metrics (`Settings`, `measure`, `floor`, `show`, `BETTER`, ...).
-
-  `draw`: writes pictures or texts of what was measured.
-  """
+  """`functions`: of a live model. `of`: the module of metrics (`Settings`, `measure`, `floor`, `show`, `draw`, ...)."""
 
   functions: object
   of: object
-  draw: object
 
 
-KINDS = {'images': Kind(subject.of_model, images, pictures.draw),
-         'sentences': Kind(subject.of_text_model, text, text.draw)}
+KINDS = {'images': Kind(subject.of_model, images), 'sentences': Kind(subject.of_text_model, text)}

@@ -122,7 +122,7 @@ def report(experiment, model, dataset, samples, folder, settings=None, weights='
       found = record(experiment, measured, settings, samples, seconds, folder, weights)
       try:
         paths[0].parent.mkdir(parents=True, exist_ok=True)
-        paths += kind.draw(functions, dataset, measured, title, paths[0].parent)
+        paths += kind.of.draw(functions, dataset, measured, title, paths[0].parent)
         run_folder.write(paths[0], json.dumps(found, indent=2) + '\n')
       except OSError as error:
         raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from acai_tf.evaluation import figures, subject
+from acai_tf.evaluation import subject
 from acai_tf.experiment.errors import UserError, one_of
 from acai_tf.metrics import language, sentences, text_path, transfer
 
@@ -296,6 +296,8 @@ def show(functions, dataset, writer):
 
 def draw(functions, dataset, measured, title, folder):
   """Writes sentences.txt, and the picture of the paths where they were measured; returns the files' paths."""
+  from acai_tf.evaluation import figures  # Loads matplotlib.
+
   del functions, dataset
   arrays, lines = measured.arrays, [title]
   for name, rows in arrays.items():
