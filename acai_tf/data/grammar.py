@@ -1,0 +1,86 @@
+"""Sentences of a small grammar, in two classes: text for trials, demonstrations and tests without any file.
+
+Number is agreed on (the cat sleeps, the cats sleep) and mood is one: a sentence of class 1 has cheerful adjectives and
+verbs, one of class 0 gloomy ones. Sentences have 4 to 10 words, the mark at their end included.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from acai_tf.experiment.config import TextNetwork
+
+NETWORK = TextNetwork(embedding=64, hidden=96, latent=64)
+
+NOUNS = ('cat', 'dog', 'owl', 'farmer', 'sailor', 'child', 'baker', 'fox', 'teacher', 'neighbour', 'singer', 'horse')
+PLURALS = {'child': 'children', 'fox': 'foxes'}
+PLACES = ('in the garden', 'by the river', 'near the harbour', 'on the hill', 'behind the church', 'at the market')
+ADJECTIVES = (('sad', 'angry', 'tired', 'cold', 'lonely', 'grumpy'),
+              ('happy', 'kind', 'lively', 'warm', 'proud', 'merry'))
+ALONE = (('weep', 'sulk', 'shiver', 'suffer', 'despair'), ('sing', 'dance', 'play', 'rejoice', 'laugh'))
+WITH = (('scold', 'hate', 'fear', 'avoid', 'blame'), ('help', 'love', 'greet', 'thank', 'praise'))
+ADVERBS = (('sadly', 'never', 'hardly'), ('gladly', 'always', 'often'))
+ENDS = (('.', '...'), ('.', '!'))
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`count`: sentences that are drawn, a tenth of the different ones for `valid` and for `test` each; `draw_seed`: of
+  them; `test_part`: 'test', or 'valid' to choose by."""
+
+  count: int = dataclasses.field(default=24_000, metadata={'range': '[100, inf)'})
+  draw_seed: int = 0
+  test_part: str = 'test'
+
+  KIND = 'sentences'
+
+  def __post_init__(self):
+    if self.test_part not in ('test', 'valid'):
+      raise ValueError(f'dataset.test_part is {self.test_part}; expected test or valid.')
+
+
+LONGEST, WORDS = 10, 100  # words of a sentence, and of the vocabulary
+
+
+def shape(config):
+  """(numbers of an encoded sentence, numbers of ids)."""
+  del config
+  return LONGEST + 1, WORDS + 4
+
+
+def classes(config):
+  """Gloomy and cheerful."""
+  del config
+  return 2
+
+
+def draw(generator: np.random.Generator, mood: int) -> str:
+  """A sentence of class `mood`, 0 or 1; a function of the generator's state."""
+  def pick(words):
+    return words[generator.integers(len(words))]
+
+  def phrase(plural):
+    noun = pick(NOUNS)
+    noun = PLURALS.get(noun, noun + 's') if plural else noun
+    return ['the', pick(ADJECTIVES[mood]), noun] if generator.random() < 0.5 else ['the', noun]
+
+  plural, transitive = generator.random(2) < (0.5, 0.6)
+  words = phrase(plural)
+  if generator.random() < 0.3:
+    words.append(pick(ADVERBS[mood]))
+  verb = pick(WITH[mood] if transitive else ALONE[mood])
+  words.append(verb if plural else verb + ('es' if verb.endswith('s') else 's'))
+  rest = phrase(generator.random() < 0.5) if transitive else pick(PLACES).split() if generator.random() < 0.6 else []
+  return ' '.join([*words, *rest, pick(ENDS[mood])])
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns the data set; it is drawn anew each time."""
+  del data_dir, manual_dir
+  from acai_tf.data import _text  # Loads TensorFlow.
+
+  generator = np.random.default_rng(config.draw_seed)
+  labels = generator.integers(2, size=config.count)
+  sentences = [draw(generator, int(mood)) for mood in labels]
+  corpus = _text.build(sentences, labels, WORDS, LONGEST, shares=(0.1, 0.1), seed=config.draw_seed)
+  return _text.SentenceDataset(corpus, 2, config.test_part)
