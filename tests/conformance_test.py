@@ -15,11 +15,12 @@ NAMES = registry.names('acai_tf.models', 'images')
 # What the paper's networks do not give: codes of another shape, players whose weights start from N(0, 0.02^2), and
 # outputs without a bias, since none of the model's losses sees one.
 CODES, NORMAL, UNBIASED = {'arae_image': (1, 1, 100)}, {'arae_image': ('generator', 'critic')}, {'arae_image': 1}
+SETTINGS = {'arae_image': {'critic_steps': 2}}  # all ten rounds of a step take minutes to trace on a busy processor
 
 
 def make(name, seed=0, precision='float32', optimizer=None):
   kind = registry.load('acai_tf.models', name)
-  model = kind.Model(kind.Config(), TINY, SHAPE, 3, seed, precision)
+  model = kind.Model(kind.Config(**SETTINGS.get(name, {})), TINY, SHAPE, 3, seed, precision)
   model.compile(optimizer)
   return model
 

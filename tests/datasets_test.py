@@ -76,7 +76,7 @@ class RegistryTest(tf.test.TestCase):
 
     def examples(_, **kwargs):
       del kwargs
-      return tf.data.Dataset.from_tensor_slices({'image': grey, 'label': labels}).batch(2)
+      return tf.data.Dataset.from_tensor_slices({'image': grey, 'label': labels})
 
     with (tfds.testing.mock_data(as_dataset_fn=examples),
           unittest.mock.patch.object(_tfds, '_unknown_host', return_value=None)):
