@@ -1,4 +1,4 @@
-# Two commands do everything: `make demo` and `make test`.
+# Two commands do everything: `make demo` and `make test`; `make demo-text` is the demo for sentences.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ DEMO_SAMPLES ?= 49152
 # Quicker than the recipe's own where samples are few.
 DEMO_SETTINGS := --set model.partners=1 --set training.batch=16 --set training.average=0.998 --set training.final_evaluations=0
 
-.PHONY: demo test lint clean
+.PHONY: demo demo-text test lint clean
 
 # Installs; made anew when setup.py changes.
 $(VENV)/installed: setup.py
@@ -20,6 +20,13 @@ demo: $(VENV)/installed
 	$(BIN)/python -m export --run demo/run --to demo/module
 	$(BIN)/python -m export.demo --module demo/module --picture demo/interpolation.png
 
+demo-text: $(VENV)/installed
+	rm -rf demo-text/module
+	$(BIN)/python -m acai_tf.train --dataset grammar --recipe fast --samples 128000 --run_dir demo-text/run --set training.evaluate_every=0
+	$(BIN)/python -m acai_tf.evaluate --run demo-text/run --metrics all
+	$(BIN)/python -m export --run demo-text/run --to demo-text/module
+	$(BIN)/python -m export.demo_text --module demo-text/module
+
 # tf.test gives every class a test_session of its own, which only skips.
 test: lint
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal -k "not test_session" tests
@@ -28,4 +35,4 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) demo demo-text build *.egg-info

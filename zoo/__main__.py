@@ -75,12 +75,12 @@ def show(name, recipe):
   model = build.create(experiment)
   network, training = experiment.network, experiment.training
   print(f'{name}: {definition.model} on {definition.dataset}\n\n{inspect.cleandoc(type(model).__doc__)}\n')
-  size = ' x '.join(map(str, model.image_shape))
-  print(f'images {size}, code {" x ".join(map(str, model.code_shape))} = '
-        f'{experiment.latent_dimension} numbers, first scale {network.depth} channels wide, normalisation '
-        f'{network.normalization}\nsettings: {values(experiment.model) or "none"}\n')
-  print(f'encoder: {" -> ".join(layers(model.encoder, model.image_shape))}')
-  print(f'decoder: {" -> ".join(layers(model.decoder, model.code_shape))}')
+  if experiment.kind == 'sentences':
+    print(f'sentences of at most {model.length - 1} words, {model.ids} ids; code of {network.latent} numbers, word '
+          f'vectors of {network.embedding}, decoder of {network.hidden}, start {network.start}')
+    print(f'settings: {values(experiment.model) or "none"}')
+  else:
+    show_images(experiment, model)
   print('\nplayers')
   for player in model.players():
     count = sum(int(v.value.shape.num_elements()) for v in model.variables_of(player))
@@ -98,6 +98,17 @@ def show(name, recipe):
 def values(settings):
   """A dataclass as 'key value, ...'."""
   return ', '.join(f'{key} {value}' for key, value in dataclasses.asdict(settings).items())
+
+
+def show_images(experiment, model):
+  """Prints shapes and layers of a model of images."""
+  network = experiment.network
+  size = ' x '.join(map(str, model.image_shape))
+  print(f'images {size}, code {" x ".join(map(str, model.code_shape))} = '
+        f'{experiment.latent_dimension} numbers, first scale {network.depth} channels wide, normalisation '
+        f'{network.normalization}\nsettings: {values(experiment.model) or "none"}\n')
+  print(f'encoder: {" -> ".join(layers(model.encoder, model.image_shape))}')
+  print(f'decoder: {" -> ".join(layers(model.decoder, model.code_shape))}')
 
 
 def layers(body, shape):

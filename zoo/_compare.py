@@ -32,12 +32,21 @@ IMAGES = (Column('probe_accuracy', 'probe, %', 100, 2, True),
           Column('clustering_accuracy', 'clustering, %', 100, 2, True),
           Column('frechet_gap', 'Frechet gap', 1, 2, False),
           Column('recon_mse', 'recon. error', 1, 4, False))
-COLUMNS = {'lines': LINES}  # by the data set's benchmark; of others IMAGES
+SENTENCES = (Column('reverse_perplexity', 'reverse perplexity', 1, 1, False),
+             Column('forward_perplexity', 'forward', 1, 1, False),
+             Column('distinct_share', 'distinct, %', 100, 1, True),
+             Column('recon_nll', 'NLL a sentence', 1, 2, False),
+             Column('path_perplexity_gap', 'path gap', 1, 2, False),
+             Column('path_largest_step', 'largest step', 1, 2, False),
+             Column('transfer_accuracy', 'transfer, %', 100, 1, True),
+             Column('transfer_bleu', 'BLEU', 1, 1, True))
+COLUMNS = {'lines': LINES}  # by the data set's benchmark; of others those of its kind
 
 
 def columns(dataset):
   """The metrics that a data set's table shows."""
-  return COLUMNS.get(getattr(registry.load('acai_tf.data', dataset), 'BENCHMARK', None), IMAGES)
+  kind = {'images': IMAGES, 'sentences': SENTENCES}[registry.kind_of('acai_tf.data', dataset)]
+  return COLUMNS.get(getattr(registry.load('acai_tf.data', dataset), 'BENCHMARK', None), kind)
 
 
 def summary(found, metric):
