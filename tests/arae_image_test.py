@@ -171,12 +171,10 @@ class CriticTest(tf.test.TestCase):
   def test_it_is_trained_at_its_own_rate(self):
     training = config.Training(average=0.9, beta_2=0.8)
     model = make(critic_learning_rate=0.003)
-    adam = model.optimizer_of('critic', training)
-    self.assertAllClose([adam.learning_rate, adam.beta_1, adam.beta_2, adam.ema_momentum], [0.003, 0.9, 0.8, 0.9])
-    self.assertTrue(adam.use_ema)
-    self.assertFalse(model.optimizer_of('critic', config.Training()).use_ema)
+    own = model.training_of('critic', training)
+    self.assertEqual((own.learning_rate, own.beta_1, own.beta_2, own.average), (0.003, 0.9, 0.8, 0.9))
     for player in ('autoencoder', 'generator'):
-      self.assertIsNone(model.optimizer_of(player, training))
+      self.assertEqual(model.training_of(player, training), training)
 
 
 class CodesTest(tf.test.TestCase):
@@ -188,7 +186,7 @@ class CodesTest(tf.test.TestCase):
       self.assertEqual(codes.shape, (BATCH, 1, 1, 6))
       self.assertAllClose(np.linalg.norm(codes, axis=3), np.ones([BATCH, 1, 1]))
     codes = codes.numpy().reshape(BATCH, 6)
-    spread = model.spread(tf.constant(codes))
+    spread = model.code_spread(tf.constant(codes))
     self.assertAllClose(spread['code_mean_norm'], np.linalg.norm(codes.mean(0)))
     self.assertAllClose(spread['code_std'], np.sqrt(codes.var(0).sum()))
     self.assertAllClose(spread['code_std']**2 + spread['code_mean_norm']**2, 1)

@@ -142,6 +142,10 @@ class Model(_image.Autoencoder):
     epochs = tf.cast(tf.convert_to_tensor(self.step) // self.config.epoch, tf.float32)
     return self.config.noise_r * self.config.anneal**epochs
 
+  def clip_critic(self):
+    """Puts every parameter of the critic, batch norm's included, into [-clip, clip]."""
+    self.clip_weights('critic', self.config.clip)
+
   def iteration(self, data):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch = images.shape[0] or tf.shape(images)[0]
@@ -160,7 +164,7 @@ class Model(_image.Autoencoder):
             **self.code_spread(self.features(codes)), **classifier_logs}
 
     for k in range(self.config.critic_steps):
-      self.clip_weights('critic', self.config.clip)
+      self.clip_critic()
       with tf.GradientTape(persistent=True) as tape:
         codes = self.features(self.encode(images, training=True))
         fakes = tf.stop_gradient(self.generator(self.normal(batch, [self.config.z], salt=1 + k), training=True))

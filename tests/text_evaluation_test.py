@@ -1,0 +1,188 @@
+"""What is measured of models of sentences, on models of known behaviour; and their way through the programs."""
+
+import json
+import pathlib
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+from acai_tf.data import grammar
+from acai_tf.data import text as text_data
+from acai_tf.evaluation import subject, text
+from acai_tf.experiment import run_folder
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import parse_experiment, resolve
+from acai_tf.metrics import transfer
+from acai_tf.training import build, session
+
+
+def known(dataset, flip=False):
+  """A model that keeps every sentence: its code names its place in a list. Paths switch half way.
+
+  With `flip`, transfer gives a real sentence of the other class; without, it copies.
+  """
+  listed = []
+
+  def encode(texts):
+    listed.extend(t for t in texts if t not in listed)
+    return np.array([[np.cos(a), np.sin(a)] for a in (1e-3 * listed.index(t) for t in texts)], np.float32)
+
+  def decode(codes):
+    return [listed[int(round(np.arctan2(y, x) * 1e3)) % len(listed)] for x, y in codes]
+
+  def other(texts, to):
+    sentences = text.texts_of(dataset, dataset.train_ids)
+    by_class = [[s for s, label in zip(sentences, dataset.train_labels, strict=True) if label == c] for c in (0, 1)]
+    return [by_class[c][i % len(by_class[c])] for i, c in enumerate(to)] if flip else list(texts)
+
+  return subject.TextFunctions(
+      encode, decode, lambda a, b, alpha: [x if k < 0.5 else y for x, y, k in zip(a, b, alpha, strict=True)],
+      lambda texts, targets: np.array([-1.0 if a == b else -5.0 for a, b in zip(texts, targets, strict=True)]),
+      lambda count, seed: text.texts_of(dataset, dataset.train_ids[np.arange(count) % 50]), transfer=other)
+
+
+class MetricsTest(tf.test.TestCase):
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.dataset = grammar.load(grammar.Config(count=1500), None)
+
+  def measure(self, *groups, **options):
+    settings = text.Settings(groups, samples=400)
+    return text.measure(known(self.dataset, **options), self.dataset, 'grammar', settings)
+
+  def test_a_model_that_keeps_everything(self):
+    found = self.measure('reconstruction', 'codes', 'swaps').metrics
+    self.assertEqual((found['token_accuracy'], found['exact_share'], found['recon_nll']), (1, 1, 1))
+    self.assertAllClose(found['code_std']**2 + found['code_mean_norm']**2, 1, rtol=1e-4)
+    self.assertEqual((found['nll_swap_0'], found['nll_swap_1']), (1, 5))  # No two neighbouring words are the same.
+    self.assertBetween(found['nll_swap_4'], 3, 5)  # A later swap may undo an earlier one.
+
+  def test_samples_that_repeat_fifty_sentences(self):
+    found = self.measure('samples').metrics
+    self.assertAllClose(found['distinct_share'], 50 / 400, atol=0.02)
+    self.assertEqual(found['copied_share'], 1)
+    real = text.score_samples(text.texts_of(self.dataset, self.dataset.train_ids[:400]), self.dataset)
+    self.assertGreater(found['reverse_perplexity'], 1.2 * real['reverse_perplexity'])
+
+  def test_paths_that_switch(self):
+    found = self.measure('paths')
+    self.assertAllClose(found.metrics['path_largest_step'], 1, atol=0.01)
+    self.assertAllClose(found.metrics['path_distinct'], 2, atol=0.05)
+    self.assertEqual(found.metrics['path_stray'], 0)
+    self.assertLen(found.curves['path_perplexity'], text.STEPS)
+    first, second = text.pairs(100, 10)
+    self.assertEmpty(set(first) & set(second))
+    with self.assertRaisesRegex(UserError, 'two at least'):
+      text.pairs(1, 10)
+
+  def test_transfer_of_copies_and_of_random_sentences(self):
+    copied, random = self.measure('transfer').metrics, self.measure('transfer', flip=True).metrics
+    for name in ('accuracy', 'bleu', 'perplexity'):
+      self.assertEqual(copied[f'transfer_{name}'], copied[f'transfer_{name}_copy'])
+    self.assertEqual((copied['transfer_accuracy'], copied['judge_accuracy']), (0, 1))
+    self.assertAllClose((copied['transfer_bleu'], copied['reconstruction_bleu']), (100, 100))
+    self.assertEqual(random['transfer_accuracy'], 1)
+    self.assertLess(random['transfer_bleu'], 30)
+
+  def test_judge_and_probe(self):
+    generator = np.random.default_rng(0)
+    sentences = [generator.choice(['good' if i % 2 else 'bad', 'the', 'a'], 5).tolist() + ['good' if i % 2 else 'bad']
+                 for i in range(200)]
+    judge = transfer.Judge(sentences, np.arange(200) % 2)
+    self.assertEqual(judge.accuracy([['a', 'good'], ['bad']], [1, 0]), 1)
+    self.assertEqual(judge.accuracy([['a', 'good'], ['bad']], [0, 1]), 0)
+    points, labels = generator.normal(size=[600, 2]), generator.integers(2, size=600)
+    rings = points / np.linalg.norm(points, axis=1, keepdims=True) * (1 + 2 * labels[:, None])  # no line parts them
+    self.assertGreater(transfer.class_in_codes(rings[:500], labels[:500], rings[500:], labels[500:]), 0.9)
+    self.assertLess(transfer.class_in_codes(points[:500], labels[:500], points[500:], labels[500:]), 0.65)
+
+  def test_words_that_the_vocabulary_lacks(self):
+    vocabulary = self.dataset.vocabulary
+    self.assertEqual(text.word_ids(vocabulary, ['the zebra']), [[vocabulary.words.index('the'), 1]])
+
+
+class GrammarTest(tf.test.TestCase):
+
+  def test_sentences_agree_in_number_and_mood(self):
+    generator, plurals = np.random.default_rng(3), {grammar.PLURALS.get(n, n + 's') for n in grammar.NOUNS}
+    for i in range(300):
+      words = grammar.draw(generator, i % 2).split()
+      self.assertBetween(len(words), 4 - 1, grammar.LONGEST)
+      subjects = [w for w in words if w in plurals or w in grammar.NOUNS]
+      verbs = [(v, w) for w in words for v in grammar.ALONE[i % 2] + grammar.WITH[i % 2] if w in (v, v + 's', v + 'es')]
+      self.assertLen(verbs, 1, words)
+      self.assertEqual(subjects[0] in plurals, verbs[0][0] == verbs[0][1], words)
+      self.assertEmpty(set(words) & set(grammar.ADJECTIVES[1 - i % 2]))
+
+  def test_it_is_the_same_each_time(self):
+    one, two = (grammar.load(grammar.Config(count=300), None) for _ in range(2))
+    self.assertAllEqual(one.train_ids, two.train_ids)
+    self.assertEqual(one.vocabulary.words, two.vocabulary.words)
+    with self.assertRaisesRegex(UserError, 'expected test or valid'):
+      resolve('grammar', 'arae', overrides={'dataset': {'test_part': 'train'}})
+
+
+class TextDataTest(tf.test.TestCase):
+
+  def write(self, name, lines):
+    path = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir())) / name
+    path.write_text('\n'.join(lines) + '\n')
+    return str(path)
+
+  def test_files_classes_and_what_is_held_out(self):
+    files = [self.write(f'{c}.txt', [f'{c} {word} {i}' for word in ('cat', 'dog') for i in range(30)]) for c in 'ab']
+    more = [self.write(f'{c}.txt', [f'{c} owl {i}' for i in range(20)] + [f'{c} cat 1']) for c in 'ab']
+    config = resolve('text', 'arae_transfer', overrides={
+        'dataset': {'path': ','.join(files), 'held_out': ','.join(more), 'words': 40, 'longest': 4}}).dataset
+    data = text_data.load(config, None)
+    self.assertEqual((data.classes, text_data.classes(config), text_data.shape(config)), (2, 2, (5, 44)))
+    self.assertLen(data.train_ids, 120)
+    held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
+    self.assertNotIn('a cat 1', held)
+    labelled = self.write('c.tsv', [
+        f'{"good" if i % 2 else "bad"}\tsentence {i} {k}' for i in range(10) for k in range(10)])
+    config = resolve('text', 'arae', overrides={
+        'dataset': {'path': labelled, 'labels': 'bad,good', 'words': 80}}).dataset
+    data = text_data.load(config, None)
+    for ids, label in zip(data.train_ids, data.train_labels, strict=True):
+      self.assertEqual(int(text.texts_of(data, ids[None])[0].split()[1]) % 2, label)
+
+  def test_mistakes_in_one_line(self):
+    path = self.write('a.txt', ['a b', 'c d'])
+    for settings, message in (({}, 'dataset.path is missing'), ({'path': '/nowhere'}, 'is no file'),
+                              ({'path': path, 'held_out': f'{path},{path}'}, 'names 2 files; expected 1'),
+                              ({'path': f'{path},{path}', 'labels': 'a,b'}, 'labels of one file')):
+      with self.assertRaisesRegex(UserError, message):
+        resolve('text', 'arae', overrides={'dataset': settings})
+    with self.assertRaisesRegex(UserError, 'acai is a model of images, and text has sentences; expected one of arae'):
+      resolve('text', 'acai', overrides={'dataset': {'path': path}})
+    config = resolve('text', 'arae', overrides={
+        'dataset': {'path': self.write('l.tsv', ['ugly\ta b', 'good\tc']), 'labels': 'bad,good'}}).dataset
+    with self.assertRaisesRegex(UserError, "label 'ugly'; expected"):
+      text_data.load(config, None)
+
+
+class ProgramTest(tf.test.TestCase):
+
+  def test_it_trains_resumes_and_reports(self):
+    experiment = resolve('grammar', 'arae', 'fast', {
+        'dataset': {'count': 400}, 'network': {'embedding': 4, 'hidden': 5, 'latent': 6},
+        'model': {'units': 8, 'z': 4, 'queue': 80}, 'training': {'samples': 128, 'batch': 16, 'evaluate_every': 64}})
+    folder = pathlib.Path(self.get_temp_dir()) / 'run'
+    self.assertEqual(session.train(experiment, folder, 'one_device'), 0)
+    self.assertEqual(session.train(experiment, folder, 'one_device'), 0)  # Nothing is left to do but the report.
+    record = json.loads((folder / run_folder.METRICS).read_text())
+    self.assertIn('reverse_perplexity', record['metrics'])
+    self.assertEqual(parse_experiment(record['experiment']), experiment)
+    self.assertIn('samples', (folder / 'sentences.txt').read_text())
+    self.assertLen(run_folder.read_history(folder), 2)
+    _, model, step = build.load_model(folder)
+    self.assertEqual(step, 8)
+    self.assertEqual(model.vocabulary.words, build.load_data(experiment).vocabulary.words)
+
+
+if __name__ == '__main__':
+  tf.test.main()
