@@ -74,6 +74,73 @@ def load(config, data_dir, manual_dir=None):
 '''
 
 
+WRITER = '''"""A toy: the plain autoencoder of sentences."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from acai_tf.models import _text
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`noise` and its decay."""
+
+  noise: float = 0.1
+  noise_decay: float = 1.0
+  noise_every: int = 1
+
+  KIND = 'sentences'
+
+
+class Model(_text.TextAutoencoder):
+  """L = -log p(x | f(x) + noise)."""
+
+  def players(self):
+    return {'autoencoder': [self.encoder, self.decoder]}
+
+  def iteration(self, data):
+    with tf.GradientTape(persistent=True) as tape:
+      loss, _ = self.reconstruction(data[0], self.noisy(self.encode(data[0])))
+      self.move(tape, {'autoencoder': loss})
+    return {'recon_loss': loss}
+'''
+
+COUNTING = '''"""A toy: sums."""
+
+import dataclasses
+
+from acai_tf.experiment.config import TextNetwork
+
+NETWORK = TextNetwork(embedding=4, hidden=5, latent=6)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """Nothing to set."""
+
+  KIND = 'sentences'
+
+
+def shape(config):
+  """Three words and the end mark; 20 words and the four marks."""
+  return 4, 24
+
+
+def classes(config):
+  """None."""
+  return 0
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns them."""
+  from acai_tf.data import _text
+
+  return _text.SentenceDataset(_text.build([f'{i} plus {j}' for i in range(15) for j in range(15)], None, 20, 3))
+'''
+
+
 class DropInTest(tf.test.TestCase):
 
   def setUp(self):
@@ -83,6 +150,8 @@ class DropInTest(tf.test.TestCase):
       shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns('__pycache__', 'results'))
     (self.folder / 'acai_tf' / 'models' / 'toy_model.py').write_text(MODEL)
     (self.folder / 'acai_tf' / 'data' / 'toy_data.py').write_text(DATA)
+    (self.folder / 'acai_tf' / 'models' / 'toy_writer.py').write_text(WRITER)
+    (self.folder / 'acai_tf' / 'data' / 'toy_sums.py').write_text(COUNTING)
 
   def run_python(self, *arguments):
     done = subprocess.run([sys.executable, *arguments], cwd=self.folder, capture_output=True, text=True, check=False,
@@ -103,6 +172,18 @@ class DropInTest(tf.test.TestCase):
     tested = self.run_python('-m', 'pytest', '-q', '-p', 'no:xdist', '-k', '(toy and not test_session) or fits_its',
                              'tests/conformance_test.py', 'tests/zoo_test.py', 'tests/datasets_test.py')
     self.assertRegex(tested, r'\b(9|1\d) passed')  # eight of conformance, the data set's network, its definitions
+    self.assertNotIn('failed', tested)
+
+  def test_so_are_a_model_and_a_set_of_sentences(self):
+    self.assertIn('grammar_toy_writer', self.run_python('-m', 'zoo', 'list', '--model', 'toy_writer'))
+    self.assertIn('toy_sums_arae', self.run_python('-m', 'zoo', 'list', '--dataset', 'toy_sums'))
+    trained = self.run_python('-m', 'acai_tf.train', '--zoo', 'toy_sums_toy_writer', '--samples', '256',
+                              '--set', 'model.noise=0.2', '--run_dir', 'run')
+    self.assertRegex(trained, r'toy_sums: \d+ training and \d+ test sentences of at most 3 words')
+    self.assertRegex(trained, r'token_accuracy +[01]')
+    tested = self.run_python('-m', 'pytest', '-q', '-p', 'no:xdist', '-k', 'toy_writer and not test_session',
+                             'tests/text_models_test.py')
+    self.assertRegex(tested, r'\b6 passed')
     self.assertNotIn('failed', tested)
 
 
