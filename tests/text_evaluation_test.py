@@ -3,11 +3,12 @@
 import json
 import pathlib
 import tempfile
+import unittest.mock
 
 import numpy as np
 import tensorflow as tf
 
-from acai_tf.data import grammar
+from acai_tf.data import _tfds, grammar, snli
 from acai_tf.data import text as text_data
 from acai_tf.evaluation import subject, text
 from acai_tf.experiment import run_folder
@@ -163,6 +164,27 @@ class TextDataTest(tf.test.TestCase):
         'dataset': {'path': self.write('l.tsv', ['ugly\ta b', 'good\tc']), 'labels': 'bad,good'}}).dataset
     with self.assertRaisesRegex(UserError, "label 'ugly'; expected"):
       text_data.load(config, None)
+
+
+class SnliTest(tf.test.TestCase):
+
+  def test_what_of_it_is_read(self):
+    """Of two splits all premises, then all hypotheses; without what is repeated or too long."""
+    texts = {'train': [('A cat', 'x'), ('A cat', 'one two three four'), ('a dog', 'y')],
+             'validation': [('a dog', 'z'), ('An owl', '')], 'test': [('a fox', 'a cat'), ('the fox', 'new')]}
+
+    class Builder:
+      def as_dataset(self, split, shuffle_files, batch_size):
+        del shuffle_files, batch_size
+        premises, hypotheses = zip(*texts[split], strict=True)
+        return tf.data.Dataset.from_tensor_slices({'premise': list(premises), 'hypothesis': list(hypotheses)}).batch(2)
+
+    with unittest.mock.patch.object(_tfds, '_prepared', return_value=Builder()):
+      data = snli.load(snli.Config(words=30, longest=3), self.get_temp_dir())
+    self.assertEqual(text.texts_of(data, data.train_ids), ['a cat', 'a dog', 'an owl', 'x', 'y', 'z'])
+    held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
+    self.assertCountEqual(held, ['a [UNK]', '[UNK] [UNK]', '[UNK]'])  # 'a cat' is in training
+    self.assertEqual((data.classes, snli.shape(snli.Config())), (0, (16, 11_004)))
 
 
 class ProgramTest(tf.test.TestCase):

@@ -1,4 +1,4 @@
-"""Reads an image classification set from TensorFlow Datasets once, into uint8 arrays."""
+"""Reads a set from TensorFlow Datasets once: images into uint8 arrays, sentences into text."""
 
 import os
 import pathlib
@@ -46,6 +46,38 @@ def arrays(name, data_dir, manual_dir=None, variant='', splits=None, convert=Non
           append(f'{ours}_labels', labels)
 
   return base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}{variant}', prepare)
+
+
+def sentences(name, data_dir, manual_dir, splits, fields, longest):
+  """Dict: part -> list of the sentences of a text set that have at most `longest` words.
+
+  Args:
+    name, data_dir, manual_dir: as of `arrays`.
+    splits: dict: part -> TFDS splits that are read one after the other, 'train+validation' say.
+    fields: features of an example that are sentences; all of the first come before those of the second. What repeats
+      the sentence right before it is left out.
+    longest: number of words.
+
+  Raises:
+    UserError: as of `arrays`.
+  """
+  def prepare(append):
+    builder = _prepared(name, data_dir, manual_dir)
+    for ours, theirs in splits.items():
+      for field in fields:
+        last = None
+        for split in theirs.split('+'):
+          for batch in builder.as_dataset(split=split, shuffle_files=False, batch_size=BATCH).as_numpy_iterator():
+            kept = []
+            for text in batch[field]:
+              words = text.split()
+              if text != last and 0 < len(words) <= longest:
+                kept.append(b' '.join(words) + b'\n')
+              last = text
+            append(ours, np.frombuffer(b''.join(kept), np.uint8))
+
+  found = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}_{longest}', prepare)
+  return {part: bytes(found[part]).decode().splitlines() for part in splits}
 
 
 def _prepared(name, data_dir, manual_dir):

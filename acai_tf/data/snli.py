@@ -1,0 +1,48 @@
+"""SNLI: premises and hypotheses of the Stanford corpus, as the ARAE paper models them (Zhao et al. 2018, section 5).
+
+Training text is that of the train and the validation split, premises first and then hypotheses, in lower case; held out
+is the test split, half of it to choose by.
+"""
+
+import dataclasses
+
+from acai_tf.experiment.config import TextNetwork
+
+NETWORK = TextNetwork(embedding=300, hidden=300, latent=300)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`words` of the vocabulary, besides the marks; `longest`: words of the longest sentence, longer ones are dropped.
+  `test_part`: 'test', or 'valid' to choose by. The defaults are the paper's."""
+
+  words: int = dataclasses.field(default=11_000, metadata={'range': '[1, inf)'})
+  longest: int = dataclasses.field(default=15, metadata={'range': '[1, inf)'})
+  test_part: str = 'test'
+
+  KIND = 'sentences'
+
+  def __post_init__(self):
+    if self.test_part not in ('test', 'valid'):
+      raise ValueError(f'dataset.test_part is {self.test_part}; expected test or valid.')
+
+
+def shape(config):
+  """(numbers of an encoded sentence, numbers of ids)."""
+  return config.longest + 1, config.words + 4
+
+
+def classes(config):
+  """None: entailment is of pairs."""
+  del config
+  return 0
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
+  from acai_tf.data import _text, _tfds  # Load TensorFlow.
+
+  parts = _tfds.sentences('snli', data_dir, manual_dir, {'train': 'train+validation', 'test': 'test'},
+                          ('premise', 'hypothesis'), config.longest)
+  corpus = _text.build(parts['train'], None, config.words, config.longest, held_out=(parts['test'], None))
+  return _text.SentenceDataset(corpus, test_part=config.test_part)
