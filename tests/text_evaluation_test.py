@@ -1,5 +1,6 @@
 """What is measured of models of sentences, on models of known behaviour; and their way through the programs."""
 
+import dataclasses
 import json
 import pathlib
 import tempfile
@@ -143,6 +144,10 @@ class TextDataTest(tf.test.TestCase):
     self.assertLen(data.train_ids, 120)
     held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
     self.assertNotIn('a cat 1', held)
+    data = text_data.load(dataclasses.replace(config, test_repeats=True), None)
+    more_held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
+    self.assertEqual(set(more_held) - set(held), {'a cat 1', 'b cat 1'})
+    self.assertEmpty(set(map(bytes, data.corpus.valid_ids)) & set(map(bytes, data.corpus.test_ids)))
     labelled = self.write('c.tsv', [
         f'{"good" if i % 2 else "bad"}\tsentence {i} {k}' for i in range(10) for k in range(10)])
     config = resolve('text', 'arae', overrides={

@@ -118,7 +118,7 @@ def balanced(labels: np.ndarray, seed: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-  """Encoded sentences in three parts; no sentence of `valid` or `test` is in another part.
+  """Encoded sentences in three parts; no sentence of `valid` or `test` is in another part, unless repeats are kept.
 
   ids are [n, longest + 1] int32 as `Vocabulary.encode` gives them; labels [n] int32 from 0, all 0 without classes.
   `unknown_share`: of the training words.
@@ -136,7 +136,7 @@ class Corpus:
 
 def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, longest: int, lower: bool = True,
           shares: tuple[float, float] = (0.05, 0.05), seed: int = 0,
-          held_out: tuple[Sequence[str], Sequence[int] | None] | None = None) -> Corpus:
+          held_out: tuple[Sequence[str], Sequence[int] | None] | None = None, repeats: bool = False) -> Corpus:
   """A corpus of sentences that are short enough; its vocabulary is fitted to its training part.
 
   Args:
@@ -149,6 +149,7 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
       equal to one of another part.
     seed: of the split.
     held_out: (sentences, labels) that `valid` and `test` are made of instead, half of the different ones each.
+    repeats: keeps what is held out and stands in the training part too; short sentences recur in any text.
 
   Raises:
     UserError: no sentence is short enough, or a part that was asked for is empty.
@@ -163,7 +164,7 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
   vocabulary = fit_vocabulary([texts[i] for i in parts[0]], size, longest, lower)
   ids = vocabulary.encode(texts).numpy()
   for name, number, share in zip(('train', 'valid', 'test'), range(3), (1, *shares), strict=True):
-    parts[number] = parts[number][unseen(ids[parts[number]], *(ids[part] for part in parts[:number]))]
+    parts[number] = parts[number][unseen(ids[parts[number]], *(ids[part] for part in parts[repeats:number]))]
     if share and not len(parts[number]):
       raise UserError(f'{len(texts)} sentences of at most {longest} words are too few for a {name} part.')
   train, valid, test = parts

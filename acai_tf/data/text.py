@@ -17,7 +17,8 @@ class Config:
 
   `labels`: names of classes parted by commas, where lines are a label, a tab and a sentence. `words`: how many, the
   most frequent ones, the vocabulary has; `longest`: words of the longest sentence, longer ones are dropped; `lower`:
-  whether text is put into lower case; `split_seed`: of what is held out. `test_part`: 'test', or 'valid' to choose by.
+  whether text is put into lower case; `split_seed`: of what is held out. `test_part`: 'test', or 'valid' to choose by;
+  `test_repeats`: whether sentences of `held_out` that training has are kept, as they recur in any text.
   """
 
   path: str = ''
@@ -28,6 +29,7 @@ class Config:
   lower: bool = True
   split_seed: int = 0
   test_part: str = 'test'
+  test_repeats: bool = False
 
   KIND = 'sentences'
 
@@ -86,5 +88,5 @@ def load(config, data_dir, manual_dir=None):
     return sentences, [names.index(label) for label in labels]
 
   corpus = _text.build(*read(config.path), config.words, config.longest, config.lower, seed=config.split_seed,
-                       held_out=read(config.held_out) if config.held_out else None)
+                       held_out=read(config.held_out) if config.held_out else None, repeats=config.test_repeats)
   return _text.SentenceDataset(corpus, classes(config), config.test_part)
