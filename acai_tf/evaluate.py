@@ -7,7 +7,7 @@ import numpy as np
 from absl import flags
 
 from acai_tf import cli
-from acai_tf.evaluation import images, report, text
+from acai_tf.evaluation import images, kinds, report, text
 from acai_tf.experiment import registry, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve_dataset
@@ -143,7 +143,7 @@ def settings_of(recipe, dataset, dataset_name, data_dir):
 
 def evaluate_module(data_dir):
   """Measures an exported module on a data set, through hub.load; prints, and writes metrics.json to --to."""
-  from acai_tf.evaluation import pictures, subject
+  from acai_tf.evaluation import subject
   from acai_tf.experiment.overrides import parse_overrides
 
   if not FLAGS.dataset:
@@ -151,24 +151,29 @@ def evaluate_module(data_dir):
   run_folder.load_card(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
   config = resolve_dataset(FLAGS.dataset, parse_overrides(FLAGS.set)['dataset'])
   cli.start_tensorflow()
-  functions, shape = subject.of_module(FLAGS.module)
+  kind = registry.kind_of('acai_tf.data', FLAGS.dataset)
+  if kind == 'sentences':
+    functions, shape = subject.of_text_module(FLAGS.module), None
+  else:
+    functions, shape = subject.of_module(FLAGS.module)
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
-  if tuple(dataset.shape) != shape:
+  if shape and tuple(dataset.shape) != shape:
     raise UserError(f'module {FLAGS.module} takes images of {"x".join(map(str, shape))}; {FLAGS.dataset} has '
                     f'{"x".join(map(str, dataset.shape))}.')
-  settings = settings_of('fast', dataset, FLAGS.dataset, data_dir)
+  settings = text_settings() if kind == 'sentences' else settings_of('fast', dataset, FLAGS.dataset, data_dir)
   with cli.Status() as status:
-    measured = images.measure(functions, dataset, FLAGS.dataset, settings, f'module {FLAGS.module}', status)
+    measured = kinds.KINDS[kind].of.measure(
+        functions, dataset, FLAGS.dataset, settings, f'module {FLAGS.module}', status)
   title = f'module {FLAGS.module} on {FLAGS.dataset}'
-  print(f'\n{title}\n\n{report.grid_of(measured.metrics)}{report.restarts_of(measured.metrics, settings.restarts)}')
+  restarts = report.restarts_of(measured.metrics, getattr(settings, 'restarts', None))
+  print(f'\n{title}\n\n{report.grid_of(measured.metrics)}{restarts}')
   if FLAGS.to:
     folder = pathlib.Path(FLAGS.to)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = pictures.draw(functions, dataset, measured, title, folder)
+    paths = kinds.KINDS[kind].of.draw(functions, dataset, measured, title, folder)
     run_folder.write(folder / run_folder.METRICS, json.dumps({
         'module': FLAGS.module, 'dataset': FLAGS.dataset, 'metrics': measured.metrics, 'curves': measured.curves,
-        'kmeans_restarts': settings.restarts, 'train_images': settings.train_images,
-        'feature_network': settings.features.identity if settings.features else None}, indent=2) + '\n')
+        **settings.facts()}, indent=2) + '\n')
     print(f'\nwrote {", ".join(str(p) for p in [folder / run_folder.METRICS, *paths])}')
 
 

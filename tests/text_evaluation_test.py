@@ -17,6 +17,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment, resolve
 from acai_tf.metrics import transfer
 from acai_tf.training import build, session
+from export import module
 
 
 def known(dataset, flip=False):
@@ -209,6 +210,17 @@ class ProgramTest(tf.test.TestCase):
     _, model, step = build.load_model(folder)
     self.assertEqual(step, 8)
     self.assertEqual(model.vocabulary.words, build.load_data(experiment).vocabulary.words)
+    module.save(model, folder / 'module')
+    live, loaded = subject.of_text_model(model), subject.of_text_module(str(folder / 'module'))
+    texts = ['the cat sings !', '', 'the unheard of']
+    self.assertAllClose(live.encode(texts), loaded.encode(texts), atol=1e-6)
+    self.assertEqual(live.decode(live.encode(texts)), loaded.decode(loaded.encode(texts)))
+    self.assertAllClose(live.log_probability(texts, texts), loaded.log_probability(texts, texts), atol=1e-4)
+    self.assertEqual(live.sample(5, 3), loaded.sample(5, 3))
+    with self.assertRaisesRegex(UserError, 'cannot be loaded'):
+      subject.of_module(str(folder / 'module'))
+    with self.assertRaisesRegex(UserError, 'cannot be loaded'):
+      subject.of_text_module(str(folder))
 
 
 if __name__ == '__main__':

@@ -155,14 +155,58 @@ def of_text_model(model):
     graph = tf.function(offered[name].function).get_concrete_function(*specs)
     return lambda *columns: graph(*(tf.constant(c, spec.dtype) for c, spec in zip(columns, specs, strict=True)))
 
-  return TextFunctions(
-      *(_pieces(traced(name)) if name in offered else None
-        for name in ('encoder', 'decoder', 'interpolator', 'log_probability')),
-      sample=_drawn(traced('sampler')) if 'sampler' in offered else None,
-      untrained=(lambda count, seed: model.untrained_codes(count, seed).numpy())
-      if hasattr(model, 'untrained_codes') else None,
-      transfer=_pieces(traced('transfer')) if 'transfer' in offered else None,
+  found = _text_functions({name: traced(name) for name in offered})
+  untrained = getattr(model, 'untrained_codes', None)
+  return dataclasses.replace(
+      found, untrained=(lambda count, seed: untrained(count, seed).numpy()) if untrained else None,
       identity=lambda: digest(weight.numpy() for weight in model.weights))
+
+
+def _text_functions(graphs):
+  """`TextFunctions` of dict: a callable's name -> function of its inputs, tensors or what becomes tensors."""
+  found = {field: _pieces(graphs[name]) for field, name in (
+      ('encode', 'encoder'), ('decode', 'decoder'), ('interpolate', 'interpolator'),
+      ('log_probability', 'log_probability'), ('transfer', 'transfer')) if name in graphs}
+  return TextFunctions(**{'decode': None, 'interpolate': None, 'log_probability': None, **found},
+                       sample=_drawn(graphs['sampler']) if 'sampler' in graphs else None)
+
+
+# Of a text module's callables of several inputs: their names and types.
+_TEXT_INPUTS = {'interpolator': {'texts_a': 'string', 'texts_b': 'string', 'alpha': 'float32'},
+                'log_probability': {'texts': 'string', 'targets': 'string'},
+                'transfer': {'texts': 'string', 'to': 'int32'}, 'sampler': {'count': 'int32', 'seed': 'int32'},
+                'encoder': {'texts': 'string'}, 'decoder': {'codes': 'float32'}}
+
+
+def of_text_module(handle):
+  """`TextFunctions` of a module of sentences that `python -m export` wrote, through hub.load.
+
+  Raises:
+    UserError: nothing there, or no such module.
+  """
+  import tensorflow as tf
+  import tensorflow_hub as hub
+
+  try:
+    module = hub.load(handle)
+    if 'texts' not in module.signatures['encode'].structured_input_signature[1]:
+      raise TypeError('it does not take texts')
+  except Exception as error:  # As in `of_module`.
+    raise _unloaded(handle, error) from error
+
+  def called(name, inputs):
+    def graph(*columns):
+      tensors = {key: tf.constant(column, kind) for (key, kind), column in zip(inputs.items(), columns, strict=True)}
+      return getattr(module, name)(tensors if len(tensors) > 1 else next(iter(tensors.values())))
+
+    return graph
+
+  return _text_functions({name: called(name, inputs) for name, inputs in _TEXT_INPUTS.items() if hasattr(module, name)})
+
+
+def _unloaded(handle, error):
+  return UserError(f'module {handle} cannot be loaded ({type(error).__name__}: {str(error).splitlines()[0][:120]}); '
+                   'expected what python -m export wrote: a folder or an http(s) address.')
 
 
 def of_module(handle):
@@ -188,8 +232,7 @@ def of_module(handle):
         if spec.dtype.name != 'float32':
           raise TypeError(f'{name} gives {output} of type {spec.dtype.name}, not float32')
   except Exception as error:  # The hub raises OSError, urllib's, TensorFlow's and attribute errors alike.
-    raise UserError(f'module {handle} cannot be loaded ({type(error).__name__}: {str(error).splitlines()[0][:120]}); '
-                    'expected what python -m export wrote: a folder or an http(s) address.') from error
+    raise _unloaded(handle, error) from error
   size, more = batch_of(outside), {}
   if hasattr(module, 'classifier'):
     more['classify'] = _batched(lambda x: module.classifier((x + 1) / 2), size)
