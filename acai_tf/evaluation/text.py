@@ -178,7 +178,7 @@ def score_paths(paths, dataset):
 
 def _neighbours(task):
   """The nearest of other held-out sentences to a few, by the angle of codes; shown, not measured."""
-  real = task.real(2000)
+  real = list(dict.fromkeys(task.real(2000)))
   codes = task.functions.encode(real)
   cosine = codes[:SHOWN] @ codes.T
   cosine[np.arange(len(cosine)), np.arange(len(cosine))] = -np.inf
