@@ -9,7 +9,7 @@ from absl import flags
 from acai_tf import cli
 from acai_tf.evaluation import images, kinds, report, text
 from acai_tf.experiment import registry, run_folder
-from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.resolve import resolve_dataset
 from acai_tf.training import build
 
@@ -74,7 +74,9 @@ def _templates():
 
 def score_text(data_dir):
   """Scores a file of sentences, or of paths between sentences, beside the text of --dataset; prints."""
-  dataset = dataset_of_flags(data_dir, 'sentences')
+  config = config_of_flags(registry.names('acai_tf.data', 'sentences'))
+  cli.start_tensorflow()
+  dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
   from acai_tf.data import _text  # Loads TensorFlow.
   from acai_tf.metrics import text_path
 
@@ -92,20 +94,14 @@ def score_text(data_dir):
   print(f'{FLAGS.sentences or FLAGS.paths}: {what}\n\n{report.grid_of(metrics)}')
 
 
-def dataset_of_flags(data_dir, kind):
-  """The data set that --dataset and --set name.
-
-  Raises:
-    UserError: none is named, or one of another kind than 'images' or 'sentences', as asked.
-  """
+def config_of_flags(names):
+  """The Config of the data set that --dataset and --set name; UserError unless it is one of `names`."""
   from acai_tf.experiment.overrides import parse_overrides
 
-  names = registry.names('acai_tf.data', kind)
-  if not FLAGS.dataset or FLAGS.dataset not in names:
-    raise UserError(f'--dataset is {FLAGS.dataset or "missing"}; expected one of {", ".join(names)}.')
-  config = resolve_dataset(FLAGS.dataset, parse_overrides(FLAGS.set)['dataset'])
-  cli.start_tensorflow()
-  return build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
+  if FLAGS.dataset not in names:
+    raise UserError(unknown('data set', FLAGS.dataset, names) if FLAGS.dataset else
+                    f'--dataset is missing; expected one of {", ".join(names)}.')
+  return resolve_dataset(FLAGS.dataset, parse_overrides(FLAGS.set)['dataset'])
 
 
 def text_settings():
@@ -144,12 +140,9 @@ def settings_of(recipe, dataset, dataset_name, data_dir):
 def evaluate_module(data_dir):
   """Measures an exported module on a data set, through hub.load; prints, and writes metrics.json to --to."""
   from acai_tf.evaluation import subject
-  from acai_tf.experiment.overrides import parse_overrides
 
-  if not FLAGS.dataset:
-    raise UserError(f'--dataset is missing; expected one of {", ".join(registry.names("acai_tf.data"))}.')
+  config = config_of_flags(registry.names('acai_tf.data'))
   run_folder.load_card(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
-  config = resolve_dataset(FLAGS.dataset, parse_overrides(FLAGS.set)['dataset'])
   cli.start_tensorflow()
   kind = registry.kind_of('acai_tf.data', FLAGS.dataset)
   if kind == 'sentences':
@@ -162,7 +155,7 @@ def evaluate_module(data_dir):
                     f'{"x".join(map(str, dataset.shape))}.')
   settings = text_settings() if kind == 'sentences' else settings_of('fast', dataset, FLAGS.dataset, data_dir)
   with cli.Status() as status:
-    measured = kinds.KINDS[kind].of.measure(
+    measured = kinds.KINDS[kind].measure(
         functions, dataset, FLAGS.dataset, settings, f'module {FLAGS.module}', status)
   title = f'module {FLAGS.module} on {FLAGS.dataset}'
   restarts = report.restarts_of(measured.metrics, getattr(settings, 'restarts', None))
@@ -170,7 +163,7 @@ def evaluate_module(data_dir):
   if FLAGS.to:
     folder = pathlib.Path(FLAGS.to)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = kinds.KINDS[kind].of.draw(functions, dataset, measured, title, folder)
+    paths = kinds.KINDS[kind].draw(functions, dataset, measured, title, folder)
     run_folder.write(folder / run_folder.METRICS, json.dumps({
         'module': FLAGS.module, 'dataset': FLAGS.dataset, 'metrics': measured.metrics, 'curves': measured.curves,
         **settings.facts()}, indent=2) + '\n')

@@ -108,8 +108,8 @@ def gradient_penalty(critic, points, whole=False):
   Args:
     critic: function [n, d] -> [n, 1].
     points: [n, d], mixed of real and generated ones.
-    whole: as ARAE's authors have it: the slope of the *mean* answer by each point. Without batch norm that is a point's
-      own slope divided by n.
+    whole: as ARAE's authors have it: the slope of the *mean* answer, over the global batch, by each point. Without
+      batch norm that is a point's own slope divided by the number of points.
 
   Returns:
     Scalar.
@@ -117,15 +117,8 @@ def gradient_penalty(critic, points, whole=False):
   with tf.GradientTape() as tape:
     tape.watch(points)
     answers = critic(points)
-    answer = tf.reduce_mean(answers) if whole else tf.reduce_sum(answers)
+    # Batch norm joins replicas, so that a gradient is of the sum of what all of them differentiate.
+    count = tf.distribute.get_replica_context().num_replicas_in_sync
+    answer = tf.reduce_mean(answers) / count if whole else tf.reduce_sum(answers)
   slopes = tf.sqrt(tf.reduce_sum(tape.gradient(answer, points)**2, axis=1) + 1e-12)
   return tf.reduce_mean((slopes - 1)**2)
-
-
-def balanced(values, labels, classes=2):
-  """Mean over classes of the mean of [n] values in each of [n] int labels; a class that is not there counts 0."""
-  def mean_of(label):
-    inside = tf.cast(tf.equal(labels, label), values.dtype)
-    return tf.math.divide_no_nan(tf.reduce_sum(values * inside), tf.reduce_sum(inside))
-
-  return tf.add_n([mean_of(label) for label in range(classes)]) / classes

@@ -38,6 +38,27 @@ def own(values):
   return tf.gather(values, tf.gather(rows(values.shape[0] // count, count), context.replica_id_in_sync_group))
 
 
+def mean(values, weights=None):
+  """This replica's share of a mean over the global batch: the mean over replicas of what they give is that mean.
+
+  Replicas may have different numbers of values: words, or examples of a class.
+
+  Args:
+    values: [n] float.
+    weights: [n] float of 0 and 1, those that count; default: all.
+
+  Returns:
+    Scalar; 0 where nothing counts.
+  """
+  import tensorflow as tf
+
+  weights = tf.ones_like(values) if weights is None else weights
+  context, count = tf.distribute.get_replica_context(), tf.reduce_sum(weights)
+  if context.num_replicas_in_sync > 1:
+    count = context.all_reduce(tf.distribute.ReduceOp.SUM, count) / context.num_replicas_in_sync
+  return tf.math.divide_no_nan(tf.reduce_sum(values * weights), count)
+
+
 def gather(values, each=1):
   """All replicas' `values` in the global batch's order, the same on every replica, in a replica context.
 

@@ -6,9 +6,10 @@ import numpy as np
 
 from acai_tf.data import _images
 from acai_tf.evaluation import codes as codes_lib
-from acai_tf.evaluation.subject import Measured
-from acai_tf.experiment.errors import UserError, one_of
+from acai_tf.evaluation import groups, subject
+from acai_tf.experiment.errors import one_of
 
+functions_of = subject.of_model  # of a live model
 PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
 PAIR_SEED = 1  # of the pairs of test images, the same for every model; lines are drawn anew at each evaluation
 QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # interpolants whose distribution is measured, at alpha = 0, 1/8, ... 1
@@ -20,25 +21,11 @@ PLACES = ('', '_of_means', '_of_features')  # behind a metric's name; the first 
 
 
 @dataclasses.dataclass(frozen=True)
-class _Task:
-  functions: object
-  dataset: object
-  settings: object
-  progress: object
-  found: Measured
+class _Task(groups.Task):
 
   def over(self, function):
     """[n, ...] a function's answers on the test images, which are taken in pieces."""
     return np.concatenate([function(images) for images, _ in self.dataset.blocks('test', self.settings.count)])
-
-
-@dataclasses.dataclass(frozen=True)
-class _Group:
-  """Metrics that are taken together: a function of a task, and of (functions, data set) whether it applies to them."""
-
-  score: object
-  applies: object
-  quick: bool = False
 
 
 def _reconstruction(task):
@@ -177,14 +164,15 @@ def _likelihood(task):
 
 # In the order in which they are taken; the quick ones, seconds each, while and after training.
 _GROUPS = {
-    'reconstruction': _Group(_reconstruction, lambda functions, dataset: True, quick=True),
-    'probe': _Group(_probe, lambda functions, dataset: functions.classify, quick=True),
-    'lines': _Group(_lines, lambda functions, dataset: dataset.benchmark == 'lines', quick=True),
-    'codebook': _Group(_codebook, lambda functions, dataset: functions.indices, quick=True),
-    'fitted_probe': _Group(_fitted_probe, lambda functions, dataset: dataset.classes),
-    'clustering': _Group(_clustering, lambda functions, dataset: dataset.classes and dataset.test_labels.ndim == 1),
-    'quality': _Group(_quality, lambda functions, dataset: True),
-    'likelihood': _Group(_likelihood, lambda functions, dataset: functions.posterior),
+    'reconstruction': groups.Group(_reconstruction, lambda functions, dataset: True, quick=True),
+    'probe': groups.Group(_probe, lambda functions, dataset: functions.classify, quick=True),
+    'lines': groups.Group(_lines, lambda functions, dataset: dataset.benchmark == 'lines', quick=True),
+    'codebook': groups.Group(_codebook, lambda functions, dataset: functions.indices, quick=True),
+    'fitted_probe': groups.Group(_fitted_probe, lambda functions, dataset: dataset.classes),
+    'clustering': groups.Group(_clustering, lambda functions, dataset: (
+        dataset.classes and dataset.test_labels.ndim == 1)),
+    'quality': groups.Group(_quality, lambda functions, dataset: True),
+    'likelihood': groups.Group(_likelihood, lambda functions, dataset: functions.posterior),
 }
 GROUPS = tuple(_GROUPS)
 QUICK = tuple(name for name, group in _GROUPS.items() if group.quick)
@@ -227,27 +215,14 @@ def measure(functions, dataset, dataset_name, settings=None, model_name='the mod
     progress: function (text, done, total); the last two are left out where there is nothing to count.
 
   Returns:
-    `Measured`. The README explains the metrics.
+    `groups.Measured`. The README explains the metrics.
 
   Raises:
-    UserError: groups of which none applies, a model whose outputs are not finite, or another input that a metric
-      refuses; it names the model.
+    UserError: as `groups.measure`.
   """
-  settings, found = settings or Settings(), Measured({}, {}, {})
-  task = _Task(functions, dataset, settings, progress, found)
-  try:
-    for name, group in _GROUPS.items():
-      if name in settings.groups and group.applies(functions, dataset):
-        progress(name)
-        group.score(task)
-  except UserError:
-    raise
-  except ValueError as error:
-    raise UserError(f'evaluation of {model_name} on {dataset_name}: {error}') from error
-  if not found.metrics:
-    raise UserError(f'evaluation of {model_name} on {dataset_name}: no metric of {", ".join(settings.groups)} applies; '
-                    'expected --metrics reconstruction, which does to all, or others (README, Evaluate).')
-  return found
+  found = groups.Measured({}, {}, {})
+  return groups.measure(
+      _GROUPS, _Task(functions, dataset, settings or Settings(), progress, found), dataset_name, model_name)
 
 
 def strips(functions, first, second, steps=STEPS, kind='linear', seed=None):

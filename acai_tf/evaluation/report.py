@@ -83,7 +83,7 @@ def record(experiment, measured, settings, samples, seconds, folder, weights):
       'samples': samples,
       'weights': weights,
       'metrics': measured.metrics,
-      'medians': run_folder.medians(history, experiment.training, kinds.KINDS[experiment.kind].of.MEDIANS),
+      'medians': run_folder.medians(history, experiment.training, kinds.KINDS[experiment.kind].MEDIANS),
       'curves': measured.curves,
       **settings.facts(),
       **machine.origin(),
@@ -108,13 +108,13 @@ def report(experiment, model, dataset, samples, folder, settings=None, weights='
   """
   kind = kinds.KINDS[experiment.kind]
   seeds = experiment.training.seed, samples // experiment.training.batch
-  settings, began = dataclasses.replace(settings or kind.of.Settings(), draw=seeds, codes=folder), time.monotonic()
+  settings, began = dataclasses.replace(settings or kind.Settings(), draw=seeds, codes=folder), time.monotonic()
   weights = weights if experiment.training.average else 'raw'  # a run without averages has only those
-  functions, title = kind.functions(model), title_of(experiment, samples, weights)
+  functions, title = kind.functions_of(model), title_of(experiment, samples, weights)
   with cli.Status() as status:
-    measured = kind.of.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
+    measured = kind.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
     seconds = time.monotonic() - began
-    floor = kind.of.floor(dataset, seeds)
+    floor = kind.floor(dataset, seeds)
     paths = []
     if folder is not None:
       status('pictures')
@@ -122,7 +122,7 @@ def report(experiment, model, dataset, samples, folder, settings=None, weights='
       found = record(experiment, measured, settings, samples, seconds, folder, weights)
       try:
         paths[0].parent.mkdir(parents=True, exist_ok=True)
-        paths += kind.of.draw(functions, dataset, measured, title, paths[0].parent)
+        paths += kind.draw(functions, dataset, measured, title, paths[0].parent)
         run_folder.write(paths[0], json.dumps(found, indent=2) + '\n')
       except OSError as error:
         raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '

@@ -45,15 +45,6 @@ class TextFunctions:
   identity: object = None  # () -> hexadecimal digest of the weights as they are now
 
 
-@dataclasses.dataclass(frozen=True)
-class Measured:
-  """`metrics`: name -> number or None. `curves`: name -> list of numbers along alpha. `arrays`: for pictures."""
-
-  metrics: dict
-  curves: dict
-  arrays: dict
-
-
 def batch_of(shape):
   """Images of a shape in a batch: as many pixels in all, whatever their size, and so as much memory."""
   return max(1, BATCH_PIXELS // (shape[0] * shape[1]))
@@ -150,9 +141,9 @@ def of_text_model(model):
 
   offered = {c.name: c for c in model.callables()}
 
-  def traced(name):
+  def traced(name):  # At the first call: decoding is unrolled, and not every evaluation needs all.
     specs = offered[name].inputs.values()
-    graph = tf.function(offered[name].function).get_concrete_function(*specs)
+    graph = tf.function(offered[name].function, input_signature=list(specs))
     return lambda *columns: graph(*(tf.constant(c, spec.dtype) for c, spec in zip(columns, specs, strict=True)))
 
   found = _text_functions({name: traced(name) for name in offered})
@@ -171,11 +162,9 @@ def _text_functions(graphs):
                        sample=_drawn(graphs['sampler']) if 'sampler' in graphs else None)
 
 
-# Of a text module's callables of several inputs: their names and types.
-_TEXT_INPUTS = {'interpolator': {'texts_a': 'string', 'texts_b': 'string', 'alpha': 'float32'},
-                'log_probability': {'texts': 'string', 'targets': 'string'},
-                'transfer': {'texts': 'string', 'to': 'int32'}, 'sampler': {'count': 'int32', 'seed': 'int32'},
-                'encoder': {'texts': 'string'}, 'decoder': {'codes': 'float32'}}
+# The inputs of a text module's callables, in the order of `TextFunctions`.
+_TEXT_INPUTS = {'encoder': ('texts',), 'decoder': ('codes',), 'interpolator': ('texts_a', 'texts_b', 'alpha'),
+                'log_probability': ('texts', 'targets'), 'transfer': ('texts', 'to'), 'sampler': ('count', 'seed')}
 
 
 def of_text_module(handle):
@@ -196,7 +185,7 @@ def of_text_module(handle):
 
   def called(name, inputs):
     def graph(*columns):
-      tensors = {key: tf.constant(column, kind) for (key, kind), column in zip(inputs.items(), columns, strict=True)}
+      tensors = {key: tf.constant(column) for key, column in zip(inputs, columns, strict=True)}
       return getattr(module, name)(tensors if len(tensors) > 1 else next(iter(tensors.values())))
 
     return graph

@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from acai_tf.evaluation import subject
+from acai_tf.evaluation import groups, subject
 from acai_tf.experiment.errors import UserError, one_of
 from acai_tf.metrics import language, sentences, text_path, transfer
 
+functions_of = subject.of_text_model  # of a live model
 SAMPLES = 20_000  # generated sentences that a trigram is fitted to
 HELD_OUT = 10_000  # real sentences that it is scored on
 RECONSTRUCTED, SWAPPED, SWAPS = 2000, 1000, 4
@@ -20,12 +21,7 @@ MEDIANS = ()  # of the last evaluations: nobody has published such
 
 
 @dataclasses.dataclass(frozen=True)
-class _Task:
-  functions: object
-  dataset: object
-  settings: object
-  progress: object
-  found: subject.Measured
+class _Task(groups.Task):
 
   def real(self, count):
     """The first `count` held-out sentences, or fewer."""
@@ -51,7 +47,7 @@ def word_ids(vocabulary, texts):
 
 
 def texts_of(dataset, ids):
-  """Sentences of ids as the vocabulary writes them: unknown words are '[UNK]'."""
+  """[n, longest + 1] ids -> n sentences as the vocabulary writes them: unknown words are '[UNK]'."""
   return dataset.vocabulary.decode(ids)
 
 
@@ -218,22 +214,15 @@ def _transfer(task):
   task.found.arrays['transfers'] = [(texts[i], written[i]) for i in shown]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Group:
-  score: object
-  applies: object
-  quick: bool = False
-
-
 _GROUPS = {
-    'reconstruction': _Group(_reconstruction, lambda functions: functions.decode, quick=True),
-    'codes': _Group(_codes, lambda functions: True, quick=True),
-    'samples': _Group(_samples, lambda functions: functions.sample, quick=True),
-    'sources': _Group(_sources, lambda functions: functions.decode),
-    'swaps': _Group(_swaps, lambda functions: functions.log_probability),
-    'paths': _Group(_paths, lambda functions: functions.interpolate),
-    'transfer': _Group(_transfer, lambda functions: functions.transfer, quick=True),
-    'neighbours': _Group(_neighbours, lambda functions: True),
+    'reconstruction': groups.Group(_reconstruction, lambda functions, dataset: functions.decode, quick=True),
+    'codes': groups.Group(_codes, lambda functions, dataset: True, quick=True),
+    'samples': groups.Group(_samples, lambda functions, dataset: functions.sample, quick=True),
+    'sources': groups.Group(_sources, lambda functions, dataset: functions.decode),
+    'swaps': groups.Group(_swaps, lambda functions, dataset: functions.log_probability),
+    'paths': groups.Group(_paths, lambda functions, dataset: functions.interpolate),
+    'transfer': groups.Group(_transfer, lambda functions, dataset: functions.transfer, quick=True),
+    'neighbours': groups.Group(_neighbours, lambda functions, dataset: True),
 }
 GROUPS = tuple(_GROUPS)
 QUICK = tuple(name for name, group in _GROUPS.items() if group.quick)
@@ -260,21 +249,10 @@ class Settings:
 
 
 def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None):
-  """Every metric of the chosen groups that applies; arguments as of `images.measure`.
-
-  Raises:
-    UserError: no group applies.
-  """
-  settings, found = settings or Settings(), subject.Measured({}, {}, {})
-  task = _Task(functions, dataset, settings, progress, found)
-  for name, group in _GROUPS.items():
-    if name in settings.groups and group.applies(functions):
-      progress(name)
-      group.score(task)
-  if not found.metrics and not found.arrays:
-    raise UserError(f'evaluation of {model_name} on {dataset_name}: no metric of {", ".join(settings.groups)} applies; '
-                    'expected --metrics reconstruction, which does to all.')
-  return found
+  """Every metric of the chosen groups that applies; arguments and errors as of `images.measure`."""
+  found = groups.Measured({}, {}, {})
+  return groups.measure(
+      _GROUPS, _Task(functions, dataset, settings or Settings(), progress, found), dataset_name, model_name)
 
 
 def floor(dataset, draw):

@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import pathlib
+import types
 
 from acai_tf.experiment.errors import UserError, unknown
 
@@ -36,7 +37,7 @@ def load(package, name):
 def config_class(package, name):
   """The entry's `Config` dataclass, read from its source: neither the module nor TensorFlow is imported.
 
-  A Config may therefore use dataclasses and the standard types only.
+  A Config may therefore use dataclasses and the standard types only, and another entry's Config (`arae.Config`).
   """
   check(package, name)
   source = pathlib.Path(importlib.util.find_spec(f'{package}.{name}').origin)
@@ -45,6 +46,9 @@ def config_class(package, name):
   if not tree.body:
     raise UserError(f'{source} defines no class Config; every model and data set does.')
   scope = {'dataclasses': dataclasses, '__name__': f'{package}.{name}'}
+  for base in tree.body[0].bases:
+    entry = ast.unparse(base).removesuffix('.Config')
+    scope[entry] = types.SimpleNamespace(Config=config_class(package, entry))
   exec(compile(tree, str(source), 'exec'), scope)  # The project's own file, which load() would run whole.
   return scope['Config']
 

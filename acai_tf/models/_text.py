@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from acai_tf import interpolation
+from acai_tf import interpolation, replicas
 from acai_tf.experiment.errors import UserError
 from acai_tf.models import base
 from acai_tf.networks import dense, recurrent
@@ -94,23 +94,20 @@ class TextAutoencoder(base.Model):
 
   # The reconstruction.
 
-  def noisy(self, codes, salt=0):
+  def noisy(self, codes):
     """Codes as the decoder sees them in training: plus N(0, s^2), s = noise * noise_decay^(step // noise_every)."""
     settings = self.config
     rounds = tf.cast(tf.convert_to_tensor(self.step) // settings.noise_every, tf.float32)
     deviation = settings.noise * tf.cast(settings.noise_decay, tf.float32) ** rounds
-    return codes + deviation * self.normal(codes.shape[0] or tf.shape(codes)[0], codes.shape[1:], salt)
+    return codes + deviation * self.normal(codes.shape[0] or tf.shape(codes)[0], codes.shape[1:])
 
   def reconstruction(self, ids, codes, decoder=None):
-    """(token-mean cross-entropy in nats of sentences given codes, words and end marks; share that is most likely)."""
+    """Of [n, steps] ids given [n, latent] codes, words and end marks, over the global batch: (mean cross-entropy in
+    nats a word, share of the words that are the most likely ones)."""
     logits, targets, _ = (decoder or self.decoder).targets(ids, codes)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
     hits = tf.cast(tf.equal(tf.argmax(logits, 1, tf.int32), targets), tf.float32)
-    context, count = tf.distribute.get_replica_context(), tf.cast(tf.shape(targets)[0], tf.float32)
-    replicas = context.num_replicas_in_sync
-    if replicas > 1:  # Sentences differ in length: the mean is over the global batch's words.
-      count = context.all_reduce(tf.distribute.ReduceOp.SUM, count) / replicas
-    return tuple(tf.math.divide_no_nan(tf.reduce_sum(values), count) for values in (entropy, hits))
+    return replicas.mean(entropy), replicas.mean(hits)
 
   def test_step(self, data):
     """Keras's: means so far of reconstruction and its accuracy."""

@@ -114,16 +114,13 @@ class Model(_text.TextAutoencoder):
   def clipnorm_of(self, player):
     return self.clipnorm if player == 'autoencoder' else 0.0
 
-  def sample_codes(self, count, seed):
-    return self.generator(tf.random.stateless_normal([count, self.config.z], [seed, 0]), training=False)
+  def sample_codes(self, count, seed, generator=None):
+    noise = tf.random.stateless_normal([count, self.config.z], [seed, 0])
+    return (generator or self.generator)(noise, training=False)
 
   def untrained_codes(self, count, seed):
     """As `sample_codes`, of the generator before its training: what a learned prior has to beat."""
-    return self.create_generator()(tf.random.stateless_normal([count, self.config.z], [seed, 0]), training=False)
-
-  def weight(self):
-    """lambda at this step."""
-    return self.config.lambda_ * self.share()
+    return self.sample_codes(count, seed, self.create_generator())
 
   def share(self):
     """0 in the part of the training that the autoencoder has alone, then growing to 1."""
@@ -144,7 +141,7 @@ class Model(_text.TextAutoencoder):
       recon_loss, accuracy = self.reconstruction(ids, self.noisy(codes))
       loss = recon_loss
       if settings.joint:
-        loss += self.weight() * tf.reduce_mean(self.critic(codes, training=True))
+        loss += settings.lambda_ * self.share() * tf.reduce_mean(self.critic(codes, training=True))
       self.move(tape, {'autoencoder': loss})
     logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes)}
     return {**logs, **self.adversaries(ids, codes, others)}
@@ -153,8 +150,9 @@ class Model(_text.TextAutoencoder):
     """Equations 2 and 3 on a batch of ids, its codes, and the further batches; returns their logs."""
     settings, logs = self.config, {}
     # Equation 2.
-    batches = self.remembered(codes) if settings.queue else map(self.encode, others[:settings.critic_steps])
-    for k, (real, fake) in enumerate(zip(batches, self.fakes(codes.shape[0] or tf.shape(codes)[0]), strict=True)):
+    batches = self.remembered(codes) if settings.queue else [self.encode(o) for o in others[:settings.critic_steps]]
+    fakes = self.fakes(batches[0].shape[0] or tf.shape(batches[0])[0])
+    for k, (real, fake) in enumerate(zip(batches, fakes, strict=True)):
       logs['critic_loss'], logs['wasserstein'] = self.critic_step(tf.stop_gradient(real), tf.stop_gradient(fake), k)
     # Equation 3.
     if not settings.joint:
@@ -173,15 +171,16 @@ class Model(_text.TextAutoencoder):
     return self.generator(self.normal(count, (self.config.z,), salt), training=True)
 
   def fakes(self, count):
-    """Generated codes for each of the critic's steps: the generator rests meanwhile, so that one call makes all.
+    """`count` generated codes, [count, latent], for each of the critic's steps.
 
-    With the paper's networks each has a call of its own, as in the authors' program: batch norm tells the difference.
+    The generator rests meanwhile, so that one call makes them all. With the paper's networks each step has a
+    call of its own, as in the authors' program: batch norm tells the difference.
     """
     settings = self.config
-    count = settings.queue // settings.critic_steps if settings.queue else count
+    noise = [self.normal(count, (settings.z,), 10 + k) for k in range(settings.critic_steps)]
     if settings.networks == 'paper':
-      return [self.generate(count, 10 + k) for k in range(settings.critic_steps)]
-    return tf.split(self.generate(settings.critic_steps * count, 10), settings.critic_steps)
+      return [self.generator(z, training=True) for z in noise]
+    return tf.split(self.generator(tf.concat(noise, 0), training=True), settings.critic_steps)
 
   def critic_step(self, real, fake, k):
     """Step `k` of the critic on codes twice, [n, latent]: (its loss, its estimate of the Wasserstein distance)."""
@@ -199,7 +198,8 @@ class Model(_text.TextAutoencoder):
     return loss, wasserstein
 
   def remembered(self, codes):
-    """Puts codes into the queue, in the oldest ones' place; returns it in parts, one for each of the critic's steps."""
+    """Puts [n, latent] codes into the queue, in the oldest ones' place; returns it in parts, one for each of the
+    critic's steps, [queue / critic_steps, latent] (on a replica, its rows)."""
     fresh = replicas.gather(tf.stop_gradient(codes))
     rows = fresh.shape[0] or tf.shape(fresh)[0]
     size = self.config.queue

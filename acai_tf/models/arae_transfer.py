@@ -4,14 +4,14 @@ import dataclasses
 
 import tensorflow as tf
 
-from acai_tf import losses
+from acai_tf import replicas
 from acai_tf.models import arae, base
 from acai_tf.networks import codes as code_networks
 from acai_tf.networks import dense, recurrent
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(arae.Config):
   """As of `arae`, with the paper's values for Yelp; and of the classifier:
 
   `lambda_class` weighs the encoder's step against it, and waits and grows as `lambda_` does. `classifier_units` is the
@@ -19,39 +19,27 @@ class Config:
   generator and no critic.
   """
 
-  lambda_class: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
-  classifier_units: int = dataclasses.field(default=128, metadata={'range': '[1, inf)'})
   noise: float = dataclasses.field(default=0.1, metadata={'range': '[0, inf)'})
-  noise_decay: float = dataclasses.field(default=0.9995, metadata={'range': '(0, 1]'})
-  noise_every: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
   z: int = dataclasses.field(default=32, metadata={'range': '[1, inf)'})
   units: int = dataclasses.field(default=128, metadata={'range': '[1, inf)'})
-  networks: str = 'paper'
-  lipschitz: str = 'penalty'
   penalty: float = dataclasses.field(default=0.1, metadata={'range': '[0, inf)'})
-  clip: float = dataclasses.field(default=0.01, metadata={'range': '(0, inf)'})
   lambda_: float = dataclasses.field(default=0.01, metadata={'range': '[0, inf)'})
-  alone: float = dataclasses.field(default=0.0, metadata={'range': '[0, 1]'})
-  ramp: float = dataclasses.field(default=0.0, metadata={'range': '[0, 1]'})
-  joint: bool = False
-  critic_steps: int = dataclasses.field(default=5, metadata={'range': '[1, inf)'})
-  queue: int = dataclasses.field(default=0, metadata={'range': '[0, inf)'})
-  gan_learning_rate: float = dataclasses.field(default=1e-4, metadata={'range': '(0, inf)'})
-  gan_beta_2: float = dataclasses.field(default=0.999, metadata={'range': '[0, 1)'})
+  lambda_class: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
+  classifier_units: int = dataclasses.field(default=128, metadata={'range': '[1, inf)'})
 
-  KIND = 'sentences'
   RECIPES = {
       'paper': {'network': {'embedding': 128, 'hidden': 128, 'latent': 128},
-                'training': {'samples': 11_000_000, 'batch': 128, 'optimizer': 'sgd', 'learning_rate': 1.0,
-                             'clipnorm': 1.0}},
-      'fast': {'network': {'start': 'wide'},
-               'model': {'noise': 0.05, 'noise_decay': 1.0, 'z': 128, 'units': 256, 'networks': 'residual',
-                         'penalty': 10.0, 'lambda_': 0.0, 'alone': 0.4, 'ramp': 0.2, 'joint': True, 'queue': 320,
-                         'gan_learning_rate': 5e-4, 'gan_beta_2': 0.9},
-               'training': {'samples': 640_000, 'batch': 64, 'learning_rate': 4e-3, 'classifier_learning_rate': 1e-3,
-                            'beta_2': 0.999, 'clipnorm': 1.0, 'schedule': 'linear', 'floor': 0.01, 'average': 0.999,
-                            'precision': 'float32', 'evaluate_every': 64_000, 'checkpoint_every': 64_000,
-                            'final_evaluations': 0}}}
+                'training': {**arae.Config.RECIPES['paper']['training'], 'samples': 11_000_000, 'batch': 128}},
+      'fast': {**arae.Config.RECIPES['fast'],
+               'model': {**arae.Config.RECIPES['fast']['model'], 'noise': 0.05, 'lambda_': 0.0},
+               'training': {**arae.Config.RECIPES['fast']['training'], 'samples': 640_000, 'evaluate_every': 64_000,
+                            'checkpoint_every': 64_000}}}
+
+
+def balanced(values, labels):
+  """Mean over the classes 0 and 1 of the mean of [n] values in each one, over the global batch; `labels`: [n] ints."""
+  first, second = (replicas.mean(values, tf.cast(tf.equal(labels, label), values.dtype)) for label in (0, 1))
+  return (first + second) / 2
 
 
 class Model(arae.Model):
@@ -108,7 +96,7 @@ class Model(arae.Model):
     """Mean over the classes of BCE(C(codes), y), or with `truth` False of BCE(C(codes), 1 - y)."""
     logits = tf.squeeze(self.classifier(codes, training=True), 1)
     targets = tf.cast(labels if truth else 1 - labels, tf.float32)
-    return losses.balanced(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), labels), logits
+    return balanced(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), labels), logits
 
   def iteration(self, data):
     settings = self.config
@@ -126,7 +114,7 @@ class Model(arae.Model):
       self.move(tape, {'autoencoder': loss, 'classifier': class_loss})
     hits = tf.cast(tf.equal(logits > 0, labels > 0), tf.float32)
     logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes), 'class_loss': class_loss,
-            'class_accuracy': losses.balanced(hits, labels), 'weight': weight}
+            'class_accuracy': balanced(hits, labels), 'weight': weight}
     return {**logs, **self.adversaries(ids, codes, others)} if self.has_prior else logs
 
   def callables(self):

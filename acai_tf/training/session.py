@@ -44,7 +44,7 @@ class Session:
       run_folder.add_origin(run_dir, self.saved * experiment.training.batch, machine.origin())
     self.writer = tf.summary.create_file_writer(str(run_dir))
     self.kind = kinds.KINDS[experiment.kind]
-    self.functions = self.kind.functions(model)
+    self.functions = self.kind.functions_of(model)
     self.began, self.seconds = time.monotonic(), self.history[-1].get('seconds', 0.0) if self.history else 0.0
     self.next_scalars = 0.0
 
@@ -69,15 +69,15 @@ class Session:
     training = self.experiment.training
     samples = step * training.batch
     with self.model.averaged():
-      metrics = self.kind.of.measure(
-          self.functions, self.dataset, self.experiment.dataset_name, self.kind.of.Settings(draw=(training.seed, step)),
+      metrics = self.kind.measure(
+          self.functions, self.dataset, self.experiment.dataset_name, self.kind.Settings(draw=(training.seed, step)),
           self.experiment.model_name).metrics
-      self.kind.of.show(self.functions, self.dataset, self.writer.as_default(samples))
+      self.kind.show(self.functions, self.dataset, self.writer.as_default(samples))
     with self.writer.as_default(samples):
       for name, value in metrics.items():
         if value is not None:
           tf.summary.scalar('test/' + name, value)
-    best = all(better(metrics, row, self.kind.of.BETTER) for row in self.history)
+    best = all(better(metrics, row, self.kind.BETTER) for row in self.history)
     self.history.append({'samples': samples, 'seconds': round(self.seconds, 1), **metrics})
     if best:
       self.checkpoints.save(self.checkpoints.best)
