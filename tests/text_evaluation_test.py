@@ -145,6 +145,7 @@ class TextDataTest(tf.test.TestCase):
     self.assertLen(data.train_ids, 120)
     held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
     self.assertNotIn('a cat 1', held)
+    self.assertLen(set(data.test_labels[:8]), 2)  # Any few sentences are of both.
     data = text_data.load(dataclasses.replace(config, test_repeats=True), None)
     more_held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
     self.assertEqual(set(more_held) - set(held), {'a cat 1', 'b cat 1'})
@@ -198,7 +199,8 @@ class ProgramTest(tf.test.TestCase):
   def test_it_trains_resumes_and_reports(self):
     experiment = resolve('grammar', 'arae', 'fast', {
         'dataset': {'count': 400}, 'network': {'embedding': 4, 'hidden': 5, 'latent': 6},
-        'model': {'units': 8, 'z': 4, 'queue': 80}, 'training': {'samples': 128, 'batch': 16, 'evaluate_every': 64}})
+        'model': {'units': 8, 'z': 4, 'queue': 16, 'critic_steps': 1},
+        'training': {'samples': 128, 'batch': 16, 'evaluate_every': 64}})
     folder = pathlib.Path(self.get_temp_dir()) / 'run'
     self.assertEqual(session.train(experiment, folder, 'one_device'), 0)
     self.assertEqual(session.train(experiment, folder, 'one_device'), 0)  # Nothing is left to do but the report.

@@ -167,7 +167,8 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
     parts[number] = parts[number][unseen(ids[parts[number]], *(ids[part] for part in parts[repeats:number]))]
     if share and not len(parts[number]):
       raise UserError(f'{len(texts)} sentences of at most {longest} words are too few for a {name} part.')
-  train, valid, test = parts
+  # In an order of their own: the first few of a part are then of all files and classes.
+  train, (valid, test) = parts[0], (np.random.default_rng(seed).permutation(part) for part in parts[1:])
   return Corpus(ids[train], classes[train], ids[valid], classes[valid], ids[test], classes[test],
                 vocabulary.unknown_share(ids[train]), vocabulary)
 

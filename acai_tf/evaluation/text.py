@@ -1,6 +1,7 @@
 """What is measured of models of sentences, and on which of them."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -27,10 +28,6 @@ class _Task(groups.Task):
     """The first `count` held-out sentences, or fewer."""
     return texts_of(self.dataset, self.dataset.test_ids[:count])
 
-  def training(self):
-    """All training sentences as word ids."""
-    return self.dataset.vocabulary.strip(self.dataset.train_ids)
-
   def seed(self, salt):
     """A seed of this evaluation's own."""
     return int(np.random.SeedSequence([*self.settings.draw, salt]).generate_state(1)[0] >> 1)
@@ -56,6 +53,13 @@ def _size(vocabulary):
   return len(vocabulary) - 2
 
 
+@functools.lru_cache(maxsize=1)
+def _training(dataset):
+  """(All training sentences as word ids, a trigram of them): made once for all that is scored."""
+  words = dataset.vocabulary.strip(dataset.train_ids)
+  return words, language.KneserNey(words, _size(dataset.vocabulary))
+
+
 def _reconstruction(task):
   real, functions = task.real(RECONSTRUCTED), task.functions
   written = functions.decode(functions.encode(real))
@@ -76,24 +80,22 @@ def _codes(task):
       code_dimensions=float(spectrum.sum()**2 / (spectrum**2).sum()))
 
 
-def score_samples(texts, dataset, place='', real=None):
+def score_samples(texts, dataset, place=''):
   """The figures of generated sentences, under names that end with `place`.
 
   Args:
     texts: n generated sentences.
     dataset: the data set.
     place: '', or '_gaussian', say.
-    real: held-out sentences as word ids; default: the first HELD_OUT of the test part.
 
   Returns:
-    Dict: reverse_perplexity (a trigram fitted to the texts, scored on `real`), forward_perplexity (a trigram of all
-    training sentences, scored on the texts), distinct and copied shares.
+    Dict: reverse_perplexity (a trigram fitted to the texts, scored on the first HELD_OUT test sentences),
+    forward_perplexity (a trigram of all training sentences, scored on the texts), distinct and copied shares.
   """
-  vocabulary = dataset.vocabulary
-  words, training = word_ids(vocabulary, texts), vocabulary.strip(dataset.train_ids)
-  real = vocabulary.strip(dataset.test_ids[:HELD_OUT]) if real is None else real
+  vocabulary, (training, judge) = dataset.vocabulary, _training(dataset)
+  words, real = word_ids(vocabulary, texts), vocabulary.strip(dataset.test_ids[:HELD_OUT])
   metrics = {'reverse_perplexity': language.reverse_perplexity(words, real, _size(vocabulary)),
-             'forward_perplexity': language.forward_perplexity(words, training, _size(vocabulary)),
+             'forward_perplexity': judge.perplexity(words),
              'distinct_share': sentences.distinct_share(words), 'copied_share': sentences.copied_share(words, training)}
   return {name + place: value for name, value in metrics.items()}
 
@@ -166,10 +168,8 @@ def pairs(total, count):
 
 def score_paths(paths, dataset):
   """`text_path.score` of paths of words, by a trigram of all training sentences."""
-  vocabulary = dataset.vocabulary
-  judge = language.KneserNey(vocabulary.strip(dataset.train_ids), _size(vocabulary))
-  ids = [word_ids(vocabulary, [' '.join(sentence) for sentence in path]) for path in paths]
-  return text_path.score(ids, judge.log_probabilities)
+  ids = [word_ids(dataset.vocabulary, [' '.join(sentence) for sentence in path]) for path in paths]
+  return text_path.score(ids, _training(dataset)[1].log_probabilities)
 
 
 def _neighbours(task):
@@ -183,17 +183,17 @@ def _neighbours(task):
 
 
 def _transfer(task):
+  from acai_tf.data import _text  # Loads TensorFlow.
+
   functions, dataset, metrics = task.functions, task.dataset, task.found.metrics
-  vocabulary, each = dataset.vocabulary, TRANSFERRED
   task.progress('transfer: judge')
-  training = vocabulary.strip(dataset.train_ids)
+  training, language_model = _training(dataset)
   judge = transfer.Judge(training, dataset.train_labels)
-  rows = [np.flatnonzero(dataset.test_labels == label)[:each] for label in (0, 1)]
+  rows = [np.flatnonzero(dataset.test_labels == label)[:TRANSFERRED] for label in (0, 1)]
   rows = np.concatenate([part[:min(map(len, rows))] for part in rows])
   texts, labels = texts_of(dataset, dataset.test_ids[rows]), dataset.test_labels[rows]
   words, other = task.words(texts), (1 - labels).astype(np.int32)
   metrics['judge_accuracy'] = judge.accuracy(words, labels)
-  language_model = language.KneserNey(training, _size(vocabulary))
   generator = np.random.default_rng(0)
   targets = [generator.choice(np.flatnonzero(dataset.train_labels == label)) for label in other]
   written = functions.transfer(texts, other)
@@ -203,8 +203,6 @@ def _transfer(task):
                     f'transfer_perplexity{place}': language_model.perplexity(found)})
   metrics['reconstruction_bleu'] = sentences.bleu(task.words(functions.transfer(texts, labels)), words)
   task.progress('transfer: what codes tell of the class')
-  from acai_tf.data import _text
-
   few = _text.balanced(dataset.train_labels, 0)
   few = np.random.default_rng(1).permutation(few)[:PROBED]
   metrics['class_in_codes'] = transfer.class_in_codes(
