@@ -27,7 +27,7 @@ class Progress:
     rate = (step - self.first) / max(now - self.began, 1e-9)
     left = int((self.total - step) / max(rate, 1e-9))
     losses = ', '.join(f'{name} {value:.4f}' for name, value in logs.items())
-    text = (f'{step * self.batch:,} / {self.total * self.batch:,} samples, {rate * self.batch:.0f} images/s, '
+    text = (f'{step * self.batch:,} / {self.total * self.batch:,} samples, {rate * self.batch:.0f} samples/s, '
             f'{left // 60}:{left % 60:02d} left')
     if self.bar is None:
       print(f'{text}, {losses}', flush=True)
