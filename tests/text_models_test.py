@@ -25,7 +25,8 @@ NAMES = registry.names('acai_tf.models', 'sentences')
 TINY, BATCH = config.TextNetwork(embedding=5, hidden=6, latent=8), 8
 ADVERSARIAL = {'z': 4, 'units': 6, 'critic_steps': 2}
 FAST = {**ADVERSARIAL, 'networks': 'residual', 'joint': True, 'queue': 16, 'lambda_': 2.0, 'penalty': 10.0}
-SETTINGS = {'arae': (ADVERSARIAL, FAST), 'arae_transfer': ({**ADVERSARIAL, 'classifier_units': 6},)}
+SETTINGS = {'arae': (ADVERSARIAL, FAST), 'arae_transfer': ({**ADVERSARIAL, 'classifier_units': 6},),
+            'text_aae': (FAST,), 'arae_acai': (FAST,)}
 
 
 def dataset():
@@ -287,6 +288,61 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(rate(7.5), 1.01)
     plain = dataclasses.replace(training, optimizer='sgd')
     self.assertIsInstance(optimizer.optimizer(plain)('autoencoder'), keras.optimizers.SGD)
+
+  def test_a_fixed_prior_is_even_on_the_sphere(self):
+    model = make('text_aae', FAST)
+    self.assertCountEqual(model.players(), ['autoencoder', 'critic'])
+    for codes in (model.sample_codes(4000, 3), model.fakes(4000)[1]):
+      self.assertAllClose(np.linalg.norm(codes, axis=1), np.ones(4000), atol=1e-5)
+      self.assertAllClose(np.mean(codes, axis=0), np.zeros(8), atol=4 / np.sqrt(8 * 4000))
+      self.assertAllClose(np.cov(np.transpose(codes)), np.eye(8) / 8, atol=0.02)
+    functions = subject.of_text_model(model)
+    self.assertIsNone(functions.untrained)
+    self.assertLen(functions.sample(5, 1), 5)
+
+  def mixing(self, **settings):
+    return make('arae_acai', {**FAST, **settings},
+                optimizer_of=lambda player: keras.optimizers.SGD(float(player == 'autoencoder')))
+
+  def test_the_critic_of_mixtures_by_hand(self):
+    """At gamma 1 its real sentences are the data's, and softly read ones of one-hot words are read as ids are."""
+    model = self.mixing(gamma=1.0, lambda_mix=0.7)
+    for variable in [*model.variables_of('mixing_critic'), *model.variables_of('autoencoder')]:
+      variable.assign(4 * variable)
+    data = batch(model)
+    codes, alpha = model.encode(data[0]).numpy(), 0.5 * model.uniform(BATCH, (), 200).numpy()
+    self.assertAllInRange(alpha, 0, 0.5)
+    angle = np.arccos(np.sum(codes * codes[::-1], axis=1))  # 0 for none: the batch is even
+    mixed = ((np.sin((1 - alpha) * angle) / np.sin(angle))[:, None] * codes
+             + (np.sin(alpha * angle) / np.sin(angle))[:, None] * codes[::-1])
+    kernel, bias = (v.numpy() for v in model.answer.weights)
+
+    def judged(vectors):
+      return (np.asarray(vectors) @ kernel + bias)[:, 0]
+
+    soft = model.decoder.soft(tf.constant(mixed, tf.float32), 7).numpy()
+    ends = soft.argmax(axis=2) == model.ids - 1
+    words = np.where(ends.any(axis=1), ends.argmax(axis=1), 7)
+    answers, real = judged(model.reader.soft(tf.constant(soft), tf.constant(words, tf.int32))), judged(
+        model.reader(data[0]))
+    logs = model.take_step(data)
+    self.assertAllClose(logs['fool_loss'], np.mean(answers**2), rtol=1e-3)
+    self.assertAllClose(logs['mixing_loss'], np.mean((answers - alpha)**2) + np.mean(real**2), rtol=1e-3)
+    offered = {c.name: c for c in model.callables()}['mixing_critic'].function
+    texts = model.vocabulary.decode(data[0])
+    self.assertAllClose(offered(tf.constant(texts)), judged(model.reader(model.vocabulary.encode(texts))), rtol=1e-4)
+
+  def test_the_autoencoder_moves_against_the_critic_of_mixtures(self):
+    moved = {}
+    for weight in (0.0, 100.0, 200.0):
+      model = self.mixing(lambda_mix=weight)
+      model.clipnorm = 0.0
+      before = [v.numpy() for v in model.variables_of('autoencoder')]
+      model.take_step(batch(model))
+      moved[weight] = [v.numpy() - b for v, b in zip(model.variables_of('autoencoder'), before, strict=True)]
+    for plain, one, two in zip(*moved.values(), strict=True):
+      self.assertGreater(np.abs(one - plain).max(), 0)
+      self.assertAllClose(two - plain, 2 * (one - plain), rtol=2e-2, atol=2e-6)
 
   def test_transfer_without_adversary_of_codes(self):
     model = make('arae_transfer', {**FAST, 'classifier_units': 6, 'lambda_': 0.0})

@@ -142,9 +142,16 @@ class Model(_text.TextAutoencoder):
       loss = recon_loss
       if settings.joint:
         loss += settings.lambda_ * self.share() * tf.reduce_mean(self.critic(codes, training=True))
-      self.move(tape, {'autoencoder': loss})
-    logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes)}
+      more, others_losses, more_logs = self.regularizer(ids, codes)
+      self.move(tape, {'autoencoder': loss + more, **others_losses})
+    logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes), **more_logs}
     return {**logs, **self.adversaries(ids, codes, others)}
+
+  def regularizer(self, ids, codes):
+    """Hook, under the tape of equation 1, given [n, longest + 1] ids and their [n, latent] codes: (what is added to the
+    autoencoder's loss, dict: further player -> its loss, logs)."""
+    del ids, codes
+    return 0.0, {}, {}
 
   def adversaries(self, ids, codes, others):
     """Equations 2 and 3 on a batch of ids, its codes, and the further batches; returns their logs."""
@@ -159,12 +166,15 @@ class Model(_text.TextAutoencoder):
       with tf.GradientTape(persistent=True) as tape:
         fool_loss = tf.reduce_mean(self.critic(self.encode(others[-1] if others else ids), training=True))
         self.move(tape, {'autoencoder': settings.lambda_ * self.share() * fool_loss})
+    return {**logs, **self.generator_step(ids.shape[0] or tf.shape(ids)[0]), 'lambda': settings.lambda_ * self.share()}
+
+  def generator_step(self, count):
+    """The generator's move on `count` codes; returns its logs."""
     with tf.GradientTape(persistent=True) as tape:
-      generated = self.generate(tf.shape(ids)[0] if ids.shape[0] is None else ids.shape[0], 1)
-      generator_loss = -tf.reduce_mean(self.critic(generated, training=True))
-      self.move(tape, {'generator': generator_loss})
-    return {**logs, 'generator_loss': generator_loss, 'lambda': settings.lambda_ * self.share(),
-            'generated_std': self.code_spread(generated)['code_std']}
+      generated = self.generate(count, 1)
+      loss = -tf.reduce_mean(self.critic(generated, training=True))
+      self.move(tape, {'generator': loss})
+    return {'generator_loss': loss, 'generated_std': self.code_spread(generated)['code_std']}
 
   def generate(self, count, salt):
     """[count, latent] generated codes, in training."""

@@ -1,0 +1,79 @@
+"""ARAE with ACAI's critic of the mixing coefficient: both papers in one model (this project's own).
+
+Zhao et al. 2018 match codes to a learned prior; Berthelot et al. 2018 make decoded mixtures look like data. Sentences
+are discrete, so that the critic of mixtures reads softly decoded ones: at each step the expected word vector.
+"""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from acai_tf import losses, replicas
+from acai_tf.interpolation import lerp
+from acai_tf.models import arae, base
+from acai_tf.networks import dense, recurrent
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(arae.Config):
+  """As of `arae`; and `lambda_mix`: weighs the autoencoder's step against the critic of mixtures, waits and grows as
+  `lambda_` does; `gamma`: share of the real sentence in what that critic is to answer 0 for, the rest being its
+  reconstruction."""
+
+  lambda_mix: float = dataclasses.field(default=0.5, metadata={'range': '[0, inf)'})
+  gamma: float = dataclasses.field(default=0.2, metadata={'range': '[0, 1]'})
+
+
+class Model(arae.Model):
+  """As `arae`, with a critic d of softly decoded sentences g(z), distributions over words at each step.
+
+  With x^_a = g(slerp of f(x1) and f(x2) at a), a ~ U[0, 0.5] the share of x2, and x2 the reversed batch:
+
+    critic of mixtures: L_d = mean (d(x^_a) - a)^2 + mean d(gamma x + (1 - gamma) g(f(x)))^2
+    autoencoder:        min L_rec + lambda mean D(f(x)) + lambda_mix mean d(x^_a)^2
+
+  A soft sentence is read as far as its most likely words go before the first end mark.
+  """
+
+  def create_networks(self):
+    super().create_networks()
+    numbers, network = dense.seeds(self.seed, 'mixing_critic'), self.network
+    self.reader = recurrent.Encoder(
+        self.ids, network.embedding, network.hidden, numbers, network.start == 'wide', 'mixing_critic')
+    self.answer = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(next(numbers)))
+    self.answer.build([None, network.hidden])
+
+  def players(self):
+    return {**super().players(), 'mixing_critic': [self.reader, self.answer]}
+
+  def judge(self, probabilities):
+    """[n, longest + 1, words] soft sentences -> [n] guesses of the share that is mixed in."""
+    words = recurrent.lengths(tf.argmax(probabilities, 2, tf.int32), self.ids - 1)
+    return tf.squeeze(self.answer(self.reader.soft(probabilities, words)), 1)
+
+  def regularizer(self, ids, codes):
+    settings = self.config
+    batch = ids.shape[0] or tf.shape(ids)[0]
+    alpha = 0.5 * self.uniform(batch, (), 200)
+    others = replicas.own(tf.reverse(replicas.gather(codes), [0]))
+    decoded = self.decoder.soft(tf.concat([codes, self.mix(codes, others, alpha)], 0), self.length)
+    reconstructions, mixed = decoded[:batch], decoded[batch:]
+    # Behind the end mark the decoder's distributions mean nothing, and `judge` does not read them.
+    real = lerp(tf.stop_gradient(reconstructions), tf.one_hot(ids, self.ids), settings.gamma)
+    answers = self.judge(tf.concat([real, mixed], 0))
+    fool_loss = losses.mean_square(answers[batch:])
+    critic_loss = losses.mean_squared_error(alpha, answers[batch:]) + losses.mean_square(answers[:batch])
+    return (settings.lambda_mix * self.share() * fool_loss, {'mixing_critic': critic_loss},
+            {'mixing_loss': critic_loss, 'fool_loss': fool_loss})
+
+  def callables(self):
+    vocabulary = self.vocabulary
+
+    def judge(texts, training=False):
+      del training
+      return self.judge(tf.one_hot(vocabulary.encode(texts), self.ids))
+
+    return [*super().callables(), base.Callable(
+        'mixing_critic', judge, {'texts': tf.TensorSpec([None], tf.string)},
+        'the share of another sentence recovered from a decoded one, [n]', 'alpha', (vocabulary.layer,))]

@@ -1,0 +1,42 @@
+"""Adversarial autoencoder of sentences: a baseline of the ARAE paper (Zhao et al. 2018, section 6)."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from acai_tf.models import arae
+
+
+@dataclasses.dataclass(frozen=True)
+class Config(arae.Config):
+  """As of `arae`; nothing is generated, so that `z` says nothing, and `units` is the critic's width alone."""
+
+
+class Model(arae.Model):
+  """As `arae`, with a prior that is fixed: its codes are drawn evenly from the unit sphere, where all codes lie.
+
+    critic:  max mean D(f(x)) - mean D(z), z even on the sphere, of slope 1
+    encoder: min L_rec + lambda mean D(f(x))
+
+  The paper does not tell its AAE's prior and critic; Wasserstein's critic and the sphere make this one ARAE with its
+  generator taken out.
+  """
+
+  untrained_codes = None  # of no generator
+
+  def create_generator(self):
+    return None
+
+  def players(self):
+    return {player: layers for player, layers in super().players().items() if player != 'generator'}
+
+  def sample_codes(self, count, seed):
+    return tf.math.l2_normalize(tf.random.stateless_normal([count, self.network.latent], [seed, 0]), 1)
+
+  def fakes(self, count):
+    shape, steps = (self.network.latent,), range(self.config.critic_steps)
+    return [tf.math.l2_normalize(self.normal(count, shape, 10 + k), 1) for k in steps]
+
+  def generator_step(self, count):
+    del count
+    return {}
