@@ -70,6 +70,12 @@ class MetricsTest(tf.test.TestCase):
     real = text.score_samples(text.texts_of(self.dataset, self.dataset.train_ids[:400]), self.dataset)
     self.assertGreater(found['reverse_perplexity'], 1.2 * real['reverse_perplexity'])
 
+  def test_lstms_tell_fifty_sentences_from_the_language(self):
+    found = self.measure('lstm').metrics
+    # The samples are real sentences, but few.
+    self.assertLess(found['forward_perplexity_lstm'], 0.7 * found['reverse_perplexity_lstm'])
+    self.assertGreater(found['distinct_share_language_model'], 0.8)
+
   def test_paths_that_switch(self):
     found = self.measure('paths')
     self.assertAllClose(found.metrics['path_largest_step'], 1, atol=0.01)

@@ -15,6 +15,7 @@ HELD_OUT = 10_000  # real sentences that it is scored on
 RECONSTRUCTED, SWAPPED, SWAPS = 2000, 1000, 4
 TRANSFERRED, PROBED = 1000, 20_000  # held-out sentences a class; training sentences whose codes are probed
 PAIRS, STEPS = 1000, 9  # of the interpolation benchmark
+LSTM_EPOCHS = 6  # of a language model of the text, and half of those of one of the samples
 SHOWN = 10  # sentences of each kind in sentences.txt
 # By which evaluations are compared, the first there is.
 BETTER = (('reverse_perplexity', -1), ('transfer_accuracy', 1), ('recon_nll', -1))
@@ -127,6 +128,32 @@ def _sources(task):
     task.found.arrays[f'samples_{name}'] = texts[:SHOWN]
 
 
+@functools.lru_cache(maxsize=1)
+def _lstm_of(dataset):
+  """An LSTM language model of all training sentences: trained once for all that is scored."""
+  from acai_tf.evaluation import language_model  # Loads TensorFlow.
+
+  return language_model.train(_training(dataset)[0], len(dataset.vocabulary), LSTM_EPOCHS)
+
+
+def _lstm(task):
+  """The samples judged by LSTMs, as the paper does; and samples of the LSTM of real text, judged as all others."""
+  from acai_tf.evaluation import language_model
+
+  vocabulary, count = task.dataset.vocabulary, task.settings.samples
+  task.progress('lstm: a language model of the text')
+  judge = _lstm_of(task.dataset)
+  drawn = [' '.join(vocabulary.words[i] for i in row) for row in judge.sample(count, task.seed(3))]
+  task.found.metrics.update(score_samples(drawn, task.dataset, '_language_model'))
+  task.found.arrays['samples_language_model'] = drawn[:SHOWN]
+  words = task.words(task.functions.sample(count, task.seed(1)))
+  task.progress('lstm: a language model of the samples')
+  fitted = language_model.train(words, len(vocabulary), 2 * LSTM_EPOCHS)
+  task.found.metrics.update(
+      reverse_perplexity_lstm=fitted.perplexity(vocabulary.strip(task.dataset.test_ids[:HELD_OUT])),
+      forward_perplexity_lstm=judge.perplexity(words))
+
+
 def _swaps(task):
   real = task.real(SWAPPED)
   words = [text.split() for text in real]
@@ -217,6 +244,7 @@ _GROUPS = {
     'codes': groups.Group(_codes, lambda functions, dataset: True, quick=True),
     'samples': groups.Group(_samples, lambda functions, dataset: functions.sample, quick=True),
     'sources': groups.Group(_sources, lambda functions, dataset: functions.decode),
+    'lstm': groups.Group(_lstm, lambda functions, dataset: functions.sample),
     'swaps': groups.Group(_swaps, lambda functions, dataset: functions.log_probability),
     'paths': groups.Group(_paths, lambda functions, dataset: functions.interpolate),
     'transfer': groups.Group(_transfer, lambda functions, dataset: functions.transfer, quick=True),
