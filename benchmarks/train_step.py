@@ -1,77 +1,121 @@
-"""Images a second of ACAI's training step on the lines network, and the share of time that goes into input.
+"""A model's training step against the clock, and beside other ways to run the same.
 
-`python benchmarks/train_step.py` runs each setting in processes of its own, in turn, and prints medians and ratios:
-TensorFlow as it comes, against the settings that this project's programs make (`acai_tf.cli`), in both precisions.
+`python benchmarks/train_step.py` times ACAI on the lines network: TensorFlow as it comes, against the settings that
+this project's programs make (`acai_tf.cli`), in both precisions. `--model arae` times an iteration on random sentences
+of the Yelp benchmark's size (2,000 words, 3 to 10 a sentence), beside a plain PyTorch program of the same sizes where
+torch is installed. Each setting has processes of its own, in turn; medians and ratios are printed.
 """
 
+import importlib.util
 import json
 import os
+import pathlib
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
+import numpy as np
 from absl import app, flags
 
-flags.DEFINE_integer('batch', 64, 'Images a step', lower_bound=2)
+flags.DEFINE_enum('model', 'acai', ['acai', 'arae'], 'What is trained')
+flags.DEFINE_integer('batch', 64, 'Images or sentences a step', lower_bound=2)
 flags.DEFINE_integer('rounds', 3, 'Processes for each setting', lower_bound=1)
+flags.DEFINE_integer('threads', 0, 'Processors for each process; 0 is all', lower_bound=0)
 flags.DEFINE_float('seconds', 10, 'Measured in each process', lower_bound=1)
 flags.DEFINE_bool('profile', False, 'Print where the time goes instead, by kind of operation')
 flags.DEFINE_string('child', None, 'Internal: one setting, as JSON')
 
 SETTINGS = {
-    'TensorFlow as it comes, float32': {'tuned': False, 'precision': 'float32'},
-    'acai_tf, float32': {'tuned': True, 'precision': 'float32'},
-    'acai_tf, mixed_bfloat16': {'tuned': True, 'precision': 'mixed_bfloat16'},
+    'acai': {
+        'TensorFlow as it comes, float32': {'tuned': False, 'precision': 'float32'},
+        'acai_tf, float32': {'tuned': True, 'precision': 'float32'},
+        'acai_tf, mixed_bfloat16': {'tuned': True, 'precision': 'mixed_bfloat16'},
+    },
+    'arae': {
+        'PyTorch, float32': {'torch': True},
+        'TensorFlow as it comes, float32': {'tuned': False, 'precision': 'float32'},
+        'acai_tf, float32': {'tuned': True, 'precision': 'float32'},
+    },
 }
 
 
-def runner(setting, batch):
+def experiment_of(model, batch, precision='float32'):
+  """The experiment that is timed."""
+  from acai_tf.experiment.resolve import resolve
+
+  if model == 'acai':
+    return resolve('lines', 'acai', 'paper', {'training': {'batch': batch, 'precision': precision}})
+  generator = np.random.default_rng(0)
+  path = pathlib.Path(tempfile.mkdtemp()) / 'sentences.txt'
+  path.write_text('\n'.join(' '.join(f'w{i}' for i in generator.integers(2000, size=generator.integers(3, 11)))
+                            for _ in range(40_000)))
+  return resolve('text', 'arae', 'fast', {'dataset': {'path': str(path)}, 'training': {'batch': batch}})
+
+
+def runner(setting, model, batch):
   """The loop as the program makes it: (Loop, iterator)."""
   from acai_tf import cli
 
   if setting['tuned']:
     cli.set_environment()
     cli.start_tensorflow()
-  from acai_tf.experiment.resolve import resolve
   from acai_tf.training import build, loop
 
-  experiment = resolve(
-      'lines', 'acai', 'paper', {'training': {'batch': batch, 'precision': setting['precision']}})
-  strategy = loop.strategy('one_device')
+  experiment = experiment_of(model, batch, setting['precision'])
+  strategy, dataset = loop.strategy('one_device'), build.load_data(experiment)
   with strategy.scope():
-    model = build.create(experiment)
-  made = loop.Loop(model, strategy, build.load_data(experiment), experiment.training)
+    made = build.create(experiment)
+  made = loop.Loop(made, strategy, dataset, experiment.training)
   return made, made.batches(0, experiment.training.steps)
 
 
-def measure(setting, batch, seconds):
-  """Prints JSON: images a second, and milliseconds of a step and of drawing and handing over one batch."""
-  made, iterator = runner(setting, batch)
+def timed(step, seconds):
+  """Seconds that `step()` takes, over `seconds` of them."""
+  for _ in range(3):
+    step()
+  steps, began = 0, time.perf_counter()
+  while time.perf_counter() - began < seconds or steps < 3:
+    step()
+    steps += 1
+  return (time.perf_counter() - began) / steps
+
+
+def measure(setting, model, batch, seconds):
+  """Prints JSON: milliseconds of a step, and where we have a pipeline of drawing and handing over one batch."""
+  if setting.get('torch'):
+    import torch
+    import torch_steps
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    experiment = experiment_of(model, batch)
+    # Ids as the data set has them, drawn here: PyTorch and TensorFlow in one process do not get on.
+    generator, words, longest = np.random.default_rng(0), experiment.dataset.words, experiment.dataset.longest
+    batches = []
+    for _ in range(200):
+      ids, lengths = generator.integers(2, words, size=[batch, longest + 1]), generator.integers(3, 11, size=[batch, 1])
+      places = np.arange(longest + 1)
+      batches.append(np.where(places < lengths, ids, np.where(places == lengths, words + 3, 0)))
+    step = timed(torch_steps.arae(experiment, batches), seconds)
+    return print(json.dumps({'step_ms': step * 1e3, 'input_ms': None}))
+  made, iterator = runner(setting, model, batch)
   import tensorflow as tf
 
   one = tf.constant(1)
-  for _ in range(3):
-    made._run_steps(iterator, one).numpy()
-  steps, began = 0, time.perf_counter()
-  while time.perf_counter() - began < seconds or steps < 3:
-    made._run_steps(iterator, one).numpy()
-    steps += 1
-  step = (time.perf_counter() - began) / steps
+  step = timed(lambda: made._run_steps(iterator, one).numpy(), seconds)
   began = time.perf_counter()
   for i in range(50):
-    made.dataset.batch(0, i, batch, slice(None))
+    made.dataset.batch(0, i, batch, np.arange(batch))
   drawing = (time.perf_counter() - began) / 50
-  print(json.dumps({'images': batch / step, 'step_ms': step * 1e3, 'input_ms': drawing * 1e3}))
+  return print(json.dumps({'step_ms': step * 1e3, 'input_ms': drawing * 1e3}))
 
 
-def profile(batch):
+def profile(model, batch):
   """Prints the operations that take most time in the tuned float32 step."""
   import collections
-  import pathlib
-  import tempfile
 
-  made, iterator = runner(SETTINGS['acai_tf, float32'], batch)
+  made, iterator = runner(SETTINGS[model]['acai_tf, float32'], model, batch)
   import tensorflow as tf
   from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
@@ -97,21 +141,33 @@ def main(_):
   """Runs the children in turn and prints the table."""
   arguments = flags.FLAGS
   if arguments.child:
-    return measure(json.loads(arguments.child), arguments.batch, arguments.seconds)
+    return measure(json.loads(arguments.child), arguments.model, arguments.batch, arguments.seconds)
   if arguments.profile:
-    return profile(arguments.batch)
-  results = {name: [] for name in SETTINGS}
+    return profile(arguments.model, arguments.batch)
+  settings = SETTINGS[arguments.model]
+  if importlib.util.find_spec('torch') is None:
+    settings = {name: setting for name, setting in settings.items() if not setting.get('torch')}
+    if len(settings) < len(SETTINGS[arguments.model]):
+      print('PyTorch is not installed (pip install torch): no row of it.')
+  cores = sorted(os.sched_getaffinity(0))[-arguments.threads:]
+  results = {name: [] for name in settings}
   for _ in range(arguments.rounds):
-    for name, setting in SETTINGS.items():
+    for name, setting in settings.items():
       done = subprocess.run(
-          [sys.executable, __file__, '--child', json.dumps(setting), '--batch', str(arguments.batch),
-           '--seconds', str(arguments.seconds)], capture_output=True, text=True, check=True)
+          ['taskset', '-c', ','.join(map(str, cores)), sys.executable, __file__, '--child', json.dumps(setting),
+           '--model', arguments.model, '--batch', str(arguments.batch), '--seconds', str(arguments.seconds)],
+          capture_output=True, text=True, check=False)
+      if done.returncode:
+        sys.exit(f'{name} failed:\n{done.stderr[-2000:]}')
       results[name].append(json.loads(done.stdout.splitlines()[-1]))
-  base = statistics.median(r['images'] for r in next(iter(results.values())))
-  print(f'ACAI on lines, batch {arguments.batch}, {os.cpu_count()} processors, median of {arguments.rounds} processes')
+  base = statistics.median(r['step_ms'] for r in next(iter(results.values())))
+  print(f'{arguments.model}, batch {arguments.batch}, {len(cores)} processors, median of {arguments.rounds} processes')
   for name, rows in results.items():
-    images, step, drawn = (statistics.median(r[key] for r in rows) for key in ('images', 'step_ms', 'input_ms'))
-    print(f'{name:34} {images:7.0f} images/s  x{images / base:5.2f}  step {step:7.1f} ms  input {drawn / step:6.2%}')
+    step = statistics.median(r['step_ms'] for r in rows)
+    drawn = [r['input_ms'] for r in rows if r['input_ms'] is not None]
+    share = f'  input {statistics.median(drawn) / step:6.2%}' if drawn else ''
+    print(f'{name:34} {1e3 / step:7.1f} steps/s {arguments.batch * 1e3 / step:7.0f} samples/s  x{base / step:5.2f}  '
+          f'step {step:7.1f} ms{share}')
   return None
 
 
