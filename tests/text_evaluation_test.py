@@ -9,7 +9,7 @@ import unittest.mock
 import numpy as np
 import tensorflow as tf
 
-from acai_tf.data import _tfds, grammar, snli
+from acai_tf.data import _tfds, grammar, snli, yelp_polarity
 from acai_tf.data import text as text_data
 from acai_tf.evaluation import subject, text
 from acai_tf.experiment import run_folder
@@ -198,6 +198,30 @@ class SnliTest(tf.test.TestCase):
     held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
     self.assertCountEqual(held, ['a [UNK]', '[UNK] [UNK]', '[UNK]'])  # 'a cat' is in training
     self.assertEqual((data.classes, snli.shape(snli.Config())), (0, (16, 11_004)))
+
+
+class YelpTest(tf.test.TestCase):
+
+  def test_sentences_of_a_review(self):
+    self.assertEqual(yelp_polarity.sentences_of("Great food!! It's  well-made... (Really)\\nNo. 5 of \"5\"?"),
+                     ['Great food !', "It's well-made .", 'Really', 'No .', '5 of 5 ?'])
+    self.assertEmpty(yelp_polarity.sentences_of(' ... '))
+
+  def test_sentences_have_their_review_s_class(self):
+    texts = {'train[:3]': [('Bad soup. Never!', 0), ('Good soup. Never was it better than today.', 1)],
+             'test[:1]': [('A bad one. A soup.', 0), ('Good. Soup is good.', 1)]}
+
+    class Builder:
+      def as_dataset(self, split, shuffle_files, batch_size):
+        del shuffle_files, batch_size
+        reviews, labels = zip(*texts[split], strict=True)
+        return tf.data.Dataset.from_tensor_slices({'text': list(reviews), 'label': list(labels)}).batch(2)
+
+    with unittest.mock.patch.object(_tfds, '_prepared', return_value=Builder()):
+      data = yelp_polarity.load(yelp_polarity.Config(reviews=3, longest=4), self.get_temp_dir())
+    self.assertEqual(text.texts_of(data, data.train_ids), ['bad soup .', 'never !', 'good soup .'])
+    self.assertAllEqual(data.train_labels, [0, 0, 1])
+    self.assertEqual((data.classes, yelp_polarity.shape(yelp_polarity.Config())), (2, (13, 5004)))
 
 
 class ProgramTest(tf.test.TestCase):

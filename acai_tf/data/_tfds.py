@@ -48,15 +48,16 @@ def arrays(name, data_dir, manual_dir=None, variant='', splits=None, convert=Non
   return base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}{variant}', prepare)
 
 
-def sentences(name, data_dir, manual_dir, splits, fields, longest):
-  """Dict: part -> list of the sentences of a text set that have at most `longest` words.
+def sentences(name, data_dir, manual_dir, splits, fields, longest, parse=None, variant=''):
+  """Dict: part -> (sentences of a text set that have at most `longest` words, their labels or None).
 
   Args:
-    name, data_dir, manual_dir: as of `arrays`.
+    name, data_dir, manual_dir, variant: as of `arrays`.
     splits: dict: part -> TFDS splits that are read one after the other, 'train+validation' say.
-    fields: features of an example that are sentences; all of the first come before those of the second. What repeats
-      the sentence right before it is left out.
+    fields: features of an example that are text; all of the first come before those of the second.
     longest: number of words.
+    parse: function of a text -> list of its sentences, which then have the example's `label`; None: the text is one
+      sentence, unless it repeats the text right before it.
 
   Raises:
     UserError: as of `arrays`.
@@ -68,16 +69,20 @@ def sentences(name, data_dir, manual_dir, splits, fields, longest):
         last = None
         for split in theirs.split('+'):
           for batch in builder.as_dataset(split=split, shuffle_files=False, batch_size=BATCH).as_numpy_iterator():
-            kept = []
-            for text in batch[field]:
-              words = text.split()
-              if text != last and 0 < len(words) <= longest:
-                kept.append(b' '.join(words) + b'\n')
+            kept, labels = [], []
+            for i, text in enumerate(batch[field]):
+              found = parse(text.decode()) if parse else [] if text == last else [text.decode()]
+              for words in map(str.split, found):
+                if 0 < len(words) <= longest:
+                  kept.append(' '.join(words) + '\n')
+                  labels.append(batch['label'][i] if parse else 0)
               last = text
-            append(ours, np.frombuffer(b''.join(kept), np.uint8))
+            append(ours, np.frombuffer(''.join(kept).encode(), np.uint8))
+            append(f'{ours}_labels', np.array(labels, np.int32))
 
-  found = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}_{longest}', prepare)
-  return {part: bytes(found[part]).decode().splitlines() for part in splits}
+  found = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}_{longest}{variant}', prepare)
+  return {part: (bytes(found[part]).decode().splitlines(), found[f'{part}_labels'] if parse else None)
+          for part in splits}
 
 
 def _prepared(name, data_dir, manual_dir):

@@ -44,5 +44,5 @@ def load(config, data_dir, manual_dir=None):
 
   parts = _tfds.sentences('snli', data_dir, manual_dir, {'train': 'train+validation', 'test': 'test'},
                           ('premise', 'hypothesis'), config.longest)
-  corpus = _text.build(parts['train'], None, config.words, config.longest, held_out=(parts['test'], None))
+  corpus = _text.build(*parts['train'], config.words, config.longest, held_out=parts['test'])
   return _text.SentenceDataset(corpus, test_part=config.test_part)

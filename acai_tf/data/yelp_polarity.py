@@ -1,0 +1,69 @@
+"""Sentences of Yelp's reviews, of bad and of good ones, through TFDS (`yelp_polarity_reviews`; Zhang et al. 2015).
+
+A sentence has the class of its review, 0 bad and 1 good, which is often more than it says by itself. It is not the
+file that style transfer is reported on (Shen et al. 2017), whose sentences were chosen and tokenised by others: data
+set `text` reads that one.
+"""
+
+import dataclasses
+import re
+
+from acai_tf.experiment.config import TextNetwork
+
+NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
+WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[.!?,;:$%&]")  # a word, or a mark that stays
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`reviews`: how many of the training split are read, its first ones; 0 is all, 560,000. `words` of the vocabulary,
+  besides the marks; `longest`: words and marks of the longest sentence, longer ones are dropped. `test_part`: 'test',
+  or 'valid' to choose by; both are of the test split's reviews, of which a fifth as many are read."""
+
+  reviews: int = dataclasses.field(default=50_000, metadata={'range': '[0, inf)'})
+  words: int = dataclasses.field(default=5000, metadata={'range': '[1, inf)'})
+  longest: int = dataclasses.field(default=12, metadata={'range': '[1, inf)'})
+  test_part: str = 'test'
+
+  KIND = 'sentences'
+
+  def __post_init__(self):
+    if self.test_part not in ('test', 'valid'):
+      raise ValueError(f'dataset.test_part is {self.test_part}; expected test or valid.')
+
+
+def shape(config):
+  """(numbers of an encoded sentence, numbers of ids)."""
+  return config.longest + 1, config.words + 4
+
+
+def classes(config):
+  """Bad and good."""
+  del config
+  return 2
+
+
+def sentences_of(review: str) -> list[str]:
+  """The sentences of a review, words and marks parted by spaces; a sentence ends with '.', '!' or '?', or the line."""
+  found = []
+  for line in review.replace('\\n', '\n').splitlines():
+    found.append([])
+    for word in WORD.findall(line):
+      found[-1].append(word)
+      if word in '.!?':
+        found.append([])
+  # Dots that follow a sentence's end, as in 'well...', are none of their own.
+  return [' '.join(words) for words in found if any(word[0].isalnum() for word in words)]
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
+  from acai_tf.data import _text, _tfds  # Load TensorFlow.
+
+  few = config.reviews
+  splits = {'train': f'train[:{few}]', 'test': f'test[:{max(few // 5, 1)}]'} if few else {
+      'train': 'train', 'test': 'test'}
+  parts = _tfds.sentences('yelp_polarity_reviews', data_dir, manual_dir, splits, ('text',), config.longest,
+                          sentences_of, f'_{few}' if few else '')
+  corpus = _text.build(*parts['train'], config.words, config.longest, held_out=parts['test'])
+  return _text.SentenceDataset(corpus, classes(config), config.test_part)
