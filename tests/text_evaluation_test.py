@@ -9,7 +9,7 @@ import unittest.mock
 import numpy as np
 import tensorflow as tf
 
-from acai_tf.data import _tfds, grammar, snli, yelp_polarity
+from acai_tf.data import _tfds, grammar, snli, yelp, yelp_polarity
 from acai_tf.data import text as text_data
 from acai_tf.evaluation import subject, text
 from acai_tf.experiment import run_folder
@@ -206,6 +206,25 @@ class YelpTest(tf.test.TestCase):
     self.assertEqual(yelp_polarity.sentences_of("Great food!! It's  well-made... (Really)\\nNo. 5 of \"5\"?"),
                      ['Great food !', "It's well-made .", 'Really', 'No .', '5 of 5 ?'])
     self.assertEmpty(yelp_polarity.sentences_of(' ... '))
+
+  def test_the_files_of_style_transfer(self):
+    folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+    for name, words in {
+        'test0': 'bad soup', 'test1': 'good soup', 'valid2': 'bad bread', 'valid1': 'good soup'}.items():
+      (folder / f'{name}.txt').write_text(''.join(f'{words} {i}\n' for i in range(10, 30)))
+    data = yelp.load(yelp.Config(words=40), None, folder)
+    sentences = text.texts_of(data, data.train_ids)
+    self.assertEqual([sentence.startswith('good') for sentence in sentences], list(data.train_labels))
+    held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
+    self.assertEqual((len(sentences), len(held)), (40, 40))
+    labels = np.concatenate([data.corpus.valid_labels, data.corpus.test_labels])
+    self.assertEqual([sentence.startswith('good') for sentence in held], list(labels))
+    once = yelp.load(yelp.Config(words=40, test_repeats=False), None, folder).corpus
+    self.assertEqual(len(once.valid_ids) + len(once.test_ids), 20)
+    with self.assertRaisesRegex(UserError, 'expected --manual_dir'):
+      yelp.load(yelp.Config(), None)
+    with self.assertRaisesRegex(UserError, 'train2.txt: no such file'):
+      yelp.load(yelp.Config(full=True), None, folder)
 
   def test_sentences_have_their_review_s_class(self):
     texts = {'train[:3]': [('Bad soup. Never!', 0), ('Good soup. Never was it better than today.', 1)],

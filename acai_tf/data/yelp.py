@@ -1,0 +1,68 @@
+"""Yelp's sentences as ARAE's style transfer has them (Shen et al. 2017; tokenised, lower case), from --manual_dir.
+
+The files are those of the ARAE authors' program, one sentence a line, gzipped or not: train2, test0, valid2 (.txt) are
+of bad reviews and class 0, train1, test1, valid1 of good ones and class 1. By default the smaller test files are
+trained on, with 2,000 words and at most 10 in a sentence, which two cores can do; the paper's set is
+`full=true words=30000 longest=25`. Half of the validation files' sentences are to choose by, the other is reported.
+"""
+
+import dataclasses
+import pathlib
+
+from acai_tf.experiment.config import TextNetwork
+from acai_tf.experiment.errors import UserError
+
+NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """`full`: train on train1 and train2 instead of test0 and test1. `words` of the vocabulary, besides the marks;
+  `longest`: words of the longest sentence, longer ones are dropped. `test_part`: 'test', or 'valid' to choose by.
+  `test_repeats`: whether held-out sentences that training has, too, are kept, as short ones recur in any text."""
+
+  full: bool = False
+  words: int = dataclasses.field(default=2000, metadata={'range': '[1, inf)'})
+  longest: int = dataclasses.field(default=10, metadata={'range': '[1, inf)'})
+  test_part: str = 'test'
+  test_repeats: bool = True
+
+  KIND = 'sentences'
+
+  def __post_init__(self):
+    if self.test_part not in ('test', 'valid'):
+      raise ValueError(f'dataset.test_part is {self.test_part}; expected test or valid.')
+
+
+def shape(config):
+  """(numbers of an encoded sentence, numbers of ids)."""
+  return config.longest + 1, config.words + 4
+
+
+def classes(config):
+  """Bad and good."""
+  del config
+  return 2
+
+
+def load(config, data_dir, manual_dir=None):
+  """Returns the data set.
+
+  Raises:
+    UserError: no `manual_dir`, or a file that it lacks or that cannot be read.
+  """
+  del data_dir
+  from acai_tf.data import _text  # Loads TensorFlow.
+
+  if not manual_dir:
+    raise UserError("data set yelp: its files cannot be downloaded; expected --manual_dir DIR with the ARAE program's "
+                    'test0.txt, test1.txt, valid1.txt and valid2.txt (or .txt.gz).')
+
+  def file(name):
+    paths = [pathlib.Path(manual_dir) / f'{name}.txt{end}' for end in ('', '.gz')]
+    return next((path for path in paths if path.exists()), paths[0])
+
+  train, held_out = (_text.read_classes(map(file, names)) for names in (
+      ('train2', 'train1') if config.full else ('test0', 'test1'), ('valid2', 'valid1')))
+  corpus = _text.build(*train, config.words, config.longest, held_out=held_out, repeats=config.test_repeats)
+  return _text.SentenceDataset(corpus, 2, config.test_part)
