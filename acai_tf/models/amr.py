@@ -32,7 +32,8 @@ class Config:
   # 65,536 samples. That recipe has too few steps for the autoencoder to rest in four out of five.
   RECIPES = {
       'paper': {'training': {'beta_1': 0.5, 'beta_2': 0.99}, 'network': {'normalization': 'instance'}},
-      'fast': {'training': {'beta_1': 0.5, 'beta_2': 0.99, 'learning_rate': 1e-4}, 'network': {'normalization': 'instance'},
+      'fast': {'training': {'beta_1': 0.5, 'beta_2': 0.99, 'learning_rate': 1e-4},
+               'network': {'normalization': 'instance'},
                'model': {'generator_every': 1, 'lam': 50.0, 'adversarial_from': 512}},
   }
 
