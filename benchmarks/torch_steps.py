@@ -1,5 +1,7 @@
 """Plain PyTorch programs of our models' steps, to be timed beside them (train_step.py); nothing else uses them."""
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -102,5 +104,78 @@ def arae(experiment, batches):
     critic.requires_grad_(False)
     move(1, -judge(generate(count)).mean())
     critic.requires_grad_(True)
+
+  return step
+
+
+def _encoder(network, channels, size):
+  scales, depth = int(math.log2(size // network.latent_width)), network.depth
+  layers, before = [nn.Conv2d(channels, depth, 1)], depth
+  for scale in range(scales):
+    for _ in range(2):
+      layers += [nn.Conv2d(before, depth << scale, 3, padding=1), nn.LeakyReLU(0.2)]
+      before = depth << scale
+    layers.append(nn.AvgPool2d(2))
+  layers += [nn.Conv2d(before, depth << scales, 3, padding=1), nn.LeakyReLU(0.2),
+             nn.Conv2d(depth << scales, network.latent, 3, padding=1)]
+  return nn.Sequential(*layers)
+
+
+def _decoder(network, channels, size):
+  layers, before = [], network.latent
+  for scale in reversed(range(int(math.log2(size // network.latent_width)))):
+    for _ in range(2):
+      layers += [nn.Conv2d(before, network.depth << scale, 3, padding=1), nn.LeakyReLU(0.2)]
+      before = network.depth << scale
+    layers.append(nn.Upsample(scale_factor=2))
+  layers += [nn.Conv2d(before, network.depth, 3, padding=1), nn.LeakyReLU(0.2),
+             nn.Conv2d(network.depth, channels, 3, padding=1)]
+  return nn.Sequential(*layers)
+
+
+def acai(experiment, batches, classes=10):
+  """As `arae`, of `acai` with recipe `paper`: channels last, fused Adam, autocast where the precision is bfloat16.
+
+  Args:
+    experiment: `config.Experiment`.
+    batches: list of ([n, height, width, channels] float32 images, [n] int labels), taken in turn.
+    classes: of the classifier that is trained along.
+  """
+  network, training, settings = experiment.network, experiment.training, experiment.model
+  size, channels = batches[0][0].shape[2:]
+  encoder, critic, decoder = (
+      make(network, channels, size).to(memory_format=torch.channels_last) for make in (_encoder, _encoder, _decoder))
+  classifier = nn.Linear(network.dimension, classes)
+  sides = [*encoder.parameters(), *decoder.parameters()]
+  optimizers = [torch.optim.Adam(parameters, training.learning_rate, (training.beta_1, training.beta_2), fused=True)
+                for parameters in (sides, critic.parameters(), classifier.parameters())]
+  ready = [(torch.tensor(images).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last),
+            torch.tensor(labels, dtype=torch.int64)) for images, labels in batches]
+  precise, state = training.precision == 'float32', {'step': 0}
+
+  def judge(images):
+    return critic(images).float().mean((1, 2, 3))
+
+  def step():
+    images, labels = ready[state['step'] % len(ready)]
+    state['step'] += 1
+    with torch.autocast('cpu', torch.bfloat16, enabled=not precise):
+      codes = encoder(images)
+      reconstructions = decoder(codes)
+      alpha = 0.5 * torch.rand(len(images), 1, 1, 1)
+      mixed = decoder(torch.lerp(codes, codes.flip(0), alpha.to(codes.dtype)))
+      real = torch.lerp(reconstructions.detach().float(), images, settings.gamma)
+      critic.requires_grad_(False)
+      loss = functional.mse_loss(reconstructions.float(), images) + settings.lambda_ * judge(mixed).square().mean()
+      for parameter in sides:
+        parameter.grad = None
+      loss.backward()
+      critic.requires_grad_(True)
+      optimizers[1].zero_grad(set_to_none=True)
+      (functional.mse_loss(judge(mixed.detach()), alpha.flatten()) + judge(real).square().mean()).backward()
+      optimizers[2].zero_grad(set_to_none=True)
+    functional.cross_entropy(classifier(codes.detach().float().flatten(1)), labels).backward()
+    for optimizer in optimizers:
+      optimizer.step()
 
   return step

@@ -2,8 +2,8 @@
 
 `python benchmarks/train_step.py` times ACAI on the lines network: TensorFlow as it comes, against the settings that
 this project's programs make (`acai_tf.cli`), in both precisions. `--model arae` times an iteration on random sentences
-of the Yelp benchmark's size (2,000 words, 3 to 10 a sentence), beside a plain PyTorch program of the same sizes where
-torch is installed. Each setting has processes of its own, in turn; medians and ratios are printed.
+of the Yelp benchmark's size (2,000 words, 3 to 10 a sentence). Beside both stand plain PyTorch programs of the same
+sizes, where torch is installed. Each setting has processes of its own, in turn; medians and ratios are printed.
 """
 
 import importlib.util
@@ -31,12 +31,14 @@ SETTINGS = {
     'acai': {
         'TensorFlow as it comes, float32': {'tuned': False, 'precision': 'float32'},
         'acai_tf, float32': {'tuned': True, 'precision': 'float32'},
+        'PyTorch, float32': {'torch': True, 'precision': 'float32'},
         'acai_tf, mixed_bfloat16': {'tuned': True, 'precision': 'mixed_bfloat16'},
+        'PyTorch, bfloat16 autocast': {'torch': True, 'precision': 'mixed_bfloat16'},
     },
     'arae': {
-        'PyTorch, float32': {'torch': True},
         'TensorFlow as it comes, float32': {'tuned': False, 'precision': 'float32'},
         'acai_tf, float32': {'tuned': True, 'precision': 'float32'},
+        'PyTorch, float32': {'torch': True, 'precision': 'float32'},
     },
 }
 
@@ -71,6 +73,25 @@ def runner(setting, model, batch):
   return made, made.batches(0, experiment.training.steps)
 
 
+def torch_step(model, experiment):
+  """PyTorch's step on data as the data set has it, drawn here: PyTorch and TensorFlow in one process do not get on."""
+  import torch
+  import torch_steps
+
+  torch.set_num_threads(len(os.sched_getaffinity(0)))
+  generator, batch = np.random.default_rng(0), experiment.training.batch
+  if model == 'acai':
+    return torch_steps.acai(experiment, [
+        (generator.uniform(-1, 1, [batch, 32, 32, 1]).astype(np.float32), generator.integers(10, size=batch))
+        for _ in range(50)])
+  words, longest, batches = experiment.dataset.words, experiment.dataset.longest, []
+  for _ in range(200):
+    ids, lengths = generator.integers(2, words, size=[batch, longest + 1]), generator.integers(3, 11, size=[batch, 1])
+    places = np.arange(longest + 1)
+    batches.append(np.where(places < lengths, ids, np.where(places == lengths, words + 3, 0)))
+  return torch_steps.arae(experiment, batches)
+
+
 def timed(step, seconds):
   """Seconds that `step()` takes, over `seconds` of them."""
   for _ in range(3):
@@ -85,19 +106,7 @@ def timed(step, seconds):
 def measure(setting, model, batch, seconds):
   """Prints JSON: milliseconds of a step, and where we have a pipeline of drawing and handing over one batch."""
   if setting.get('torch'):
-    import torch
-    import torch_steps
-
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    experiment = experiment_of(model, batch)
-    # Ids as the data set has them, drawn here: PyTorch and TensorFlow in one process do not get on.
-    generator, words, longest = np.random.default_rng(0), experiment.dataset.words, experiment.dataset.longest
-    batches = []
-    for _ in range(200):
-      ids, lengths = generator.integers(2, words, size=[batch, longest + 1]), generator.integers(3, 11, size=[batch, 1])
-      places = np.arange(longest + 1)
-      batches.append(np.where(places < lengths, ids, np.where(places == lengths, words + 3, 0)))
-    step = timed(torch_steps.arae(experiment, batches), seconds)
+    step = timed(torch_step(model, experiment_of(model, batch, setting['precision'])), seconds)
     return print(json.dumps({'step_ms': step * 1e3, 'input_ms': None}))
   made, iterator = runner(setting, model, batch)
   import tensorflow as tf
