@@ -9,7 +9,7 @@ REQUIREMENTS = [
     'tensorflow-datasets>=4.9.10,<4.10',  # the official data sets with their checksums
     'importlib_resources>=6',  # imported by tensorflow-datasets 4.9, which asks for it on old Pythons only
     'tensorflow-hub>=0.16.1,<0.17',  # hub.load, with which exported modules are proved
-    'setuptools<82',  # tensorflow-hub 0.16 imports pkg_resources, which setuptools 82 removed
+    'setuptools<80.9',  # tensorflow-hub 0.16 imports pkg_resources, of which 80.9 warns and which 82 removed
     'absl-py>=2.3,<3',  # flags
     'numpy>=2,<3',  # arrays; metrics; the lines renderer
     'pillow>=11,<14',  # reads PNG, JPEG and WebP; bicubic resizing
