@@ -164,12 +164,12 @@ class InterfaceTest(tf.test.TestCase):
       self.assertIn('val_recon_mse', history)
       self.assertIn('accuracy', history)
       self.assertEqual(int(model.step), 4)
-      for unlabelled in (tiny(module, classes=0), tiny(module)):
-        self.assertNotIn('accuracy', unlabelled.fit(images, batch_size=2, verbose=0).history)
-      self.assertIn('accuracy', unlabelled.fit(images, labels, batch_size=2, verbose=0).history)
+    for unlabelled in (tiny(autoencoder, classes=0), tiny(autoencoder)):
+      self.assertNotIn('accuracy', unlabelled.fit(images, batch_size=2, verbose=0).history)
+    self.assertIn('accuracy', unlabelled.fit(images, labels, batch_size=2, verbose=0).history)
 
   def test_fit_and_evaluate_report_means_over_all_images(self):
-    model = tiny(optimizer=lambda player: keras.optimizers.SGD(0.0))
+    model = tiny(autoencoder, optimizer=lambda player: keras.optimizers.SGD(0.0))
     images, labels = batch()
     images = tf.concat([images[:3], tf.fill([1, *SHAPE], -1.0)], 0)  # The last batch is one blank image.
     labels = tf.concat([tf.argmax(model.classifier(model.represent(images[:3])), 1, tf.int32), [5]], 0)
@@ -188,7 +188,7 @@ class InterfaceTest(tf.test.TestCase):
       self.assertAllClose(blank['recon_mse'], errors[3], rtol=1e-5)
     self.assertGreaterEqual(found['accuracy'], 0.75)
     self.assertEqual([id(v) for v in model.variables], state)
-    self.assertEqual(model.count_params(), tiny().count_params())
+    self.assertEqual(model.count_params(), tiny(autoencoder).count_params())
 
   def test_interpolate_runs_from_a_to_b(self):
     model = tiny()

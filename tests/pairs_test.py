@@ -1,6 +1,6 @@
 """Every model trains on every data set: 256 samples each, through the program's own function, on mocked TFDS data.
 
-Networks are narrow here; zoo_test steps every definition's own. The test takes each data set once, with different
+Networks are narrow; zoo_test steps every definition's own shapes. The test takes each data set once, with different
 models; `ALL_PAIRS=1` takes all pairs, which needs a quarter of an hour.
 """
 

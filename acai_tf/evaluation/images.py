@@ -15,6 +15,7 @@ PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
 PAIR_SEED = 1  # of the pairs of test images, the same for every model; lines are drawn anew at each evaluation
 QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # interpolants whose distribution is measured, at alpha = 0, 1/8, ... 1
 REAL = 5000  # test images at most that they are compared with
+SHOWN = 48  # samples in a picture
 LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64
 BETTER = (('mean_distance', -1), ('probe_accuracy', 1), ('recon_mse', -1))  # compare evaluations, the first there is
 MEDIANS = ('mean_distance', 'smoothness_published', 'probe_accuracy')  # of a training's last evaluations, as published
@@ -120,6 +121,12 @@ def _quality(task):
     ends, middle = (curve[0] + curve[-1]) / 2, curve[QUALITY_STEPS // 2]
     metrics.update({f'{name}_ends': ends, f'{name}_middle': middle, f'{name}_gap': middle - ends})
   metrics.update(distribution.coverage(real, columns[QUALITY_STEPS // 2]))
+  if task.functions.sample:
+    task.progress('quality: samples')
+    images = task.functions.sample(len(real), int(np.random.SeedSequence(task.settings.draw).generate_state(1)[0] >> 1))
+    task.found.arrays['samples'] = images[:SHOWN]
+    for name, measure in (('frechet', distribution.frechet), ('kernel', distribution.kernel)):
+      metrics[f'{name}_samples'] = measure(real, features(images))
   steps = [(path.steps(images), path.steps(_features(features, images))) for images in _paths(task, PAIRS, STEPS)]
   for name, sizes in zip(('pixel', 'feature'), zip(*steps, strict=True), strict=True):
     metrics.update({f'{name}_{key}': value for key, value in path.summary(np.concatenate(sizes)).items()})

@@ -37,6 +37,11 @@ def draw(functions, dataset, measured, title, folder) -> list:
     paths.append(folder / 'quality.png')
     figures.save_curves(paths[-1], curves['quality_alpha'], {'decoded interpolants': curves['frechet']}, 'alpha',
                         'Frechet distance to test images', title)
+  if 'samples' in arrays:
+    paths.append(folder / 'samples.png')
+    drawn = arrays['samples']
+    rows = drawn[:len(drawn) // 12 * 12].reshape(-1, 12, *drawn.shape[1:]) if len(drawn) >= 12 else drawn[None]
+    figures.save_rows(paths[-1], {'images of codes drawn from the prior': rows}, title)
   if 'confusion' in arrays:
     paths.append(folder / 'clusters.png')
     figures.save_table(paths[-1], arrays['confusion'], 'matched cluster', 'label', title)

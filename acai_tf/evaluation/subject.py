@@ -27,6 +27,7 @@ class Functions:
   posterior: object = None  # images -> [n, 2, d] mean and log variance of q(z given x)
   logits: object = None  # [n, d] codes -> logits of Bernoulli pixels, shaped as images
   indices: object = None  # images -> [n, codes] choices from a codebook
+  sample: object = None  # (count, seed) -> images of codes drawn from the prior
   codebook: int = 0  # its size
   identity: object = None  # () -> hexadecimal digest of the weights as they are now
 
@@ -99,6 +100,9 @@ def of_model(model) -> Functions:
         lambda z: offered['pixel_logits'].function(tf.reshape(z, [-1, *model.code_shape])), size, flat)
   if 'indices' in offered:
     more['codebook'] = model.quantizer.size
+  if 'sampler' in offered:
+    more['sample'] = _drawn(tf.function(offered['sampler'].function, input_signature=list(
+        offered['sampler'].inputs.values())), size)
   return Functions(batched('encoder'), batched('decoder'), represent=batched('features'),
                    identity=lambda: digest(weight.numpy() for weight in model.weights), **more)
 
@@ -122,12 +126,12 @@ def _pieces(function):
   return call
 
 
-def _drawn(function):
-  """(count, seed) -> that many texts, in batches each of a seed of its own."""
+def _drawn(function, size=BATCH_SENTENCES):
+  """(count, seed) -> that many texts or images, in batches of `size`, each of a seed of its own."""
   import tensorflow as tf
 
   def call(count, seed):
-    sizes = [min(BATCH_SENTENCES, count - start) for start in range(0, count, BATCH_SENTENCES)]
+    sizes = [min(size, count - start) for start in range(0, count, size)]
     seeds = np.random.SeedSequence(seed).generate_state(len(sizes)) >> 1
     return _texts(np.concatenate([function(tf.constant(size), tf.constant(int(number), tf.int32)).numpy()
                                   for size, number in zip(sizes, seeds, strict=True)]))
@@ -225,5 +229,7 @@ def of_module(handle) -> tuple[Functions, tuple]:
   size, more = batch_of(outside), {}
   if hasattr(module, 'classifier'):
     more['classify'] = _batched(lambda x: module.classifier((x + 1) / 2), size)
+  if hasattr(module, 'sampler'):
+    more['sample'] = _drawn(lambda count, seed: 2 * module.sampler({'count': count, 'seed': seed}) - 1, size)
   return Functions(_batched(lambda x: parts[0]((x + 1) / 2), size), _batched(lambda z: 2 * parts[1](z) - 1, size),
                    represent=_batched(lambda x: module((x + 1) / 2), size), **more), outside
