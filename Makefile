@@ -8,10 +8,10 @@ DEMO_SETTINGS := --set model.partners=1 --set training.batch=16 --set training.a
 
 .PHONY: demo demo-text test lint clean
 
-# Installs; made anew when setup.py changes.
-$(VENV)/installed: setup.py
+# Installs the versions of requirements.txt; made anew when one of these files changes.
+$(VENV)/installed: setup.py pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[test]'
 	touch $@
 
 demo: $(VENV)/installed
@@ -27,12 +27,12 @@ demo-text: $(VENV)/installed
 	$(BIN)/python -m export --run demo-text/run --to demo-text/module
 	$(BIN)/python -m export.demo_text --module demo-text/module
 
-# tf.test gives every class a test_session of its own, which only skips.
 test: lint
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal -k "not test_session" tests
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 clean:
 	rm -rf $(VENV) demo demo-text build *.egg-info

@@ -1,4 +1,4 @@
-"""Installs acai_tf, zoo and export."""
+"""Installs acai_tf, zoo and export: what they depend on, and why. All else stands in pyproject.toml."""
 
 import setuptools
 
@@ -9,7 +9,7 @@ REQUIREMENTS = [
     'tensorflow-datasets>=4.9.10,<4.10',  # the official data sets with their checksums
     'importlib_resources>=6',  # imported by tensorflow-datasets 4.9, which asks for it on old Pythons only
     'tensorflow-hub>=0.16.1,<0.17',  # hub.load, with which exported modules are proved
-    'setuptools<82',  # tensorflow-hub 0.16 imports pkg_resources, which setuptools 82 removed
+    'setuptools<80.9',  # tensorflow-hub 0.16 imports pkg_resources, of which 80.9 warns and which 82 removed
     'absl-py>=2.3,<3',  # flags
     'numpy>=2,<3',  # arrays; metrics; the lines renderer
     'pillow>=11,<14',  # reads PNG, JPEG and WebP; bicubic resizing
@@ -24,18 +24,12 @@ REQUIREMENTS = [
 ]
 
 setuptools.setup(
-    name='acai_tf',
-    version='0.1.0',
-    description='Interpolating autoencoders (ACAI, ARAE) in TensorFlow and Keras',
-    python_requires='>=3.11,<3.14',
-    packages=['acai_tf', *(f'acai_tf.{room}' for room in (
-        'data', 'evaluation', 'experiment', 'metrics', 'models', 'networks', 'training')), 'export', 'zoo'],
-    package_data={'zoo': ['results/*', 'weights/*']},  # so that an installed package has figures and models, too
     install_requires=REQUIREMENTS,
     extras_require={
         'umap': ['umap-learn>=0.5.7,<1'],  # a second picture of codes
         'test': [
             'ruff>=0.14,<1',  # lint
+            'mypy>=1.18,<3',  # types
             'pytest>=8,<10',  # runs the tf.test cases and reports them by name
             'pytest-xdist>=3.6,<4',  # on as many processors as there are
             'scikit-image>=0.25,<1',  # its SSIM, which ours is held against

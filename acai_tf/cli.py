@@ -12,7 +12,7 @@ from acai_tf.experiment.errors import UserError
 FLAGS = flags.FLAGS
 
 
-def set_environment():
+def set_environment() -> None:
   """Settings that TensorFlow reads when it is imported: its one-per-process notices off, oneDNN's kernels on.
 
   oneDNN's convolutions are about twice as fast on every x86 processor (README, Speed); TensorFlow turns them on by
@@ -22,7 +22,7 @@ def set_environment():
   os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 
 
-def start_tensorflow():
+def start_tensorflow() -> None:
   """Imports TensorFlow without its start-up notices, and sets the threads that are fastest on a CPU.
 
   The notices come before any log level is heeded, straight to the process's standard error. One thread an operation
@@ -41,7 +41,7 @@ def start_tensorflow():
   tf.config.threading.set_inter_op_parallelism_threads(len(machine.cores()))
 
 
-def define_data_flags(flag_values):
+def define_data_flags(flag_values) -> None:
   """Defines --data_dir and --manual_dir."""
   flags.DEFINE_string('data_dir', None, 'Where data sets lie [$TFDS_DATA_DIR or ~/tensorflow_datasets]',
                       flag_values=flag_values)
@@ -49,7 +49,7 @@ def define_data_flags(flag_values):
                       flag_values=flag_values)
 
 
-def run(main, usage, groups, words=False, flag_values=FLAGS):
+def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
   """Parses the flags and calls `main()`; exits 0, main's own non-zero status, 2 for a user's mistake, 130 on Ctrl-C.
 
   Args:
@@ -86,7 +86,7 @@ def run(main, usage, groups, words=False, flag_values=FLAGS):
     sys.exit(130)
 
 
-def expected_of(error):
+def expected_of(error) -> str:
   """What a machine lacked that an error tells of, as the end of a message; '' if the error is a fault of ours."""
   kinds = {kind.__name__ for kind in type(error).__mro__}  # TensorFlow's by name: it need not be loaded
   full = 'No space left' in str(error)
@@ -111,7 +111,7 @@ def _help(usage, groups, flag_values):
   return '\n'.join(lines)
 
 
-def text_of(grid, width=100):
+def text_of(grid, width=100) -> str:
   """A rich table as plain text."""
   from rich import console
 
@@ -155,6 +155,6 @@ class Status:
       self.text, self.next_line = text, time.monotonic() + self.quiet_seconds
 
 
-def data_dir(given):
+def data_dir(given) -> str:
   """The folder of data sets: the flag, else TFDS's own."""
   return os.path.expanduser(given or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets')

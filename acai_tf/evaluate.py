@@ -42,7 +42,7 @@ GROUPS = {
 }
 
 
-def score_file(path):
+def score_file(path) -> None:
   """Scores a file of interpolations on the lines benchmark and prints; UserError says what does not fit."""
   from acai_tf.metrics import lines
 
@@ -72,7 +72,7 @@ def _templates():
   return lines_data.templates()
 
 
-def score_text(data_dir):
+def score_text(data_dir) -> None:
   """Scores a file of sentences, or of paths between sentences, beside the text of --dataset; prints."""
   config = config_of_flags(registry.names('acai_tf.data', 'sentences'))
   cli.start_tensorflow()
@@ -137,7 +137,7 @@ def settings_of(recipe, dataset, dataset_name, data_dir):
   return images.Settings(groups, restarts, FLAGS.train_images or images.Settings.train_images, features=features)
 
 
-def evaluate_module(data_dir):
+def evaluate_module(data_dir) -> None:
   """Measures an exported module on a data set, through hub.load; prints, and writes metrics.json to --to."""
   from acai_tf.evaluation import subject
 
@@ -145,6 +145,7 @@ def evaluate_module(data_dir):
   run_folder.load_card(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
   cli.start_tensorflow()
   kind = registry.kind_of('acai_tf.data', FLAGS.dataset)
+  functions: subject.Functions | subject.TextFunctions
   if kind == 'sentences':
     functions, shape = subject.of_text_module(FLAGS.module), None
   else:
@@ -170,7 +171,7 @@ def evaluate_module(data_dir):
     print(f'\nwrote {", ".join(str(p) for p in [folder / run_folder.METRICS, *paths])}')
 
 
-def main():
+def main() -> None:
   """The program."""
   if sum(bool(FLAGS[key].value) for key in ('run', 'zoo', 'module', 'interpolations', 'sentences', 'paths')) != 1:
     raise UserError('expected one of --run DIR (made by acai_tf.train), --zoo NAME, --module DIR --dataset NAME, '

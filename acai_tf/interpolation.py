@@ -5,7 +5,7 @@ import tensorflow as tf
 PATHS = ('linear', 'spherical')
 
 
-def coefficients(alpha, count, dtype=tf.float32):
+def coefficients(alpha, count, dtype=tf.float32) -> tf.Tensor:
   """`alpha`, a number or [count] of them, as [1] or [count] of `dtype`.
 
   Raises:
@@ -26,7 +26,7 @@ def lerp(first, second, alpha):
   return first + alpha * (second - first)
 
 
-def slerp(first, second, alpha):
+def slerp(first, second, alpha) -> tf.Tensor:
   """Spherical interpolation of whole codes: the angle between them is covered evenly (White 2016, section 3).
 
   Args:

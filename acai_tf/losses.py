@@ -4,7 +4,7 @@ mean squared error over pixels)."""
 import tensorflow as tf
 
 
-def mean_squared_error(targets, predictions):
+def mean_squared_error(targets, predictions) -> tf.Tensor:
   """Mean over all elements of (targets - predictions)^2; same shapes, scalar float32.
 
   Raises:
@@ -14,18 +14,18 @@ def mean_squared_error(targets, predictions):
   return tf.reduce_mean(tf.square(tf.cast(targets, tf.float32) - tf.cast(predictions, tf.float32)))
 
 
-def mean_square(values):
+def mean_square(values) -> tf.Tensor:
   """Mean over all elements of values^2: what pulls a critic's answer to 0. Any shape -> scalar."""
   return tf.reduce_mean(tf.square(values))
 
 
 @tf.custom_gradient
-def with_gradient(value, point, slope):
+def with_gradient(value, point, slope) -> tuple:
   """A scalar whose gradient is given: `value`, of which `slope` is the gradient by `point`; both of the same shape."""
   return tf.identity(value), lambda upstream: (None, upstream * slope, None)
 
 
-def classification(labels, logits):
+def classification(labels, logits) -> tuple[tf.Tensor, tf.Tensor]:
   """Mean cross-entropy in nats and mean accuracy of labels under [batch, classes] logits.
 
   [batch] int labels are classes (softmax); [batch, classes] ones are 0 or 1, several for an image (sigmoid), and their
@@ -40,20 +40,20 @@ def classification(labels, logits):
   return tf.reduce_mean(entropy), tf.reduce_mean(tf.cast(hits, tf.float32))
 
 
-def gaussian_kl(mean, log_variance):
+def gaussian_kl(mean, log_variance) -> tf.Tensor:
   """KL(N(mean, exp(log_variance)) || N(0, I)) in nats: [n, d] twice -> mean over n (Kingma and Welling, appendix B)."""
   divergence = 0.5 * (tf.square(mean) + tf.exp(log_variance) - log_variance - 1)
   return tf.reduce_mean(tf.reduce_sum(divergence, axis=1))
 
 
-def bernoulli(images, logits):
+def bernoulli(images, logits) -> tf.Tensor:
   """-log p in nats of pixels (images + 1) / 2 in [0, 1]: summed over pixels, mean over images; [n, ...] twice."""
   images.shape.assert_is_compatible_with(logits.shape)
   entropy = tf.nn.sigmoid_cross_entropy_with_logits((images + 1) / 2, logits)
   return tf.reduce_mean(tf.reduce_sum(entropy, axis=list(range(1, len(images.shape)))))
 
 
-def two_classes(images, logits):
+def two_classes(images, logits) -> tf.Tensor:
   """Cross-entropy in nats of pixels under a softmax over black (0) and white (1), mean over pixels and images.
 
   Args:
@@ -65,7 +65,7 @@ def two_classes(images, logits):
   return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(tf.stack([1 - white, white], -1), logits))
 
 
-def mean_absolute_error(targets, predictions):
+def mean_absolute_error(targets, predictions) -> tf.Tensor:
   """Mean over all elements of |targets - predictions|; same shapes, scalar.
 
   Raises:
@@ -75,7 +75,7 @@ def mean_absolute_error(targets, predictions):
   return tf.reduce_mean(tf.abs(targets - predictions))
 
 
-def squared_mmd(first, second, widths=(2, 5, 10, 20, 40, 80)):
+def squared_mmd(first, second, widths=(2, 5, 10, 20, 40, 80)) -> tf.Tensor:
   """Unbiased estimate of the squared maximum mean discrepancy between two samples (Gretton et al. 2012, eq. 3).
 
   Args:
@@ -96,13 +96,13 @@ def squared_mmd(first, second, widths=(2, 5, 10, 20, 40, 80)):
   return within(first) + within(second) - 2 * tf.reduce_mean(kernel(first, second))
 
 
-def real_or_fake(logits, real):
+def real_or_fake(logits, real) -> tf.Tensor:
   """Mean cross-entropy in nats of a discriminator's logits, of any shape, against 'real' (1) or 'fake' (0) for all."""
   targets = tf.ones_like(logits) if real else tf.zeros_like(logits)
   return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits))
 
 
-def gradient_penalty(critic, points, whole=False):
+def gradient_penalty(critic, points, whole=False) -> tf.Tensor:
   """How far a critic's slope is from 1 (Gulrajani et al. 2017, equation 3): mean over n of (|slope| - 1)^2.
 
   Args:

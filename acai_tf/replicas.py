@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def rows(batch, replicas):
+def rows(batch, replicas) -> np.ndarray:
   """The positions in the global batch of each replica's images.
 
   Replicas take pairs (i, last - i), so that reversing each replica's images pairs the same two images as reversing

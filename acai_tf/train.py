@@ -60,7 +60,7 @@ def experiment_of(arguments):
   return resolve(defined.dataset, defined.model, arguments.recipe, merged)
 
 
-def default_run_dir(experiment):
+def default_run_dir(experiment) -> str:
   """runs/<data set>_<model>_d<numbers in a code>_<recipe>_s<seed>."""
   return (f'runs/{experiment.dataset_name}_{experiment.model_name}_d{experiment.latent_dimension}_'
           f'{experiment.training.recipe}_s{experiment.training.seed}')
@@ -79,7 +79,7 @@ def settled(experiment, run_dir):
   return dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
 
 
-def main():
+def main() -> int:
   """The program."""
   arguments = flags.FLAGS
   experiment = experiment_of(arguments)

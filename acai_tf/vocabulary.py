@@ -77,7 +77,7 @@ class Vocabulary:
     return float(np.sum(ids == UNKNOWN) / words) if words else 0.0
 
 
-def lower_case(text):
+def lower_case(text) -> tf.Tensor:
   """Strings in lower case, in a graph or not."""
   return tf.strings.lower(text, encoding='utf-8')  # Keras's own 'lower' knows only ASCII
 

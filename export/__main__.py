@@ -24,7 +24,7 @@ flags.DEFINE_string('to', None, 'Folder to write; must not exist')
 SAMPLES = 5  # images or sentences that the reloaded module is compared on
 
 
-def export(run_dir, target, checkpoint='last', weights='average'):
+def export(run_dir, target, checkpoint='last', weights='average') -> str:
   """Exports a run, reloads it in a fresh process and compares; only then does `target` appear.
 
   Raises:
@@ -58,26 +58,26 @@ def _unwritable(target, error):
   return UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable place with free space.')
 
 
-def images(shape):
+def images(shape) -> np.ndarray:
   """SAMPLES images in [0, 1] that a reloaded module is compared on."""
   return np.random.default_rng(0).uniform(size=[SAMPLES, *shape]).astype(np.float32)
 
 
-def texts(vocabulary):
+def texts(vocabulary) -> np.ndarray:
   """SAMPLES sentences that a reloaded module is compared on: an empty one, a too long one, and unknown words."""
   generator, words = np.random.default_rng(0), vocabulary.known
   drawn = [' '.join(generator.choice(words, size=vocabulary.longest)) for _ in range(SAMPLES - 3)]
   return np.array(['', ' '.join(words[0] for _ in range(vocabulary.longest + 2)), f'{words[0]} ?unknown?', *drawn], 'S')
 
 
-def compare(model, folder):
+def compare(model, folder) -> str:
   """Runs check.py on a saved module against the live model; returns what it printed. UserError where it differs."""
   import tensorflow as tf
 
   from export import module
 
-  given = {'alpha': np.linspace(0, 1, SAMPLES, dtype=np.float32), 'count': np.int32(SAMPLES),
-           'to': np.arange(SAMPLES, dtype=np.int32) % 2, 'temperature': np.float32(0.7)}
+  given: dict = {'alpha': np.linspace(0, 1, SAMPLES, dtype=np.float32), 'count': np.int32(SAMPLES),
+                 'to': np.arange(SAMPLES, dtype=np.int32) % 2, 'temperature': np.float32(0.7)}
   encoder = next(c for c in model.callables() if c.name == 'encoder')
   name, = encoder.inputs
   given[name] = images(model.image_shape) if name == 'images' else texts(model.vocabulary)
@@ -100,7 +100,7 @@ def compare(model, folder):
   return done.stdout.strip()
 
 
-def main():
+def main() -> None:
   """The program."""
   arguments = flags.FLAGS
   if not arguments.run or not arguments.to:

@@ -11,7 +11,7 @@ import numpy as np
 TOLERANCE = 1e-5  # of numbers up to 1, and relative of larger ones
 
 
-def main(module, expected):
+def main(module, expected) -> None:
   """Compares; ends the process with a message where an output differs."""
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
   import tensorflow_hub as hub

@@ -17,7 +17,7 @@ flags.DEFINE_string('module', None, 'Folder made by python -m export from a line
 flags.DEFINE_string('picture', 'interpolation.png', 'File to draw')
 
 
-def main():
+def main() -> None:
   """Loads the module with hub.load, interpolates test lines with it, scores and draws them."""
   arguments = flags.FLAGS
   if not arguments.module:

@@ -14,7 +14,7 @@ flags.DEFINE_string('module', None, 'Folder made by python -m export from a run 
 SAMPLES, SHOWN, STEPS = 5000, 8, 7
 
 
-def main():
+def main() -> None:
   """Loads the module with hub.load; prints samples, paths between held-out sentences, and perplexities."""
   arguments = flags.FLAGS
   if not arguments.module:

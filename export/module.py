@@ -8,12 +8,12 @@ and written as [UNK]; a longer sentence than the data's longest is cut; an empty
 import tensorflow as tf
 
 
-def to_inside(images):
+def to_inside(images) -> tf.Tensor:
   """[0, 1] -> [-1, 1]."""
   return 2.0 * images - 1.0
 
 
-def to_outside(images):
+def to_outside(images) -> tf.Tensor:
   """[-1, 1] -> [0, 1]. Not clipped: a decoder is linear at its end, and what it overshoots is part of its answer."""
   return (images + 1.0) / 2.0
 
@@ -52,7 +52,7 @@ def outside(offered):
   return function
 
 
-def build(model):
+def build(model) -> tuple:
   """The module of a model (acai_tf.models.base.Model): (root object, dict of signatures).
 
   The root is the model's callable `features`; the others are attributes of it under their names, each a callable of
@@ -86,7 +86,7 @@ def _signature(offered):
                      ).get_concrete_function(**specs)
 
 
-def save(model, folder):
+def save(model, folder) -> None:
   """Writes the model's module to `folder`."""
   root, signatures = build(model)
   tf.saved_model.save(root, str(folder), signatures=signatures)

@@ -8,6 +8,7 @@ from absl import flags
 
 from acai_tf import cli
 from acai_tf.experiment import run_folder
+from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build
@@ -41,7 +42,7 @@ GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
           'table': ['all', 'ablation', 'format'], 'table, report': ['results'], 'report': ['to']}
 
 
-def figures(definition):
+def figures(definition) -> list:
   """Published figures as text, in per cent and thousandths as the papers print them."""
   texts = []
   for row in base.published(definition.dataset, definition.model, definition.latent_dimension).values():
@@ -51,7 +52,7 @@ def figures(definition):
   return texts
 
 
-def show_list(dataset, model):
+def show_list(dataset, model) -> None:
   """Prints a table of the definitions."""
   from rich import box
   from rich import table as rich_table
@@ -67,15 +68,15 @@ def show_list(dataset, model):
   print(f'{len(found)} definitions; * from a single secondary source')
 
 
-def show(name, recipe):
+def show(name, recipe) -> None:
   """Prints all about one definition; builds its model."""
   definition = base.definition(name)
   experiment = resolve(definition.dataset, definition.model, recipe, definition.overrides)
   cli.start_tensorflow()
   model = build.create(experiment)
   network, training = experiment.network, experiment.training
-  print(f'{name}: {definition.model} on {definition.dataset}\n\n{inspect.cleandoc(type(model).__doc__)}\n')
-  if experiment.kind == 'sentences':
+  print(f'{name}: {definition.model} on {definition.dataset}\n\n{inspect.getdoc(type(model))}\n')
+  if isinstance(network, TextNetwork):
     print(f'sentences of at most {model.length - 1} words, {model.ids} ids; code of {network.latent} numbers, word '
           f'vectors of {network.embedding}, decoder of {network.hidden}, start {network.start}')
     print(f'settings: {values(experiment.model) or "none"}')
@@ -95,12 +96,12 @@ def show(name, recipe):
   print(f'train it: python -m acai_tf.train --zoo {name} --recipe {recipe}')
 
 
-def values(settings):
+def values(settings) -> str:
   """A dataclass as 'key value, ...'."""
   return ', '.join(f'{key} {value}' for key, value in dataclasses.asdict(settings).items())
 
 
-def show_images(experiment, model):
+def show_images(experiment, model) -> None:
   """Prints shapes and layers of a model of images."""
   network = experiment.network
   size = ' x '.join(map(str, model.image_shape))
@@ -111,7 +112,7 @@ def show_images(experiment, model):
   print(f'decoder: {" -> ".join(layers(model.decoder, model.code_shape))}')
 
 
-def layers(body, shape):
+def layers(body, shape) -> list[str]:
   """What stands between an image and a code: each change of shape, with the kind of layer that makes it."""
   texts = [' x '.join(map(str, shape))]
   for layer in body.layers:
@@ -124,7 +125,7 @@ def layers(body, shape):
   return texts
 
 
-def reproduce(patterns):
+def reproduce(patterns) -> int:
   """Trains, evaluates and files every missing run; prints the tables. Returns an exit status."""
   found, failed, settings = _reproduce.all_of(patterns), [], FLAGS.set
   data_flags, evaluate_flags = ([f'--{key}={value}' for key in keys if (value := getattr(FLAGS, key))]
@@ -147,7 +148,7 @@ def reproduce(patterns):
   return 0
 
 
-def keep(name):
+def keep(name) -> None:
   """Keeps the weights of --run."""
   if not FLAGS.run:
     raise UserError(f'--run is missing; expected the folder of the run that {name} reports: keep {name} --run DIR.')
@@ -161,7 +162,7 @@ def keep(name):
         f'{changes or "nothing that could be measured"}')
 
 
-def main(words):
+def main(words) -> int:
   """The program; `words` are its arguments without flags."""
   command, names = (words[0], words[1:]) if words else ('', [])
   if command == 'list' and not names:

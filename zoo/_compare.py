@@ -49,12 +49,12 @@ def columns(dataset):
   return COLUMNS.get(getattr(registry.load('acai_tf.data', dataset), 'BENCHMARK', None), kind)
 
 
-def summary(found, metric):
+def summary(found, metric) -> _records.Summary | None:
   """`_records.Summary` of what is comparable with a published figure of `metric`: medians where those are medians."""
   return _records.summary(found, metric, 'medians' if metric in MEDIANS else 'metrics')
 
 
-def mark(column, ours, published):
+def mark(column, ours, published) -> str:
   """One word on our figure beside a published one, or '' where there is nothing to compare.
 
   Published: a mean and a population deviation s over an unstated number of runs; ours: a mean and half its 95 %
@@ -81,12 +81,12 @@ def mark(column, ours, published):
   return 'better' if (difference > 0) == column.more else 'worse'
 
 
-def motionless(found):
+def motionless(found) -> bool:
   """Whether half of the interpolations of some run do not move: the published smoothness calls them perfect."""
   return any(2 * (run['metrics'].get('smoothness_undefined') or 0) >= PAIRS for run in found)
 
 
-def other_settings(record, name):
+def other_settings(record, name) -> list:
   """[(key, value, the paper's)]: where a record's model or network is not what the paper's recipe makes of it.
 
   Such a model has another objective, so that its figures are not set against published ones. What a Config names in
@@ -103,12 +103,12 @@ def other_settings(record, name):
           if difference[0].startswith(('model.', 'network.')) and difference[0] not in same]
 
 
-def text_of(differences, other):
+def text_of(differences, other) -> str:
   """'key value (`other` value), ...' of such differences."""
   return ', '.join(f'{key} {has} ({other} {wants})' for key, has, wants in differences)
 
 
-def ranks(dataset, results):
+def ranks(dataset, results) -> list:
   """A line for each code size: the models' order by our medians and by the published ones, with Kendall's tau.
 
   Taken over the longest trainings of models that have both figures; a code size with fewer than three has no line.
@@ -119,7 +119,8 @@ def ranks(dataset, results):
   """
   import scipy.stats
 
-  column, sizes = columns(dataset)[0], {}
+  column = columns(dataset)[0]
+  sizes: dict[str, dict] = {}
   for name, found in results.items():
     definition = base.definition(name)
     published = base.published(dataset, definition.model, definition.latent_dimension).get(column.metric)
@@ -135,7 +136,7 @@ def ranks(dataset, results):
     pairs = [(ours, theirs) for ours, theirs, _ in models.values()]
     tau = scipy.stats.kendalltau(*zip(*pairs, strict=True)).statistic
     orders = [', '.join(f'({m})' if models[m][2] else m for m in sorted(
-        models, key=lambda m, k=k: models[m][k], reverse=column.more)) for k in (0, 1)]
+        models, key=lambda m, k=k: models[m][k], reverse=column.more)) for k in (0, 1)]  # type: ignore[misc]
     brackets = " In brackets: other settings than the paper's." if any(m[2] for m in models.values()) else ''
     lines.append(f'Rank by {column.metric}{f" at {row}" if row else ""}, best first. Ours: {orders[0]}. Published: '
                  f"{orders[1]}. Kendall's tau {tau:.2f} over {len(models)} models.{brackets}")

@@ -12,7 +12,7 @@ MARKED = re.compile(
     r'(<!-- python -m zoo table (\w+)( --all| --ablation)? --format markdown -->\n).*?(<!-- end -->)', re.S)
 
 
-def table(match):
+def table(match) -> str:
   """The table that a match of `MARKED` asks for."""
   if match[3] != ' --ablation':
     return _tables.render(match[2], 'markdown', everything=bool(match[3]))
@@ -22,12 +22,12 @@ def table(match):
     return f'{error}\n'
 
 
-def filled(text):
+def filled(text) -> str:
   """README's text with the present tables."""
   return MARKED.sub(lambda match: match[1] + table(match) + match[4], text)
 
 
-def main():
+def main() -> None:
   """Rewrites the tables."""
   README.write_text(filled(README.read_text()))
 

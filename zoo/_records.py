@@ -24,7 +24,7 @@ _OPTIONAL = {'weights': 'raw', 'medians': {}, 'curves': {}, 'history': [], 'trai
 _SETTLED_ELSEWHERE = {'training.recipe', 'training.seed', 'training.samples', *config.FREE_KEYS}
 
 
-def load(name, folder=FOLDER):
+def load(name, folder=FOLDER) -> list[dict]:
   """The runs of a definition, a list of records that `validated` has passed; [] where there are none.
 
   Raises:
@@ -42,7 +42,7 @@ def load(name, folder=FOLDER):
   return found
 
 
-def validated(record, where):
+def validated(record, where) -> dict:
   """A record with all that it may lack filled in.
 
   Args:
@@ -87,12 +87,12 @@ def validated(record, where):
   return record
 
 
-def load_all(dataset=None, folder=FOLDER):
+def load_all(dataset=None, folder=FOLDER) -> dict:
   """Dict: name of a definition -> its runs, of a data set or of all; definitions without runs are left out."""
   return {name: found for name in base.definitions(dataset) if (found := load(name, folder))}
 
 
-def identity(record):
+def identity(record) -> tuple:
   """(recipe, samples, settings, seed): a definition's runs that agree in it are the same run, measured again.
 
   `settings` is all of the experiment that changes weights or figures, as JSON text. How a run is measured (restarts
@@ -107,7 +107,7 @@ def identity(record):
   return training.recipe, record['samples'], json.dumps(values, sort_keys=True), training.seed
 
 
-def add(name, record, folder=FOLDER):
+def add(name, record, folder=FOLDER) -> None:
   """Puts a record among the definition's runs, in place of the same run's.
 
   Raises:
@@ -119,7 +119,7 @@ def add(name, record, folder=FOLDER):
   _write(name, found, folder)
 
 
-def set_kept(name, record, kept, folder=FOLDER):
+def set_kept(name, record, kept, folder=FOLDER) -> None:
   """Says that the definition's archive of weights, whose facts `kept` holds, is of `record`'s run and no other's."""
   found = [{key: value for key, value in run.items() if key != 'kept'} for run in load(name, folder)]
   for run in found:
@@ -137,7 +137,7 @@ def _write(name, found, folder):
   scratch.replace(folder / f'{name}.json')
 
 
-def groups(found):
+def groups(found) -> dict:
   """Dict: (recipe, samples, settings) -> runs that differ in their seeds only, most samples first."""
   grouped = {}
   for run in sorted(found, key=lambda run: (-run['samples'], identity(run))):
@@ -145,7 +145,7 @@ def groups(found):
   return grouped
 
 
-def as_it_was(record, samples):
+def as_it_was(record, samples) -> list:
   """What a run was after `samples` images, from its history: [a record], or [] where the history does not say.
 
   With a rate that does not fall, a longer training is a shorter one gone on with, so that its evaluations on the way
@@ -160,7 +160,7 @@ def as_it_was(record, samples):
            'train_seconds': rows[-1].get('seconds')}]
 
 
-def changes(record, name):
+def changes(record, name) -> list:
   """[(key, value, the recipe's)]: what a record's experiment has otherwise than the definition with its recipe.
 
   Settings named test_*, which choose what is measured, are left out, as is all that `identity` holds by itself. A
@@ -173,12 +173,12 @@ def changes(record, name):
           and (difference[0], difference[2]) != ('training.precision', 'auto')]
 
 
-def own(found, name):
+def own(found, name) -> list:
   """The runs that were trained as the definition and its recipe say; the others belong to the table of ablations."""
   return [run for run in found if not changes(run, name)]
 
 
-def longest(found, name):
+def longest(found, name) -> list:
   """List of groups (lists of runs): the definition's own trainings of most samples; [] where there is none."""
   grouped = list(groups(own(found, name)).values())
   return [runs_ for runs_ in grouped if runs_[0]['samples'] == grouped[0][0]['samples']]
@@ -202,7 +202,7 @@ class Summary:
   seeds: int
 
 
-def summary(found, metric, key='metrics'):
+def summary(found, metric, key='metrics') -> Summary | None:
   """`Summary` of a metric over runs of different seeds; None where no run has a finite value.
 
   Args:

@@ -16,14 +16,14 @@ p { max-width: 60rem; } nav a { margin-right: 1rem; } figure { margin: 1.5rem 0;
 '''
 
 
-def embedded(data, text):
+def embedded(data, text) -> str:
   """PNG bytes as a figure with a caption."""
   source = base64.b64encode(data).decode()
   return (f'<figure><img alt="{html.escape(text)}" src="data:image/png;base64,{source}">'
           f'<figcaption>{html.escape(text)}</figcaption></figure>')
 
 
-def plot(series, x_label, y_label, text):
+def plot(series, x_label, y_label, text) -> str:
   """One picture of several models: `series`: name -> (x, y)."""
   from acai_tf.evaluation import figures
 
@@ -32,7 +32,7 @@ def plot(series, x_label, y_label, text):
   return embedded(stream.getvalue(), text)
 
 
-def curves(dataset, results):
+def curves(dataset, results) -> list:
   """Pictures of how results depend on alpha and on the samples trained, one line a definition (its first seed)."""
   chosen, parts = {name: _records.reported(runs, name) for name, runs in results.items()}, []
   counts = sorted({f'{run["samples"]:,}' for run in chosen.values()})
@@ -53,10 +53,10 @@ def curves(dataset, results):
   return parts
 
 
-def render(folder=_records.FOLDER):
+def render(folder=_records.FOLDER) -> str:
   """The page as text."""
   everything = _records.load_all(folder=folder)
-  results = {name: own for name, runs in everything.items() if (own := _records.own(runs, name))}
+  results = {name: trained for name, runs in everything.items() if (trained := _records.own(runs, name))}
   defined = base.definitions()
   datasets = sorted({defined[name].dataset for name in everything})
   parts = ['<!doctype html><html lang="en"><head><meta charset="utf-8"><title>acai_tf: results</title>',

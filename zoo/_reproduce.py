@@ -41,7 +41,7 @@ def experiment_of(definition, seed, recipe, samples=None, settings=()):
   return experiment
 
 
-def reproduce(definition, experiment, settings, runs_dir, results, weights, data_flags=(), evaluate_flags=()):
+def reproduce(definition, experiment, settings, runs_dir, results, weights, data_flags=(), evaluate_flags=()) -> int:
   """One run of a definition: trains it, or goes on where it stopped; evaluates it; files the result; keeps weights.
 
   Args:
@@ -79,7 +79,7 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
   return 0
 
 
-def identities(experiment):
+def identities(experiment) -> set:
   """Set of `_records.identity` of the runs that are this experiment's: with precision 'auto', those of either one."""
   training = experiment.training
   found = set()
@@ -103,7 +103,7 @@ def _call(command, what):
   return status
 
 
-def gather(run, definition, results):
+def gather(run, definition, results) -> None:
   """Files a run's metrics.json, and its picture where the definition reports this run (`_records.reported`).
 
   Raises:
@@ -126,7 +126,7 @@ def gather(run, definition, results):
     shutil.copyfile(run / 'interpolation.png', pathlib.Path(results) / f'{definition.name}.png')
 
 
-def check(record, definition):
+def check(record, definition) -> None:
   """UserError unless a record's experiment is the definition's: same data, model, and shape of the code.
 
   Other settings are an ablation's, and are allowed.
@@ -141,7 +141,7 @@ def check(record, definition):
       raise UserError(f'a run of {definition.name} has {key} {has}; expected {wants}, as the definition says.')
 
 
-def check_measured(record, where):
+def check_measured(record, where) -> None:
   """UserError unless a record is of the whole training and of the weights that are reported."""
   training = parse_experiment(record['experiment']).training
   whole = training.steps * training.batch
@@ -154,7 +154,7 @@ def check_measured(record, where):
                     f'{weights}. Measure it again: python -m acai_tf.evaluate --run DIR.')
 
 
-def all_of(patterns):
+def all_of(patterns) -> dict:
   """Definitions by name or by pattern ('lines_*').
 
   Raises:

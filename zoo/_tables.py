@@ -16,12 +16,12 @@ MILESTONES = (1 << 16, 1 << 18)  # samples after which ablations are compared be
 WIDTH = 400  # columns of a text table at most: more than any needs, so that no cell is broken and grep finds it whole
 
 
-def number(column, value):
+def number(column, value) -> str:
   """A number in the column's unit."""
   return f'{value * column.scale:.{column.decimals}f}'
 
 
-def figure(column, summary, interval=False):
+def figure(column, summary, interval=False) -> str:
   """'mean ± deviation' of a `_records.Summary` in the column's unit, with '[low, high]' of the mean if asked."""
   if summary is None:
     return ''
@@ -34,7 +34,7 @@ def figure(column, summary, interval=False):
   return text + (f' ({summary.count} of {summary.seeds} seeds)' if summary.count < summary.seeds else '')
 
 
-def published_text(column, paper):
+def published_text(column, paper) -> str:
   """A `base.Published` in the column's unit, starred where one source alone has it; '' for None."""
   if paper is None:
     return ''
@@ -42,7 +42,7 @@ def published_text(column, paper):
   return number(column, paper.value) + spread + ('' if paper.confirmed else ' *')
 
 
-def common(found):
+def common(found) -> list:
   """[recipe, weights and precision, samples, seeds, minutes, images a second] of a group of runs, as texts."""
   if not found:
     return ['', '', 'not trained', '', '', '']
@@ -58,7 +58,7 @@ def common(found):
 COMMON = ['recipe', 'weights', 'samples', 'seeds', 'minutes', 'images/s']
 
 
-def seeds_of(found):
+def seeds_of(found) -> str:
   """'0' or '0, 1, 2', or '0 to 9' where they follow one another."""
   seeds = sorted(_records.identity(run)[3] for run in found)
   if len(seeds) > 3 and seeds == list(range(seeds[0], seeds[-1] + 1)):
@@ -66,7 +66,7 @@ def seeds_of(found):
   return ', '.join(map(str, seeds))
 
 
-def cells_of(column, found, paper, other):
+def cells_of(column, found, paper, other) -> list:
   """Cells of one compared metric: the last checkpoint, the medians where they are what is published, the published.
 
   Args:
@@ -87,7 +87,7 @@ def cells_of(column, found, paper, other):
   return [*cells, published_text(column, paper) + (f', {word}' if word else '')]
 
 
-def rows(dataset, results, everything=False):
+def rows(dataset, results, everything=False) -> tuple[list[str], list]:
   """(headings, list of rows of texts): one row for each definition's longest training with its recipe's own settings.
 
   Definitions without results have a row where there are published figures of them.
@@ -119,7 +119,7 @@ def rows(dataset, results, everything=False):
   return headings, body
 
 
-def note(dataset, results, body, everything=False):
+def note(dataset, results, body, everything=False) -> list:
   """Paragraphs under a table: how to read it, what is not compared and why, ranks, and what has no result."""
   parts, flat = [], ' | '.join(cell for row in body for cell in row)
   defined = base.definitions(dataset)
@@ -153,7 +153,7 @@ def note(dataset, results, body, everything=False):
   return parts
 
 
-def ablation_rows(name, results):
+def ablation_rows(name, results) -> tuple[list[str], list]:
   """(headings, rows): for each recipe and number of samples, the recipe's own runs, then what changes one setting of
   it, then what changes several. Longer runs have a row after each of MILESTONES, too.
 
@@ -186,7 +186,7 @@ def ablation_rows(name, results):
   return headings, body
 
 
-def render(dataset, kind='text', folder=_records.FOLDER, everything=False):
+def render(dataset, kind='text', folder=_records.FOLDER, everything=False) -> str:
   """The data set's table as text, Markdown or HTML; `everything`: with shorter trainings."""
   registry.check('acai_tf.data', dataset)
   results = _records.load_all(dataset, folder)
@@ -195,7 +195,7 @@ def render(dataset, kind='text', folder=_records.FOLDER, everything=False):
   return laid_out(headings, body, note(dataset, results, body, everything), kind)
 
 
-def check_networks(dataset, results, everything=False):
+def check_networks(dataset, results, everything=False) -> None:
   """UserError where a table's Frechet figures were measured with several feature networks: they would not compare."""
   networks = {}
   if not any(column.metric == 'frechet_gap' for column in _compare.columns(dataset)):
@@ -210,7 +210,7 @@ def check_networks(dataset, results, everything=False):
                     'expected one. Measure them again with one: python -m acai_tf.evaluate --run DIR --metrics all.')
 
 
-def render_ablation(name, kind='text', folder=_records.FOLDER):
+def render_ablation(name, kind='text', folder=_records.FOLDER) -> str:
   """The table of a definition's ablations.
 
   Raises:
@@ -226,7 +226,7 @@ def render_ablation(name, kind='text', folder=_records.FOLDER):
       'all else as the recipe has it.'], kind)
 
 
-def laid_out(headings, body, under, kind):
+def laid_out(headings, body, under, kind) -> str:
   """A table and the paragraphs under it as text, Markdown or HTML."""
   if kind == 'markdown':
     lines = [headings, ['---'] * len(headings), *body]

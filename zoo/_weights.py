@@ -11,7 +11,7 @@ FOLDER = pathlib.Path(__file__).parent / 'weights'
 RECON_CHANGE = 0.01  # relative, between a record's reconstruction error and its checkpoint's: they are the same run's
 
 
-def kept(name, results=_records.FOLDER, folder=FOLDER):
+def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
   """(record, path) of a definition's archive, whose size and sum are those on record; for arguments see `load`.
 
   Raises:
@@ -24,7 +24,8 @@ def kept(name, results=_records.FOLDER, folder=FOLDER):
                     f'has results). Train it: python -m zoo reproduce {name}.')
   path = pathlib.Path(folder) / record['kept']['file']
   if not path.exists():
-    raise UserError(f'{path} is missing; expected the weights whose sum is on record. Restore it with git.')
+    raise UserError(f'{path} is missing; expected the weights whose sum is on record. An installed package has none: '
+                    'take the file from zoo/weights of the git repository.')
   for key, value in weights.facts(path).items():
     if record['kept'][key] != value:
       raise UserError(f'{path} has {key} {value}; expected {record["kept"][key]}, as {name}.json has it. It is damaged '
@@ -32,7 +33,7 @@ def kept(name, results=_records.FOLDER, folder=FOLDER):
   return record, path
 
 
-def load(name, precision=None, results=_records.FOLDER, folder=FOLDER):
+def load(name, precision=None, results=_records.FOLDER, folder=FOLDER) -> tuple:
   """The model that a definition reports, from its archive.
 
   Args:
@@ -55,7 +56,7 @@ def load(name, precision=None, results=_records.FOLDER, folder=FOLDER):
   return experiment, model, record['samples']
 
 
-def keep(name, run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manual_dir=None):
+def keep(name, run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manual_dir=None) -> dict:
   """Writes the archive of a run that its definition reports, and its size and sum into the record.
 
   Returns:

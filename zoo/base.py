@@ -45,13 +45,13 @@ class Definition:
     return dataclasses.replace(registry.load('acai_tf.data', self.dataset).NETWORK, **self.overrides['network'])
 
   @property
-  def latent_dimension(self):
+  def latent_dimension(self) -> int:
     """Numbers in a code."""
     model = make(registry.config_class('acai_tf.models', self.model), self.overrides['model'], 'model')
     return config.latent_dimension(self.network, model)
 
 
-def definitions(dataset=None, model=None):
+def definitions(dataset=None, model=None) -> dict:
   """Dict: name -> Definition, of all data sets and models or of those named.
 
   Raises:
@@ -77,7 +77,7 @@ def definitions(dataset=None, model=None):
   return found
 
 
-def definition(name):
+def definition(name) -> Definition:
   """The Definition of that name; UserError with a suggestion if there is none."""
   known = definitions()
   if name not in known:
@@ -85,13 +85,13 @@ def definition(name):
   return known[name]
 
 
-def published(dataset, model, latent_dimension):
+def published(dataset, model, latent_dimension) -> dict:
   """Dict: metric -> Published for a model on a data set with codes of `latent_dimension` numbers; empty if none."""
   rows = getattr(_module(dataset), 'PUBLISHED', {}).get((model, latent_dimension), ())
   return {row.metric: row for row in rows}
 
 
-def published_for(experiment):
+def published_for(experiment) -> dict:
   """`published` of a `config.Experiment`; empty unless its data, code and width are those of a definition.
 
   Figures of 32 x 32 images say nothing of 64 x 64 ones, and the same count of numbers may be another code. Settings
@@ -108,7 +108,7 @@ def published_for(experiment):
   return {}
 
 
-def percentages(metric, source, models, table):
+def percentages(metric, source, models, table) -> dict:
   """{(model, dimension): [Published]} of one table in per cent.
 
   Args:
@@ -126,7 +126,7 @@ def percentages(metric, source, models, table):
   return found
 
 
-def together(*tables):
+def together(*tables) -> dict:
   """Joins `percentages`' dicts."""
   joined = {}
   for table in tables:

@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+from collections.abc import Iterator
 from concurrent import futures
 
 import numpy as np
@@ -21,18 +22,21 @@ class ImageDataset(base.Dataset):
   `test_labels`, and gives `describe` and `batch`: ([n, *shape] uint8 or float32 images, int32 labels).
   """
 
-  shape, classes, test_images, test_labels = None, 0, None, None
+  shape: tuple
+  classes = 0
+  test_images: np.ndarray
+  test_labels: np.ndarray
 
-  def train(self, count, rows=slice(None)):
+  def train(self, count, rows=slice(None)) -> tuple:
     """The first `count` training images, fewer if there are fewer, as `test` gives them."""
     images, labels = self.batch(0, 0, count, rows)
     return to_float(images), labels
 
-  def test(self, count=None, rows=slice(None)):
+  def test(self, count=None, rows=slice(None)) -> tuple:
     """The first `count` test images, or all; `rows` of those: ([n, ...] float32 in [-1, 1], their labels)."""
     return to_float(self.test_images[:count][rows]), self.test_labels[:count][rows]
 
-  def blocks(self, part, count=None):
+  def blocks(self, part, count=None) -> Iterator[tuple]:
     """The first `count` images of 'train' or 'test' in pieces of up to BLOCK bytes, each as `test` gives them.
 
     A whole set as float32 need not fit into memory: it is four times the array that is kept.
@@ -44,7 +48,7 @@ class ImageDataset(base.Dataset):
         return
       yield images, labels
 
-  def pairs(self, count, seed):
+  def pairs(self, count, seed) -> tuple:
     """`count` pairs of test images, no image with itself: [count, ...] float32 in [-1, 1] twice, a function of `seed`.
 
     Every image is in one pair as long as there are enough; else images recur.
@@ -56,7 +60,7 @@ class ImageDataset(base.Dataset):
     first, second = np.resize(order, 2 * count).reshape(count, 2).T
     return to_float(self.test_images[first]), to_float(self.test_images[second])
 
-  def prepare(self, images, labels):
+  def prepare(self, images, labels) -> tuple:
     """Images become float32 in [-1, 1]."""
     import tensorflow as tf  # Here, so that flags can be checked against Config without loading TensorFlow.
 
@@ -81,21 +85,21 @@ class ArrayDataset(ImageDataset):
     if not len(self.train_images) or not len(self.test_images):
       raise UserError(f'{len(self.train_images)} training and {len(self.test_images)} test images; expected some.')
 
-  def describe(self):
+  def describe(self) -> str:
     size = (self.train_images.nbytes + self.test_images.nbytes) / 1e9
     where = 'memory-mapped' if isinstance(self.train_images, np.memmap) else 'in memory'
     return (f'{len(self.train_images):,} training and {len(self.test_images):,} test images, '
             f'{"x".join(map(str, self.shape))} uint8, {size:.3g} GB {where}')
 
-  def train(self, count, rows=slice(None)):
+  def train(self, count, rows=slice(None)) -> tuple:
     return to_float(self.train_images[:count][rows]), np.asarray(self.train_labels[:count][rows])
 
-  def batch(self, seed, step, size, rows):
+  def batch(self, seed, step, size, rows) -> tuple:
     indices = base.shuffled(seed, step, size, rows, len(self.train_images))
     return self.train_images[indices], self.train_labels[indices]
 
 
-def to_float(images):
+def to_float(images) -> np.ndarray:
   """uint8 pixels -> float32 in [-1, 1]; float32 ones pass unchanged."""
   if images.dtype != np.uint8:
     return images
@@ -105,7 +109,7 @@ def to_float(images):
   return images
 
 
-def resized(images, size):
+def resized(images, size) -> np.ndarray:
   """[n, height, width, 3] uint8 -> [n, size, size, 3] uint8."""
   def one(image):
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC))
@@ -114,7 +118,7 @@ def resized(images, size):
     return np.stack(list(pool.map(one, images)))
 
 
-def read_square(path, size, channels):
+def read_square(path, size, channels) -> np.ndarray:
   """A picture's file -> its centre, [size, size, channels] uint8; the shorter side is resized to `size`.
 
   What is transparent shows white behind it; 16 bits a pixel are reduced to 8.

@@ -197,12 +197,12 @@ class SentenceDataset(base.Dataset):
     self.test_ids, self.test_labels = getattr(corpus, f'{test_part}_ids'), getattr(corpus, f'{test_part}_labels')
     self.test_part = test_part
 
-  def describe(self):
+  def describe(self) -> str:
     vocabulary = self.vocabulary
     return (f'{len(self.train_ids):,} training and {len(self.test_ids):,} {self.test_part} sentences of at most '
             f'{vocabulary.longest} words, {len(vocabulary.known):,} different ones; '
             f'{self.corpus.unknown_share:.2%} of the training words are unknown ones')
 
-  def batch(self, seed, step, size, rows):
+  def batch(self, seed, step, size, rows) -> tuple[np.ndarray, np.ndarray]:
     indices = base.shuffled(seed, step, size, rows, len(self.train_ids))
     return self.train_ids[indices], self.train_labels[indices]

@@ -21,7 +21,7 @@ def padded(pad):
   return convert
 
 
-def arrays(name, data_dir, manual_dir=None, variant='', splits=None, convert=None):
+def arrays(name, data_dir, manual_dir=None, variant='', splits=None, convert=None) -> dict:
   """`train_images` [n, h, w, c] uint8, `train_labels` [n] or [n, classes] int32, and the same for `test`.
 
   Args:
@@ -48,7 +48,7 @@ def arrays(name, data_dir, manual_dir=None, variant='', splits=None, convert=Non
   return base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}{variant}', prepare)
 
 
-def sentences(name, data_dir, manual_dir, splits, fields, longest, parse=None, variant=''):
+def sentences(name, data_dir, manual_dir, splits, fields, longest, parse=None, variant='') -> dict:
   """Dict: part -> (sentences of a text set that have at most `longest` words, their labels or None).
 
   Args:

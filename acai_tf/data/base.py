@@ -20,17 +20,17 @@ class Dataset:
   A subclass gives `batch` and `describe`, and `prepare` where models see something else than what is kept.
   """
 
-  benchmark = None  # the group of metrics that is made for this data set, if there is one
+  benchmark: str | None = None  # the group of metrics that is made for this data set, if there is one
 
-  def describe(self):
+  def describe(self) -> str:
     """One line: how much of what there is, and where it lies."""
     raise NotImplementedError
 
-  def batch(self, seed, step, size, rows):
+  def batch(self, seed, step, size, rows) -> tuple:
     """Positions `rows` of training batch `step`: a tuple of arrays [n, ...], always of the same types and shapes."""
     raise NotImplementedError
 
-  def prepare(self, *tensors):
+  def prepare(self, *tensors) -> tuple:
     """Tensors of a batch, as `batch` gives arrays -> what models see; called once, while the pipeline is traced."""
     return tensors
 
@@ -82,12 +82,12 @@ class Dataset:
 
 
 @functools.lru_cache(maxsize=2)
-def permutation(seed, epoch, count):
+def permutation(seed, epoch, count) -> np.ndarray:
   """The order of `count` items in an epoch, [count] int64: a function of (seed, epoch)."""
   return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def shuffled(seed, step, size, rows, count):
+def shuffled(seed, step, size, rows, count) -> np.ndarray:
   """Which of `count` items stand in positions `rows` of batch `step`, if all are shuffled anew in every epoch.
 
   Args:
@@ -121,19 +121,19 @@ class _Rows:
                    'shape': (self.count, *self.shape)}
     np.lib.format.write_array_header_1_0(self.file, description)  # Has room for any count.
 
-  def append(self, rows):
+  def append(self, rows) -> None:
     if rows.shape[1:] != self.shape or rows.dtype != self.dtype:
       raise ValueError(f'rows of {rows.shape[1:]} {rows.dtype} after rows of {self.shape} {self.dtype}')
     self.file.write(np.ascontiguousarray(rows).data)
     self.count += len(rows)
 
-  def close(self):
+  def close(self) -> None:
     self.file.seek(0)
     self._header()
     self.file.close()
 
 
-def cached_arrays(folder, prepare, available=None):
+def cached_arrays(folder, prepare, available=None) -> dict:
   """The arrays under `folder`; where they are not, `prepare(append)` makes them, and they are saved.
 
   The folder is moved into place whole, so that an interrupted preparation leaves no half cache.
@@ -155,8 +155,8 @@ def cached_arrays(folder, prepare, available=None):
       _prepare(folder, prepare)
     paths = sorted(folder.glob('*.npy'))
     available = psutil.virtual_memory().available if available is None else available
-    mapped = 'r' if sum(path.stat().st_size for path in paths) > available / 2 else None
-    return {path.stem: np.load(path, mmap_mode=mapped) for path in paths}
+    mapped = sum(path.stat().st_size for path in paths) > available / 2
+    return {path.stem: np.load(path, mmap_mode='r' if mapped else None) for path in paths}
   except UserError:
     raise
   except (OSError, ValueError, EOFError) as error:

@@ -16,23 +16,23 @@ class Config:
   """Nothing to set."""
 
 
-def shape(config):
+def shape(config) -> tuple[int, int, int]:
   """(height, width, channels) of the images; not padded."""
   del config
   return 28, 28, 1
 
 
-def classes(config):
+def classes(config) -> int:
   """Digits."""
   del config
   return 10
 
 
-def binary(batch):
+def binary(batch) -> tuple:
   """A `convert` for `_tfds.arrays`: pixels of 0 and 255, the same in every epoch."""
   return np.where(batch['image'] >= THRESHOLD, np.uint8(255), np.uint8(0)), batch['label'].astype(np.int32)
 
 
-def load(config, data_dir, manual_dir=None):
+def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   return _images.ArrayDataset(_tfds.arrays('mnist', data_dir, manual_dir, '_binary', convert=binary), classes(config))

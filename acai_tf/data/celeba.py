@@ -27,18 +27,18 @@ class Config:
                        "'validation', and 2 to 146.")
 
 
-def shape(config):
+def shape(config) -> tuple:
   """(height, width, channels) of the images."""
   return config.size, config.size, 3
 
 
-def classes(config):
+def classes(config) -> int:
   """Attributes, each present (1) or not (0); a face has several."""
   del config
   return 40
 
 
-def load(config, data_dir, manual_dir=None):
+def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
 
   def convert(batch):

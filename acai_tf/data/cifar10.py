@@ -13,18 +13,18 @@ class Config:
   """Nothing to set."""
 
 
-def shape(config):
+def shape(config) -> tuple[int, int, int]:
   """(height, width, channels) of the images."""
   del config
   return 32, 32, 3
 
 
-def classes(config):
+def classes(config) -> int:
   """Kinds of things."""
   del config
   return 10
 
 
-def load(config, data_dir, manual_dir=None):
+def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   return _images.ArrayDataset(_tfds.arrays('cifar10', data_dir, manual_dir), classes(config))

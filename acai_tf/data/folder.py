@@ -45,12 +45,12 @@ class Config:
                        'share between 0 and 1 of the files.')
 
 
-def shape(config):
+def shape(config) -> tuple:
   """(height, width, channels) of the images."""
   return config.size, config.size, config.channels
 
 
-def classes(config):
+def classes(config) -> int:
   """Class subfolders; with fewer than two there is nothing to tell apart."""
   return config.labels if config.labels > 1 else 0
 
@@ -67,7 +67,7 @@ def resolve(config):
   return dataclasses.replace(whole, labels=len(_files(whole)[1]))
 
 
-def load(config, data_dir, manual_dir=None):
+def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   """Returns the data set, prepared once into `data_dir`; names the files that cannot be read.
 
   Raises:

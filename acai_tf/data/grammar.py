@@ -42,13 +42,13 @@ class Config:
 LONGEST, WORDS = 10, 100  # words of a sentence, and of the vocabulary
 
 
-def shape(config):
+def shape(config) -> tuple[int, int]:
   """(numbers of an encoded sentence, numbers of ids)."""
   del config
   return LONGEST + 1, WORDS + 4
 
 
-def classes(config):
+def classes(config) -> int:
   """Gloomy and cheerful."""
   del config
   return 2

@@ -38,7 +38,7 @@ class Config:
                        'compare with no others. Train it anew with this version')
 
 
-def render(angles, size=32):
+def render(angles, size=32) -> np.ndarray:
   """Draws lines as the authors' program does (protocol: the drawing, exactly; equal to 1e-7).
 
   A line is a band from the centre to one pixel short of the edge, drawn slice by slice along its major axis, the one
@@ -74,13 +74,13 @@ def render(angles, size=32):
 
 
 @functools.lru_cache(maxsize=2)
-def templates(count=10_000, size=32):
+def templates(count=10_000, size=32) -> tuple[np.ndarray, np.ndarray]:
   """The benchmark's reference lines: `count` evenly spaced angles ([count] radians) and their images, drawn once."""
   angles = np.arange(count) * (TWO_PI / count)
   return angles, render(angles, size)
 
 
-def labels_of(angles):
+def labels_of(angles) -> np.ndarray:
   """[n] angles in radians -> [n] int32, the tenth of the circle that each lies in."""
   return np.minimum(np.floor(10 * np.mod(angles, TWO_PI) / TWO_PI), 9).astype(np.int32)
 
@@ -98,11 +98,11 @@ class Lines(_images.ImageDataset):
     self.shape, self.classes, self.test_seed = shape(config), classes(config), config.test_seed
     self.test_images, self.test_labels = render(angles, config.size), labels_of(angles)
 
-  def describe(self):
+  def describe(self) -> str:
     size = 'x'.join(map(str, self.shape))
     return f'training lines drawn as they are needed, {len(self.test_images):,} test lines, {size}'
 
-  def pairs(self, count, seed):
+  def pairs(self, count, seed) -> tuple[np.ndarray, ...]:
     """New lines, as every evaluation of the authors draws them: [count, size, size, 1] in [-1, 1] twice.
 
     `seed`: an int, or several; with `test_seed` it decides the angles.
@@ -110,23 +110,23 @@ class Lines(_images.ImageDataset):
     angles = np.random.default_rng([self.test_seed, *np.atleast_1d(seed)]).uniform(0, TWO_PI, [2, count])
     return tuple(render(half, self.shape[0]) for half in angles)
 
-  def batch(self, seed, step, size, rows):
+  def batch(self, seed, step, size, rows) -> tuple:
     angles = np.random.default_rng([seed, step]).uniform(0, TWO_PI, size)[rows]
     return render(angles, self.shape[0]), labels_of(angles)
 
 
-def shape(config):
+def shape(config) -> tuple:
   """(height, width, channels) of the images."""
   return config.size, config.size, 1
 
 
-def classes(config):
+def classes(config) -> int:
   """Tenths of the circle."""
   del config
   return 10
 
 
-def load(config, data_dir=None, manual_dir=None):
+def load(config, data_dir=None, manual_dir=None) -> Lines:
   """Returns the data set; nothing is read, so `data_dir` and `manual_dir` are not used."""
   del data_dir, manual_dir
   return Lines(config)

@@ -13,19 +13,19 @@ class Config:
   """Nothing to set."""
 
 
-def shape(config):
+def shape(config) -> tuple[int, int, int]:
   """(height, width, channels) of the images."""
   del config
   return 32, 32, 1
 
 
-def classes(config):
+def classes(config) -> int:
   """Digits."""
   del config
   return 10
 
 
-def load(config, data_dir, manual_dir=None):
+def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   arrays = _tfds.arrays('mnist', data_dir, manual_dir, '_pad2', convert=_tfds.padded(2))
   return _images.ArrayDataset(arrays, classes(config))

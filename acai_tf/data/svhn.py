@@ -15,19 +15,19 @@ class Config:
   extra: bool = True
 
 
-def shape(config):
+def shape(config) -> tuple[int, int, int]:
   """(height, width, channels) of the images."""
   del config
   return 32, 32, 3
 
 
-def classes(config):
+def classes(config) -> int:
   """Digits."""
   del config
   return 10
 
 
-def load(config, data_dir, manual_dir=None):
+def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   splits = {'train': 'train+extra' if config.extra else 'train', 'test': 'test'}
   arrays = _tfds.arrays('svhn_cropped', data_dir, manual_dir, '_then_extra' if config.extra else '', splits)

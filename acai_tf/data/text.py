@@ -34,12 +34,12 @@ class Config:
   KIND = 'sentences'
 
 
-def shape(config):
+def shape(config) -> tuple:
   """(numbers of an encoded sentence, numbers of ids)."""
   return config.longest + 1, config.words + 4
 
 
-def classes(config):
+def classes(config) -> int:
   """Files, or the labels that are named; one class is none."""
   count = len(config.labels.split(',')) if config.labels else len(config.path.split(','))
   return count if count > 1 else 0

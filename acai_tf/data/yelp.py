@@ -34,12 +34,12 @@ class Config:
       raise ValueError(f'dataset.test_part is {self.test_part}; expected test or valid.')
 
 
-def shape(config):
+def shape(config) -> tuple:
   """(numbers of an encoded sentence, numbers of ids)."""
   return config.longest + 1, config.words + 4
 
 
-def classes(config):
+def classes(config) -> int:
   """Bad and good."""
   del config
   return 2

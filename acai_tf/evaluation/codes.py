@@ -55,7 +55,7 @@ def of(functions, dataset, train_images, count=None, seed=(0, 0), folder=None, p
   return found
 
 
-def has_features(functions, images):
+def has_features(functions, images) -> bool:
   """Whether the probe sees something else than the flat code, tried on a few images."""
   if not functions.represent:
     return False

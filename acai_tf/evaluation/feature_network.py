@@ -64,7 +64,7 @@ def train(dataset, seed=0, progress=lambda *_: None):
   return network
 
 
-def path_of(dataset, name, data_dir, seed=0):
+def path_of(dataset, name, data_dir, seed=0) -> pathlib.Path:
   """Where `load` keeps the network of a data set: the name tells data, architecture and training apart."""
   sample, _ = dataset.train(64)
   made = dataset.shape, dataset.classes, seed, IMAGES, EPOCHS, BATCH, RATE, CHANNELS, WIDTH
@@ -72,7 +72,7 @@ def path_of(dataset, name, data_dir, seed=0):
   return pathlib.Path(data_dir) / 'acai_tf' / f'features_{name}_{key}.keras'
 
 
-def load(dataset, name, data_dir, seed=0, progress=lambda *_: None):
+def load(dataset, name, data_dir, seed=0, progress=lambda *_: None) -> Features:
   """The data set's network, trained at the first call and kept in `data_dir`.
 
   Args:
@@ -115,7 +115,7 @@ def load(dataset, name, data_dir, seed=0, progress=lambda *_: None):
                   hashlib.sha256(weights).hexdigest()[:12])
 
 
-def of_module(handle, size):
+def of_module(handle, size) -> Features:
   """`Features` of a network of the user's (Inception, say); it takes [n, size, size, 3] in [0, 1].
 
   Its identity is of the module's files and of the size.

@@ -14,14 +14,14 @@ def to_uint8(images):
   return np.uint8(np.rint((np.clip(images, -1, 1) + 1) * 127.5))
 
 
-def tile(images, gap=2):
+def tile(images, gap=2) -> np.ndarray:
   """[rows, columns, height, width, channels] -> one [H, W, channels] image, `gap` grey pixels between images."""
   images = np.pad(np.asarray(images), [(0, 0), (0, 0), (0, gap), (0, gap), (0, 0)])
   rows, columns, height, width, channels = images.shape
   return images.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)[:-gap, :-gap]
 
 
-def save_rows(path, panels, caption):
+def save_rows(path, panels, caption) -> None:
   """Writes a PNG of panels below one another.
 
   Args:
@@ -45,12 +45,12 @@ def save_rows(path, panels, caption):
   plt.close(figure)
 
 
-def save_curves(path, x, curves, x_label, y_label, caption):
+def save_curves(path, x, curves, x_label, y_label, caption) -> None:
   """Writes a PNG of lines over one axis; `curves`: dict: name -> numbers along `x`."""
   save_series(path, {name: (x, y) for name, y in curves.items()}, x_label, y_label, caption)
 
 
-def save_series(path, series, x_label, y_label, caption):
+def save_series(path, series, x_label, y_label, caption) -> None:
   """Writes a PNG of lines; `path`: a file or a stream; `series`: dict: name -> (numbers, numbers)."""
   figure, axis = plt.subplots(figsize=(8, 5), layout='constrained')
   for i, (name, (x, y)) in enumerate(series.items()):
@@ -65,7 +65,7 @@ def save_series(path, series, x_label, y_label, caption):
   plt.close(figure)
 
 
-def save_table(path, counts, x_label, y_label, caption):
+def save_table(path, counts, x_label, y_label, caption) -> None:
   """Writes a PNG of a [rows, columns] table of counts, shaded by each row's shares."""
   counts = np.asarray(counts)
   shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -80,12 +80,13 @@ def save_table(path, counts, x_label, y_label, caption):
   plt.close(figure)
 
 
-def save_scatter(path, points, labels, caption):
+def save_scatter(path, points, labels, caption) -> None:
   """Writes a PNG of [n, 2] points, coloured by [n] labels."""
   figure, axis = plt.subplots(figsize=(7, 6.5), layout='constrained')
   for label in np.unique(labels):
     chosen = np.asarray(labels) == label
-    axis.scatter(*np.asarray(points)[chosen].T, s=6, label=str(label), color=plt.cm.tab10(int(label) % 10))
+    x, y = np.asarray(points)[chosen].T
+    axis.scatter(x, y, s=6, label=str(label), color=plt.cm.tab10(int(label) % 10))
   axis.set(xticks=[], yticks=[])
   axis.legend(title='label', fontsize=8, markerscale=2)
   figure.suptitle(caption, fontsize=10, wrap=True)
@@ -93,7 +94,7 @@ def save_scatter(path, points, labels, caption):
   plt.close(figure)
 
 
-def embeddings(codes, seed=0):
+def embeddings(codes, seed=0) -> dict:
   """[n, d] codes -> dict: name -> [n, 2] points: t-SNE, and UMAP where umap-learn is installed.
 
   {} for fewer than 50 codes, or equal ones.

@@ -1,6 +1,7 @@
 """Groups of metrics that are taken together, of models of any kind."""
 
 import dataclasses
+import typing
 
 from acai_tf.experiment.errors import UserError
 
@@ -18,10 +19,10 @@ class Measured:
 class Task:
   """What a group's function gets: the model's `functions`, the data set, settings, `progress`, and where to put it."""
 
-  functions: object
-  dataset: object
-  settings: object
-  progress: object
+  functions: typing.Any
+  dataset: typing.Any
+  settings: typing.Any
+  progress: typing.Any
   found: Measured
 
 
@@ -32,8 +33,8 @@ class Group:
   `quick`: whether they take seconds, so that they are taken while a model is trained.
   """
 
-  score: object
-  applies: object
+  score: typing.Any
+  applies: typing.Any
   quick: bool = False
 
 

@@ -1,6 +1,7 @@
 """Which metrics apply to a model on a data set, and the data that they are taken on."""
 
 import dataclasses
+import typing
 
 import numpy as np
 
@@ -24,7 +25,7 @@ PLACES = ('', '_of_means', '_of_features')  # behind a metric's name; the first 
 @dataclasses.dataclass(frozen=True)
 class _Task(groups.Task):
 
-  def over(self, function):
+  def over(self, function) -> np.ndarray:
     """[n, ...] a function's answers on the test images, which are taken in pieces."""
     return np.concatenate([function(images) for images, _ in self.dataset.blocks('test', self.settings.count)])
 
@@ -196,7 +197,7 @@ class Settings:
   restarts: int = 10
   train_images: int = 60_000
   count: int | None = None
-  features: object = None
+  features: typing.Any = None
   draw: tuple = (0, 0)
   codes: object = None
 
@@ -204,7 +205,7 @@ class Settings:
     for group in self.groups:
       one_of('--metrics', group, GROUPS)
 
-  def facts(self):
+  def facts(self) -> dict:
     """What a record says of the measurement; `feature_network`: its identity, None where `quality` was not taken."""
     return {'pairs': {'count': PAIRS, 'steps': STEPS, 'draw': self.draw}, 'kmeans_restarts': self.restarts,
             'train_images': self.train_images, 'feature_network': self.features.identity if self.features else None}
@@ -250,13 +251,13 @@ def strips(functions, first, second, steps=STEPS, kind='linear', seed=None):
   return images.reshape(len(first), steps, *images.shape[1:])
 
 
-def crossfade(first, second, steps=STEPS):
+def crossfade(first, second, steps=STEPS) -> np.ndarray:
   """The floor: pixels faded from `first` to `second`, shaped as `strips`."""
   alpha = np.linspace(0, 1, steps, dtype=np.float32)[:, None, None, None]
   return (1 - alpha) * first[:, None] + alpha * second[:, None]
 
 
-def score_lines(interpolations):
+def score_lines(interpolations) -> dict:
   """`metrics.lines.score` against the data set's own lines."""
   from acai_tf.data import lines as lines_data
   from acai_tf.metrics import lines
@@ -264,12 +265,12 @@ def score_lines(interpolations):
   return lines.score(interpolations, *lines_data.templates(size=interpolations.shape[2]))
 
 
-def floor(dataset, draw):
+def floor(dataset, draw) -> dict:
   """The cross-fade's metrics on pairs drawn by `draw`, where the lines benchmark applies; {} elsewhere."""
   return score_lines(crossfade(*dataset.pairs(PAIRS, draw))) if dataset.benchmark == 'lines' else {}
 
 
-def show(functions, dataset, writer):
+def show(functions, dataset, writer) -> None:
   """Writes a few decoded paths as a picture for TensorBoard, at the writer's step."""
   import tensorflow as tf
 
@@ -280,7 +281,7 @@ def show(functions, dataset, writer):
     tf.summary.image('interpolation', strip[None])
 
 
-def draw(functions, dataset, measured, title, folder):
+def draw(functions, dataset, measured, title, folder) -> list:
   """As `pictures.draw`."""
   from acai_tf.evaluation import pictures  # Loads matplotlib.
 

@@ -53,7 +53,7 @@ class LanguageModel:
         raise ValueError(f'{list(sentence)} has an id that is no word; expected 1 to {self.network.start - 1}.')
     return ids
 
-  def loss(self, ids):
+  def loss(self, ids) -> tf.Tensor:
     """[n, steps] ids -> mean cross-entropy in nats over all words and end marks."""
     logits, targets, _ = self.network.targets(ids, tf.zeros([tf.shape(ids)[0], 0]))
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))

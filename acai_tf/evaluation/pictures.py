@@ -8,7 +8,7 @@ from acai_tf.evaluation.images import PAIR_SEED, crossfade, strips
 MAPPED = 2000  # test codes in a map; t-SNE's time grows with them
 
 
-def draw(functions, dataset, measured, title, folder):
+def draw(functions, dataset, measured, title, folder) -> list:
   """Writes the pictures that there is something to draw for; returns their paths.
 
   Args:

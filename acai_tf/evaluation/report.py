@@ -14,7 +14,7 @@ PAPER_RESTARTS = 1000
 NAMES = {'average': 'averaged weights', 'raw': 'raw weights'}
 
 
-def table(experiment, samples, metrics, floor=None, weights=None, restarts=None, published=None):
+def table(experiment, samples, metrics, floor=None, weights=None, restarts=None, published=None) -> str:
   """Text of the metrics after `samples` training images, beside `published` ones and (`floor`) the cross-fade's.
 
   Below it stand which `weights` were measured and k-means' `restarts`, where they are given.
@@ -32,14 +32,14 @@ def table(experiment, samples, metrics, floor=None, weights=None, restarts=None,
   return text + restarts_of(metrics, restarts)
 
 
-def restarts_of(metrics, restarts):
+def restarts_of(metrics, restarts) -> str:
   """A line below a table with clustering: how many restarts it is the best of."""
   if restarts is None or 'clustering_accuracy' not in metrics:
     return ''
   return f'\n  clustering: the best of {restarts:,} restarts of k-means; the paper: {PAPER_RESTARTS:,}.'
 
 
-def grid_of(metrics, published=None, floor=None):
+def grid_of(metrics, published=None, floor=None) -> str:
   """Metrics, one a row, with their confidence intervals, beside `published` and `floor`."""
   from rich import box
   from rich import table as rich_table
@@ -63,19 +63,19 @@ def grid_of(metrics, published=None, floor=None):
   return cli.text_of(grid)
 
 
-def number(value):
+def number(value) -> str:
   """A metric in four significant digits; None is undefined."""
   return 'undefined' if value is None else f'{value:.4g}'
 
 
-def title_of(experiment, samples, weights=None):
+def title_of(experiment, samples, weights=None) -> str:
   """What a picture or table shows: model, data, code, samples, recipe, seed, and which `weights`, where given."""
   return (f'{experiment.model_name} on {experiment.dataset_name}, code of {experiment.latent_dimension} numbers, '
           f'{samples:,} samples, recipe {experiment.training.recipe}, seed {experiment.training.seed}'
           + (f', {NAMES[weights]}' if weights else ''))
 
 
-def record(experiment, measured, settings, samples, seconds, folder, weights):
+def record(experiment, measured, settings, samples, seconds, folder, weights) -> dict:
   """What `metrics.json` holds: figures with all that they depend on."""
   history = run_folder.read_history(folder)
   return {

@@ -46,12 +46,12 @@ class TextFunctions:
   identity: object = None  # () -> hexadecimal digest of the weights as they are now
 
 
-def batch_of(shape):
+def batch_of(shape) -> int:
   """Images of a shape in a batch: as many pixels in all, whatever their size, and so as much memory."""
   return max(1, BATCH_PIXELS // (shape[0] * shape[1]))
 
 
-def digest(arrays):
+def digest(arrays) -> str:
   """Hexadecimal SHA-256 of arrays with their shapes and types, in order."""
   found = hashlib.sha256()
   for array in map(np.ascontiguousarray, arrays):
@@ -81,7 +81,7 @@ def _batched(function, size, *specs):
   return call
 
 
-def of_model(model):
+def of_model(model) -> Functions:
   """`Functions` of a live model's callables (acai_tf.models._image.Autoencoder)."""
   import tensorflow as tf
 
@@ -139,7 +139,7 @@ def _drawn(function, size=BATCH_SENTENCES):
   return call
 
 
-def of_text_model(model):
+def of_text_model(model) -> TextFunctions:
   """`TextFunctions` of a live model's callables (acai_tf.models._text.TextAutoencoder)."""
   import tensorflow as tf
 
@@ -171,7 +171,7 @@ _TEXT_INPUTS = {'encoder': ('texts',), 'decoder': ('codes',), 'interpolator': ('
                 'log_probability': ('texts', 'targets'), 'transfer': ('texts', 'to'), 'sampler': ('count', 'seed')}
 
 
-def of_text_module(handle):
+def of_text_module(handle) -> TextFunctions:
   """`TextFunctions` of a module of sentences that `python -m export` wrote, through hub.load.
 
   Raises:
@@ -202,7 +202,7 @@ def _unloaded(handle, error):
                    'expected what python -m export wrote: a folder or an http(s) address.')
 
 
-def of_module(handle):
+def of_module(handle) -> tuple[Functions, tuple]:
   """`Functions` of a module that `python -m export` wrote, through hub.load.
 
   Args:

@@ -29,22 +29,22 @@ class _Task(groups.Task):
     """The first `count` held-out sentences, or fewer."""
     return texts_of(self.dataset, self.dataset.test_ids[:count])
 
-  def seed(self, salt):
+  def seed(self, salt) -> int:
     """A seed of this evaluation's own."""
     return int(np.random.SeedSequence([*self.settings.draw, salt]).generate_state(1)[0] >> 1)
 
-  def words(self, texts):
+  def words(self, texts) -> list[list[int]]:
     """Texts as word ids."""
     return word_ids(self.dataset.vocabulary, texts)
 
 
-def word_ids(vocabulary, texts):
+def word_ids(vocabulary, texts) -> list[list[int]]:
   """n texts -> n lists of word ids, which may be longer than any sentence of the data."""
   known = {word: i for i, word in enumerate(vocabulary.words)}
   return [[known.get(word, 1) for word in text.split()] for text in texts]
 
 
-def texts_of(dataset, ids):
+def texts_of(dataset, ids) -> list[str]:
   """[n, longest + 1] ids -> n sentences as the vocabulary writes them: unknown words are '[UNK]'."""
   return dataset.vocabulary.decode(ids)
 
@@ -81,7 +81,7 @@ def _codes(task):
       code_dimensions=float(spectrum.sum()**2 / (spectrum**2).sum()))
 
 
-def score_samples(texts, dataset, place=''):
+def score_samples(texts, dataset, place='') -> dict[str, float]:
   """The figures of generated sentences, under names that end with `place`.
 
   Args:
@@ -176,7 +176,7 @@ def _paths(task):
   task.found.arrays['paths'] = paths[:SHOWN]
 
 
-def paths_of(functions, dataset, count=PAIRS, steps=STEPS):
+def paths_of(functions, dataset, count=PAIRS, steps=STEPS) -> list[list]:
   """`count` paths of `steps` decoded sentences between held-out ones: lists of strings."""
   first, second = (texts_of(dataset, dataset.test_ids[part]) for part in pairs(len(dataset.test_ids), count))
   alpha = np.linspace(0, 1, steps, dtype=np.float32)
@@ -184,7 +184,7 @@ def paths_of(functions, dataset, count=PAIRS, steps=STEPS):
   return [list(path) for path in zip(*columns, strict=True)]
 
 
-def pairs(total, count):
+def pairs(total, count) -> tuple[np.ndarray, np.ndarray]:
   """Indices of `count` pairs of `total` sentences, none with itself, [count] twice; always the same ones."""
   order = np.random.default_rng(1).permutation(total)
   count = min(count, total // 2)
@@ -193,7 +193,7 @@ def pairs(total, count):
   return order[:count], order[count:2 * count]
 
 
-def score_paths(paths, dataset):
+def score_paths(paths, dataset) -> dict:
   """`text_path.score` of paths of words, by a trigram of all training sentences."""
   ids = [word_ids(dataset.vocabulary, [' '.join(sentence) for sentence in path]) for path in paths]
   return text_path.score(ids, _training(dataset)[1].log_probabilities)
@@ -268,7 +268,7 @@ class Settings:
     for group in self.groups:
       one_of('--metrics', group, GROUPS)
 
-  def facts(self):
+  def facts(self) -> dict:
     """What a record says of the measurement."""
     return {'pairs': {'count': PAIRS, 'steps': STEPS}, 'generated': self.samples, 'draw': list(self.draw),
             'language_model': 'trigram, interpolated Kneser-Ney, discount 0.75, end mark counted'}
@@ -281,13 +281,13 @@ def measure(functions, dataset, dataset_name, settings=None, model_name='the mod
       _GROUPS, _Task(functions, dataset, settings or Settings(), progress, found), dataset_name, model_name)
 
 
-def floor(dataset, draw):
+def floor(dataset, draw) -> dict:
   """Nothing: what paths and samples are compared with has rows of its own."""
   del dataset, draw
   return {}
 
 
-def show(functions, dataset, writer):
+def show(functions, dataset, writer) -> None:
   """Writes a few decoded paths as text for TensorBoard, at the writer's step."""
   import tensorflow as tf
 
@@ -298,7 +298,7 @@ def show(functions, dataset, writer):
     tf.summary.text('interpolation', tf.constant(lines))
 
 
-def draw(functions, dataset, measured, title, folder):
+def draw(functions, dataset, measured, title, folder) -> list:
   """Writes sentences.txt, and the picture of the paths where they were measured; returns the files' paths."""
   from acai_tf.evaluation import figures  # Loads matplotlib.
 

@@ -32,11 +32,11 @@ class Network:
                        'same code; expected 2 or more.')
 
   @property
-  def dimension(self):
+  def dimension(self) -> int:
     """Numbers in a code."""
     return self.latent_width**2 * self.latent
 
-  def check(self, shape):
+  def check(self, shape) -> None:
     """UserError unless the code fits images of `shape`."""
     scales(shape[0], self.latent_width)
 
@@ -59,11 +59,11 @@ class TextNetwork:
     one_of('network.start', self.start, ('uniform', 'wide'))
 
   @property
-  def dimension(self):
+  def dimension(self) -> int:
     """Numbers in a code."""
     return self.latent
 
-  def check(self, shape):
+  def check(self, shape) -> None:
     """Any code fits sentences of any `shape`."""
 
 
@@ -118,22 +118,22 @@ class Training:
     one_of('training.precision', self.precision, ('float32', 'mixed_bfloat16', 'auto'))
 
   @property
-  def steps(self):
+  def steps(self) -> int:
     """Steps of `batch` images; the last, incomplete one is rounded up."""
     return math.ceil(self.samples / self.batch)
 
-  def every(self, samples):
+  def every(self, samples) -> range:
     """The steps after each `samples` images, as a range; none if it is 0."""
     interval = max(1, samples // self.batch)
     return range(interval, self.steps + 1, interval) if samples else range(0)
 
   @property
-  def final_steps(self):
+  def final_steps(self) -> list[int]:
     """The steps of the final evaluations, the last step among them."""
     return sorted({self.steps - self.steps * k // FINAL_PARTS for k in range(min(self.final_evaluations, FINAL_PARTS))})
 
   @property
-  def evaluation_steps(self):
+  def evaluation_steps(self) -> list[int]:
     """All steps at which the model is evaluated, the last one among them; none if `evaluate_every` is 0."""
     return sorted({*self.every(self.evaluate_every), *self.final_steps, self.steps}) if self.evaluate_every else []
 
@@ -172,24 +172,24 @@ class Experiment:
   model_name: str
   dataset: object
   model: object
-  network: Network
+  network: Network | TextNetwork
   training: Training
 
   @property
-  def kind(self):
+  def kind(self) -> str:
     """'images' or 'sentences'."""
     return next(kind for kind, network in NETWORKS.items() if isinstance(self.network, network))
 
   @property
-  def latent_dimension(self):
+  def latent_dimension(self) -> int:
     """Numbers in a code."""
     return latent_dimension(self.network, self.model)
 
-  def to_dict(self):
+  def to_dict(self) -> dict:
     """Nested dict of JSON values."""
     return dataclasses.asdict(self)
 
-  def to_json(self):
+  def to_json(self) -> str:
     """The experiment as indented JSON text."""
     return json.dumps(self.to_dict(), indent=2) + '\n'
 
@@ -212,12 +212,12 @@ class Experiment:
     return cls(dataset_name=values['dataset_name'], model_name=values['model_name'], **built)
 
 
-def latent_dimension(network, model):
+def latent_dimension(network, model) -> int:
   """Numbers in a code: the network's, unless the model's Config has `code`, which says how many its own has."""
   return getattr(model, 'code', network.dimension)
 
 
-def scales(size, latent_width):
+def scales(size, latent_width) -> int:
   """How many halvings lead from `size` pixels to `latent_width`.
 
   Raises:

@@ -5,7 +5,7 @@ import pathlib
 import platform
 
 
-def fastest_precision():
+def fastest_precision() -> str:
   """'mixed_bfloat16' where this process's device computes in bfloat16, which else is emulated; 'float32' elsewhere.
 
   That is a GPU from NVIDIA's Ampere on (compute capability 8), or an x86 processor with AMX or AVX512-BF16.
@@ -21,7 +21,7 @@ def fastest_precision():
   return 'mixed_bfloat16' if capable else 'float32'
 
 
-def processor():
+def processor() -> dict[str, str]:
   """{'model name': ..., 'flags': ...} of the first processor, as Linux tells it; elsewhere the name alone."""
   found = {'model name': platform.processor() or platform.machine(), 'flags': ''}
   path = pathlib.Path('/proc/cpuinfo')
@@ -34,12 +34,12 @@ def processor():
   return found
 
 
-def cores():
+def cores() -> set[int] | range:
   """The processors that this process may use."""
-  return os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else range(os.cpu_count())
+  return os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else range(os.cpu_count() or 1)
 
 
-def origin():
+def origin() -> dict:
   """Code and machine of this process: `commit` ('unknown' outside a checkout, or without git), `versions`, `device`."""
   import shutil
   import subprocess

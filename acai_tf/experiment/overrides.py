@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
 
 from acai_tf.experiment.errors import UserError, unknown
 
@@ -35,7 +36,7 @@ def override(instance, values, prefix):
   return made
 
 
-def check_ranges(instance, prefix):
+def check_ranges(instance, prefix) -> None:
   """ValueError unless every field of a dataclass lies in the interval that its metadata gives, '(0, 1]' say."""
   for field in dataclasses.fields(instance):
     interval, value = field.metadata.get('range'), getattr(instance, field.name)
@@ -46,7 +47,7 @@ def check_ranges(instance, prefix):
         raise ValueError(f'{prefix}.{field.name} is {value}; expected a number in {interval}.')
 
 
-def parse_overrides(texts):
+def parse_overrides(texts) -> dict[str, dict]:
   """['training.batch=32', ...] -> {'training': {'batch': '32'}, ...}; UserError on any other form."""
   sections = {'dataset': {}, 'model': {}, 'network': {}, 'training': {}}
   for text in texts:
@@ -60,7 +61,7 @@ def parse_overrides(texts):
   return sections
 
 
-def differences(first, second, prefix=''):
+def differences(first, second, prefix='') -> Iterator:
   """Yields (dotted key, value in `first`, value in `second`) wherever two nested dicts differ."""
   for key in sorted(set(first) | set(second)):
     path, left, right = f'{prefix}{key}', first.get(key), second.get(key)

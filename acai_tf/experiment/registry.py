@@ -11,23 +11,23 @@ import types
 from acai_tf.experiment.errors import UserError, unknown
 
 
-def names(package, kind=None):
+def names(package, kind=None) -> tuple[str, ...]:
   """Sorted names of the entries in `package` ('acai_tf.models', 'acai_tf.data', 'zoo'), without `base` and `_*`.
 
   With a `kind` ('images', 'sentences'), only entries of that kind.
   """
-  folders = importlib.util.find_spec(package).submodule_search_locations
+  folders = importlib.import_module(package).__path__
   stems = {path.stem for folder in folders for path in pathlib.Path(folder).glob('*.py')}
   found = tuple(sorted(name for name in stems if name != 'base' and not name.startswith('_')))
   return tuple(name for name in found if kind == kind_of(package, name)) if kind else found
 
 
-def kind_of(package, name):
+def kind_of(package, name) -> str:
   """'images' or 'sentences': what a data set holds or a model is made for (`Config.KIND`; images where it has none)."""
   return getattr(config_class(package, name), 'KIND', 'images')
 
 
-def load(package, name):
+def load(package, name) -> types.ModuleType:
   """Imports and returns the module of entry `name`; UserError with a suggestion if there is none."""
   check(package, name)
   return importlib.import_module(f'{package}.{name}')
@@ -53,7 +53,7 @@ def config_class(package, name):
   return scope['Config']
 
 
-def check(package, name):
+def check(package, name) -> None:
   """UserError with a suggestion unless `package` has the entry."""
   known = names(package)
   if name not in known:

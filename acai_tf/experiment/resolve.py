@@ -16,7 +16,7 @@ def resolve_dataset(name, overrides=None):
   return data.resolve(chosen) if hasattr(data, 'resolve') else chosen
 
 
-def resolve(dataset, model, recipe='paper', overrides=None):
+def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment:
   """Names and overrides -> `config.Experiment`, without loading TensorFlow.
 
   Args:
@@ -48,7 +48,7 @@ def resolve(dataset, model, recipe='paper', overrides=None):
   return config.Experiment(dataset, model, dataset_config, model_config, network, training)
 
 
-def parse_experiment(values):
+def parse_experiment(values) -> config.Experiment:
   """`Experiment.to_dict`'s dict -> the experiment; UserError names a key that is unknown."""
   return config.Experiment.from_dict(
       values, registry.config_class('acai_tf.data', values['dataset_name']),

@@ -15,7 +15,7 @@ WEIGHTS = ('average', 'raw')  # a checkpoint may hold both
 CARD = 'training.json'  # beside an exported module: its experiment and how far it was trained
 
 
-def load_experiment(run_dir):
+def load_experiment(run_dir) -> config.Experiment:
   """Reads a run's experiment; UserError where the folder is no run or its file is broken."""
   path = pathlib.Path(run_dir) / EXPERIMENT
   try:
@@ -29,7 +29,7 @@ def load_experiment(run_dir):
     raise UserError(f'{path} cannot be read ({error}); expected the file that acai_tf.train wrote.') from error
 
 
-def load_card(module):
+def load_card(module) -> tuple | None:
   """What `python -m export` tells of a module beside it: (experiment, samples); None where there is no such file.
 
   Raises:
@@ -47,7 +47,7 @@ def load_card(module):
     raise UserError(f'{path} cannot be read ({error}); expected the file that python -m export wrote.') from error
 
 
-def claim(run_dir, experiment):
+def claim(run_dir, experiment) -> None:
   """Makes `run_dir` this experiment's folder, or checks that it already is.
 
   Raises:
@@ -72,24 +72,24 @@ def claim(run_dir, experiment):
                     'expected a writable place with free space (--run_dir).') from error
 
 
-def write(path, text):
+def write(path, text) -> None:
   """Writes a file whole or not at all."""
   scratch = pathlib.Path(f'{path}.{os.getpid()}.part')
   scratch.write_text(text)
   scratch.replace(path)
 
 
-def read_history(run_dir, until=None):
+def read_history(run_dir, until=None) -> list:
   """The evaluations made during training, one dict each, up to `until` samples; UserError for a broken file."""
   return [row for row in _read_lines(run_dir, HISTORY) if until is None or row['samples'] <= until]
 
 
-def write_history(run_dir, rows):
+def write_history(run_dir, rows) -> None:
   """Replaces the history."""
   _write_lines(run_dir, HISTORY, rows)
 
 
-def read_origins(run_dir):
+def read_origins(run_dir) -> list:
   """What trained a run: rows of `origin`, each with the `samples` from which it did; [] for an older run.
 
   Raises:
@@ -98,7 +98,7 @@ def read_origins(run_dir):
   return _read_lines(run_dir, ORIGINS)
 
 
-def add_origin(run_dir, samples, row):
+def add_origin(run_dir, samples, row) -> None:
   """Says that `row`, an `origin`, trains from `samples` on; what came to nothing after that is forgotten."""
   rows = [old for old in read_origins(run_dir) if old['samples'] < samples]
   if not rows or {**rows[-1], 'samples': samples} != {**row, 'samples': samples}:
@@ -118,7 +118,7 @@ def _write_lines(run_dir, name, rows):
   write(pathlib.Path(run_dir) / name, ''.join(json.dumps(row) + '\n' for row in rows))
 
 
-def medians(history, training, names):
+def medians(history, training, names) -> dict:
   """The median of the final evaluations of a training, as the ACAI paper's tables 1 and 2 have it.
 
   Args:

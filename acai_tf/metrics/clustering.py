@@ -8,7 +8,7 @@ TOGETHER = 10  # restarts of one call of scikit-learn, on one thread
 ROWS = 10_000  # codes that are whitened at a time: a float64 copy of all would be twice what they take
 
 
-def whiten(train_codes, codes):
+def whiten(train_codes, codes) -> tuple[np.ndarray, ...]:
   """Centres both on the training mean, projects on its singular vectors and divides by the singular values + 1e-5.
 
   Args:
@@ -71,7 +71,7 @@ def k_means(codes, classes, restarts, seed=0, progress=lambda done, total: None)
   return best
 
 
-def matched_accuracy(clusters, labels, count):
+def matched_accuracy(clusters, labels, count) -> tuple[float, np.ndarray, np.ndarray]:
   """Share of codes whose cluster's label is theirs, under the best one-to-one matching (Hungarian method).
 
   Args:

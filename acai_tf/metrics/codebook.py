@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def score(indices, size, codes):
+def score(indices, size, codes) -> dict:
   """Usage of a codebook.
 
   Args:

@@ -5,7 +5,7 @@ import numpy as np
 NEIGHBOURS = 5  # k of precision, recall, density and coverage (Naeem et al. 2020, section 4)
 
 
-def frechet(first, second):
+def frechet(first, second) -> float:
   """Frechet distance of the Gaussians fitted to both (Heusel et al. 2017, equation 6): >= 0, 0 for equal moments.
 
   Raises:
@@ -21,7 +21,7 @@ def frechet(first, second):
   return float(max(shift @ shift + np.trace(one) + np.trace(two) - 2 * cross, 0))
 
 
-def kernel(first, second):
+def kernel(first, second) -> float:
   """Squared MMD with k(x, y) = (x.y / d + 1)^3, unbiased (Binkowski et al. 2018, section 4); may be below 0.
 
   Raises:
@@ -39,7 +39,7 @@ def kernel(first, second):
   return float(within(first) + within(second) - 2 * similarity(first, second).mean())
 
 
-def coverage(real, fake, neighbours=NEIGHBOURS):
+def coverage(real, fake, neighbours=NEIGHBOURS) -> dict[str, float]:
   """Precision and recall (Kynkaanniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
   Args:

@@ -11,7 +11,7 @@ CANDIDATES = 20  # templates best in float32 that are compared again in float64:
 CHUNK = 512  # images compared at a time: 20 MB of cosines
 
 
-def nearest_lines(images, angles, templates):
+def nearest_lines(images, angles, templates) -> tuple:
   """Finds every image's nearest template by cosine distance over raw pixels.
 
   Args:
@@ -40,7 +40,7 @@ def nearest_lines(images, angles, templates):
   return found[0], found[1]
 
 
-def smoothness(angles):
+def smoothness(angles) -> np.ndarray:
   """How much the largest step along each interpolation exceeds an even one: 0 is best, (k - 2) / (k - 1) one jump.
 
   Args:
@@ -56,12 +56,12 @@ def smoothness(angles):
   return np.where(defined, largest / np.where(defined, span, 1.0) - 1 / (angles.shape[1] - 1), np.nan)
 
 
-def score(interpolations, angles, templates):
+def score(interpolations, angles, templates) -> dict:
   """Scores interpolations of lines: `summary` of `follow`."""
   return summary(*follow(interpolations, angles, templates))
 
 
-def follow(interpolations, angles, templates):
+def follow(interpolations, angles, templates) -> tuple:
   """Every image's distance to the nearest line, and that line's angle.
 
   Args:
@@ -86,7 +86,7 @@ def follow(interpolations, angles, templates):
   return distances.reshape(n, k), nearest.reshape(n, k)
 
 
-def summary(distances, nearest):
+def summary(distances, nearest) -> dict:
   """The benchmark's figures from `follow`'s two arrays.
 
   Returns:
@@ -110,7 +110,7 @@ def summary(distances, nearest):
   }
 
 
-def check_range(interpolations):
+def check_range(interpolations) -> None:
   """ValueError where pixels are in another unit than [-1, 1], as those of another program may be."""
   low, high, middle = np.min(interpolations), np.max(interpolations), np.median(interpolations)
   found = f'pixels go from {low:.4g} to {high:.4g}; expected [-1, 1], background -1 and line 1'
@@ -120,7 +120,7 @@ def check_range(interpolations):
     raise ValueError(f'{found}; half are above {middle:.2g}: if yours are in [0, 1], give 2 x - 1')
 
 
-def half_width(values):
+def half_width(values) -> float | None:
   """Half the 95 % confidence interval of the mean of [n] values by Student's t; None for fewer than two."""
   import scipy.stats
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def steps(points):
+def steps(points) -> np.ndarray:
   """[n, k, ...] points along n paths -> [n, k - 1] Euclidean distances between neighbours, per square root of size.
 
   Divided by the square root of a point's numbers, a distance does not depend on the images' size.
@@ -20,12 +20,12 @@ def steps(points):
   return np.linalg.norm(np.diff(flat, axis=1), axis=2) / np.sqrt(flat.shape[2])
 
 
-def score(points):
+def score(points) -> dict:
   """`summary` of `steps`: length and evenness of paths, [n, k >= 3, ...] points."""
   return summary(steps(points))
 
 
-def summary(sizes):
+def summary(sizes) -> dict:
   """Length and evenness of paths.
 
   Args:

@@ -7,7 +7,7 @@ CHOOSING = 10_000  # training codes at most with which it is chosen
 ITERATIONS = 200
 
 
-def accuracy(logits, labels):
+def accuracy(logits, labels) -> float:
   """Share in [0, 1] of right answers.
 
   Args:
@@ -28,7 +28,7 @@ def accuracy(logits, labels):
   return float(np.mean(logits.argmax(axis=1) == labels))
 
 
-def fitted_accuracy(train_features, train_labels, features, labels, seed=0):
+def fitted_accuracy(train_features, train_labels, features, labels, seed=0) -> tuple[float, float]:
   """Accuracy of logistic regression on frozen features, standardised; its regularisation is chosen by validation.
 
   Args:

@@ -8,7 +8,7 @@ import numpy as np
 PIECE = 64  # images at a time: what is computed on the way takes forty times their float32 pixels
 
 
-def squared_errors(images, reconstructions):
+def squared_errors(images, reconstructions) -> np.ndarray:
   """[n] mean over an image's pixels of (images - reconstructions)^2, on [-1, 1] data; float64 inside.
 
   Raises:
@@ -18,12 +18,12 @@ def squared_errors(images, reconstructions):
   return np.square(images - reconstructions).reshape(len(images), -1).mean(axis=1)
 
 
-def peak_signal_to_noise(errors):
+def peak_signal_to_noise(errors) -> np.ndarray:
   """[n] `squared_errors` -> [n] 10 log10(2^2 / error), in dB; an image without error counts as 100 dB."""
   return np.minimum(10 * np.log10(4 / np.maximum(errors, 1e-300)), 100)
 
 
-def structural_similarity(images, reconstructions):
+def structural_similarity(images, reconstructions) -> np.ndarray:
   """[n] SSIM (Wang et al. 2004) of pixels brought to [0, 1] and clipped there.
 
   It depends on where black is, so the scale is the published one. The 11x11 Gaussian window of 1.5 pixels (smaller
@@ -38,7 +38,7 @@ def structural_similarity(images, reconstructions):
   return tf.image.ssim(first, second, 1.0, filter_size=min(11, *first.shape[1:3])).numpy()
 
 
-def score(parts):
+def score(parts) -> dict:
   """Means over all images.
 
   Args:

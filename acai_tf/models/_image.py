@@ -41,19 +41,19 @@ class Autoencoder(base.Model):
     self.build((None, *shape))
 
   @property
-  def code_shape(self):
+  def code_shape(self) -> tuple:
     """(height, width, channels) of one code."""
     return self.network.latent_width, self.network.latent_width, self.network.latent
 
-  def create_autoencoder(self, size, channels, precision):
+  def create_autoencoder(self, size, channels, precision) -> tuple:
     """Hook: (encoder, decoder), layers that `build` builds; here the paper's convolutional ones."""
     return (convolutional.encoder(size, self.network, self.seed, precision),
             convolutional.decoder(size, channels, self.network, self.seed, precision))
 
-  def create_networks(self, size, precision):
+  def create_networks(self, size, precision) -> None:
     """Hook: a subclass makes its further networks here."""
 
-  def build(self, input_shape):
+  def build(self, input_shape) -> None:
     """Creates every weight for images of `input_shape`, (None, height, width, channels); the constructor calls it.
 
     A player's further layers are shown one image, unless `create_networks` has built them.
@@ -70,11 +70,11 @@ class Autoencoder(base.Model):
 
   # What users call. Images are [n, height, width, channels] float32 in [-1, 1].
 
-  def encode(self, images, training=False):
+  def encode(self, images, training=False) -> tf.Tensor:
     """Images -> [n, latent_width, latent_width, latent], the codes that are interpolated."""
     return self.encoder(images, training=training)
 
-  def encode_sample(self, images, seed):
+  def encode_sample(self, images, seed) -> tf.Tensor:
     """Images -> codes as the authors interpolate and cluster them; here `encode`'s.
 
     A model with a posterior q(z given x) gives a sample of it, independent for every image: a function of the images
@@ -83,15 +83,15 @@ class Autoencoder(base.Model):
     del seed
     return self.encode(images)
 
-  def decode(self, codes, training=False):
+  def decode(self, codes, training=False) -> tf.Tensor:
     """Codes -> images."""
     return self.decoder(codes, training=training)
 
-  def represent(self, images, training=False):
+  def represent(self, images, training=False) -> tf.Tensor:
     """Images -> [n, features] float32: what the probe and the clustering see; here the flat code."""
     return self.features(self.encode(images, training))
 
-  def interpolate(self, images_a, images_b, alpha, path='linear', training=False):
+  def interpolate(self, images_a, images_b, alpha, path='linear', training=False) -> tf.Tensor:
     """Decodes the point `alpha` of the way from a's code to b's: 0 is a, 1 is b.
 
     Args:
@@ -111,7 +111,7 @@ class Autoencoder(base.Model):
       return self.decode(interpolation.slerp(first, second, alpha), training)
     return self.decode(interpolation.lerp(first, second, tf.reshape(alpha, [-1, 1, 1, 1])), training)
 
-  def sample(self, count, seed=0):
+  def sample(self, count, seed=0) -> tf.Tensor:
     """`count` images decoded from the prior N(0, I) of the codes; a function of `seed`.
 
     Raises:
@@ -121,11 +121,11 @@ class Autoencoder(base.Model):
       raise ValueError(f'{self.name} has no prior to sample codes from.')
     return self.decode(tf.random.stateless_normal([count, *self.code_shape], [seed, 0]))
 
-  def call(self, images, training=False):
+  def call(self, images, training=False) -> tf.Tensor:
     """Reconstructs images."""
     return self.decode(self.encode(images, training), training)
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     """As `base.Model`; inputs and outputs named images* are images in [-1, 1]."""
     images, codes = self.inputs_of(images=self.image_shape), self.inputs_of(codes=self.code_shape)
     pair = self.inputs_of(images_a=self.image_shape, images_b=self.image_shape, alpha=())
@@ -155,38 +155,38 @@ class Autoencoder(base.Model):
     return found
 
   @staticmethod
-  def inputs_of(**shapes):
+  def inputs_of(**shapes) -> dict[str, tf.TensorSpec]:
     """`Callable.inputs` of float32 batches; `shapes`: dict: name -> shape without the batch."""
     return {name: tf.TensorSpec([None, *shape], tf.float32) for name, shape in shapes.items()}
 
   # Players.
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     return {'autoencoder': [self.encoder, self.decoder], **self._classifier_player()}
 
   def _classifier_player(self):
     return {'classifier': [self.classifier]} if self.classifier else {}
 
-  def classify(self, features, labels):
+  def classify(self, features, labels) -> tuple:
     """The online classifier on stopped features: ({'classifier': loss} or {}, logs)."""
     if self.classifier is None or labels is None:
       return {}, {}
     loss, accuracy = losses.classification(labels, self.classifier(tf.stop_gradient(features)))
     return {'classifier': loss}, {'classifier_loss': loss, 'accuracy': accuracy}
 
-  def uniform(self, batch, shape=(1, 1, 1), salt=0):
+  def uniform(self, batch, shape=(1, 1, 1), salt=0) -> tf.Tensor:
     """As `base.Model`; by default one number for every code, in the shape that multiplies it."""
     return super().uniform(batch, shape, salt)
 
   # Steps.
 
-  def objective(self, images):
+  def objective(self, images) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
     """Hook of one-objective models, called under the tape: (loss to minimise, features for the classifier, logs)."""
     codes = self.encode(images, training=True)
     loss = losses.mean_squared_error(images, self.decode(codes, training=True))
     return loss, self.features(codes), {'recon_mse': loss}
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict[str, tf.Tensor]:
     """One move of every player. `data` is images or (images, labels)."""
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
@@ -195,11 +195,11 @@ class Autoencoder(base.Model):
       self.move(tape, {'autoencoder': loss, **classifier})
     return {**logs, **classifier_logs}
 
-  def features(self, codes):
+  def features(self, codes) -> tf.Tensor:
     """What `represent` gives, from codes that are already there."""
     return tf.reshape(codes, [tf.shape(codes)[0], codes.shape[1] * codes.shape[2] * codes.shape[3]])
 
-  def test_step(self, data):
+  def test_step(self, data) -> dict:
     """Keras's: means so far of the reconstruction error and, with labels, of the online classifier's figures."""
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     logs = {'recon_mse': losses.mean_squared_error(images, self(images))}

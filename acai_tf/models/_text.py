@@ -44,16 +44,16 @@ class TextAutoencoder(base.Model):
     self.create_networks()
     self.built = True
 
-  def create_decoders(self, seeds):
+  def create_decoders(self, seeds) -> None:
     """Hook: makes `decoder`, or several."""
     network = self.network
     self.decoder = recurrent.Decoder(
         self.ids, network.embedding, network.hidden, network.latent, seeds, wide=network.start == 'wide')
 
-  def create_networks(self):
+  def create_networks(self) -> None:
     """Hook: a subclass makes its further networks here."""
 
-  def adapt(self, dataset):
+  def adapt(self, dataset) -> None:
     try:
       self.words.set(dataset.vocabulary)
     except ValueError as error:
@@ -65,43 +65,43 @@ class TextAutoencoder(base.Model):
     return self.words.get()
 
   @property
-  def code_shape(self):
+  def code_shape(self) -> tuple:
     """(numbers,) of one code."""
     return (self.network.latent,)
 
   # Ids and codes.
 
-  def encode(self, ids):
+  def encode(self, ids) -> tf.Tensor:
     """[n, longest + 1] ids -> [n, latent] float32 codes of norm 1."""
     return self.encoder(ids)
 
-  def decode(self, codes):
+  def decode(self, codes) -> tf.Tensor:
     """[n, latent] codes -> [n, longest + 1] ids, the most likely word each time."""
     return self.decoder.greedy(codes, self.length)
 
-  def call(self, ids, training=False):
+  def call(self, ids, training=False) -> tf.Tensor:
     """Reconstructs sentences, as ids."""
     del training
     return self.decode(self.encode(ids))
 
-  def sample_codes(self, count, seed):
+  def sample_codes(self, count, seed) -> tf.Tensor:
     """Hook: [count, latent] codes drawn from what the model has learned, a function of `seed`; where `has_prior`."""
     raise NotImplementedError
 
-  def mix(self, first, second, alpha):
+  def mix(self, first, second, alpha) -> tf.Tensor:
     """Codes on the great circle from `first` (alpha 0) to `second` (1), [n, latent]: they stay on the sphere."""
     return interpolation.slerp(first, second, alpha)
 
   # The reconstruction.
 
-  def noisy(self, codes):
+  def noisy(self, codes) -> tf.Tensor:
     """Codes as the decoder sees them in training: plus N(0, s^2), s = noise * noise_decay^(step // noise_every)."""
     settings = self.config
     rounds = tf.cast(tf.convert_to_tensor(self.step) // settings.noise_every, tf.float32)
     deviation = settings.noise * tf.cast(settings.noise_decay, tf.float32) ** rounds
     return codes + deviation * self.normal(codes.shape[0] or tf.shape(codes)[0], codes.shape[1:])
 
-  def reconstruction(self, ids, codes, decoder=None):
+  def reconstruction(self, ids, codes, decoder=None) -> tuple[tf.Tensor, tf.Tensor]:
     """Of [n, steps] ids given [n, latent] codes, words and end marks, over the global batch: (mean cross-entropy in
     nats a word, share of the words that are the most likely ones)."""
     logits, targets, _ = (decoder or self.decoder).targets(ids, codes)
@@ -109,7 +109,7 @@ class TextAutoencoder(base.Model):
     hits = tf.cast(tf.equal(tf.argmax(logits, 1, tf.int32), targets), tf.float32)
     return replicas.mean(entropy), replicas.mean(hits)
 
-  def test_step(self, data):
+  def test_step(self, data) -> dict:
     """Keras's: means so far of reconstruction and its accuracy."""
     ids = data[0] if isinstance(data, (tuple, list)) else data
     loss, accuracy = self.reconstruction(ids, self.encode(ids))
@@ -117,7 +117,7 @@ class TextAutoencoder(base.Model):
 
   # What users call: plain text.
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     """As `base.Model`; texts* are strings."""
     vocabulary = self.vocabulary
     text, number = tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.float32)

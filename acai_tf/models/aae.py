@@ -40,7 +40,7 @@ class Model(_image.Autoencoder):
 
   has_prior = True
 
-  def create_networks(self, size, precision):
+  def create_networks(self, size, precision) -> None:
     numbers = dense.seeds(self.seed, 'discriminator')
     layers = []
     for units in (self.config.units, self.config.units, 1):
@@ -49,11 +49,11 @@ class Model(_image.Autoencoder):
     self.discriminator = keras.Sequential(layers[:-1], name='discriminator')
     self.discriminator.build((None, self.network.latent_width**2 * self.network.latent))
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     return {'autoencoder': [self.encoder, self.decoder], 'discriminator': [self.discriminator],
             **self._classifier_player()}
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     def discriminate(codes, training=False):
       return tf.squeeze(self.discriminator(self.features(codes), training=training), 1)
 
@@ -61,7 +61,7 @@ class Model(_image.Autoencoder):
         'discriminator', discriminate, self.inputs_of(codes=self.code_shape),
         'logit that a code was drawn from the prior, [n]', 'logit')]
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)

@@ -37,18 +37,18 @@ class Model(_image.Autoencoder):
     autoencoder (2): L_fg = mean (x - g(f(x)))^2 + lambda mean d(x^_a)^2
   """
 
-  def create_networks(self, size, precision):
+  def create_networks(self, size, precision) -> None:
     self.critic = convolutional.Critic(size, self.network, self.seed, precision)
 
-  def players(self):
+  def players(self) -> dict:
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(
         'critic', self.critic, self.inputs_of(images=self.image_shape),
         'the mixing coefficient alpha recovered from an image, [n]', 'alpha')]
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch, partners = images.shape[0] or tf.shape(images)[0], self.config.partners
     alpha = tf.reshape(tf.transpose(0.5 * self.uniform(batch, (partners,))), [-1, 1, 1, 1])

@@ -45,24 +45,24 @@ class Model(_image.Autoencoder):
   batch are the recipe's.
   """
 
-  def create_networks(self, size, precision):
+  def create_networks(self, size, precision) -> None:
     self.critic = convolutional.Critic(size, self.network, self.seed, precision, spectral=self.config.spectral)
 
-  def players(self):
+  def players(self) -> dict:
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(
         'critic', self.critic, self.inputs_of(images=self.image_shape),
         'logit that an image is real, [n]', 'logit')]
 
-  def decode_with_velocity(self, codes, direction):
+  def decode_with_velocity(self, codes, direction) -> tuple:
     """(g(codes), the derivative of g at `codes` along `direction`), both in the images' shape."""
     with tf.autodiff.ForwardAccumulator(codes, direction) as forward:
       images = self.decode(codes, training=True)
     return images, forward.jvp(images)
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     alpha = self.uniform(images.shape[0] or tf.shape(images)[0])
     self.critic.iterate()

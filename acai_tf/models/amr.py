@@ -57,18 +57,18 @@ class Model(_image.Autoencoder):
   its lack of scale and offset are choices made here.
   """
 
-  def create_networks(self, size, precision):
+  def create_networks(self, size, precision) -> None:
     self.critic = convolutional.Critic(size, self.network, self.seed, precision, spectral=True)
 
-  def players(self):
+  def players(self) -> dict:
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(
         'critic', self.critic, self.inputs_of(images=self.image_shape),
         'logit that an image is real, [n]', 'logit')]
 
-  def mix(self, codes):
+  def mix(self, codes) -> tf.Tensor:
     """[n, height, width, channels] codes -> mixtures, a function of (seed, step)."""
     batch = codes.shape[0] or tf.shape(codes)[0]
     everyones = replicas.gather(codes)
@@ -87,11 +87,11 @@ class Model(_image.Autoencoder):
       shares /= tf.reduce_sum(shares, 0, keepdims=True)
     return tf.reduce_sum(shares * tf.stack(partners), 0)
 
-  def penalty(self, player):
+  def penalty(self, player) -> tf.Tensor:
     """L2 penalty, whose gradient is weight_decay times the weight, as in the authors' optimiser."""
     return self.config.weight_decay * tf.add_n([tf.nn.l2_loss(v) for v in self.variables_of(player)])
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     self.critic.iterate()
     with tf.GradientTape(persistent=True) as tape:

@@ -78,12 +78,12 @@ class Model(_text.TextAutoencoder):
 
   has_prior = True
 
-  def create_networks(self):
+  def create_networks(self) -> None:
     self.extra_batches = 0
     if self.has_prior:
       self.create_adversaries()
 
-  def create_adversaries(self):
+  def create_adversaries(self) -> None:
     """Generator, critic, and what the critic sees."""
     self.generator = self.create_generator()
     numbers, settings = dense.seeds(self.seed, 'critic'), self.config
@@ -100,7 +100,7 @@ class Model(_text.TextAutoencoder):
     make = code_networks.generator if settings.networks == 'paper' else code_networks.residual_generator
     return make(settings.z, (settings.units, settings.units), self.network.latent, dense.seeds(self.seed, 'generator'))
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     return {'autoencoder': [self.encoder, self.decoder], 'generator': [self.generator], 'critic': [self.critic]}
 
   def training_of(self, player, training):
@@ -111,18 +111,18 @@ class Model(_text.TextAutoencoder):
     return dataclasses.replace(training, optimizer='adam', learning_rate=self.config.gan_learning_rate, beta_1=0.5,
                                beta_2=self.config.gan_beta_2, samples=moves * training.samples)
 
-  def clipnorm_of(self, player):
+  def clipnorm_of(self, player) -> float:
     return self.clipnorm if player == 'autoencoder' else 0.0
 
-  def sample_codes(self, count, seed, generator=None):
+  def sample_codes(self, count, seed, generator=None) -> tf.Tensor:
     noise = tf.random.stateless_normal([count, self.config.z], [seed, 0])
     return (generator or self.generator)(noise, training=False)
 
-  def untrained_codes(self, count, seed):
+  def untrained_codes(self, count, seed) -> tf.Tensor:
     """As `sample_codes`, of the generator before its training: what a learned prior has to beat."""
     return self.sample_codes(count, seed, self.create_generator())
 
-  def share(self):
+  def share(self) -> tf.Tensor:
     """0 in the part of the training that the autoencoder has alone, then growing to 1."""
     settings = self.config
     if not (settings.alone or settings.ramp):
@@ -132,7 +132,7 @@ class Model(_text.TextAutoencoder):
     done = tf.cast(tf.convert_to_tensor(self.step), tf.float32) / self.steps
     return tf.clip_by_value((done - settings.alone) / max(settings.ramp, 1e-9), 0.0, 1.0)
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict:
     settings = self.config
     ids, *others = tf.split(data[0], 1 + self.extra_batches)
     # Equation 1, and with `joint` the encoder's share of 3.
@@ -147,13 +147,13 @@ class Model(_text.TextAutoencoder):
     logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes), **more_logs}
     return {**logs, **self.adversaries(ids, codes, others)}
 
-  def regularizer(self, ids, codes):
+  def regularizer(self, ids, codes) -> tuple:
     """Hook, under the tape of equation 1, given [n, longest + 1] ids and their [n, latent] codes: (what is added to the
     autoencoder's loss, dict: further player -> its loss, logs)."""
     del ids, codes
     return 0.0, {}, {}
 
-  def adversaries(self, ids, codes, others):
+  def adversaries(self, ids, codes, others) -> dict:
     """Equations 2 and 3 on a batch of ids, its codes, and the further batches; returns their logs."""
     settings, logs = self.config, {}
     # Equation 2.
@@ -168,7 +168,7 @@ class Model(_text.TextAutoencoder):
         self.move(tape, {'autoencoder': settings.lambda_ * self.share() * fool_loss})
     return {**logs, **self.generator_step(ids.shape[0] or tf.shape(ids)[0]), 'lambda': settings.lambda_ * self.share()}
 
-  def generator_step(self, count):
+  def generator_step(self, count) -> dict:
     """The generator's move on `count` codes; returns its logs."""
     with tf.GradientTape(persistent=True) as tape:
       generated = self.generate(count, 1)
@@ -176,11 +176,11 @@ class Model(_text.TextAutoencoder):
       self.move(tape, {'generator': loss})
     return {'generator_loss': loss, 'generated_std': self.code_spread(generated)['code_std']}
 
-  def generate(self, count, salt):
+  def generate(self, count, salt) -> tf.Tensor:
     """[count, latent] generated codes, in training."""
     return self.generator(self.normal(count, (self.config.z,), salt), training=True)
 
-  def fakes(self, count):
+  def fakes(self, count) -> list:
     """`count` generated codes, [count, latent], for each of the critic's steps.
 
     The generator rests meanwhile, so that one call makes them all. With the paper's networks each step has a
@@ -192,7 +192,7 @@ class Model(_text.TextAutoencoder):
       return [self.generator(z, training=True) for z in noise]
     return tf.split(self.generator(tf.concat(noise, 0), training=True), settings.critic_steps)
 
-  def critic_step(self, real, fake, k):
+  def critic_step(self, real, fake, k) -> tuple:
     """Step `k` of the critic on codes twice, [n, latent]: (its loss, its estimate of the Wasserstein distance)."""
     settings, whole = self.config, self.config.networks == 'paper'
     with tf.GradientTape(persistent=True) as tape:
@@ -207,7 +207,7 @@ class Model(_text.TextAutoencoder):
       self.clip_weights('critic', settings.clip)
     return loss, wasserstein
 
-  def remembered(self, codes):
+  def remembered(self, codes) -> list:
     """Puts [n, latent] codes into the queue, in the oldest ones' place; returns it in parts, one for each of the
     critic's steps, [queue / critic_steps, latent] (on a replica, its rows)."""
     fresh = replicas.gather(tf.stop_gradient(codes))

@@ -36,7 +36,7 @@ class Model(arae.Model):
   A soft sentence is read as far as its most likely words go before the first end mark.
   """
 
-  def create_networks(self):
+  def create_networks(self) -> None:
     super().create_networks()
     numbers, network = dense.seeds(self.seed, 'mixing_critic'), self.network
     self.reader = recurrent.Encoder(
@@ -44,15 +44,15 @@ class Model(arae.Model):
     self.answer = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(next(numbers)))
     self.answer.build([None, network.hidden])
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     return {**super().players(), 'mixing_critic': [self.reader, self.answer]}
 
-  def judge(self, probabilities):
+  def judge(self, probabilities) -> tf.Tensor:
     """[n, longest + 1, words] soft sentences -> [n] guesses of the share that is mixed in."""
     words = recurrent.lengths(tf.argmax(probabilities, 2, tf.int32), self.ids - 1)
     return tf.squeeze(self.answer(self.reader.soft(probabilities, words)), 1)
 
-  def regularizer(self, ids, codes):
+  def regularizer(self, ids, codes) -> tuple:
     settings = self.config
     batch = ids.shape[0] or tf.shape(ids)[0]
     alpha = 0.5 * self.uniform(batch, (), 200)
@@ -67,7 +67,7 @@ class Model(arae.Model):
     return (settings.lambda_mix * self.share() * fool_loss, {'mixing_critic': critic_loss},
             {'mixing_loss': critic_loss, 'fool_loss': fool_loss})
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     vocabulary = self.vocabulary
 
     def judge(texts, training=False):

@@ -49,7 +49,7 @@ class Config:
       if not all(width.isdecimal() and int(width) for width in getattr(self, key).split('-')):
         raise ValueError(f"model.{key} is {getattr(self, key)!r}; expected widths, '400-800' say.")
 
-  def widths(self, key):
+  def widths(self, key) -> list[int]:
     """The hidden layers of a network, as ints."""
     return [int(width) for width in getattr(self, key).split('-')]
 
@@ -76,10 +76,10 @@ class Model(_image.Autoencoder):
   has_prior = True
 
   @property
-  def code_shape(self):
+  def code_shape(self) -> tuple:
     return 1, 1, self.config.code
 
-  def create_autoencoder(self, size, channels, precision):
+  def create_autoencoder(self, size, channels, precision) -> tuple:
     shape, config = (size, size, channels), self.config
     encoder = [
         keras.layers.Flatten(dtype=precision),
@@ -92,7 +92,7 @@ class Model(_image.Autoencoder):
         keras.layers.Reshape((*shape, 2), dtype='float32')]
     return keras.Sequential(encoder, name='encoder'), keras.Sequential(decoder, name='decoder')
 
-  def create_networks(self, size, precision):
+  def create_networks(self, size, precision) -> None:
     config = self.config
     self.generator = keras.Sequential(
         [*dense.perceptron(config.widths('generator'), config.code, 'generator', self.seed, deviation=config.start),
@@ -103,7 +103,7 @@ class Model(_image.Autoencoder):
                                    name='critic')  # no loss would see a bias of its answers
     self.critic.build((None, config.code))
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], 'generator': [self.generator],
             **self._classifier_player()}
 
@@ -111,7 +111,7 @@ class Model(_image.Autoencoder):
     rate = self.config.critic_learning_rate
     return dataclasses.replace(training, learning_rate=rate) if player == 'critic' else training
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     def generate(noise, training=False):
       return tf.reshape(self.generator(noise, training=training), [-1, *self.code_shape])
 
@@ -125,14 +125,14 @@ class Model(_image.Autoencoder):
         base.Callable('critic', criticise, self.inputs_of(codes=self.code_shape),
                       "a code's place on the critic's scale: images' are high, the generator's low, [n]", 'answer')]
 
-  def decode(self, codes, training=False):
+  def decode(self, codes, training=False) -> tf.Tensor:
     return self.to_images(self.decoder(codes, training=training))
 
-  def to_images(self, logits):
+  def to_images(self, logits) -> tf.Tensor:
     """[..., 2] logits of black and white -> 2 p(white) - 1."""
     return tf.tanh((logits[..., 1] - logits[..., 0]) / 2)
 
-  def sample(self, count, seed=0):
+  def sample(self, count, seed=0) -> tf.Tensor:
     """`count` images decoded from the generator's codes; a function of `seed`."""
     codes = self.generator(tf.random.stateless_normal([count, self.config.z], [seed, 0]))
     return self.decode(tf.reshape(codes, [-1, *self.code_shape]))
@@ -142,11 +142,11 @@ class Model(_image.Autoencoder):
     epochs = tf.cast(tf.convert_to_tensor(self.step) // self.config.epoch, tf.float32)
     return self.config.noise_r * self.config.anneal**epochs
 
-  def clip_critic(self):
+  def clip_critic(self) -> None:
     """Puts every parameter of the critic, batch norm's included, into [-clip, clip]."""
     self.clip_weights('critic', self.config.clip)
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch = images.shape[0] or tf.shape(images)[0]
 

@@ -1,5 +1,7 @@
 """ARAE for style transfer: a decoder a class, and codes that do not tell the class (Zhao et al. 2018, section 4)."""
 
+# mypy: disable-error-code="index, dict-item"
+
 import dataclasses
 
 import tensorflow as tf
@@ -36,7 +38,7 @@ class Config(arae.Config):
                             'checkpoint_every': 64_000}}}
 
 
-def balanced(values, labels):
+def balanced(values, labels) -> tf.Tensor:
   """Mean over the classes 0 and 1 of the mean of [n] values in each one, over the global batch; `labels`: [n] ints."""
   first, second = (replicas.mean(values, tf.cast(tf.equal(labels, label), values.dtype)) for label in (0, 1))
   return (first + second) / 2
@@ -56,7 +58,7 @@ class Model(arae.Model):
     ValueError: labels of another number of classes than two.
   """
 
-  def create_decoders(self, seeds):
+  def create_decoders(self, seeds) -> None:
     if self.classes != 2:
       raise ValueError(f'the data has {self.classes or "no"} classes; expected two, between which sentences are '
                        'transferred (dataset.path=FILE0,FILE1).')
@@ -69,13 +71,13 @@ class Model(arae.Model):
     self.decoder = decoder('decoder_0')
     self.decoder_1 = decoder('decoder_1', self.decoder.output_layer)
 
-  def create_networks(self):
+  def create_networks(self) -> None:
     self.has_prior = self.config.lambda_ > 0
     super().create_networks()
     self.classifier = code_networks.classifier(
         self.network.latent, self.config.classifier_units, dense.seeds(self.seed, 'classifier'))
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     found = super().players() if self.has_prior else {}
     return {**found, 'autoencoder': [self.encoder, self.decoder, self.decoder_1], 'classifier': [self.classifier]}
 
@@ -84,7 +86,7 @@ class Model(arae.Model):
       return dataclasses.replace(training, optimizer='adam', beta_1=0.5)
     return super().training_of(player, training)
 
-  def by_class(self, ids, labels, codes):
+  def by_class(self, ids, labels, codes) -> list:
     """Mean over the classes of the reconstruction by each one's own decoder: (loss, accuracy)."""
     found = []
     for label, decoder in enumerate((self.decoder, self.decoder_1)):
@@ -92,13 +94,13 @@ class Model(arae.Model):
       found.append(self.reconstruction(tf.gather(ids, rows), tf.gather(codes, rows), decoder))
     return [(first + second) / 2 for first, second in zip(*found, strict=True)]
 
-  def classification(self, codes, labels, truth=True):
+  def classification(self, codes, labels, truth=True) -> tuple:
     """Mean over the classes of BCE(C(codes), y), or with `truth` False of BCE(C(codes), 1 - y)."""
     logits = tf.squeeze(self.classifier(codes, training=True), 1)
     targets = tf.cast(labels if truth else 1 - labels, tf.float32)
     return balanced(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), labels), logits
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict:
     settings = self.config
     ids, *others = tf.split(data[0], 1 + self.extra_batches)
     labels = data[1][:ids.shape[0] or tf.shape(ids)[0]]
@@ -117,7 +119,7 @@ class Model(arae.Model):
             'class_accuracy': balanced(hits, labels), 'weight': weight}
     return {**logs, **self.adversaries(ids, codes, others)} if self.has_prior else logs
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     vocabulary, kept = self.vocabulary, (self.vocabulary.layer,)
     text, classes = tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.int32)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -73,17 +74,17 @@ class Model(keras.Model):
         name='step', shape=(), dtype='int64', initializer='zeros', trainable=False, aggregation='only_first_replica')
     self.optimizers, self.means = {}, Means()
 
-  def callables(self):
+  def callables(self) -> list[Callable]:
     """List of `Callable`, of different names."""
     raise NotImplementedError
 
   # Players.
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     """Dict: player's name -> the layers that it trains."""
     raise NotImplementedError
 
-  def variables_of(self, player):
+  def variables_of(self, player) -> list:
     """The trainable variables of one player, selected by object; once each, if layers share them."""
     found = [variable for layer in self.players()[player] for variable in layer.trainable_variables]
     return list({id(variable): variable for variable in found}.values())
@@ -93,15 +94,15 @@ class Model(keras.Model):
     del player
     return training
 
-  def adapt(self, dataset):
+  def adapt(self, dataset) -> None:
     """Hook: takes over what a model must know of its training data, a vocabulary say, before the first step."""
 
-  def clipnorm_of(self, player):
+  def clipnorm_of(self, player) -> float:
     """Hook: the bound on the global norm of a player's gradient, 0 is off; here `compile`'s for all."""
     del player
     return self.clipnorm
 
-  def compile(self, optimizer=None, clipnorm=0.0, steps=None, **kwargs):
+  def compile(self, optimizer=None, clipnorm=0.0, steps=None, **kwargs) -> None:
     """Gives every player an optimiser of its own, built on its own variables.
 
     Args:
@@ -119,7 +120,7 @@ class Model(keras.Model):
     super().compile(optimizer=next(iter(optimizers.values())), **kwargs)
     self.optimizers, self.clipnorm, self.steps = optimizers, clipnorm, steps
 
-  def averages(self):
+  def averages(self) -> list[tuple]:
     """(variable, its moving average) of every player whose optimiser keeps averages (Keras: `use_ema`).
 
     All else, a codebook say, has none: it is taken as it is.
@@ -127,13 +128,13 @@ class Model(keras.Model):
     return [pair for player, optimizer in self.optimizers.items() if optimizer.use_ema
             for pair in zip(self.variables_of(player), optimizer._model_variables_moving_average, strict=True)]
 
-  def use_averages(self):
+  def use_averages(self) -> None:
     """Puts the averages in the weights' place, for good."""
     for variable, average in self.averages():
       variable.assign(average)
 
   @contextlib.contextmanager
-  def averaged(self):
+  def averaged(self) -> Iterator[None]:
     """A context in which the weights are their averages; after it they are what they were, bit for bit."""
     kept = [(variable, tf.identity(variable.value)) for variable, _ in self.averages()]
     self.use_averages()
@@ -143,7 +144,7 @@ class Model(keras.Model):
       for variable, value in kept:
         variable.assign(value)
 
-  def move(self, tape, player_losses, rests=None):
+  def move(self, tape, player_losses, rests=None) -> None:
     """One move of each of the players named, after all their gradients have been taken.
 
     Losses are divided by the number of replicas, because Keras sums gradients over them. A variable that a loss does
@@ -178,7 +179,7 @@ class Model(keras.Model):
           for value, old in zip(state, before, strict=True):
             value.assign(tf.where(rests[player], old, value))
 
-  def clip_weights(self, player, bound):
+  def clip_weights(self, player, bound) -> None:
     """Clamps all of a player's variables to [-bound, bound]."""
     def clip(strategy):
       for variable in self.variables_of(player):
@@ -186,7 +187,7 @@ class Model(keras.Model):
 
     tf.distribute.get_replica_context().merge_call(clip)
 
-  def code_spread(self, codes):
+  def code_spread(self, codes) -> dict:
     """Signs of a collapse, of the global batch's [n, d] codes of norm 1, which may lie on replicas.
 
     Returns:
@@ -198,7 +199,7 @@ class Model(keras.Model):
     deviation = tf.sqrt(tf.reduce_mean(tf.reduce_sum(tf.square(codes - mean), 1)))
     return {'code_std': deviation, 'code_mean_norm': tf.norm(mean)}
 
-  def since(self, first):
+  def since(self, first) -> tf.Tensor:
     """1 from step `first` on, 0 before: a factor for losses that wait until reconstruction has begun."""
     return tf.cast(tf.convert_to_tensor(self.step) >= first, tf.float32)
 
@@ -210,34 +211,34 @@ class Model(keras.Model):
         tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)]), salt)
     return replicas.own(sampler([batch * count, *shape], seed))
 
-  def uniform(self, batch, shape=(), salt=0):
+  def uniform(self, batch, shape=(), salt=0) -> tf.Tensor:
     """[batch, *shape] of U[0, 1), a function of (seed, step, salt): each draw of an iteration takes another `salt`.
 
     Replicas take their rows of one global draw, so `batch` must be an int when there are several.
     """
     return self._draw(tf.random.stateless_uniform, batch, shape, salt)
 
-  def normal(self, batch, shape, salt=0):
+  def normal(self, batch, shape, salt=0) -> tf.Tensor:
     """[batch, *shape] of N(0, 1), as `uniform`."""
     return self._draw(tf.random.stateless_normal, batch, shape, salt)
 
   # Steps.
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict:
     """Hook: the moves of one iteration on one batch; returns the batch's logs, dict of scalars."""
     raise NotImplementedError
 
-  def take_step(self, data):
+  def take_step(self, data) -> dict:
     """One iteration; returns the batch's logs."""
     logs = self.iteration(data)
     self.step.assign_add(1)
     return logs
 
-  def train_step(self, data):
+  def train_step(self, data) -> dict:
     """Keras's, for `fit`: takes a step and returns the means of its epoch's logs so far."""
     return self.means(self.take_step(data), data)
 
   @property
-  def metrics(self):
+  def metrics(self) -> list:
     """Keras's: what it resets before every epoch and evaluation."""
     return [*super().metrics, *self.means.trackers.values()]

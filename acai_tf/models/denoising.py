@@ -18,7 +18,7 @@ class Config:
 class Model(_image.Autoencoder):
   """L = mean (x - g(f(x + n)))^2, n ~ N(0, sigma^2). Interpolation and probe see the clean image's code."""
 
-  def objective(self, images):
+  def objective(self, images) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
     noise = self.config.sigma * self.normal(images.shape[0] or tf.shape(images)[0], images.shape[1:])
     loss = losses.mean_squared_error(images, self.decode(self.encode(images + noise, training=True), training=True))
     return loss, self.features(self.encode(images)), {'recon_mse': loss}

@@ -21,7 +21,7 @@ class Model(_image.Autoencoder):
   Interpolation and probe see the code without dropout.
   """
 
-  def objective(self, images):
+  def objective(self, images) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
     codes = self.encode(images, training=True)
     kept = self.uniform(images.shape[0] or tf.shape(images)[0], codes.shape[1:]) < self.config.keep
     dropped = tf.where(kept, codes / self.config.keep, 0.0)

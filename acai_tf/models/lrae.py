@@ -31,18 +31,18 @@ class Model(_image.Autoencoder):
 
   has_prior = True
 
-  def create_networks(self, size, precision):
+  def create_networks(self, size, precision) -> None:
     self.critic = convolutional.Critic(size, self.network, self.seed, precision)
 
-  def players(self):
+  def players(self) -> dict:
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(
         'critic', self.critic, self.inputs_of(images=self.image_shape),
         'the mixing coefficient recovered from an image, [n]', 'coefficient')]
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch = images.shape[0] or tf.shape(images)[0]
     alpha, prior = 0.5 * self.uniform(batch), self.normal(batch, self.code_shape, salt=1)

@@ -31,18 +31,18 @@ class Model(_image.Autoencoder):
     autoencoder: L = mean (x - x^)^2 + weight mean d(x^)^2
   """
 
-  def create_networks(self, size, precision):
+  def create_networks(self, size, precision) -> None:
     self.critic = convolutional.Critic(size, self.network, self.seed, precision)
 
-  def players(self):
+  def players(self) -> dict:
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(
         'critic', self.critic, self.inputs_of(images=self.image_shape),
         '0 for a real image, 1 for a reconstruction, [n]', 'answer')]
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)

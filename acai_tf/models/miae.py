@@ -28,18 +28,18 @@ class Model(_image.Autoencoder):
     autoencoder: L = mean (x - x^)^2 + lambda mean D(g(z_m))^2
   """
 
-  def create_networks(self, size, precision):
+  def create_networks(self, size, precision) -> None:
     self.critic = convolutional.critic_map(size, self.network, self.seed, precision)
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(
         'critic', self.critic, self.inputs_of(images=self.image_shape),
         "the mixing coefficient recovered for every element of the code, in the code's shape", 'coefficients')]
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     alpha = 0.5 - tf.abs(self.uniform(images.shape[0] or tf.shape(images)[0], self.code_shape) - 0.5)
     with tf.GradientTape(persistent=True) as tape:

@@ -52,18 +52,18 @@ class Model(_image.Autoencoder):
 
   has_prior = True
 
-  def create_networks(self, size, precision):
+  def create_networks(self, size, precision) -> None:
     self.critic = convolutional.critic_map(size, self.network, self.seed, precision)
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(
         'critic', self.critic, self.inputs_of(images=self.image_shape),
         "the mixing coefficient recovered for every element of the code, in the code's shape", 'coefficients')]
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     batch, settings = images.shape[0] or tf.shape(images)[0], self.config
     alpha = 0.5 - tf.abs(self.uniform(batch, self.code_shape) - 0.5)

@@ -22,21 +22,21 @@ class Model(arae.Model):
   generator taken out.
   """
 
-  untrained_codes = None  # of no generator
+  untrained_codes = None  # type: ignore[assignment]  # of no generator
 
-  def create_generator(self):
+  def create_generator(self) -> None:
     return None
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     return {player: layers for player, layers in super().players().items() if player != 'generator'}
 
   def sample_codes(self, count, seed):
     return tf.math.l2_normalize(tf.random.stateless_normal([count, self.network.latent], [seed, 0]), 1)
 
-  def fakes(self, count):
+  def fakes(self, count) -> list:
     shape, steps = (self.network.latent,), range(self.config.critic_steps)
     return [tf.math.l2_normalize(self.normal(count, shape, 10 + k), 1) for k in steps]
 
-  def generator_step(self, count):
+  def generator_step(self, count) -> dict:
     del count
     return {}

@@ -29,10 +29,10 @@ class Config:
 class Model(_text.TextAutoencoder):
   """L = -log p(x | f(x) + noise) a word."""
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     return {'autoencoder': [self.encoder, self.decoder]}
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict:
     ids, _ = data
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(ids)

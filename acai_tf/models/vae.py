@@ -26,17 +26,17 @@ class Model(_image.Autoencoder):
 
   has_prior = True
 
-  def create_networks(self, size, precision):
+  def create_networks(self, size, precision) -> None:
     dimension = self.network.latent_width**2 * self.network.latent
     numbers = dense.seeds(self.seed, 'heads')
     self.mean_head, self.log_variance_head = (
         dense.linear(dimension, next(numbers), name) for name in ('mean', 'log_variance'))
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     heads = [self.mean_head, self.log_variance_head]
     return {'autoencoder': [self.encoder, *heads, self.decoder], **self._classifier_player()}
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     images, codes = self.inputs_of(images=self.image_shape), self.inputs_of(codes=self.code_shape)
 
     def posterior(images, training=False):
@@ -54,31 +54,31 @@ class Model(_image.Autoencoder):
         base.Callable('pixel_logits', self.decoder, codes, "logits of a code's Bernoulli pixels, shaped as images",
                       'logits')]
 
-  def posterior(self, images, training=False):
+  def posterior(self, images, training=False) -> tuple:
     """Images -> (mean, log variance) of q(z given x), [n, d] each, and the probe's features [n, d]."""
     features = self.features(self.encoder(images, training=training))
     return self.mean_head(features), self.log_variance_head(features), features
 
-  def to_code(self, flat):
+  def to_code(self, flat) -> tf.Tensor:
     """[n, d] -> the code's shape."""
     width = self.network.latent_width
     return tf.reshape(flat, [-1, width, width, self.network.latent])
 
-  def encode(self, images, training=False):
+  def encode(self, images, training=False) -> tf.Tensor:
     return self.to_code(self.posterior(images, training)[0])
 
-  def encode_sample(self, images, seed):
+  def encode_sample(self, images, seed) -> tf.Tensor:
     mean, log_variance, _ = self.posterior(images)
     noise = tf.random.stateless_normal(tf.shape(mean), tf.stack([tf.cast(seed, tf.int64), 1]))  # `sample` has 0
     return self.to_code(mean + tf.exp(0.5 * log_variance) * noise)
 
-  def decode(self, codes, training=False):
+  def decode(self, codes, training=False) -> tf.Tensor:
     return 2 * tf.sigmoid(self.decoder(codes, training=training)) - 1
 
-  def represent(self, images, training=False):
+  def represent(self, images, training=False) -> tf.Tensor:
     return self.posterior(images, training)[2]
 
-  def objective(self, images):
+  def objective(self, images) -> tuple:
     mean, log_variance, features = self.posterior(images, training=True)
     noise = self.normal(mean.shape[0] or tf.shape(mean)[0], mean.shape[1:])
     logits = self.decoder(self.to_code(mean + tf.exp(0.5 * log_variance) * noise), training=True)

@@ -45,7 +45,7 @@ class Model(_image.Autoencoder):
   comes after it.
   """
 
-  def create_networks(self, size, precision):
+  def create_networks(self, size, precision) -> None:
     settings, width = self.config, self.network.latent_width
     one_of('model.bottleneck', settings.bottleneck, ('dense', 'conv'))
     dimension, numbers = width**2 * self.network.latent, dense.seeds(self.seed, 'bottleneck')
@@ -62,11 +62,11 @@ class Model(_image.Autoencoder):
       self.gather = keras.Sequential([
           keras.layers.ReLU(), linear(settings.units, 'hidden'), keras.layers.ReLU(), linear(dimension, 'gathered')])
 
-  def players(self):
+  def players(self) -> dict[str, list]:
     inner = [self.spread, self.gather] if self.is_dense else []
     return {'autoencoder': [self.encoder, *inner, self.decoder], **self._classifier_player()}
 
-  def callables(self):
+  def callables(self) -> list[base.Callable]:
     def choose(images, training=False):
       return tf.reshape(self.bottleneck(self.encode(images, training))[2], [tf.shape(images)[0], -1])
 
@@ -74,7 +74,7 @@ class Model(_image.Autoencoder):
         'indices', choose, self.inputs_of(images=self.image_shape),
         'which vectors of the codebook an image is made of, [n, codes]', 'indices')]
 
-  def bottleneck(self, codes):
+  def bottleneck(self, codes) -> tuple:
     """Codes -> (what is decoded, in the codes' shape; vectors [m, size] before quantising; their indices [m])."""
     flat = self.features(codes)
     vectors = tf.reshape(self.spread(flat) if self.is_dense else flat, [-1, self.vector_size])
@@ -84,13 +84,13 @@ class Model(_image.Autoencoder):
     width = self.network.latent_width
     return tf.reshape(nearest, [-1, width, width, self.network.latent]), vectors, indices
 
-  def decode(self, codes, training=False):
+  def decode(self, codes, training=False) -> tf.Tensor:
     return self.decoder(self.bottleneck(codes)[0], training=training)
 
-  def represent(self, images, training=False):
+  def represent(self, images, training=False) -> tf.Tensor:
     return self.features(self.bottleneck(self.encode(images, training))[0])
 
-  def iteration(self, data):
+  def iteration(self, data) -> dict:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       quantized, vectors, indices = self.bottleneck(self.encode(images, training=True))

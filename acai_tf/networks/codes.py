@@ -8,7 +8,7 @@ SLOPE = 0.2  # of leaky ReLUs
 MOMENTUM, EPSILON = 0.9, 1e-5  # of batch norm, as the authors' framework has them
 
 
-def normal(seed: int):
+def normal(seed: int) -> keras.initializers.Initializer:
   """The authors' start of all weights, N(0, 0.02^2)."""
   return keras.initializers.RandomNormal(stddev=0.02, seed=seed)
 
@@ -18,7 +18,7 @@ def _linear(units, seed, small):
                             dtype='float32')
 
 
-def batch_norm(seeds: Iterator[int], small: bool):
+def batch_norm(seeds: Iterator[int], small: bool) -> keras.layers.BatchNormalization:
   """Batch norm over the global batch; `small`: its scales start from N(0, 0.02^2), as the authors' do, not at 1."""
   return keras.layers.BatchNormalization(
       momentum=MOMENTUM, epsilon=EPSILON, synchronized=True, dtype='float32',

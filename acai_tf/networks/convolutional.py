@@ -11,13 +11,13 @@ from acai_tf.networks import dense
 SLOPE = 0.2  # of every LeakyReLU; Keras's default is 0.3
 
 
-def initializer(seed):
+def initializer(seed) -> keras.initializers.Initializer:
   """Of convolutions: N(0, 1 / sqrt(fan_in (1 + 0.2^2))), fan_in = kernel height x width x channels; no factor 2."""
   return keras.initializers.VarianceScaling(1 / (1 + SLOPE**2), 'fan_in', 'untruncated_normal', seed=seed)
 
 
 @tf.custom_gradient
-def convolve_small(images, kernel):
+def convolve_small(images, kernel) -> tuple:
   """A 3x3 convolution of small maps, whose kernel's gradient is nine matrix products, one for each of its places.
 
   oneDNN's own gradient takes several times as long where maps are small and channels many
@@ -39,7 +39,7 @@ def convolve_small(images, kernel):
 class Conv2D(keras.layers.Conv2D):
   """Keras's, with a faster gradient on a processor: the same to rounding."""
 
-  def convolution_op(self, inputs, kernel):
+  def convolution_op(self, inputs, kernel) -> tuple:
     height, width, channels = inputs.shape[1:]
     if self.kernel_size == (3, 3) and height * width < channels and not tf.config.list_logical_devices('GPU'):
       return convolve_small(tf.convert_to_tensor(inputs), tf.convert_to_tensor(kernel))
@@ -52,7 +52,7 @@ class SpectralConv2D(Conv2D):
   The value is estimated by power iteration: call `iterate` once a step. Gradients pass through the division.
   """
 
-  def build(self, input_shape):
+  def build(self, input_shape) -> None:
     super().build(input_shape)
     self.direction = self.add_weight(
         name='direction', shape=(self.filters,), trainable=False, aggregation='only_first_replica',
@@ -63,12 +63,12 @@ class SpectralConv2D(Conv2D):
     left = tf.math.l2_normalize(tf.linalg.matvec(matrix, self.direction))
     return matrix, tf.stop_gradient(left)
 
-  def iterate(self):
+  def iterate(self) -> None:
     """One power iteration."""
     matrix, left = self._vectors(self.kernel)
     self.direction.assign(tf.math.l2_normalize(tf.linalg.matvec(matrix, left, transpose_a=True)))
 
-  def convolution_op(self, inputs, kernel):
+  def convolution_op(self, inputs, kernel) -> tuple:
     matrix, left = self._vectors(kernel)
     right = tf.math.l2_normalize(tf.convert_to_tensor(self.direction))
     return super().convolution_op(inputs, kernel / tf.tensordot(left, tf.linalg.matvec(matrix, right), 1))
@@ -83,7 +83,7 @@ class _Layers:
     if spectral:
       self.precision = 'float32'  # bfloat16's three digits are too few for the power iteration
 
-  def convolution(self, channels, kernel=3, activate=True, dtype=None):
+  def convolution(self, channels, kernel=3, activate=True, dtype=None) -> None:
     dtype = dtype or self.precision
     self.layers.append(
         self.kind(channels, kernel, padding='same', kernel_initializer=initializer(next(self.seeds)), dtype=dtype))
@@ -92,11 +92,11 @@ class _Layers:
         self.layers.append(keras.layers.GroupNormalization(-1, epsilon=1e-5, center=False, scale=False, dtype=dtype))
       self.layers.append(keras.layers.LeakyReLU(negative_slope=SLOPE, dtype=dtype))
 
-  def add(self, kind, *args):
+  def add(self, kind, *args) -> None:
     self.layers.append(kind(*args, dtype=self.precision))
 
 
-def encoder(size, network, seed=0, precision='float32', player='encoder', spectral=False):
+def encoder(size, network, seed=0, precision='float32', player='encoder', spectral=False) -> keras.Sequential:
   """[n, size, size, channels] images -> [n, latent_width, latent_width, latent] float32 codes, linear at the end."""
   layers = _Layers(seed, player, precision, network.normalization, spectral)
   depth, count = network.depth, scales(size, network.latent_width)
@@ -110,7 +110,7 @@ def encoder(size, network, seed=0, precision='float32', player='encoder', spectr
   return keras.Sequential(layers.layers, name=player)
 
 
-def decoder(size, channels, network, seed=0, precision='float32', player='decoder'):
+def decoder(size, channels, network, seed=0, precision='float32', player='decoder') -> keras.Sequential:
   """[n, latent_width, latent_width, latent] codes -> [n, size, size, channels] float32 images, linear at the end."""
   layers = _Layers(seed, player, precision, network.normalization)
   for scale in reversed(range(scales(size, network.latent_width))):
@@ -122,7 +122,7 @@ def decoder(size, channels, network, seed=0, precision='float32', player='decode
   return keras.Sequential(layers.layers, name=player)
 
 
-def critic_map(size, network, seed=0, precision='float32', name='critic', spectral=False):
+def critic_map(size, network, seed=0, precision='float32', name='critic', spectral=False) -> keras.Sequential:
   """The encoder's architecture without normalisation and with weights of its own: an answer in the code's shape."""
   return encoder(size, dataclasses.replace(network, normalization='none'), seed, precision, name, spectral)
 
@@ -137,7 +137,7 @@ class Critic(keras.Model):
     super().__init__(name=name)
     self.body = critic_map(size, network, seed, precision, name + '_body', spectral)
 
-  def build(self, input_shape):
+  def build(self, input_shape) -> None:
     """Creates the weights for images of `input_shape`, (n or None, size, size, channels).
 
     Without it Keras would trace the network to find its weights.
@@ -145,11 +145,11 @@ class Critic(keras.Model):
     self.body.build(input_shape)
     self.built = True
 
-  def iterate(self):
+  def iterate(self) -> None:
     """One power iteration of every spectrally normalised convolution."""
     for layer in self.body.layers:
       if isinstance(layer, SpectralConv2D):
         layer.iterate()
 
-  def call(self, images):
+  def call(self, images) -> tf.Tensor:
     return tf.reduce_mean(self.body(images), axis=[1, 2, 3])

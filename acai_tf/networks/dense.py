@@ -13,13 +13,13 @@ def seeds(seed, player):
     yield int(generator.integers(2**31))
 
 
-def linear(units, seed, name=None):
+def linear(units, seed, name=None) -> keras.layers.Dense:
   """A linear layer as the original starts it: Glorot uniform, U(+-sqrt(6 / (inputs + units))), biases 0."""
   return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed), name=name)
 
 
 def perceptron(widths, outputs, player, seed=0, slope=0.0, deviation=None, plain=0, bias=True,
-               precision='float32'):
+               precision='float32') -> list:
   """Layers of a multilayer perceptron: linear, batch norm and LeakyReLU for each of `widths`, then linear in float32.
 
   Batch norm takes its moments over all replicas. What stands before it has no bias, which it would take away.
@@ -56,6 +56,6 @@ def perceptron(widths, outputs, player, seed=0, slope=0.0, deviation=None, plain
   return [*layers, linear_layer(outputs, bias, 'float32')]
 
 
-def classifier(classes, seed=0):
+def classifier(classes, seed=0) -> keras.layers.Dense:
   """The paper's single-layer classifier: [n, d] features -> [n, classes] logits."""
   return linear(classes, next(seeds(seed, 'classifier')), 'classifier')

@@ -39,7 +39,7 @@ class Quantizer(keras.layers.Layer):
     self.counts = weight('counts', (size,), 'zeros')
     self.built = True
 
-  def call(self, vectors):
+  def call(self, vectors) -> tuple:
     """[n, dimension] -> (the nearest codes, alike, whose gradient passes straight to `vectors`; [n] indices)."""
     codebook = tf.convert_to_tensor(self.codebook)
     distances = tf.reduce_sum(tf.square(codebook), axis=1) - 2 * tf.matmul(vectors, codebook, transpose_b=True)
@@ -81,7 +81,7 @@ class Quantizer(keras.layers.Layer):
             tf.tensor_scatter_nd_update(sums, least, even * vectors[:number]))
 
 
-def perplexity(counts):
+def perplexity(counts) -> tf.Tensor:
   """exp(entropy) of how often codes were chosen, [size] -> scalar: from 1 (one code) to size (all alike)."""
   shares = counts / tf.reduce_sum(counts)
   return tf.exp(-tf.reduce_sum(tf.math.multiply_no_nan(tf.math.log(tf.maximum(shares, 1e-30)), shares)))

@@ -24,13 +24,13 @@ def _uniform(seeds, limit=RANGE):
   return keras.initializers.RandomUniform(-limit, limit, next(seeds))
 
 
-def lengths(ids, end: int):
+def lengths(ids, end: int) -> tf.Tensor:
   """[n, steps] ids -> [n] int32 number of words before the first end mark; `steps` where there is none."""
   ended = tf.cast(tf.equal(ids, end), tf.int32)
   return tf.reduce_sum(1 - tf.minimum(tf.cumsum(ended, axis=1), 1), axis=1)
 
 
-def cut(ids, end: int):
+def cut(ids, end: int) -> tf.Tensor:
   """[n, steps] ids with padding after the first end mark."""
   return tf.where(tf.range(tf.shape(ids)[1]) <= lengths(ids, end)[:, None], ids, 0)
 
@@ -63,17 +63,17 @@ class LSTM(keras.layers.Layer):
       self.bias.assign_add(tf.repeat([0.0, 1.0, 0.0, 0.0], units))
     self.built = True
 
-  def project(self, inputs, context=None):
+  def project(self, inputs, context=None) -> tf.Tensor:
     """x W + context C + b1 + b2 of [..., n, inputs] and [n, context]: what steps need beside their state."""
     flat = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), self.kernel) + (self.bias + self.recurrent_bias)
     projected = tf.reshape(flat, tf.concat([tf.shape(inputs)[:-1], [4 * self.units]], 0))
     return projected if self.context_kernel is None else projected + tf.matmul(context, self.context_kernel)
 
-  def zero_state(self, n):
+  def zero_state(self, n) -> tuple[tf.Tensor, tf.Tensor]:
     """(h, c) of n sequences before their first step, [n, units] each."""
     return tf.zeros([n, self.units]), tf.zeros([n, self.units])
 
-  def step(self, projected, state):
+  def step(self, projected, state) -> tuple:
     """One step: what `project` gives for it, [n, 4 units], and (h, c) -> the next (h, c)."""
     hidden, cell = state
     gates = projected + tf.matmul(hidden, self.recurrent_kernel)
@@ -81,7 +81,7 @@ class LSTM(keras.layers.Layer):
     cell = tf.sigmoid(forget) * cell + tf.sigmoid(enter) * tf.tanh(new)
     return tf.sigmoid(leave) * tf.tanh(cell), cell
 
-  def call(self, inputs, context=None):
+  def call(self, inputs, context=None) -> tf.Tensor:
     """[steps, n, inputs], time first and `steps` static, and [n, context] -> [steps, n, units] hidden states."""
     state, states = self.zero_state(tf.shape(inputs)[1]), []
     for projected in tf.unstack(self.project(inputs, context), inputs.shape[0]):
@@ -102,7 +102,7 @@ class _Reader(keras.layers.Layer):
     self.lstm = LSTM(units, embedding, seeds, context, wide)
     self.built = True
 
-  def read(self, ids, context=None):
+  def read(self, ids, context=None) -> tf.Tensor:
     """[n, steps] ids -> [steps, n, units] hidden states: after the start mark, after the first word, and so on."""
     shifted = tf.pad(ids[:, :-1], [[0, 0], [1, 0]], constant_values=self.start)
     return self.lstm(tf.gather(self.embedding, tf.transpose(shifted)), context)
@@ -122,11 +122,11 @@ class Encoder(_Reader):
                name: str = 'encoder'):
     super().__init__(vocabulary_size, embedding, code, seeds, 0, wide, name)
 
-  def call(self, ids):
+  def call(self, ids) -> tf.Tensor:
     """[n, steps] ids -> [n, code] float32 of norm 1. An empty sentence has the state after the start mark."""
     return self._code(self.read(ids), lengths(ids, self.end))
 
-  def soft(self, probabilities, words):
+  def soft(self, probabilities, words) -> tf.Tensor:
     """Codes of softly decoded sentences, which are read as expected embeddings.
 
     Args:
@@ -167,14 +167,14 @@ class Decoder(_Reader):
       output.build((None, units))
     self.output_layer = output
 
-  def call(self, ids, codes):
+  def call(self, ids, codes) -> tf.Tensor:
     """Teacher forcing: [n, steps] ids, [n, code] -> [n, steps, vocabulary_size] logits of each word given those before.
 
     Those at and after the padding mean nothing; `targets` leaves them out.
     """
     return tf.transpose(self.output_layer(self.read(ids, codes)), [1, 0, 2])
 
-  def targets(self, ids, codes):
+  def targets(self, ids, codes) -> tuple:
     """Teacher forcing where there is something to say: at the m words and end marks of all sentences together.
 
     Returns:
@@ -184,11 +184,11 @@ class Decoder(_Reader):
     states = tf.gather_nd(self.read(ids, codes), places)
     return self.output_layer(states), tf.gather_nd(tf.transpose(ids), places), places[:, 1]
 
-  def greedy(self, codes, steps: int):
+  def greedy(self, codes, steps: int) -> tf.Tensor:
     """[n, code] -> [n, steps] int32: the most likely word each time, with padding after the first end mark."""
     return self._decode(codes, steps, lambda logits, _: tf.argmax(logits, axis=1, output_type=tf.int32))
 
-  def sample(self, codes, steps: int, seed, temperature=1.0):
+  def sample(self, codes, steps: int, seed, temperature=1.0) -> tf.Tensor:
     """[n, code] -> [n, steps] int32: words drawn from softmax(logits / temperature), padding after the end mark.
 
     A function of codes, weights and `seed`, [2] ints; `temperature` is above 0, towards 0 it is `greedy`.
@@ -201,7 +201,7 @@ class Decoder(_Reader):
 
     return self._decode(codes, steps, draw)
 
-  def soft(self, codes, steps: int, temperature=1.0):
+  def soft(self, codes, steps: int, temperature=1.0) -> tf.Tensor:
     """[n, code] -> [n, steps, vocabulary_size] softmax(logits / temperature), whose expected embeddings are fed back.
 
     Differentiable, and never cut: what follows a likely end mark means nothing. Towards temperature 0 it is `greedy`.

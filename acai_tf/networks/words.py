@@ -17,7 +17,8 @@ class Words(keras.layers.Layer):
 
   def __init__(self, ids: int, longest: int):
     super().__init__(name='words', dtype='float32')
-    self.longest, self._made = longest, (None, None)
+    self.longest = longest
+    self._made: tuple = None, None
 
     def weight(name, *shape):
       return self.add_weight(name=name, shape=shape, dtype='uint8', initializer='zeros', trainable=False)
@@ -25,7 +26,7 @@ class Words(keras.layers.Layer):
     self.text, self.lower = weight('text', ids - 4, vocabulary.LONGEST_WORD), weight('lower')
     self.built = True
 
-  def set(self, known: vocabulary.Vocabulary):
+  def set(self, known: vocabulary.Vocabulary) -> None:
     """Takes over a vocabulary.
 
     Raises:

@@ -39,7 +39,7 @@ def load_dataset(name, config, data_dir=None, manual_dir=None):
   return dataset
 
 
-def load_model(run_dir, checkpoint='last', precision=None, weights='average'):
+def load_model(run_dir, checkpoint='last', precision=None, weights='average') -> tuple:
   """Rebuilds a run's model with its weights.
 
   Args:

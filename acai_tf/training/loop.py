@@ -63,7 +63,7 @@ class Loop:
       history = history.write(i, self.strategy.reduce(tf.distribute.ReduceOp.MEAN, logs, axis=None))
     return history.stack()
 
-  def run(self, events, calls, stop_requested=lambda: False):
+  def run(self, events, calls, stop_requested=lambda: False) -> int:
     """Steps until the end, a stop request, or a loss that is not finite.
 
     Args:

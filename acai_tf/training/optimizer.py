@@ -29,7 +29,7 @@ class Adam(keras.optimizers.Adam):
       tf.raw_ops.ResourceApplyGradientDescent(
           var=average.value.handle, alpha=share, delta=average.value - variable.value)
 
-  def finalize_variable_values(self, var_list):
+  def finalize_variable_values(self, var_list) -> None:
     """Nothing: Keras's `fit` would end by putting one player's averages into the weights; `use_averages` is for all."""
 
 
@@ -50,7 +50,7 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     done = tf.cast(step, tf.float32) / self.steps
     return self.rate * (1 - (1 - self.floor) * tf.clip_by_value(2 * done - 1, 0.0, 1.0))
 
-  def get_config(self):
+  def get_config(self) -> dict:
     """Keras's."""
     return {'rate': self.rate, 'steps': self.steps, 'floor': self.floor}
 

@@ -35,7 +35,7 @@ class Progress:
     else:
       self.bar.update(self.task, completed=step, description=f'{text}\n{losses.replace("_loss", "")}')
 
-  def close(self):
+  def close(self) -> None:
     """Stops the bar, so that other lines can be printed."""
     if self.bar is not None:
       self.bar.stop()

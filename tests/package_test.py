@@ -1,0 +1,101 @@
+"""The package: its sdist, the wheel that is built from it, and programs that run from that wheel alone."""
+
+import email
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+
+import tensorflow as tf
+
+ROOT = pathlib.Path(__file__).parents[1]
+PACKAGES = ('acai_tf', 'export', 'zoo')
+BUILD = 'import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])'
+
+
+def run(*arguments, cwd, **environment):
+  """A fresh Python's (exit status, output)."""
+  done = subprocess.run([sys.executable, *map(str, arguments)], cwd=cwd, env={**os.environ, **environment},
+                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+  return done.returncode, done.stdout
+
+
+def must(*arguments, **more):
+  """Output of a fresh Python that must succeed."""
+  status, output = run(*arguments, **more)
+  assert status == 0, output
+  return output
+
+
+class PackageTest(tf.test.TestCase):
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+    source, cls.site = cls.folder / 'source', cls.folder / 'site'
+    for name in PACKAGES:
+      shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns('__pycache__'))
+    for name in ('LICENSE', 'README.md', 'pyproject.toml', 'setup.py'):
+      shutil.copy(ROOT / name, source)
+    must('-c', BUILD, 'build_sdist', cls.folder, cwd=source)
+    cls.sdist, = cls.folder.glob('*.tar.gz')
+    with tarfile.open(cls.sdist) as archive:
+      archive.extractall(cls.folder, filter='data')
+    must('-c', BUILD, 'build_wheel', cls.folder, cwd=cls.folder / cls.sdist.name.removesuffix('.tar.gz'))
+    cls.wheel, = cls.folder.glob('*.whl')
+    must('-m', 'pip', 'install', '--quiet', '--no-index', '--no-deps', '--target', cls.site, cls.wheel, cwd=cls.folder)
+    (cls.folder / 'elsewhere').mkdir()
+
+  def program(self, *arguments):
+    """A module run from the installed wheel: (exit status, output)."""
+    return run('-m', *arguments, cwd=self.folder / 'elsewhere', PYTHONPATH=str(self.site))
+
+  def test_metadata(self):
+    with zipfile.ZipFile(self.wheel) as archive:
+      name, = (name for name in archive.namelist() if name.endswith('.dist-info/METADATA'))
+      wheel = archive.read(name).decode()
+    with tarfile.open(self.sdist) as archive:
+      sdist = archive.extractfile(f'{self.sdist.name.removesuffix(".tar.gz")}/PKG-INFO').read().decode()
+    self.assertEqual(wheel, sdist)
+    found = email.message_from_string(wheel)
+    for key, value in (('Name', 'acai_tf'), ('Requires-Python', '<3.14,>=3.11'), ('License-Expression', 'Apache-2.0'),
+                       ('License-File', 'LICENSE'), ('Description-Content-Type', 'text/markdown')):
+      self.assertEqual(found[key], value)
+    self.assertContainsSubset({'test', 'umap'}, found.get_all('Provides-Extra'))
+    self.assertIn('tensorflow<2.22,>=2.21', found.get_all('Requires-Dist'))
+    self.assertEqual(found.get_payload().strip(), (ROOT / 'README.md').read_text().strip())
+
+  def test_the_wheel_has_programs_and_results_and_nothing_else(self):
+    expected = {f'{name}/py.typed' for name in PACKAGES}
+    for name in PACKAGES:
+      expected |= {str(path.relative_to(ROOT)) for path in (ROOT / name).rglob('*.py')}
+    expected |= {f'zoo/results/{path.name}' for path in (ROOT / 'zoo/results').iterdir()}
+    with zipfile.ZipFile(self.wheel) as archive:
+      self.assertCountEqual([name for name in archive.namelist() if '.dist-info/' not in name], expected)
+
+  def test_programs_run_from_it(self):
+    status, output = self.program('zoo', 'list')
+    self.assertEqual(status, 0, output)
+    self.assertIn('lines_acai', output)
+    status, output = self.program('zoo', 'table', 'lines')
+    self.assertEqual(status, 0, output)
+    self.assertRegex(output, r'lines_acai +fast +average')  # a row with our figures, out of zoo/results
+    status, output = self.program(
+        'acai_tf.train', '--dataset', 'lines', '--model', 'autoencoder', '--samples', '16', '--batch', '8', '--depth',
+        '2', '--run_dir', 'run', '--set', 'dataset.test_images=64', '--set', 'dataset.size=16')
+    self.assertEqual(status, 0, output)
+    self.assertTrue((self.folder / 'elsewhere/run/metrics.json').exists())
+
+  def test_kept_weights_are_git_s_alone(self):
+    status, output = self.program('acai_tf.evaluate', '--zoo', 'lines_acai')
+    self.assertEqual(status, 2, output)
+    self.assertRegex(output, r'^error: .*site/zoo/weights/lines_acai.npz is missing; .* git repository\.\n$')
+
+
+if __name__ == '__main__':
+  tf.test.main()
