@@ -50,7 +50,7 @@ class Config:
   RECIPES = {
       'paper': {'training': {'samples': 10_720_000, 'optimizer': 'sgd', 'learning_rate': 1.0, 'clipnorm': 1.0}},
       'fast': {'network': {'start': 'wide'},
-               'model': {'noise': 0.1, 'noise_decay': 1.0, 'z': 128, 'units': 256, 'networks': 'residual',
+               'model': {'noise': 0.06, 'noise_decay': 1.0, 'z': 128, 'units': 256, 'networks': 'residual',
                          'penalty': 10.0, 'lambda_': 5.0, 'alone': 0.4, 'ramp': 0.2, 'joint': True, 'queue': 320,
                          'gan_learning_rate': 5e-4, 'gan_beta_2': 0.9},
                'training': {'samples': 768_000, 'batch': 64, 'learning_rate': 4e-3, 'beta_2': 0.999, 'clipnorm': 1.0,
