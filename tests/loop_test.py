@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from acai_tf.experiment import config, machine, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.models import autoencoder, base
-from acai_tf.training import build, loop
+from acai_tf.training import build, loop, session
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of, steps
 from acai_tf.training.optimizer import optimizer
 
@@ -330,6 +331,50 @@ class CheckpointsTest(tf.test.TestCase):
     (pathlib.Path(self.get_temp_dir()) / 'last').write_text('a file where the folder should be')
     with self.assertRaisesRegex(UserError, 'could not be written.*MB free.*no earlier checkpoint'):
       checkpoints.save()
+
+
+class LostTest(tf.test.TestCase):
+  """A run folder that has lost something."""
+
+  def train(self):
+    made = experiment('autoencoder', samples=128, evaluate_every=64, final_evaluations=0)
+    with unittest.mock.patch('acai_tf.evaluation.report.report'):
+      session.train(made, self.folder)
+    return run_folder.read_history(self.folder)
+
+  def setUp(self):
+    super().setUp()
+    self.folder = pathlib.Path(self.get_temp_dir()) / 'run'
+
+  def test_lost_checkpoints_are_told_before_anything_is_written(self):
+    history = self.train()
+    last = self.folder / run_folder.CHECKPOINTS / 'last'
+    (last / 'step-16.index').unlink()
+    with self.assertRaisesRegex(UserError, 'tells of 128 samples .* checkpoints/last has 64; .*after 64 samples'):
+      self.train()
+    shutil.rmtree(self.folder / run_folder.CHECKPOINTS)
+    with self.assertRaisesRegex(UserError, 'tells of 128 samples .* checkpoints/last has 0; .*Put the lost files back'):
+      self.train()
+    self.assertEqual(run_folder.read_history(self.folder), history)
+    self.assertFalse(last.exists())
+    (self.folder / run_folder.HISTORY).unlink()
+    self.assertLen(self.train(), 2)
+
+  def test_killed_before_the_history_was_written(self):
+    whole = self.train()
+    self.folder = self.folder.with_name('killed')
+    write = run_folder.write_history
+
+    def killed(folder, rows):
+      if len(rows) == 2:
+        raise KeyboardInterrupt
+      write(folder, rows)
+
+    with unittest.mock.patch.object(run_folder, 'write_history', killed), self.assertRaises(KeyboardInterrupt):
+      self.train()
+    self.assertLen(run_folder.read_history(self.folder), 1)
+    for one, two in zip(self.train(), whole, strict=True):
+      self.assertEqual({**one, 'seconds': 0}, {**two, 'seconds': 0})
 
 
 class ProgramTest(tf.test.TestCase):
