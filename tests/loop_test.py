@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import unittest.mock
 
 import devices
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -17,8 +19,9 @@ from acai_tf import cli, replicas, train
 from acai_tf.experiment import config, machine, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
-from acai_tf.training import build, loop
-from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
+from acai_tf.models import autoencoder, base
+from acai_tf.training import build, loop, session
+from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of, steps
 from acai_tf.training.optimizer import optimizer
 
 SMALL = {'dataset': {'size': 8, 'test_images': 8}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2}}
@@ -178,6 +181,34 @@ class ReplicasTest(tf.test.TestCase):
       build.load_data(experiment()).pipeline(0, 7, 0, 1, replicas=2)
 
 
+class Layers(base.Model):
+  """Layers of one shape, made in the order of `names`; every variable of each and of its optimiser is its own."""
+
+  def __init__(self, names):
+    super().__init__(autoencoder.Config())
+    for name in names:
+      setattr(self, name, keras.layers.Dense(3))
+      getattr(self, name).build((None, 3))
+    self.stack = keras.Sequential([keras.layers.Dense(3, name=name) for name in names])
+    self.stack.build((None, 3))
+    self.names = names
+    self.compile()
+    for name in names:
+      for i, variable in enumerate(self.of(name)):
+        variable.assign(tf.fill(variable.shape, np.float32(100 * names.index(name) + i)))
+    self.step.assign(1)
+
+  def players(self):
+    return {'player': [*(getattr(self, name) for name in self.names), self.stack]}
+
+  def of(self, name):
+    """The variables of the layers of that name: two of each, and their slots."""
+    own = [*getattr(self, name).variables, *self.stack.get_layer(name).variables]
+    optimizer = self.optimizers['player']
+    places = [optimizer._get_variable_index(variable) for variable in own]
+    return own + [slots[i] for slots in (optimizer._momentums, optimizer._velocities) for i in places]
+
+
 class CheckpointsTest(tf.test.TestCase):
 
   def test_the_last_few_are_kept(self):
@@ -186,8 +217,14 @@ class CheckpointsTest(tf.test.TestCase):
     for _ in range(4):
       model.step.assign_add(1)
       checkpoints.save()
-    names = [pathlib.Path(p).name for p in checkpoints.last.checkpoints]
-    self.assertEqual(names, ['step-3', 'step-4'])
+    self.assertEqual(steps(checkpoints.last), [3, 4])
+    self.assertLen(list(checkpoints.last.iterdir()), 4)
+    checkpoints = Checkpoints(model, self.get_temp_dir(), 6)
+    for step in (5, 6):
+      model.step.assign(step)
+      checkpoints.save()
+      checkpoints.save(checkpoints.best)
+    self.assertEqual((steps(checkpoints.last), steps(checkpoints.best)), ([3, 4, 5, 6], [6]))
 
   def test_a_broken_one_is_told_with_the_way_on(self):
     model, _ = make(experiment())
@@ -198,10 +235,86 @@ class CheckpointsTest(tf.test.TestCase):
     data = next(pathlib.Path(self.get_temp_dir()).glob('last/step-2.data*'))
     data.write_bytes(data.read_bytes()[:100])
     other, _ = make(experiment())
-    with self.assertRaisesRegex(UserError, r'step-2 cannot be read .*step-1, write model_checkpoint_path: "step-1"'):
+    with self.assertRaisesRegex(UserError, r'step-2 cannot be read .*go on from .*step-1, delete .*step-2.index'):
       Checkpoints(other, self.get_temp_dir(), 2).restore()
-    (pathlib.Path(self.get_temp_dir()) / 'last' / 'checkpoint').write_text('model_checkpoint_path: "step-1"\n')
+    (pathlib.Path(self.get_temp_dir()) / 'last' / 'step-2.index').unlink()
     self.assertEqual(Checkpoints(other, self.get_temp_dir(), 2).restore(), 1)
+
+  def test_folders_of_any_name(self):
+    model, _ = make(experiment())
+    beside = Checkpoints(model, f'{self.get_temp_dir()}/run 12', 2)
+    model.step.assign(1)
+    beside.save()
+    for name in ('run [12]', 'run *', 'run ??', 'run\\12', '[', 'run {12}', 'ä%41'):
+      checkpoints = Checkpoints(model, f'{self.get_temp_dir()}/{name}', 2)
+      for step in (1, 2, 3):
+        model.step.assign(step)
+        checkpoints.save()
+      model.step.assign(0)
+      self.assertEqual(Checkpoints(model, f'{self.get_temp_dir()}/{name}', 2).restore(), 3, name)
+      self.assertEqual(sorted(path.name for path in pathlib.Path(self.get_temp_dir(), name, 'last').glob('*.index')),
+                       ['step-2.index', 'step-3.index'], name)
+    self.assertEqual(beside.restore(), 1)  # whose name is one of those that 'run *' stands for
+
+  def test_files_are_what_counts(self):
+    model, _ = make(experiment())
+    folder = pathlib.Path(self.get_temp_dir()) / 'last'
+    for step in (9, 10, 11):
+      model.step.assign(step)
+      Checkpoints(model, self.get_temp_dir(), 3).save()
+    (folder / 'checkpoint').write_text('model_checkpoint_pa')  # TensorFlow's own account of the folder, cut off
+    (folder / 'step-11.data-00000-of-00001').unlink()
+    (folder / 'step-12.index').write_bytes(b'')
+    self.assertEqual(Checkpoints(model, self.get_temp_dir(), 3).restore(), 10)
+    (folder / 'checkpoint').unlink()
+    self.assertEqual(Checkpoints(model, self.get_temp_dir(), 3).restore(), 10)
+
+  def test_killed_while_saving_leaves_the_one_before(self):
+    model, _ = make(experiment())
+    checkpoints = Checkpoints(model, self.get_temp_dir(), 1)
+    model.step.assign(1)
+    checkpoints.save()
+    rename = pathlib.Path.rename
+    for ending in ('.data-00000-of-00001', '.index'):
+      model.step.assign(2)
+
+      def killed(path, target, ending=ending):
+        if path.name.endswith(ending):
+          raise KeyboardInterrupt
+        rename(path, target)
+
+      with unittest.mock.patch.object(pathlib.Path, 'rename', killed), self.assertRaises(KeyboardInterrupt):
+        checkpoints.save()
+      self.assertEqual(checkpoints.restore(), 1)
+    model.step.assign(2)
+    checkpoints.save()
+    self.assertLen(list(checkpoints.last.iterdir()), 2)
+    self.assertEqual(checkpoints.restore(), 2)
+
+  def test_layers_in_another_order_get_their_own(self):
+    first, other = Layers('ab'), Layers('ba')
+    Checkpoints(first, self.get_temp_dir(), 1).save()
+    Checkpoints(other, self.get_temp_dir(), 1).restore()
+    for name in 'ab':
+      for one, two in zip(first.of(name), other.of(name), strict=True):
+        self.assertAllEqual(one, two)
+
+  def test_another_name_is_told(self):
+    Checkpoints(Layers('ab'), self.get_temp_dir(), 1).save()
+    with self.assertRaisesRegex(UserError, r'does not fit loop_test: a/bias has shape \[3\] there and none here.*anew'):
+      Checkpoints(Layers('bc'), self.get_temp_dir(), 1).restore()
+
+  def test_checkpoints_of_numbered_variables_are_read(self):
+    made = experiment(average=0.9)
+    old, new = trained(made), make(made)[0]
+    variables = [v.value for v in old.variables] + [
+        v.value for player in sorted(old.optimizers) for v in old.optimizers[player].variables]
+    manager = tf.train.CheckpointManager(tf.train.Checkpoint(variables=variables), f'{self.get_temp_dir()}/last', 1,
+                                         checkpoint_name='step')
+    manager.save(step_of(old))
+    self.assertEqual(Checkpoints(new, self.get_temp_dir(), 1).restore(), made.training.steps)
+    for one, two in zip(state(old), state(new), strict=True):
+      self.assertAllEqual(one, two)
 
   def test_weights_that_are_not_finite_are_not_saved(self):
     model, _ = make(experiment())
@@ -220,6 +333,50 @@ class CheckpointsTest(tf.test.TestCase):
       checkpoints.save()
 
 
+class LostTest(tf.test.TestCase):
+  """A run folder that has lost something."""
+
+  def train(self):
+    made = experiment('autoencoder', samples=128, evaluate_every=64, final_evaluations=0)
+    with unittest.mock.patch('acai_tf.evaluation.report.report'):
+      session.train(made, self.folder)
+    return run_folder.read_history(self.folder)
+
+  def setUp(self):
+    super().setUp()
+    self.folder = pathlib.Path(self.get_temp_dir()) / 'run'
+
+  def test_lost_checkpoints_are_told_before_anything_is_written(self):
+    history = self.train()
+    last = self.folder / run_folder.CHECKPOINTS / 'last'
+    (last / 'step-16.index').unlink()
+    with self.assertRaisesRegex(UserError, 'tells of 128 samples .* checkpoints/last has 64; .*after 64 samples'):
+      self.train()
+    shutil.rmtree(self.folder / run_folder.CHECKPOINTS)
+    with self.assertRaisesRegex(UserError, 'tells of 128 samples .* checkpoints/last has 0; .*Put the lost files back'):
+      self.train()
+    self.assertEqual(run_folder.read_history(self.folder), history)
+    self.assertFalse(last.exists())
+    (self.folder / run_folder.HISTORY).unlink()
+    self.assertLen(self.train(), 2)
+
+  def test_killed_before_the_history_was_written(self):
+    whole = self.train()
+    self.folder = self.folder.with_name('killed')
+    write = run_folder.write_history
+
+    def killed(folder, rows):
+      if len(rows) == 2:
+        raise KeyboardInterrupt
+      write(folder, rows)
+
+    with unittest.mock.patch.object(run_folder, 'write_history', killed), self.assertRaises(KeyboardInterrupt):
+      self.train()
+    self.assertLen(run_folder.read_history(self.folder), 1)
+    for one, two in zip(self.train(), whole, strict=True):
+      self.assertEqual({**one, 'seconds': 0}, {**two, 'seconds': 0})
+
+
 class ProgramTest(tf.test.TestCase):
   """The program in processes of its own."""
 
@@ -230,8 +387,7 @@ class ProgramTest(tf.test.TestCase):
     folders = [pathlib.Path(self.get_temp_dir()) / name for name in ('whole', 'killed')]
     flags = ['--samples', '1536', '--set', 'training.checkpoint_every=256', '--set', 'training.evaluate_every=0']
     killed = subprocess.Popen(self.command(folders[1], *flags), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    marker = folders[1] / 'checkpoints' / 'last' / 'checkpoint'
-    while not marker.exists() and killed.poll() is None:
+    while not steps(folders[1] / 'checkpoints' / 'last') and killed.poll() is None:
       time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
@@ -240,8 +396,10 @@ class ProgramTest(tf.test.TestCase):
       done = subprocess.run(self.command(folder, *flags), capture_output=True, text=True, check=False)
       self.assertEqual(done.returncode, 0, done.stderr)
       self.assertEqual('resumed from step' in done.stdout, folder == folders[1])
-    readers = [tf.train.load_checkpoint(str(f / 'checkpoints' / 'last')) for f in folders]
-    names = [n for n in readers[0].get_variable_to_shape_map() if n.startswith('variables/')]
+    newest = [steps(f / 'checkpoints' / 'last')[-1] for f in folders]
+    self.assertEqual(*newest)
+    readers = [tf.train.load_checkpoint(f'{f}/checkpoints/last/step-{newest[0]}') for f in folders]
+    names = readers[0].get_variable_to_shape_map()
     self.assertGreater(len(names), 60)
     for name in names:
       self.assertAllEqual(readers[0].get_tensor(name), readers[1].get_tensor(name))
@@ -257,7 +415,7 @@ class ProgramTest(tf.test.TestCase):
     self.assertTrue(began, errors)
     self.assertEqual(process.returncode, 128 + signal.SIGTERM, errors)
     self.assertRegex(output, r'stopped by signal 15 at step \d+; saved. The same command resumes it.')
-    self.assertTrue((folder / 'checkpoints' / 'last' / 'checkpoint').exists())
+    self.assertNotEmpty(steps(folder / 'checkpoints' / 'last'))
 
 
 if __name__ == '__main__':

@@ -1,11 +1,16 @@
 """All that a step depends on, on disk."""
 
+import collections
 import pathlib
 import shutil
+import tempfile
 
 import tensorflow as tf
 
 from acai_tf.experiment.errors import UserError
+from acai_tf.training import weights
+
+_DATA, _INDEX = '.data-00000-of-00001', '.index'  # TensorFlow's two files of a checkpoint
 
 
 def step_of(model):
@@ -20,6 +25,8 @@ class DivergedError(UserError):
 class Checkpoints:
   """All that a step depends on, on disk: weights, optimisers' slots, step. The last few, and the best one.
 
+  What lies in the folders is what there is: a checkpoint is two files, step-N.index and step-N.data-00000-of-00001.
+
   Args:
     model: a compiled model; its optimisers' variables are saved too.
     folder: where checkpoints lie.
@@ -27,56 +34,124 @@ class Checkpoints:
   """
 
   def __init__(self, model, folder, keep):
-    self.model = model
-    self.variables = [variable.value for variable in model.variables]
-    for player in sorted(model.optimizers):
-      self.variables += [variable.value for variable in model.optimizers[player].variables]
-    self.checkpoint = tf.train.Checkpoint(variables=self.variables)
-    folder = pathlib.Path(folder)
-    self.last = tf.train.CheckpointManager(self.checkpoint, folder / 'last', keep, checkpoint_name='step')
-    self.best = tf.train.CheckpointManager(self.checkpoint, folder / 'best', 1, checkpoint_name='step')
+    self.model, self.keep = model, keep
+    self.variables = variables(model)
+    self.last, self.best = pathlib.Path(folder) / 'last', pathlib.Path(folder) / 'best'
 
-  def save(self, manager=None):
-    """Writes the present state; earlier ones go only once it is whole.
+  def save(self, folder=None):
+    """Writes the present state to `last`, or to `best`; earlier ones go only once it is whole.
 
     Raises:
       UserError: a disk that is full or not writable.
       DivergedError: a weight that is not finite, so that the checkpoints before it stay.
     """
-    manager = manager or self.last
-    for variable in self.variables:
+    folder, step = folder or self.last, step_of(self.model)
+    for name, variable in self.variables.items():
       if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
-        raise DivergedError(f'weight {variable.name} is not finite at step {step_of(self.model)}; it was not saved. '
-                            f'{self._advice()}')
+        raise DivergedError(f'weight {name} is not finite at step {step}; it was not saved. {self._advice()}')
+    scratch = folder / 'unfinished'
     try:
-      return manager.save(checkpoint_number=step_of(self.model), check_interval=False)
+      shutil.rmtree(scratch, ignore_errors=True)
+      scratch.mkdir(parents=True)
+      with tf.device('/cpu:0'):
+        tf.raw_ops.SaveV2(prefix=f'{scratch}/step', tensor_names=list(self.variables),
+                          shape_and_slices=[''] * len(self.variables),
+                          tensors=[variable.read_value() for variable in self.variables.values()])
+      _delete(folder, step)
+      for ending in (_DATA, _INDEX):  # Whoever is killed between the two leaves half, which is no checkpoint.
+        (scratch / f'step{ending}').rename(folder / f'step-{step}{ending}')
+      scratch.rmdir()
+      others = sorted(set(steps(folder)) - {step}, reverse=True)
+      for other in others[self.keep - 1 if folder == self.last else 0:]:
+        _delete(folder, other)
     except (OSError, tf.errors.OpError) as error:
-      free = shutil.disk_usage(pathlib.Path(manager.directory).parent).free
-      raise UserError(f'checkpoint of step {step_of(self.model)} could not be written to {manager.directory} '
+      free = shutil.disk_usage(next(parent for parent in folder.parents if parent.exists())).free
+      raise UserError(f'checkpoint of step {step} could not be written to {folder} '
                       f'({type(error).__name__}, {free / 1e6:.1f} MB free there); free space or fix permissions, then '
                       f'run the same command to resume. {self._advice()}') from error
 
-  def restore(self, manager=None):
-    """Restores the newest checkpoint and returns its step; 0 where there is none.
+  def restore(self, folder=None):
+    """Restores the newest checkpoint of `last`, or of `best`, and returns its step; 0 where there is none.
 
     Raises:
-      UserError: a checkpoint that cannot be read, saying which earlier one could be used.
+      UserError: a checkpoint of another model, or one that cannot be read, saying which earlier one could be used.
     """
-    manager = manager or self.last
-    path = manager.latest_checkpoint
-    if path is None:
+    folder = folder or self.last
+    found = steps(folder)
+    if not found:
       return 0
+    path = folder / f'step-{found[-1]}'
     try:
-      self.checkpoint.read(path).assert_existing_objects_matched().expect_partial()
-    except Exception as error:  # TensorFlow raises OpError, AssertionError, ValueError and others for broken files.
-      others = [p for p in manager.checkpoints if p != path]
-      advice = (f'to go on from {others[-1]}, write model_checkpoint_path: "{pathlib.Path(others[-1]).name}" as the '
-                f'only line of {manager.directory}/checkpoint' if others else
+      # TensorFlow looks for a path as for a pattern, and so for none with a [ or a backslash: it gets another.
+      with tempfile.TemporaryDirectory() as link:
+        (pathlib.Path(link) / 'folder').symlink_to(folder.resolve())
+        self._take(tf.train.load_checkpoint(f'{link}/folder/{path.name}'), path)
+    except UserError:
+      raise
+    except Exception as error:  # TensorFlow raises OpError, ValueError and others for broken files.
+      advice = (f'to go on from {folder}/step-{found[-2]}, delete {path}{_INDEX}' if found[1:] else
                 'there is no earlier one; delete the run folder to start anew')
       raise UserError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a whole one of this '
                       f'model; {advice}.') from error
     return step_of(self.model)
 
+  def _take(self, reader, path):
+    """Assigns what a checkpoint holds."""
+    shapes = reader.get_variable_to_shape_map()
+    keys = {name: name for name in self.variables}
+    if _numbered(0) in shapes:  # written before variables had names: by their place in the list of all
+      keys = {name: _numbered(i) for i, name in enumerate(self.variables)}
+      shapes = {key: shape for key, shape in shapes.items() if key.startswith('variables/')}  # not TensorFlow's own
+    wanted = {keys[name]: list(variable.shape) for name, variable in self.variables.items()}
+    for key in sorted(wanted.keys() | shapes.keys()):
+      if wanted.get(key) != shapes.get(key):
+        raise UserError(f'checkpoint {path} does not fit {self.model.name}: {key} has shape {shapes.get(key, "none")} '
+                        f'there and {wanted.get(key, "none")} here; expected this version\'s model. Go on with the '
+                        'version that wrote it, or train anew in another run folder.')
+    for name, variable in self.variables.items():
+      variable.assign(reader.get_tensor(keys[name]))
+
   def _advice(self):
-    path = self.last.latest_checkpoint
-    return f'The last good checkpoint is {path}.' if path else 'There is no earlier checkpoint.'
+    found = steps(self.last)
+    return f'The last good checkpoint is {self.last}/step-{found[-1]}.' if found else 'There is no earlier checkpoint.'
+
+
+def steps(folder):
+  """The steps of the checkpoints in a folder that have both files, sorted."""
+  numbers = (path.stem.removeprefix('step-') for path in folder.glob(f'step-*{_INDEX}'))
+  return sorted(int(n) for n in numbers if n.isdecimal() and (folder / f'step-{n}{_DATA}').exists())
+
+
+def variables(model):
+  """Dict: name -> tf.Variable, all that a step depends on: 'encoder/3/kernel', 'critic/optimizer/encoder/3/kernel/...'.
+
+  Names are those of `weights.places`, the same in every process and whichever layer comes first.
+
+  Raises:
+    ValueError: two variables of one name.
+  """
+  names = {id(variable): name for name, variable in weights.places(model, names=True).items()}
+  pairs = [(names.get(id(variable), variable.name), variable) for variable in model.variables]
+  for player, optimizer in sorted(model.optimizers.items()):
+    owners, made = {}, collections.Counter()
+    for variable in model.variables_of(player):
+      owners.setdefault(variable.path.replace('/', '_') + '_', []).append(names[id(variable)])
+    for variable in optimizer.variables:
+      # Keras's name is the weight's path, which another weight may share, and the slot: 'lstm_kernel_momentum'.
+      path = max(filter(variable.name.startswith, owners), key=len, default=None)
+      owner = f'{owners[path][made[variable.name]]}/' if path else ''
+      made[variable.name] += 1
+      pairs.append((f'{player}/optimizer/{owner}{variable.name.removeprefix(path or "")}', variable))
+  named = {name: variable.value for name, variable in pairs}
+  if len(named) < len(pairs):
+    raise ValueError(f'{model.name}: {len(pairs) - len(named)} variables have the name of another; expected one each.')
+  return named
+
+
+def _numbered(place):
+  return f'variables/{place}/.ATTRIBUTES/VARIABLE_VALUE'
+
+
+def _delete(folder, step):
+  for ending in (_INDEX, _DATA):
+    (folder / f'step-{step}{ending}').unlink(missing_ok=True)

@@ -59,9 +59,10 @@ class Session:
           tf.summary.scalar('train/' + name, value)
 
   def evaluate(self, step):
-    """Measures on the test set, writes scalars, strips and history, and keeps the best checkpoint.
+    """Measures on the test set, writes scalars, strips and history, and saves the checkpoint, and again if it is best.
 
-    Measured are the averaged weights, where there are any. The history's `seconds` are those of the training alone.
+    Measured are the averaged weights, where there are any. The history's `seconds` are those of the training alone. It
+    is written last, so that it never tells of more training than is saved.
     """
     import tensorflow as tf
 
@@ -81,6 +82,7 @@ class Session:
     self.history.append({'samples': samples, 'seconds': round(self.seconds, 1), **metrics})
     if best:
       self.checkpoints.save(self.checkpoints.best)
+    self.save(step)
     run_folder.write_history(self.run_dir, self.history)
     print(f'evaluated at {samples:,} samples: ' + ', '.join(f'{k} {report.number(v)}' for k, v in metrics.items()),
           flush=True)
@@ -91,6 +93,17 @@ class Session:
     if step != self.saved:
       self.checkpoints.save()
       self.saved = step
+
+
+def check_nothing_lost(run_dir, samples):
+  """UserError where a run's history tells of more training than the `samples` of its newest checkpoint."""
+  rows = run_folder.read_history(run_dir)
+  if rows and rows[-1]['samples'] > samples:
+    history = pathlib.Path(run_dir) / run_folder.HISTORY
+    raise UserError(
+        f'{history} tells of {rows[-1]["samples"]:,} samples of training, but the newest whole checkpoint in '
+        f'{run_folder.CHECKPOINTS}/last has {samples:,}; expected as many. Put the lost files back, or delete the '
+        f'lines of {history.name} after {samples:,} samples to train on from there.')
 
 
 def better(first, second, by):
@@ -119,6 +132,7 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
     model = build.create(experiment)
     checkpoints = Checkpoints(model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, training.keep)
   start = checkpoints.restore()
+  check_nothing_lost(run_dir, start * training.batch)
   model.adapt(dataset)
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
         f'{training.recipe}, {training.precision}, {strategy.num_replicas_in_sync} device(s); run folder {run_dir}')
@@ -126,6 +140,8 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
     print(f'resumed from step {start} ({start * training.batch:,} samples)')
   with stop_signals() as received:
     session = Session(experiment, model, dataset, checkpoints, run_dir)
+    if start in training.evaluation_steps and start * training.batch not in [row['samples'] for row in session.history]:
+      session.evaluate(start)  # What was killed after saving, before the history was written.
     calls = [(training.evaluation_steps, session.evaluate), (training.every(training.checkpoint_every), session.save)]
     progress = Progress(training.steps, training.batch)
 

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import zipfile
 
 import numpy as np
@@ -28,8 +29,23 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows
 def variables(model):
   """Dict: 'encoder/3/kernel', ... -> every variable that any player's network, classifier or codebook needs.
 
+  The step, optimisers and averages are not among them.
+  """
+  return {key: variable for key, variable in places(model).items() if key not in TRAINING_ONLY}
+
+
+def places(model, names=False):
+  """Dict: 'encoder/3/kernel', ... -> every variable of the model's layers, in every process the same.
+
   Keys are the attribute of the model, the layer's number or name in its network and the variable's name; Keras's own
-  paths count layers over the whole process ('conv2d_32'). The step, optimisers and averages are not among them.
+  paths count layers over the whole process ('conv2d_32').
+
+  Args:
+    model: built.
+    names: whether a layer that was given a name goes by it instead of by its number in a network.
+
+  Raises:
+    ValueError: a layer out of sight.
   """
   import keras
 
@@ -38,8 +54,10 @@ def variables(model):
   def walk(prefix, layer):
     if id(layer) not in seen:
       seen.add(id(layer))
-      inner = dict(enumerate(layer.layers) if hasattr(layer, 'layers') else (
-          (key, child) for key, child in sorted(vars(layer).items()) if isinstance(child, keras.layers.Layer)))
+      if hasattr(layer, 'layers'):
+        inner = {(names and _own_name(child)) or number: child for number, child in enumerate(layer.layers)}
+      else:
+        inner = {key: child for key, child in sorted(vars(layer).items()) if isinstance(child, keras.layers.Layer)}
       below = {id(variable) for child in inner.values() for variable in child.variables}
       found.update({f'{prefix}/{v.name}': v for v in layer.variables if id(v) not in below})
       for key, child in inner.items():
@@ -53,7 +71,7 @@ def variables(model):
   if missed:
     raise ValueError(f'{model.name}: {", ".join(missed.values())} have no place of their own; expected each layer in '
                      'an attribute of the model, and variables of different names in each.')
-  return {key: variable for key, variable in found.items() if key not in TRAINING_ONLY}
+  return found
 
 
 def compact(model, measure):
@@ -204,6 +222,12 @@ def load(path, precision=None):
   put(model, arrays, path)
   model.step.assign(about['samples'] // training.batch)  # Noise, if the model has any, is a function of it.
   return experiment, model, about
+
+
+def _own_name(layer):
+  """The name that a layer was given; '' if it is Keras's: its class, and which of them: 'batch_normalization_7'."""
+  plain = re.sub(r'_\d+$', '', layer.name).replace('_', '')
+  return '' if plain == type(layer).__name__.replace('_', '').lower() else layer.name
 
 
 def _unfit(where, model, problem):
