@@ -304,6 +304,22 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertStartsWith(row, '| model.gamma 0.9 (recipe 0.2) |')
     self.assertIn('4.50 ± 2.50', row)  # seed 0 on its way, and the run of seed 1 that ended there
 
+  def test_sources_of_sentences_have_their_own_table(self):
+    with self.assertRaisesRegex(UserError, 'yelp_arae has no figures of sources; expected a run'):
+      _tables.render_sources('yelp_arae', folder=self.folder)
+    for seed, figures in enumerate(((40.0, 50.0), (42.0, 50.0))):
+      self.file('yelp_arae', record(seed, 64 * 1000, name='yelp_arae', **{
+          f'{metric}{place}': value for place, value in zip(('', '_sphere'), figures, strict=True)
+          for metric in ('reverse_perplexity', 'forward_perplexity')}))
+    text = _tables.render_sources('yelp_arae', 'markdown', self.folder)
+    self.assertIn('| the model | 41.0 ± 1.0 [28.3, 53.7] | 41.0 ± 1.0', text)
+    self.assertIn('| even points on the sphere | 50.0 ± 0.0 | 50.0 ± 0.0 |  |  |', text)
+    self.assertNotIn('Gaussian', text)
+    self.assertIn('64,000 samples, recipe fast, seeds 0, 1;', text)
+    readme = '<!-- python -m zoo table yelp_arae --sources --format markdown -->\nold\n<!-- end -->'
+    with unittest.mock.patch.object(_tables, 'render_sources', return_value='new\n'):
+      self.assertIn('-->\nnew\n<!-- end', _readme.filled(readme))
+
   def test_the_report_is_one_file(self):
     _records.add('lines_acai', record(), self.folder)
     from acai_tf.evaluation import figures

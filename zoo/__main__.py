@@ -14,8 +14,8 @@ from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build
 from zoo import _records, _report, _reproduce, _tables, _weights, base
 
-USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, `table NAME --ablation` or '
-         '`report`')
+USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, `table NAME --ablation`, '
+         '`table NAME --sources` or `report`')
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
@@ -31,6 +31,7 @@ flags.DEFINE_string('run', None, 'Run folder whose weights are kept', flag_value
 flags.DEFINE_string('weights', str(_weights.FOLDER), 'Where archives of weights lie', flag_values=FLAGS)
 flags.DEFINE_bool('all', False, 'Shorter trainings too', flag_values=FLAGS)
 flags.DEFINE_bool('ablation', False, "What one setting changes of a definition's recipe", flag_values=FLAGS)
+flags.DEFINE_bool('sources', False, "What stands beside samples of a model of sentences", flag_values=FLAGS)
 flags.DEFINE_string('results', str(_records.FOLDER), 'Where result files lie', flag_values=FLAGS)
 flags.DEFINE_enum('format', 'text', _tables.FORMATS, 'Of the table', flag_values=FLAGS)
 flags.DEFINE_string('to', 'report.html', 'File of the report', flag_values=FLAGS)
@@ -39,7 +40,7 @@ cli.define_data_flags(FLAGS)
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
           'reproduce': ['seeds', 'samples', 'set', 'restarts', 'train_images', 'runs'],
           'reproduce, keep': ['weights', 'data_dir', 'manual_dir'], 'keep': ['run'],
-          'table': ['all', 'ablation', 'format'], 'table, report': ['results'], 'report': ['to']}
+          'table': ['all', 'ablation', 'sources', 'format'], 'table, report': ['results'], 'report': ['to']}
 
 
 def figures(definition) -> list:
@@ -174,7 +175,10 @@ def main(words) -> int:
   elif command == 'keep' and len(names) == 1:
     keep(names[0])
   elif command == 'table' and len(names) == 1:
+    if FLAGS.ablation + FLAGS.sources + FLAGS.all > 1:
+      raise UserError('--all, --ablation and --sources are tables of their own; expected one of them.')
     print(_tables.render_ablation(names[0], FLAGS.format, FLAGS.results) if FLAGS.ablation
+          else _tables.render_sources(names[0], FLAGS.format, FLAGS.results) if FLAGS.sources
           else _tables.render(names[0], FLAGS.format, FLAGS.results, FLAGS.all))
   elif command == 'report' and not names:
     cli.set_environment()

@@ -7,17 +7,18 @@ from acai_tf.experiment.errors import UserError
 from zoo import _tables
 
 README = pathlib.Path(__file__).parents[1] / 'README.md'
-# <!-- python -m zoo table DATASET --format markdown -->, or DEFINITION --ablation, each until <!-- end -->.
+# <!-- python -m zoo table DATASET --format markdown --> (or DEFINITION --ablation, --sources), each until <!-- end -->.
 MARKED = re.compile(
-    r'(<!-- python -m zoo table (\w+)( --all| --ablation)? --format markdown -->\n).*?(<!-- end -->)', re.S)
+    r'(<!-- python -m zoo table (\w+)( --all| --ablation| --sources)? --format markdown -->\n).*?(<!-- end -->)', re.S)
 
 
 def table(match) -> str:
   """The table that a match of `MARKED` asks for."""
-  if match[3] != ' --ablation':
+  special = {' --ablation': _tables.render_ablation, ' --sources': _tables.render_sources}.get(match[3])
+  if not special:
     return _tables.render(match[2], 'markdown', everything=bool(match[3]))
   try:
-    return _tables.render_ablation(match[2], 'markdown')
+    return special(match[2], 'markdown')
   except UserError as error:  # Nothing filed yet: README says so itself, instead of failing.
     return f'{error}\n'
 

@@ -10,6 +10,13 @@ from acai_tf.experiment.config import PAPER_SAMPLES
 from acai_tf.experiment.errors import UserError
 from zoo import _compare, _records, base
 
+SOURCES = {'': 'the model', '_gaussian': 'a Gaussian fitted to its codes', '_sphere': 'even points on the sphere',
+           '_untrained': 'its generator before training', '_real_codes': 'codes of real sentences: the bound',
+           '_language_model': 'an LSTM language model', '_real_text': 'real sentences themselves'}
+SOURCE_COLUMNS = (_compare.Column('reverse_perplexity', 'reverse perplexity', 1, 1, False),
+                  _compare.Column('forward_perplexity', 'forward', 1, 1, False),
+                  _compare.Column('distinct_share', 'distinct, %', 100, 1, True),
+                  _compare.Column('copied_share', 'copied, %', 100, 1, False))
 FORMATS = ('text', 'markdown', 'html')
 NO_MEDIANS = 'no medians'
 MILESTONES = (1 << 16, 1 << 18)  # samples after which ablations are compared beside their ends
@@ -224,6 +231,28 @@ def render_ablation(name, kind='text', folder=_records.FOLDER) -> str:
   return laid_out(headings, body, [
       'Mean ± population deviation over seeds, [95 % interval of the mean, Student\'s t]; equal samples and recipe, '
       'all else as the recipe has it.'], kind)
+
+
+def render_sources(name, kind='text', folder=_records.FOLDER) -> str:
+  """What a definition's samples have beside them: sentences from other places, through the same decoder or none.
+
+  Raises:
+    UserError: its longest training was not measured so.
+  """
+  base.definition(name)
+  found = sum(_records.longest(_records.load(name, folder), name), [])
+  body = []
+  for place, text in SOURCES.items():
+    summaries = [_records.summary(found, column.metric + place) for column in SOURCE_COLUMNS] if found else []
+    if any(summaries):
+      body.append([text, *(figure(column, each, place in ('', '_gaussian'))
+                           for column, each in zip(SOURCE_COLUMNS, summaries, strict=True))])
+  if len(body) < 2:
+    raise UserError(f'{name} has no figures of sources; expected a run of sentences that was measured with them: '
+                    'python -m acai_tf.evaluate --run DIR --metrics all.')
+  return laid_out(['sentences from', *(column.heading for column in SOURCE_COLUMNS)], body, [
+      f'{name}, {found[0]["samples"]:,} samples, recipe {_records.identity(found[0])[0]}, seeds {seeds_of(found)}; '
+      "mean ± population deviation over seeds, [95 % interval of the mean, Student's t]."], kind)
 
 
 def laid_out(headings, body, under, kind) -> str:
