@@ -21,9 +21,9 @@ class Config:
       'paper': {'training': {'samples': 10_720_000, 'optimizer': 'sgd', 'learning_rate': 1.0, 'clipnorm': 1.0}},
       'fast': {'network': {'start': 'wide'},
                'model': {'noise': 0.06, 'noise_decay': 1.0},
-               'training': {'samples': 768_000, 'batch': 64, 'learning_rate': 4e-3, 'beta_2': 0.999, 'clipnorm': 1.0,
+               'training': {'samples': 1_024_000, 'batch': 64, 'learning_rate': 4e-3, 'beta_2': 0.999, 'clipnorm': 1.0,
                             'schedule': 'linear', 'floor': 0.01, 'average': 0.999, 'precision': 'float32',
-                            'evaluate_every': 76_800, 'checkpoint_every': 76_800, 'final_evaluations': 0}}}
+                            'evaluate_every': 102_400, 'checkpoint_every': 102_400, 'final_evaluations': 0}}}
 
 
 class Model(_text.TextAutoencoder):
