@@ -31,6 +31,7 @@ IMAGES = (Column('probe_accuracy', 'probe, %', 100, 2, True),
           Column('fitted_probe_accuracy', 'fitted probe, %', 100, 2, True),
           Column('clustering_accuracy', 'clustering, %', 100, 2, True),
           Column('frechet_gap', 'Frechet gap', 1, 2, False),
+          Column('frechet_samples', 'of samples', 1, 1, False),
           Column('recon_mse', 'recon. error', 1, 4, False))
 SENTENCES = (Column('reverse_perplexity', 'reverse perplexity', 1, 1, False),
              Column('forward_perplexity', 'forward', 1, 1, False),
