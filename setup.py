@@ -26,7 +26,6 @@ REQUIREMENTS = [
 setuptools.setup(
     install_requires=REQUIREMENTS,
     extras_require={
-        'umap': ['umap-learn>=0.5.7,<1'],  # a second picture of codes
         'test': [
             'ruff>=0.14,<1',  # lint
             'mypy>=1.18,<3',  # types

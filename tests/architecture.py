@@ -6,8 +6,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
 OURS = ('acai_tf', 'zoo', 'export')
-DISTRIBUTIONS = {'absl': 'absl_py', 'PIL': 'pillow', 'sklearn': 'scikit_learn', 'skimage': 'scikit_image',
-                 'umap': 'umap_learn'}  # where the import's name is not the distribution's
+DISTRIBUTIONS = {'absl': 'absl_py', 'PIL': 'pillow', 'sklearn': 'scikit_learn', 'skimage': 'scikit_image'}  # where the import's name is not the distribution's
 
 
 def modules_imported(path):

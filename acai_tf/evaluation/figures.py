@@ -94,21 +94,13 @@ def save_scatter(path, points, labels, caption) -> None:
   plt.close(figure)
 
 
-def embeddings(codes, seed=0) -> dict:
-  """[n, d] codes -> dict: name -> [n, 2] points: t-SNE, and UMAP where umap-learn is installed.
-
-  {} for fewer than 50 codes, or equal ones.
-  """
+def embedding(codes, seed=0):
+  """[n, d] codes -> [n, 2] points of t-SNE; None for fewer than 50 codes, or equal ones."""
   import threadpoolctl
   from sklearn import manifold
 
   codes = np.asarray(codes)
   if len(codes) < 50 or (codes == codes[0]).all():
-    return {}
+    return None
   with threadpoolctl.threadpool_limits(1):  # On two busy cores several threads took 4 to 20 times as long.
-    found = {'t-SNE': manifold.TSNE(init='pca', random_state=seed).fit_transform(codes)}
-  try:
-    import umap
-  except ImportError:  # An extra; setup.py.
-    return found
-  return found | {'UMAP': umap.UMAP(random_state=seed, n_jobs=1).fit_transform(codes)}
+    return manifold.TSNE(init='pca', random_state=seed).fit_transform(codes)

@@ -47,7 +47,8 @@ def draw(functions, dataset, measured, title, folder) -> list:
     figures.save_table(paths[-1], arrays['confusion'], 'matched cluster', 'label', title)
   if 'codes' in arrays and dataset.classes and dataset.test_labels.ndim == 1:
     test = {name: column[:MAPPED] for name, column in arrays['codes']['test'].items()}
-    for name, points in figures.embeddings(test['codes']).items():
-      paths.append(folder / f'{name}.png')
-      figures.save_scatter(paths[-1], points, test['labels'], f'{name} of {len(points):,} test codes; {title}')
+    points = figures.embedding(test['codes'])
+    if points is not None:
+      paths.append(folder / 't-SNE.png')
+      figures.save_scatter(paths[-1], points, test['labels'], f't-SNE of {len(points):,} test codes; {title}')
   return paths
