@@ -6,7 +6,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
 OURS = ('acai_tf', 'zoo', 'export')
-DISTRIBUTIONS = {'absl': 'absl_py', 'PIL': 'pillow', 'sklearn': 'scikit_learn', 'skimage': 'scikit_image'}  # where the import's name is not the distribution's
+# Where the import's name is not the distribution's.
+DISTRIBUTIONS = {'absl': 'absl_py', 'PIL': 'pillow', 'sklearn': 'scikit_learn', 'skimage': 'scikit_image'}
 
 
 def modules_imported(path):
