@@ -362,6 +362,12 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(functions.sample(40, 3), functions.sample(40, 3))
     self.assertEqual(functions.untrained(5, 1).shape, (5, 8))
 
+  def test_noise_on_sampled_codes(self):
+    plain, noisy = (make('arae', {**FAST, 'sample_noise': s}).sample_codes(4000, 2).numpy() for s in (0.0, 0.1))
+    self.assertAllClose(np.linalg.norm(noisy, axis=1), np.ones(4000), atol=1e-5)
+    # Seven of eight directions are across the code, on which noise turns it.
+    self.assertAllClose(np.mean(np.sum(plain * noisy, axis=1)), 1 / np.sqrt(1 + 7 * 0.1**2), atol=2e-3)
+
 
 if __name__ == '__main__':
   tf.test.main()

@@ -25,7 +25,8 @@ class Config:
   training, and growing to its value over the share `ramp` behind that. `joint`: one step of the encoder for both losses
   instead of two, so that Adam does not take the weight out again. `critic_steps`: of the critic an iteration; it sees
   codes of sentences drawn for it, or, with `queue` above 0, the last so many codes of the autoencoder's own steps.
-  `gan_learning_rate`, `gan_beta_2`: Adam's (beta_1 is 0.5), of generator and critic.
+  `gan_learning_rate`, `gan_beta_2`: Adam's (beta_1 is 0.5), of generator and critic. `sample_noise`: deviation of what
+  is added to each number of a generated code where codes are sampled, as the decoder's codes have noise in training.
   """
 
   noise: float = dataclasses.field(default=0.05, metadata={'range': '[0, inf)'})
@@ -45,6 +46,7 @@ class Config:
   queue: int = dataclasses.field(default=0, metadata={'range': '[0, inf)'})
   gan_learning_rate: float = dataclasses.field(default=1e-4, metadata={'range': '(0, inf)'})
   gan_beta_2: float = dataclasses.field(default=0.999, metadata={'range': '[0, 1)'})
+  sample_noise: float = dataclasses.field(default=0.0, metadata={'range': '[0, inf)'})
 
   KIND = 'sentences'
   RECIPES = {
@@ -116,7 +118,11 @@ class Model(_text.TextAutoencoder):
 
   def sample_codes(self, count, seed, generator=None) -> tf.Tensor:
     noise = tf.random.stateless_normal([count, self.config.z], [seed, 0])
-    return (generator or self.generator)(noise, training=False)
+    codes = (generator or self.generator)(noise, training=False)
+    if not self.config.sample_noise:
+      return codes
+    return tf.math.l2_normalize(
+        codes + self.config.sample_noise * tf.random.stateless_normal([count, self.network.latent], [seed, 1]), 1)
 
   def untrained_codes(self, count, seed) -> tf.Tensor:
     """As `sample_codes`, of the generator before its training: what a learned prior has to beat."""
