@@ -9,7 +9,7 @@ from acai_tf.models import arae
 
 @dataclasses.dataclass(frozen=True)
 class Config(arae.Config):
-  """As of `arae`; nothing is generated, so that `z` and `sample_noise` say nothing, and `units` is the critic's width."""
+  """As of `arae`; nothing is generated: `z` and `sample_noise` say nothing, and `units` is the critic's width."""
 
 
 class Model(arae.Model):
