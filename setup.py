@@ -13,7 +13,6 @@ REQUIREMENTS = [
     'absl-py>=2.3,<3',  # flags
     'numpy>=2,<3',  # arrays; metrics; the lines renderer
     'pillow>=11,<14',  # reads PNG, JPEG and WebP; bicubic resizing
-    'psutil>=6,<8',  # free memory, which decides whether data is memory-mapped
     'scikit-learn>=1.5,<2',  # k-means, logistic regression, NMI, ARI, t-SNE
     'sacrebleu>=2.4,<3',  # BLEU of sentences: self-BLEU, reconstruction, style transfer
     'scipy>=1.14,<2',  # Hungarian matching, Student's t, log-sum-exp

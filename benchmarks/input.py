@@ -19,7 +19,7 @@ from absl import app, flags
 flags.DEFINE_integer('batch', 64, 'Images a step', lower_bound=2)
 flags.DEFINE_integer('batches', 200, 'Measured of the pipeline', lower_bound=10)
 flags.DEFINE_integer('steps', 3, 'Measured of the training', lower_bound=1)
-flags.DEFINE_list('names', ['lines', 'mnist', 'cifar10', 'svhn', 'svhn mapped', 'celeba 64 mapped'], 'Which')
+flags.DEFINE_list('names', ['lines', 'mnist', 'cifar10', 'svhn', 'celeba 64'], 'Which')
 flags.DEFINE_string('data_dir', '~/tensorflow_datasets', 'Where data sets lie')
 flags.DEFINE_string('child', None, 'Internal: one name')
 
@@ -46,7 +46,7 @@ def random_bytes(name):
   return prepare
 
 
-def opened(name, mapped, folder):
+def opened(name, folder):
   """(data set, seconds to open it, whether it is the real one), its files out of the page cache."""
   from acai_tf.data import _images, base, lines
 
@@ -57,13 +57,13 @@ def opened(name, mapped, folder):
   real = pathlib.Path(flags.FLAGS.data_dir).expanduser() / 'acai_tf' / CACHES[name]
   source = real if real.exists() else pathlib.Path(folder) / name
   if source != real:
-    base.cached_arrays(source, random_bytes(name), 0)
+    base.cached_arrays(source, random_bytes(name))
   for path in source.glob('*.npy'):
     with open(path, 'rb') as file:
       os.fsync(file.fileno())
       os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
   began = time.perf_counter()
-  arrays = base.cached_arrays(source, None, 0 if mapped else None)
+  arrays = base.cached_arrays(source, None)
   dataset = _images.ArrayDataset(arrays, 40 if name == 'celeba' else 10)
   return dataset, time.perf_counter() - began, source == real
 
@@ -91,7 +91,7 @@ def measure(label):
   size = {'size': 64} if '64' in options else {}
   experiment = resolve(name, 'acai', 'paper', {'training': {'batch': arguments.batch}, 'dataset': size})
   with tempfile.TemporaryDirectory(dir='.') as folder:
-    dataset, opening, real = opened(name, 'mapped' in options, folder)
+    dataset, opening, real = opened(name, folder)
     began = time.perf_counter()
     iterator = iter(dataset.pipeline(0, arguments.batch, 0, 3 * arguments.batches))
     seconds_of(iterator, 20)

@@ -68,7 +68,7 @@ class ImageDataset(base.Dataset):
 
 
 class ArrayDataset(ImageDataset):
-  """Training images in one uint8 array, in memory or memory-mapped, shuffled whole in every epoch.
+  """Training images in one uint8 array, memory-mapped or not, shuffled whole in every epoch.
 
   Args:
     arrays: dict of `train_images`, `train_labels`, `test_images`, `test_labels`.
@@ -87,9 +87,8 @@ class ArrayDataset(ImageDataset):
 
   def describe(self) -> str:
     size = (self.train_images.nbytes + self.test_images.nbytes) / 1e9
-    where = 'memory-mapped' if isinstance(self.train_images, np.memmap) else 'in memory'
     return (f'{len(self.train_images):,} training and {len(self.test_images):,} test images, '
-            f'{"x".join(map(str, self.shape))} uint8, {size:.3g} GB {where}')
+            f'{"x".join(map(str, self.shape))} uint8, {size:.3g} GB')
 
   def train(self, count, rows=slice(None)) -> tuple:
     return to_float(self.train_images[:count][rows]), np.asarray(self.train_labels[:count][rows])

@@ -6,7 +6,6 @@ import pathlib
 import shutil
 
 import numpy as np
-import psutil
 
 from acai_tf import replicas as replicas_lib
 from acai_tf.experiment.errors import UserError
@@ -133,7 +132,7 @@ class _Rows:
     self.file.close()
 
 
-def cached_arrays(folder, prepare, available=None) -> dict:
+def cached_arrays(folder, prepare) -> dict:
   """The arrays under `folder`; where they are not, `prepare(append)` makes them, and they are saved.
 
   The folder is moved into place whole, so that an interrupted preparation leaves no half cache.
@@ -141,10 +140,9 @@ def cached_arrays(folder, prepare, available=None) -> dict:
   Args:
     folder: where the .npy files lie or will lie.
     prepare: function; it calls `append(name, rows)` as often as it likes.
-    available: bytes of free memory; default: the machine's. Arrays that need more than half are memory-mapped.
 
   Returns:
-    Dict: name -> array.
+    Dict: name -> array, memory-mapped.
 
   Raises:
     UserError: a cache that cannot be read, or a disk that is full.
@@ -153,10 +151,8 @@ def cached_arrays(folder, prepare, available=None) -> dict:
   try:
     if not folder.exists():
       _prepare(folder, prepare)
-    paths = sorted(folder.glob('*.npy'))
-    available = psutil.virtual_memory().available if available is None else available
-    mapped = sum(path.stat().st_size for path in paths) > available / 2
-    return {path.stem: np.load(path, mmap_mode='r' if mapped else None) for path in paths}
+    # Read into memory, SVHN opened in 6 s instead of none, and was slower cold and warm (benchmarks/input.py then).
+    return {path.stem: np.load(path, mmap_mode='r') for path in sorted(folder.glob('*.npy'))}
   except UserError:
     raise
   except (OSError, ValueError, EOFError) as error:
