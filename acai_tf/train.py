@@ -28,13 +28,14 @@ flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes it [r
 flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored'], 'Devices; auto uses every GPU')
 flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16'],
                   'Of the layers; auto: bfloat16 where the device computes in it')
+flags.DEFINE_bool('deterministic', False, 'On a GPU, too: no operation whose result depends on timing (slower)')
 flags.DEFINE_multi_string('set', [], 'Any key: dataset.KEY=VALUE, model., network., training. (repeatable)')
 cli.define_data_flags(flags.FLAGS)
 
 GROUPS = {
     'What': ['dataset', 'model', 'zoo', 'recipe', 'run_dir'],
     'Network (default: the data set\'s own)': ['latent_width', 'latent', 'depth'],
-    'Training (default: the recipe\'s)': ['samples', 'batch', 'seed', 'precision', 'strategy', 'set'],
+    'Training (default: the recipe\'s)': ['samples', 'batch', 'seed', 'precision', 'strategy', 'deterministic', 'set'],
     'Data': ['data_dir', 'manual_dir'],
 }
 
@@ -88,6 +89,8 @@ def main() -> int:
   # Before TensorFlow is loaded: a folder of another configuration is told at once.
   run_folder.claim(run_dir, experiment)
   cli.start_tensorflow()
+  if arguments.deterministic:
+    cli.make_deterministic()
   return session.train(experiment, run_dir, arguments.strategy, cli.data_dir(arguments.data_dir), arguments.manual_dir,
                        zoo.published_for(experiment))
 

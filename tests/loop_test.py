@@ -209,6 +209,21 @@ class Layers(base.Model):
     return own + [slots[i] for slots in (optimizer._momentums, optimizer._velocities) for i in places]
 
 
+class DeterminismTest(tf.test.TestCase):
+
+  def test_it_is_asked_for_by_flag(self):
+    command = ['train', '--dataset', 'lines', '--run_dir', self.get_temp_dir() + '/run', '--precision', 'float32']
+    for more, calls in (([], 0), (['--deterministic'], 1)):
+      train.flags.FLAGS.unparse_flags()
+      train.flags.FLAGS(command + more)
+      with (unittest.mock.patch.object(tf.config.experimental, 'enable_op_determinism') as enabled,
+            unittest.mock.patch.object(cli, 'start_tensorflow'),
+            unittest.mock.patch.object(train.session, 'train', return_value=0)):
+        self.assertEqual(train.main(), 0)
+      self.assertEqual(enabled.call_count, calls)
+    train.flags.FLAGS.unparse_flags()
+
+
 class CheckpointsTest(tf.test.TestCase):
 
   def test_the_last_few_are_kept(self):
