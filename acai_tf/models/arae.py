@@ -52,9 +52,9 @@ class Config:
   RECIPES = {
       'paper': {'training': {'samples': 10_720_000, 'optimizer': 'sgd', 'learning_rate': 1.0, 'clipnorm': 1.0}},
       'fast': {'network': {'start': 'wide'},
-               'model': {'noise': 0.06, 'noise_decay': 1.0, 'z': 128, 'units': 256, 'networks': 'residual',
-                         'penalty': 10.0, 'lambda_': 5.0, 'alone': 0.4, 'ramp': 0.2, 'joint': True, 'queue': 320,
-                         'gan_learning_rate': 5e-4, 'gan_beta_2': 0.9},
+               'model': {'noise': 0.07, 'noise_decay': 1.0, 'sample_noise': 0.04, 'z': 128, 'units': 256,
+                         'networks': 'residual', 'penalty': 10.0, 'lambda_': 5.0, 'alone': 0.4, 'ramp': 0.2,
+                         'joint': True, 'queue': 320, 'gan_learning_rate': 5e-4, 'gan_beta_2': 0.9},
                'training': {'samples': 1_024_000, 'batch': 64, 'learning_rate': 4e-3, 'beta_2': 0.999, 'clipnorm': 1.0,
                             'schedule': 'linear', 'floor': 0.01, 'average': 0.999, 'precision': 'float32',
                             'evaluate_every': 102_400, 'checkpoint_every': 102_400, 'final_evaluations': 0}}}

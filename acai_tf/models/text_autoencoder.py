@@ -20,7 +20,7 @@ class Config:
   RECIPES = {
       'paper': {'training': {'samples': 10_720_000, 'optimizer': 'sgd', 'learning_rate': 1.0, 'clipnorm': 1.0}},
       'fast': {'network': {'start': 'wide'},
-               'model': {'noise': 0.06, 'noise_decay': 1.0},
+               'model': {'noise': 0.07, 'noise_decay': 1.0},
                'training': {'samples': 1_024_000, 'batch': 64, 'learning_rate': 4e-3, 'beta_2': 0.999, 'clipnorm': 1.0,
                             'schedule': 'linear', 'floor': 0.01, 'average': 0.999, 'precision': 'float32',
                             'evaluate_every': 102_400, 'checkpoint_every': 102_400, 'final_evaluations': 0}}}
