@@ -31,6 +31,8 @@ class LanguageModelTest(tf.test.TestCase):
     self.assertGreater(np.std(expected), 1)
     self.assertAllClose(model.log_probabilities(sentences), expected, rtol=1e-4)
     self.assertAllClose(model.log_probabilities(sentences * 200), expected * 200, rtol=1e-4)  # in several parts
+    for short in ([[2]], [[2], [3, 4]], sentences, [[2, 3]] * 3):  # of any length, in any order
+      self.assertAllClose(model.log_probabilities(short + [[]])[-1], expected[1], rtol=1e-4)
     self.assertAllClose(model.perplexity(sentences), np.exp(-sum(expected) / 14), rtol=1e-4)
     self.assertEmpty(model.log_probabilities([]))
 

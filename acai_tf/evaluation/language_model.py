@@ -37,7 +37,7 @@ class LanguageModel:
     self.vocabulary_size, self.longest = vocabulary_size, longest
     self.network = recurrent.Decoder(
         vocabulary_size, embedding, units, 0, dense.seeds(seed, 'language_model'), name='language_model')
-    self._score = tf.function(self._log_probabilities, reduce_retracing=True)
+    self._graphs = {}  # by number of steps, which the LSTM is unrolled for
     self._sample = tf.function(self.network.sample)
 
   def encode(self, sentences: Sentences) -> np.ndarray:
@@ -66,7 +66,9 @@ class LanguageModel:
   def log_probabilities(self, sentences: Sentences) -> np.ndarray:
     """[n] natural logarithms of the sentences' probabilities, end marks included, in float64."""
     ids = self.encode(sentences)
-    parts = [self._score(tf.constant(ids[i:i + SCORED])).numpy() for i in range(0, len(ids), SCORED)]
+    graph = self._graphs.setdefault(ids.shape[1], tf.function(
+        self._log_probabilities, input_signature=[tf.TensorSpec([None, ids.shape[1]], tf.int32)]))
+    parts = [graph(tf.constant(ids[i:i + SCORED])).numpy() for i in range(0, len(ids), SCORED)]
     return np.concatenate([np.zeros(0), *parts])
 
   def perplexity(self, sentences: Sentences) -> float:
