@@ -130,8 +130,9 @@ class GrammarTest(tf.test.TestCase):
     one, two = (grammar.load(grammar.Config(count=300), None) for _ in range(2))
     self.assertAllEqual(one.train_ids, two.train_ids)
     self.assertEqual(one.vocabulary.words, two.vocabulary.words)
-    with self.assertRaisesRegex(UserError, 'expected test or valid'):
-      resolve('grammar', 'arae', overrides={'dataset': {'test_part': 'train'}})
+    for name in ('grammar', 'snli', 'yelp', 'yelp_polarity', 'text'):
+      with self.assertRaisesRegex(UserError, 'dataset.test_part is train; expected test or valid'):
+        resolve(name, 'arae', overrides={'dataset': {'test_part': 'train'}})
 
 
 class TextDataTest(tf.test.TestCase):

@@ -30,13 +30,9 @@ class Config:
 
   count: int = dataclasses.field(default=24_000, metadata={'range': '[100, inf)'})
   draw_seed: int = 0
-  test_part: str = 'test'
+  test_part: str = dataclasses.field(default='test', metadata={'choices': ('test', 'valid')})
 
   KIND = 'sentences'
-
-  def __post_init__(self):
-    if self.test_part not in ('test', 'valid'):
-      raise ValueError(f'dataset.test_part is {self.test_part}; expected test or valid.')
 
 
 LONGEST, WORDS = 10, 100  # words of a sentence, and of the vocabulary

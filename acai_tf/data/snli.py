@@ -18,13 +18,9 @@ class Config:
 
   words: int = dataclasses.field(default=11_000, metadata={'range': '[1, inf)'})
   longest: int = dataclasses.field(default=15, metadata={'range': '[1, inf)'})
-  test_part: str = 'test'
+  test_part: str = dataclasses.field(default='test', metadata={'choices': ('test', 'valid')})
 
   KIND = 'sentences'
-
-  def __post_init__(self):
-    if self.test_part not in ('test', 'valid'):
-      raise ValueError(f'dataset.test_part is {self.test_part}; expected test or valid.')
 
 
 def shape(config) -> tuple:

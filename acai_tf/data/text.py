@@ -4,7 +4,7 @@ import dataclasses
 import os
 
 from acai_tf.experiment.config import TextNetwork
-from acai_tf.experiment.errors import UserError, one_of
+from acai_tf.experiment.errors import UserError
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 
@@ -28,7 +28,7 @@ class Config:
   longest: int = dataclasses.field(default=10, metadata={'range': '[1, inf)'})
   lower: bool = True
   split_seed: int = 0
-  test_part: str = 'test'
+  test_part: str = dataclasses.field(default='test', metadata={'choices': ('test', 'valid')})
   test_repeats: bool = False
 
   KIND = 'sentences'
@@ -51,7 +51,6 @@ def resolve(config):
   Raises:
     UserError: no path, a file that is missing, or not as many files held out as in `path`.
   """
-  one_of('dataset.test_part', config.test_part, ('test', 'valid'))
   if not config.path:
     raise UserError('dataset.path is missing; expected a file of sentences: --set dataset.path=FILE.')
   paths = [_whole(path) for path in config.path.split(',')]

@@ -1,8 +1,7 @@
 """Sentences of Yelp's reviews, of bad and of good ones, through TFDS (`yelp_polarity_reviews`; Zhang et al. 2015).
 
-A sentence has the class of its review, 0 bad and 1 good, which is often more than it says by itself. It is not the
-file that style transfer is reported on (Shen et al. 2017), whose sentences were chosen and tokenised by others: data
-set `text` reads that one.
+A sentence has the class of its review, 0 bad and 1 good, which is often more than it says by itself. Style
+transfer is reported on other sentences (Shen et al. 2017), which others chose and tokenised: data set `yelp`.
 """
 
 import dataclasses
@@ -23,13 +22,9 @@ class Config:
   reviews: int = dataclasses.field(default=50_000, metadata={'range': '[0, inf)'})
   words: int = dataclasses.field(default=5000, metadata={'range': '[1, inf)'})
   longest: int = dataclasses.field(default=12, metadata={'range': '[1, inf)'})
-  test_part: str = 'test'
+  test_part: str = dataclasses.field(default='test', metadata={'choices': ('test', 'valid')})
 
   KIND = 'sentences'
-
-  def __post_init__(self):
-    if self.test_part not in ('test', 'valid'):
-      raise ValueError(f'dataset.test_part is {self.test_part}; expected test or valid.')
 
 
 def shape(config) -> tuple:

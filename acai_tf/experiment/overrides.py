@@ -37,9 +37,13 @@ def override(instance, values, prefix):
 
 
 def check_ranges(instance, prefix) -> None:
-  """ValueError unless every field of a dataclass lies in the interval that its metadata gives, '(0, 1]' say."""
+  """ValueError unless every field of a dataclass is what its metadata says: in the interval `range`, '(0, 1]' say, or
+  one of the `choices`."""
   for field in dataclasses.fields(instance):
     interval, value = field.metadata.get('range'), getattr(instance, field.name)
+    choices = field.metadata.get('choices', (value,))
+    if value not in choices:
+      raise ValueError(f'{prefix}.{field.name} is {value}; expected {" or ".join(choices)}.')
     if interval:
       low, high = map(float, interval[1:-1].split(','))
       if not (low <= value if interval[0] == '[' else low < value) or not (
