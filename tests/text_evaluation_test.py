@@ -180,20 +180,24 @@ class TextDataTest(tf.test.TestCase):
       text_data.load(config, None)
 
 
+def prepared(splits, *features):
+  """A stand-in for TFDS's builder; `splits`: dict: split -> examples, tuples of their features."""
+  class Builder:
+    def as_dataset(self, split, shuffle_files, batch_size):
+      del shuffle_files, batch_size
+      columns = map(list, zip(*splits[split], strict=True))
+      return tf.data.Dataset.from_tensor_slices(dict(zip(features, columns, strict=True))).batch(2)
+
+  return unittest.mock.patch.object(_tfds, '_prepared', return_value=Builder())
+
+
 class SnliTest(tf.test.TestCase):
 
   def test_what_of_it_is_read(self):
     """Of two splits all premises, then all hypotheses; without what is repeated or too long."""
     texts = {'train': [('A cat', 'x'), ('A cat', 'one two three four'), ('a dog', 'y')],
              'validation': [('a dog', 'z'), ('An owl', '')], 'test': [('a fox', 'a cat'), ('the fox', 'new')]}
-
-    class Builder:
-      def as_dataset(self, split, shuffle_files, batch_size):
-        del shuffle_files, batch_size
-        premises, hypotheses = zip(*texts[split], strict=True)
-        return tf.data.Dataset.from_tensor_slices({'premise': list(premises), 'hypothesis': list(hypotheses)}).batch(2)
-
-    with unittest.mock.patch.object(_tfds, '_prepared', return_value=Builder()):
+    with prepared(texts, 'premise', 'hypothesis'):
       data = snli.load(snli.Config(words=30, longest=3), self.get_temp_dir())
     self.assertEqual(text.texts_of(data, data.train_ids), ['a cat', 'a dog', 'an owl', 'x', 'y', 'z'])
     held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
@@ -230,14 +234,7 @@ class YelpTest(tf.test.TestCase):
   def test_sentences_have_their_review_s_class(self):
     texts = {'train[:3]': [('Bad soup. Never!', 0), ('Good soup. Never was it better than today.', 1)],
              'test[:1]': [('A bad one. A soup.', 0), ('Good. Soup is good.', 1)]}
-
-    class Builder:
-      def as_dataset(self, split, shuffle_files, batch_size):
-        del shuffle_files, batch_size
-        reviews, labels = zip(*texts[split], strict=True)
-        return tf.data.Dataset.from_tensor_slices({'text': list(reviews), 'label': list(labels)}).batch(2)
-
-    with unittest.mock.patch.object(_tfds, '_prepared', return_value=Builder()):
+    with prepared(texts, 'text', 'label'):
       data = yelp_polarity.load(yelp_polarity.Config(reviews=3, longest=4), self.get_temp_dir())
     self.assertEqual(text.texts_of(data, data.train_ids), ['bad soup .', 'never !', 'good soup .'])
     self.assertAllEqual(data.train_labels, [0, 0, 1])
