@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from acai_tf import losses
 from acai_tf.experiment import config
-from acai_tf.models import aeai, amr, lrae, miae, midrae
+from acai_tf.models import aeai, amr, lrae, lsgan_ae, miae, midrae
 from acai_tf.networks import convolutional
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1), 6
@@ -246,6 +246,7 @@ class StartTest(tf.test.TestCase):
         (aeai, {'adversarial': 2.0, 'cycle': 5.0, 'smoothness': 7.0},
          {'recon_mse': 1, 'cycle_loss': 5, 'smoothness_loss': 7}, {'fool_loss': 2}),
         (amr, {'lam': 3.0, 'weight_decay': 0.0}, {'recon_mae': 3}, {'fool_loss': 1}),
+        (lsgan_ae, {'weight': 1e4}, {'recon_mse': 1}, {'fool_loss': 1e4}),
         (midrae, {'weight': 4.0}, {'recon_mse': 1}, {'fool_loss': 1, 'prior_loss': 4}))
     for kind, settings, always, later in kinds:
       model, minimised = make(kind, adversarial_from=3, **settings), []

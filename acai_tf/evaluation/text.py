@@ -15,7 +15,7 @@ HELD_OUT = 10_000  # real sentences that it is scored on
 RECONSTRUCTED, SWAPPED, SWAPS = 2000, 1000, 4
 TRANSFERRED, PROBED = 1000, 20_000  # held-out sentences a class; training sentences whose codes are probed
 PAIRS, STEPS = 1000, 9  # of the interpolation benchmark
-LSTM_EPOCHS = 6  # of a language model of the text, and half of those of one of the samples
+LSTM_EPOCHS = 6  # of a language model of the text; one of samples, which are fewer, has twice as many
 SHOWN = 10  # sentences of each kind in sentences.txt
 # By which evaluations are compared, the first there is.
 BETTER = (('reverse_perplexity', -1), ('transfer_accuracy', 1), ('recon_nll', -1))
