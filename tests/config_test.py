@@ -2,15 +2,20 @@
 
 import dataclasses
 import json
+import math
 import pathlib
+import subprocess
 import sys
 import textwrap
 import unittest.mock
+from typing import Annotated, Literal
 
 import tensorflow as tf
 
+from acai_tf import models
 from acai_tf.experiment import config, machine, registry, run_folder
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.fields import declared
 from acai_tf.experiment.overrides import make, parse_overrides
 from acai_tf.experiment.resolve import parse_experiment, resolve, resolve_dataset
 from acai_tf.models import dropout
@@ -30,7 +35,7 @@ class OverrideTest(tf.test.TestCase):
         (['training.sampels=3'], "'sampels'; did you mean 'samples'"),
         (['trainig.samples=3'], "did you mean 'training'"),
         (['samples=3'], 'SECTION.KEY=VALUE'), (['training.samples=many'], 'type int'),
-        (['training.batch=0'], 'above 0'), (['training.schedule=cosin'], "did you mean 'cosine'"),
+        (['training.batch=0'], r'in \[1, inf\)'), (['training.schedule=cosin'], "did you mean 'cosine'"),
         (['training.learning_rate=nan'], 'type float'), (['training.beta_1=1'], r'\[0, 1\)'),
         (['training.recipe=fast'], 'choose it with --recipe'),
         (['network.latent_width=3'], 'widths that fit it: 16, 8'), (['model.lambda=1'], "did you mean 'lambda_'")):
@@ -42,25 +47,43 @@ class OverrideTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'gives all images the same code; expected 2'):
       resolve('lines', 'amr', 'paper', {'network': {'latent_width': '1'}})
 
-  def test_kinds_are_the_annotations_and_ranges_the_fields(self):
-    @dataclasses.dataclass(frozen=True)
+  def test_what_a_field_may_be_is_its_annotation(self):
+    @declared('model')
     class Config:
       weight: float = 1
-      share: float = dataclasses.field(default=0.5, metadata={'range': '(0, 1]'})
+      share: Annotated[float, '(0, 1]'] = 0.5
       later: 'int' = 3
+      way: Literal['linear', 'spherical'] = 'linear'
+
+    @declared('model')
+    class Derived(Config):
+      late: Annotated[int, '[0, inf)'] = 0
+
+      def __post_init__(self):
+        if self.late > self.later:
+          raise ValueError(f'late {self.late} of {self.later}')
 
     self.assertEqual(make(Config, {'weight': '0.5', 'share': '1', 'later': '2**3'}, 'model'), Config(0.5, 1.0, 8))
     for key, value, message in (
-        ('share', '0', 'model.share is 0.0; expected a number in .0, 1.'), ('share', '1.5', 'is 1.5'),
-        ('later', '2**-1', 'type int'), ('later', '9**99999999', 'type int')):
+        ('share', '0', r'model.share is 0.0; expected a number in \(0, 1\]'), ('share', '1.5', 'is 1.5'),
+        ('later', '2**-1', 'type int'), ('later', '9**99999999', 'type int'), ('way', 'x', 'Known: linear, spherical')):
       with self.assertRaisesRegex(UserError, message):
         make(Config, {key: value}, 'model')
+    for key, value, message in (('share', 0, 'a number in'), ('later', 0.5, 'type int'), ('way', 1, 'type str'),
+                                ('later', True, 'type int'), ('weight', math.nan, 'finite'), ('weight', 'a', 'float')):
+      with self.assertRaisesRegex(ValueError, message):
+        Config(**{key: value})
+    with self.assertRaisesRegex(ValueError, 'late 4 of 3'):
+      Derived(late=4)
+    with self.assertRaisesRegex(ValueError, 'model.share is 2'):
+      Derived(share=2)
+
     for model, text in (('dropout', 'keep=2.0'), ('vqvae', 'codebook=0'), ('denoising', 'sigma=-1'), ('vae', 'beta=-1'),
                         ('vqvae', 'decay=2'), ('aae', 'units=-3'), ('vqvae', 'codes=0'), ('acai', 'partners=0')):
       with self.assertRaisesRegex(UserError, f'model.{text.partition("=")[0]} is .*expected a number in'):
         resolve('lines', model, 'paper', parse_overrides([f'model.{text}']))
     with self.assertRaisesRegex(ValueError, 'keep is 2'):
-      dropout.Model(dropout.Config(keep=2.0), config.Network(2, 4, 2), (8, 8, 1))
+      dropout.Config(keep=2.0)
 
   def test_a_data_set_alone_needs_no_network_that_fits(self):
     self.assertEqual(resolve_dataset('lines', {'size': '12'}).size, 12)
@@ -118,29 +141,47 @@ NAMES = ('mean_distance', 'smoothness_published', 'probe_accuracy')  # of median
 
 class RegistryTest(tf.test.TestCase):
 
-  def test_config_read_from_source_equals_the_imported_one(self):
-    for package in ('acai_tf.models', 'acai_tf.data'):
-      for name in registry.names(package):
-        read, imported = registry.config_class(package, name), registry.load(package, name).Config
-        self.assertEqual(dataclasses.asdict(read()), dataclasses.asdict(imported()), name)
+  def test_a_config_is_one_class_and_reading_it_needs_no_tensorflow(self):
+    program = textwrap.dedent("""
+        import sys
+        from acai_tf.experiment import registry
+        entries = [(p, name) for p in ('acai_tf.models', 'acai_tf.data') for name in registry.names(p)]
+        read = [registry.config_class(*entry) for entry in entries]
+        assert not {'tensorflow', 'keras'} & set(sys.modules)
+        for entry, config in zip(entries, read):
+          assert registry.load(*entry).Config is config is registry.config_class(*entry), entry
+        """)
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    self.assertEqual(done.returncode, 0, done.stderr)
 
   def test_a_file_is_an_entry(self):
     folder = pathlib.Path(self.get_temp_dir()) / 'toy_entries'
     folder.mkdir()
-    (folder / '__init__.py').write_text('')
-    (folder / 'one.py').write_text(textwrap.dedent('''
-        import dataclasses
-        @dataclasses.dataclass(frozen=True)
-        class Config:
-          size: int = 3
-        '''))
     (folder / '_hidden.py').write_text('')
-    sys.path.insert(0, str(folder.parent))
+    (folder / 'toy_model.py').write_text(textwrap.dedent("""
+        import math
+
+        import package_that_nobody_has
+
+        from acai_tf.experiment.fields import declared
+        from acai_tf.models import arae
+
+        LARGEST = 3
+
+        def root(n):
+          return math.isqrt(n)
+
+        @declared('model')
+        class Config(arae.Config):
+          size: int = root(LARGEST * 3)
+        """))
+    models.__path__.append(str(folder))
     try:
-      self.assertEqual(registry.names('toy_entries'), ('one',))
-      self.assertEqual(registry.config_class('toy_entries', 'one')().size, 3)
+      self.assertIn('toy_model', registry.names('acai_tf.models', 'sentences'))
+      self.assertNotIn('_hidden', registry.names('acai_tf.models'))
+      self.assertEqual(registry.config_class('acai_tf.models', 'toy_model')(units=5).size, 3)
     finally:
-      sys.path.remove(str(folder.parent))
+      models.__path__.remove(str(folder))
 
 
 class RunFolderTest(tf.test.TestCase):

@@ -1,17 +1,17 @@
 """MNIST in black and white: 60,000 + 10,000 digits of 28x28x1, as the ARAE paper's image experiment has them."""
 
-import dataclasses
 
 import numpy as np
 
 from acai_tf.data import _images, _tfds
 from acai_tf.experiment.config import Network
+from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=7, latent=2, depth=16)  # 98 numbers; ARAE's own code has 100
 THRESHOLD = 128  # the first grey that is white
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """Nothing to set."""
 

@@ -3,28 +3,24 @@
 The authors' program tests on its training images, without labels; here the official splits and attributes are used.
 """
 
-import dataclasses
+from typing import Annotated, Literal
 
 import numpy as np
 
 from acai_tf.data import _images, _tfds
 from acai_tf.experiment.config import Network
+from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 ROWS, COLUMNS = 36, 16  # cropped from each side of 218x178, which leaves 146x146
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """`size`: height and width in pixels, the paper's 32; `evaluate`: the split measured on, 'test' or 'validation'."""
 
-  size: int = 32
-  evaluate: str = 'test'
-
-  def __post_init__(self):
-    if self.evaluate not in ('test', 'validation') or not 2 <= self.size <= 146:
-      raise ValueError(f"dataset.evaluate is {self.evaluate!r}, dataset.size {self.size}; expected 'test' or "
-                       "'validation', and 2 to 146.")
+  size: Annotated[int, '[2, 146]'] = 32
+  evaluate: Literal['test', 'validation'] = 'test'
 
 
 def shape(config) -> tuple:

@@ -1,14 +1,14 @@
 """CIFAR-10: 50,000 + 10,000 photographs of ten kinds, 32x32x3 (ACAI paper, section 4)."""
 
-import dataclasses
 
 from acai_tf.data import _images, _tfds
 from acai_tf.experiment.config import Network
+from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """Nothing to set."""
 

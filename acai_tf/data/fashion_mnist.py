@@ -1,14 +1,14 @@
 """Fashion-MNIST: 60,000 + 10,000 articles of clothing, padded and trained as MNIST is; not in the ACAI paper."""
 
-import dataclasses
 
 from acai_tf.data import _images, _tfds
 from acai_tf.experiment.config import Network
+from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=16)
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """Nothing to set."""
 

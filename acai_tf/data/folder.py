@@ -9,12 +9,14 @@ import hashlib
 import os
 import pathlib
 from concurrent import futures
+from typing import Annotated, Literal
 
 import numpy as np
 
 from acai_tf.data import _images, base
 from acai_tf.experiment.config import Network
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 ENDINGS = ('.png', '.jpg', '.jpeg', '.webp')
@@ -22,7 +24,7 @@ READER = 'white behind what is transparent, 16 bits to 8'  # how pictures are re
 CHUNK, NAMED = 1024, 10  # files read at a time; broken files that are named
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """`path`: the folder; `size`: height and width in pixels, to which pictures are resized and centrally cropped.
 
@@ -31,18 +33,12 @@ class Config:
   """
 
   path: str = ''
-  size: int = 32
-  channels: int = 3
-  test_share: float = 0.1
-  broken_share: float = 0.01
+  size: Annotated[int, '[2, inf)'] = 32
+  channels: Literal[1, 3] = 3
+  test_share: Annotated[float, '(0, 1)'] = 0.1
+  broken_share: Annotated[float, '[0, 1]'] = 0.01
   labels: int = -1
 
-  def __post_init__(self):
-    if self.size < 2 or self.channels not in (1, 3):
-      raise ValueError(f'dataset.size={self.size}, dataset.channels={self.channels}; expected at least 2, and 1 or 3.')
-    if not 0 < self.test_share < 1 or not 0 <= self.broken_share <= 1:
-      raise ValueError(f'dataset.test_share={self.test_share}, dataset.broken_share={self.broken_share}; expected a '
-                       'share between 0 and 1 of the files.')
 
 
 def shape(config) -> tuple:

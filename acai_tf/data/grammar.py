@@ -4,11 +4,12 @@ Number is agreed on (the cat sleeps, the cats sleep) and mood is one: a sentence
 verbs, one of class 0 gloomy ones. Sentences have 4 to 10 words, the mark at their end included.
 """
 
-import dataclasses
+from typing import Annotated, Literal
 
 import numpy as np
 
 from acai_tf.experiment.config import TextNetwork
+from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=64, hidden=96, latent=64)
 
@@ -23,14 +24,14 @@ ADVERBS = (('sadly', 'never', 'hardly'), ('gladly', 'always', 'often'))
 ENDS = (('.', '...'), ('.', '!'))
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """`count`: sentences that are drawn, a tenth of the different ones for `valid` and for `test` each; `draw_seed`: of
   them; `test_part`: 'test', or 'valid' to choose by."""
 
-  count: int = dataclasses.field(default=24_000, metadata={'range': '[100, inf)'})
+  count: Annotated[int, '[100, inf)'] = 24_000
   draw_seed: int = 0
-  test_part: str = dataclasses.field(default='test', metadata={'choices': ('test', 'valid')})
+  test_part: Literal['test', 'valid'] = 'test'
 
   KIND = 'sentences'
 

@@ -4,7 +4,6 @@ Interpolating between two lines has a right answer, the line that turns from one
 interpolation itself can be scored (`acai_tf.metrics.lines`).
 """
 
-import dataclasses
 import functools
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from acai_tf.data import _images
 from acai_tf.experiment.config import Network
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.fields import declared
 
 BENCHMARK = 'lines'
 NETWORK = Network(latent_width=2, latent=16, depth=16)
@@ -20,7 +20,7 @@ WIDTH = 2.0  # of a line, in pixels along its minor axis
 CHUNK = 128  # lines drawn at a time, so that what is computed on the way stays in the processor's cache
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """`size`: height and width in pixels; `test_images`: how many lines the test split holds, fixed by `test_seed`.
 

@@ -1,14 +1,14 @@
 """MNIST: 60,000 + 10,000 handwritten digits, padded by 2 pixels of background to 32x32x1 (ACAI paper, section 4)."""
 
-import dataclasses
 
 from acai_tf.data import _images, _tfds
 from acai_tf.experiment.config import Network
+from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=16)
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """Nothing to set."""
 

@@ -4,21 +4,22 @@ Training text is that of the train and the validation split, premises first and 
 is the test split, half of it to choose by.
 """
 
-import dataclasses
+from typing import Annotated, Literal
 
 from acai_tf.experiment.config import TextNetwork
+from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=300, hidden=300, latent=300)
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """`words` of the vocabulary, besides the marks; `longest`: words of the longest sentence, longer ones are dropped.
   `test_part`: 'test', or 'valid' to choose by. The defaults are the paper's."""
 
-  words: int = dataclasses.field(default=11_000, metadata={'range': '[1, inf)'})
-  longest: int = dataclasses.field(default=15, metadata={'range': '[1, inf)'})
-  test_part: str = dataclasses.field(default='test', metadata={'choices': ('test', 'valid')})
+  words: Annotated[int, '[1, inf)'] = 11_000
+  longest: Annotated[int, '[1, inf)'] = 15
+  test_part: Literal['test', 'valid'] = 'test'
 
   KIND = 'sentences'
 

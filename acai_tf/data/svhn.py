@@ -1,14 +1,14 @@
 """SVHN: street view house numbers, 32x32x3, 73,257 of train and 531,131 of extra (ACAI paper, section 4)."""
 
-import dataclasses
 
 from acai_tf.data import _images, _tfds
 from acai_tf.experiment.config import Network
+from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """`extra`: whether the 531,131 easier images are trained on too, as in the paper; they come after those of train."""
 

@@ -2,14 +2,16 @@
 
 import dataclasses
 import os
+from typing import Annotated, Literal
 
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """`path`: the file, or several parted by commas, one a class. `held_out`: files likewise, in the classes' order, of
   which `valid` and `test` are made, half of the sentences each, without those that training has; by default both are a
@@ -24,11 +26,11 @@ class Config:
   path: str = ''
   held_out: str = ''
   labels: str = ''
-  words: int = dataclasses.field(default=2000, metadata={'range': '[1, inf)'})
-  longest: int = dataclasses.field(default=10, metadata={'range': '[1, inf)'})
+  words: Annotated[int, '[1, inf)'] = 2000
+  longest: Annotated[int, '[1, inf)'] = 10
   lower: bool = True
   split_seed: int = 0
-  test_part: str = dataclasses.field(default='test', metadata={'choices': ('test', 'valid')})
+  test_part: Literal['test', 'valid'] = 'test'
   test_repeats: bool = False
 
   KIND = 'sentences'

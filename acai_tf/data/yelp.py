@@ -6,25 +6,26 @@ trained on, with 2,000 words and at most 10 in a sentence, which two cores can d
 `full=true words=30000 longest=25`. Half of the validation files' sentences are to choose by, the other is reported.
 """
 
-import dataclasses
 import pathlib
+from typing import Annotated, Literal
 
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """`full`: train on train1 and train2 instead of test0 and test1. `words` of the vocabulary, besides the marks;
   `longest`: words of the longest sentence, longer ones are dropped. `test_part`: 'test', or 'valid' to choose by.
   `test_repeats`: whether held-out sentences that training has, too, are kept, as short ones recur in any text."""
 
   full: bool = False
-  words: int = dataclasses.field(default=2000, metadata={'range': '[1, inf)'})
-  longest: int = dataclasses.field(default=10, metadata={'range': '[1, inf)'})
-  test_part: str = dataclasses.field(default='test', metadata={'choices': ('test', 'valid')})
+  words: Annotated[int, '[1, inf)'] = 2000
+  longest: Annotated[int, '[1, inf)'] = 10
+  test_part: Literal['test', 'valid'] = 'test'
   test_repeats: bool = True
 
   KIND = 'sentences'

@@ -4,25 +4,26 @@ A sentence has the class of its review, 0 bad and 1 good, which is often more th
 transfer is reported on other sentences (Shen et al. 2017), which others chose and tokenised: data set `yelp`.
 """
 
-import dataclasses
 import re
+from typing import Annotated, Literal
 
 from acai_tf.experiment.config import TextNetwork
+from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[.!?,;:$%&]")  # a word, or a mark that stays
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """`reviews`: how many of the training split are read, its first ones; 0 is all, 560,000. `words` of the vocabulary,
   besides the marks; `longest`: words and marks of the longest sentence, longer ones are dropped. `test_part`: 'test',
   or 'valid' to choose by; both are of the test split's reviews, of which a fifth as many are read."""
 
-  reviews: int = dataclasses.field(default=50_000, metadata={'range': '[0, inf)'})
-  words: int = dataclasses.field(default=5000, metadata={'range': '[1, inf)'})
-  longest: int = dataclasses.field(default=12, metadata={'range': '[1, inf)'})
-  test_part: str = dataclasses.field(default='test', metadata={'choices': ('test', 'valid')})
+  reviews: Annotated[int, '[0, inf)'] = 50_000
+  words: Annotated[int, '[1, inf)'] = 5000
+  longest: Annotated[int, '[1, inf)'] = 12
+  test_part: Literal['test', 'valid'] = 'test'
 
   KIND = 'sentences'
 

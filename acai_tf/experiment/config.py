@@ -3,14 +3,21 @@
 import dataclasses
 import json
 import math
+from typing import Annotated, Literal
 
-from acai_tf.experiment.errors import UserError, one_of, require
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.fields import declared
 from acai_tf.experiment.overrides import make
+
+Count = Annotated[int, '[1, inf)']
+Whole = Annotated[int, '[0, inf)']
+Positive = Annotated[float, '(0, inf)']
+Share = Annotated[float, '[0, 1)']
 
 PAPER_SAMPLES = 1 << 24  # training images behind every figure of the ACAI paper (section 4)
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('network')
 class Network:
   """The paper's convolutional network (section 4, appendix A).
 
@@ -18,15 +25,12 @@ class Network:
   `normalization`: 'none' (the paper's), or 'instance' after every hidden 3x3 convolution of encoder and decoder.
   """
 
-  latent_width: int = 4
-  latent: int = 16
-  depth: int = 64
-  normalization: str = 'none'
+  latent_width: Count = 4
+  latent: Count = 16
+  depth: Count = 64
+  normalization: Literal['none', 'instance'] = 'none'
 
   def __post_init__(self):
-    for key in ('latent_width', 'latent', 'depth'):
-      require(getattr(self, key) > 0, f'network.{key}', getattr(self, key), 'a number above 0')
-    one_of('network.normalization', self.normalization, ('none', 'instance'))
     if self.normalization == 'instance' and self.latent_width < 2:
       raise ValueError('network.latent_width is 1, where instance normalisation, of one pixel, gives all images the '
                        'same code; expected 2 or more.')
@@ -41,7 +45,7 @@ class Network:
     scales(shape[0], self.latent_width)
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('network')
 class TextNetwork:
   """ARAE's recurrent network: an LSTM that reads and one that writes (Zhao et al. 2018, section 5).
 
@@ -50,13 +54,10 @@ class TextNetwork:
   (`networks.recurrent`).
   """
 
-  embedding: int = dataclasses.field(default=300, metadata={'range': '[1, inf)'})
-  hidden: int = dataclasses.field(default=300, metadata={'range': '[1, inf)'})
-  latent: int = dataclasses.field(default=300, metadata={'range': '[1, inf)'})
-  start: str = 'uniform'
-
-  def __post_init__(self):
-    one_of('network.start', self.start, ('uniform', 'wide'))
+  embedding: Count = 300
+  hidden: Count = 300
+  latent: Count = 300
+  start: Literal['uniform', 'wide'] = 'uniform'
 
   @property
   def dimension(self) -> int:
@@ -70,7 +71,7 @@ class TextNetwork:
 NETWORKS = {'images': Network, 'sentences': TextNetwork}  # by the kind of data (`Config.KIND`; images have none)
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('training')
 class Training:
   """How a model is trained; the defaults are the `paper` recipe.
 
@@ -84,38 +85,26 @@ class Training:
   (protocol: the median of 20).
   """
 
-  recipe: str = 'paper'
-  samples: int = PAPER_SAMPLES
-  batch: int = 64
-  seed: int = 0
-  learning_rate: float = 1e-4
-  classifier_learning_rate: float = 1e-4
-  beta_1: float = 0.9
-  beta_2: float = 0.999
-  epsilon: float = 1e-8
-  optimizer: str = 'adam'
-  schedule: str = 'constant'
-  floor: float = 0.0
-  warmup: int = 0
-  clipnorm: float = 0.0
-  average: float = 0.0
-  precision: str = 'float32'
-  evaluate_every: int = 1 << 16
-  final_evaluations: int = 20
-  checkpoint_every: int = 1 << 16
-  keep: int = 3
-
-  def __post_init__(self):
-    for key in ('samples', 'batch', 'learning_rate', 'classifier_learning_rate', 'epsilon', 'keep'):
-      require(getattr(self, key) > 0, f'training.{key}', getattr(self, key), 'a number above 0')
-    for key in ('seed', 'warmup', 'clipnorm', 'evaluate_every', 'final_evaluations', 'checkpoint_every'):
-      require(getattr(self, key) >= 0, f'training.{key}', getattr(self, key), '0 or more')
-    for key in ('beta_1', 'beta_2', 'average', 'floor'):
-      require(0 <= getattr(self, key) < 1, f'training.{key}', getattr(self, key), 'a number in [0, 1)')
-    one_of('training.recipe', self.recipe, tuple(RECIPES))
-    one_of('training.schedule', self.schedule, ('constant', 'cosine', 'linear'))
-    one_of('training.optimizer', self.optimizer, ('adam', 'sgd'))
-    one_of('training.precision', self.precision, ('float32', 'mixed_bfloat16', 'auto'))
+  recipe: Literal['paper', 'fast'] = 'paper'
+  samples: Count = PAPER_SAMPLES
+  batch: Count = 64
+  seed: Whole = 0
+  learning_rate: Positive = 1e-4
+  classifier_learning_rate: Positive = 1e-4
+  beta_1: Share = 0.9
+  beta_2: Share = 0.999
+  epsilon: Positive = 1e-8
+  optimizer: Literal['adam', 'sgd'] = 'adam'
+  schedule: Literal['constant', 'cosine', 'linear'] = 'constant'
+  floor: Share = 0.0
+  warmup: Whole = 0
+  clipnorm: Annotated[float, '[0, inf)'] = 0.0
+  average: Share = 0.0
+  precision: Literal['float32', 'mixed_bfloat16', 'auto'] = 'float32'
+  evaluate_every: Whole = 1 << 16
+  final_evaluations: Whole = 20
+  checkpoint_every: Whole = 1 << 16
+  keep: Count = 3
 
   @property
   def steps(self) -> int:

@@ -18,9 +18,3 @@ def one_of(what, value, allowed) -> None:
   """ValueError unless `value` is one of `allowed`."""
   if value not in allowed:
     raise ValueError(unknown(f'value of {what}', value, allowed))
-
-
-def require(holds, key, value, expected) -> None:
-  """ValueError that says what was `expected` of `key`, unless `holds`."""
-  if not holds:
-    raise ValueError(f'{key} is {value}; expected {expected}.')

@@ -4,9 +4,9 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
+from acai_tf.experiment import fields
 from acai_tf.experiment.errors import UserError, unknown
 
-KINDS = {kind.__name__: kind for kind in (bool, int, float, str)}
 LARGEST_EXPONENT = 64  # of an integer written as BASE**EXPONENT
 
 
@@ -21,34 +21,15 @@ def override(instance, values, prefix):
   Raises:
     UserError: an unknown key (the nearest is suggested), a value that is not of the field's type, or one out of range.
   """
-  fields = {field.name: field for field in dataclasses.fields(instance)}
-  parsed = {}
+  annotations, parsed = fields.kinds(type(instance)), {}
   for key, value in values.items():
-    if key not in fields:
-      raise UserError(unknown(f'key of {prefix}', key, fields))
-    kind = fields[key].type  # its name, where annotations are postponed
-    parsed[key] = _parse(f'{prefix}.{key}', value, KINDS.get(kind, kind))
+    if key not in annotations:
+      raise UserError(unknown(f'key of {prefix}', key, annotations))
+    parsed[key] = _parse(f'{prefix}.{key}', value, fields.kind_of(annotations[key]))
   try:
-    made = dataclasses.replace(instance, **parsed)
-    check_ranges(made, prefix)
+    return dataclasses.replace(instance, **parsed)
   except ValueError as error:
     raise UserError(str(error)) from error
-  return made
-
-
-def check_ranges(instance, prefix) -> None:
-  """ValueError unless every field of a dataclass is what its metadata says: in the interval `range`, '(0, 1]' say, or
-  one of the `choices`."""
-  for field in dataclasses.fields(instance):
-    interval, value = field.metadata.get('range'), getattr(instance, field.name)
-    choices = field.metadata.get('choices', (value,))
-    if value not in choices:
-      raise ValueError(f'{prefix}.{field.name} is {value}; expected {" or ".join(choices)}.')
-    if interval:
-      low, high = map(float, interval[1:-1].split(','))
-      if not (low <= value if interval[0] == '[' else low < value) or not (
-          value <= high if interval[-1] == ']' else value < high):
-        raise ValueError(f'{prefix}.{field.name} is {value}; expected a number in {interval}.')
 
 
 def parse_overrides(texts) -> dict[str, dict]:

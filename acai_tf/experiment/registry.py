@@ -1,13 +1,13 @@
 """The files are the registry: every module of a package is an entry under its file's name."""
 
 import ast
-import dataclasses
-import functools
 import importlib
 import importlib.util
 import pathlib
+import sys
 import types
 
+from acai_tf.experiment import fields
 from acai_tf.experiment.errors import UserError, unknown
 
 
@@ -33,24 +33,50 @@ def load(package, name) -> types.ModuleType:
   return importlib.import_module(f'{package}.{name}')
 
 
-@functools.cache
 def config_class(package, name):
-  """The entry's `Config` dataclass, read from its source: neither the module nor TensorFlow is imported.
+  """The entry's `Config`, without TensorFlow, which data sets import where they need it only, and models at their top:
+  a model's file is read up to its Config as long as it is not imported.
 
-  A Config may therefore use dataclasses and the standard types only, and another entry's Config (`arae.Config`).
+  So a model's Config may use what stands before it, imports of the standard library and of `acai_tf.experiment`, and
+  another model's Config (`class Config(arae.Config)`). Importing the file later gives the same class
+  (`fields.declared`).
+
+  Raises:
+    UserError: no such entry, or its file has no Config.
   """
   check(package, name)
-  source = pathlib.Path(importlib.util.find_spec(f'{package}.{name}').origin)
-  tree = ast.parse(source.read_text(), str(source))
-  tree.body = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == 'Config']
-  if not tree.body:
+  module = f'{package}.{name}'
+  if package != 'acai_tf.models':
+    importlib.import_module(module)
+  if hasattr(sys.modules.get(module), 'Config'):
+    return sys.modules[module].Config
+  if module not in fields.READ:
+    fields.READ[module] = _read_config(package, module)
+  return fields.READ[module]
+
+
+def _read_config(package, module):
+  source = pathlib.Path(importlib.util.find_spec(module).origin)
+  nodes = ast.parse(source.read_text(), str(source)).body
+  last = next((k for k, node in enumerate(nodes) if isinstance(node, ast.ClassDef) and node.name == 'Config'), None)
+  if last is None:
     raise UserError(f'{source} defines no class Config; every model and data set does.')
-  scope = {'dataclasses': dataclasses, '__name__': f'{package}.{name}'}
-  for base in tree.body[0].bases:
+  scope = {'__name__': module}
+  for base in nodes[last].bases:
     entry = ast.unparse(base).removesuffix('.Config')
     scope[entry] = types.SimpleNamespace(Config=config_class(package, entry))
-  exec(compile(tree, str(source), 'exec'), scope)  # The project's own file, which load() would run whole.
+  head = ast.Module([node for node in nodes[:last + 1] if not _heavy(node)], [])
+  exec(compile(head, str(source), 'exec'), scope)  # the project's own file, which load() would run whole
   return scope['Config']
+
+
+def _heavy(node):
+  """Whether a statement imports what may load TensorFlow."""
+  if not isinstance(node, (ast.Import, ast.ImportFrom)):
+    return False
+  named = [node.module or ''] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+  return not all(name.partition('.')[0] in sys.stdlib_module_names or name.startswith('acai_tf.experiment')
+                 for name in named)
 
 
 def check(package, name) -> None:

@@ -1,16 +1,17 @@
 """An adversarial autoencoder (Makhzani et al. 2016), as the ACAI paper's section 4 has it."""
 
-import dataclasses
+from typing import Annotated
 
 import keras
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.fields import declared
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional, dense
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """`units`: width of the discriminator's two hidden layers.
 
@@ -19,16 +20,11 @@ class Config:
   reconstruction has begun, and images never come back; its values are found by trial on lines.
   """
 
-  units: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
-  adversarial: float = 1.0
-  adversarial_from: int = 0
+  units: Annotated[int, '[1, inf)'] = 100
+  adversarial: Annotated[float, '[0, inf)'] = 1.0
+  adversarial_from: Annotated[int, '[0, inf)'] = 0
 
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial': 0.01, 'adversarial_from': 512}}}
-
-  def __post_init__(self):
-    for key in ('adversarial', 'adversarial_from'):
-      if getattr(self, key) < 0:
-        raise ValueError(f'model.{key} is {getattr(self, key)}; expected 0 or more.')
 
 
 class Model(_image.Autoencoder):

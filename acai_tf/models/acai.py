@@ -1,17 +1,18 @@
 """Adversarially Constrained Autoencoder Interpolation (Berthelot, Raffel, Roy, Goodfellow 2018, section 3)."""
 
-import dataclasses
+from typing import Annotated
 
 import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
+from acai_tf.experiment.fields import declared
 from acai_tf.interpolation import lerp
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """The paper's lambda (`lambda_`, equation 2) weighs fooling the critic; gamma (equation 1) mixes its real images.
 
@@ -19,9 +20,9 @@ class Config:
   same expectations with less noise, for about a sixth of a step each.
   """
 
-  lambda_: float = dataclasses.field(default=0.5, metadata={'range': '[0, inf)'})
-  gamma: float = dataclasses.field(default=0.2, metadata={'range': '[0, 1]'})
-  partners: int = dataclasses.field(default=1, metadata={'range': '[1, inf)'})
+  lambda_: Annotated[float, '[0, inf)'] = 0.5
+  gamma: Annotated[float, '[0, 1]'] = 0.2
+  partners: Annotated[int, '[1, inf)'] = 1
 
   RECIPES = {'paper': {}, 'fast': {'model': {'partners': 4}, 'training': {'batch': 8, 'average': 0.999}}}
   ESTIMATION = ('partners',)

@@ -1,17 +1,18 @@
 """Autoencoder adversarial interpolation (Oring, Yakhini, Hel-Or, ICML 2021)."""
 
-import dataclasses
+from typing import Annotated
 
 import keras
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.fields import declared
 from acai_tf.interpolation import lerp
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """Weights of the paper's L_A (`adversarial`), L_C (`cycle`) and L_S (`smoothness`).
 
@@ -20,17 +21,13 @@ class Config:
   from it and never learns; started late, both swing without end.
   """
 
-  adversarial: float = dataclasses.field(default=0.01, metadata={'range': '[0, inf)'})
-  adversarial_from: int = 0
-  cycle: float = dataclasses.field(default=0.01, metadata={'range': '[0, inf)'})
-  smoothness: float = dataclasses.field(default=0.1, metadata={'range': '[0, inf)'})
+  adversarial: Annotated[float, '[0, inf)'] = 0.01
+  adversarial_from: Annotated[int, '[0, inf)'] = 0
+  cycle: Annotated[float, '[0, inf)'] = 0.01
+  smoothness: Annotated[float, '[0, inf)'] = 0.1
   spectral: bool = False
 
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512, 'spectral': True}}}
-
-  def __post_init__(self):
-    if self.adversarial_from < 0:
-      raise ValueError(f'model.adversarial_from is {self.adversarial_from}; expected a step, 0 or more.')
 
 
 class Model(_image.Autoencoder):

@@ -1,16 +1,17 @@
 """Adversarial mixup resynthesis (Beckham, Honari, Verma, Lamb, Ghadiri, Hjelm, Bengio, Pal, NeurIPS 2019)."""
 
-import dataclasses
+from typing import Annotated, Literal
 
 import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
+from acai_tf.experiment.fields import declared
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """`lam` and `beta` weigh reconstruction and the mixed code's consistency; the authors' lam is 10, 50 on CIFAR.
 
@@ -20,13 +21,13 @@ class Config:
   `adversarial_from` on.
   """
 
-  lam: float = dataclasses.field(default=10.0, metadata={'range': '[0, inf)'})
-  beta: float = dataclasses.field(default=0.0, metadata={'range': '[0, inf)'})
-  mixing: str = 'mixup'
-  parts: int = 2
-  generator_every: int = 5
-  weight_decay: float = dataclasses.field(default=1e-5, metadata={'range': '[0, inf)'})
-  adversarial_from: int = 0
+  lam: Annotated[float, '[0, inf)'] = 10.0
+  beta: Annotated[float, '[0, inf)'] = 0.0
+  mixing: Literal['mixup', 'bernoulli'] = 'mixup'
+  parts: Annotated[int, '[2, inf)'] = 2
+  generator_every: Annotated[int, '[1, inf)'] = 5
+  weight_decay: Annotated[float, '[0, inf)'] = 1e-5
+  adversarial_from: Annotated[int, '[0, inf)'] = 0
 
   # Their optimiser and networks, also in the fast recipe: with its own rate and beta_2 lines were still blank after
   # 65,536 samples. That recipe has too few steps for the autoencoder to rest in four out of five.
@@ -38,13 +39,8 @@ class Config:
   }
 
   def __post_init__(self):
-    if self.mixing not in ('mixup', 'bernoulli') or self.parts < 2 or (self.mixing == 'bernoulli' and self.parts > 2):
-      raise ValueError(f"model.mixing is {self.mixing!r} of {self.parts} parts; expected 'mixup' of 2 or more, or "
-                       "'bernoulli' of 2.")
-    if self.generator_every < 1:
-      raise ValueError(f'model.generator_every is {self.generator_every}; expected 1 or more.')
-    if self.adversarial_from < 0:
-      raise ValueError(f'model.adversarial_from is {self.adversarial_from}; expected a step, 0 or more.')
+    if self.mixing == 'bernoulli' and self.parts > 2:
+      raise ValueError(f"model.mixing is 'bernoulli' of {self.parts} parts; expected 2, or 'mixup'.")
 
 
 class Model(_image.Autoencoder):

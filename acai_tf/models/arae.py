@@ -1,10 +1,12 @@
 """Adversarially regularised autoencoder of sentences (Zhao, Kim, Zhang, Rush, LeCun 2018)."""
 
 import dataclasses
+from typing import Annotated, Literal
 
 import tensorflow as tf
 
 from acai_tf import losses, replicas
+from acai_tf.experiment.fields import declared
 from acai_tf.models import _text
 from acai_tf.networks import codes as code_networks
 from acai_tf.networks import dense
@@ -12,7 +14,7 @@ from acai_tf.networks import dense
 PAPER, FAST = 'paper', 'residual'  # values of Config.networks
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """The paper's settings for SNLI, and ways to other ones.
 
@@ -29,24 +31,24 @@ class Config:
   is added to each number of a generated code where codes are sampled, as the decoder's codes have noise in training.
   """
 
-  noise: float = dataclasses.field(default=0.05, metadata={'range': '[0, inf)'})
-  noise_decay: float = dataclasses.field(default=0.9995, metadata={'range': '(0, 1]'})
-  noise_every: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
-  z: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
-  units: int = dataclasses.field(default=300, metadata={'range': '[1, inf)'})
-  networks: str = 'paper'
-  lipschitz: str = 'penalty'
-  penalty: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
-  clip: float = dataclasses.field(default=0.01, metadata={'range': '(0, inf)'})
-  lambda_: float = dataclasses.field(default=0.1, metadata={'range': '[0, inf)'})
-  alone: float = dataclasses.field(default=0.0, metadata={'range': '[0, 1]'})
-  ramp: float = dataclasses.field(default=0.0, metadata={'range': '[0, 1]'})
+  noise: Annotated[float, '[0, inf)'] = 0.05
+  noise_decay: Annotated[float, '(0, 1]'] = 0.9995
+  noise_every: Annotated[int, '[1, inf)'] = 100
+  z: Annotated[int, '[1, inf)'] = 100
+  units: Annotated[int, '[1, inf)'] = 300
+  networks: Literal['paper', 'residual'] = 'paper'
+  lipschitz: Literal['penalty', 'clip'] = 'penalty'
+  penalty: Annotated[float, '[0, inf)'] = 1.0
+  clip: Annotated[float, '(0, inf)'] = 0.01
+  lambda_: Annotated[float, '[0, inf)'] = 0.1
+  alone: Annotated[float, '[0, 1]'] = 0.0
+  ramp: Annotated[float, '[0, 1]'] = 0.0
   joint: bool = False
-  critic_steps: int = dataclasses.field(default=5, metadata={'range': '[1, inf)'})
-  queue: int = dataclasses.field(default=0, metadata={'range': '[0, inf)'})
-  gan_learning_rate: float = dataclasses.field(default=1e-4, metadata={'range': '(0, inf)'})
-  gan_beta_2: float = dataclasses.field(default=0.999, metadata={'range': '[0, 1)'})
-  sample_noise: float = dataclasses.field(default=0.0, metadata={'range': '[0, inf)'})
+  critic_steps: Annotated[int, '[1, inf)'] = 5
+  queue: Annotated[int, '[0, inf)'] = 0
+  gan_learning_rate: Annotated[float, '(0, inf)'] = 1e-4
+  gan_beta_2: Annotated[float, '[0, 1)'] = 0.999
+  sample_noise: Annotated[float, '[0, inf)'] = 0.0
 
   KIND = 'sentences'
   RECIPES = {
@@ -60,9 +62,6 @@ class Config:
                             'evaluate_every': 102_400, 'checkpoint_every': 102_400, 'final_evaluations': 0}}}
 
   def __post_init__(self):
-    if self.networks not in ('paper', 'residual') or self.lipschitz not in ('penalty', 'clip'):
-      raise ValueError(f'model.networks is {self.networks} and model.lipschitz {self.lipschitz}; expected paper or '
-                       'residual, and penalty or clip.')
     if self.queue % self.critic_steps:
       raise ValueError(f'model.queue is {self.queue}; expected a multiple of model.critic_steps, {self.critic_steps}.')
 

@@ -4,25 +4,26 @@ Zhao et al. 2018 match codes to a learned prior; Berthelot et al. 2018 make deco
 are discrete, so that the critic of mixtures reads softly decoded ones: at each step the expected word vector.
 """
 
-import dataclasses
+from typing import Annotated
 
 import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
+from acai_tf.experiment.fields import declared
 from acai_tf.interpolation import lerp
 from acai_tf.models import arae, base
 from acai_tf.networks import dense, recurrent
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config(arae.Config):
   """As of `arae`; and `lambda_mix`: weighs the autoencoder's step against the critic of mixtures, waits and grows as
   `lambda_` does; `gamma`: share of the real sentence in what that critic is to answer 0 for, the rest being its
   reconstruction."""
 
-  lambda_mix: float = dataclasses.field(default=0.5, metadata={'range': '[0, inf)'})
-  gamma: float = dataclasses.field(default=0.2, metadata={'range': '[0, 1]'})
+  lambda_mix: Annotated[float, '[0, inf)'] = 0.5
+  gamma: Annotated[float, '[0, 1]'] = 0.2
 
 
 class Model(arae.Model):

@@ -1,16 +1,18 @@
 """An adversarially regularised autoencoder of binary images (Zhao, Kim, Zhang, Rush, LeCun, ICML 2018)."""
 
 import dataclasses
+from typing import Annotated
 
 import keras
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.fields import declared
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional, dense
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """`code` is the size of a code, `z` that of the generator's noise; `encoder`, `decoder`, `generator` and `critic` are
   the widths of their hidden layers, 'A-B-C'.
@@ -21,20 +23,20 @@ class Config:
   `start` is the deviation of the first weights of generator and critic.
   """
 
-  code: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
-  z: int = dataclasses.field(default=32, metadata={'range': '[1, inf)'})
+  code: Annotated[int, '[1, inf)'] = 100
+  z: Annotated[int, '[1, inf)'] = 32
   encoder: str = '800-400'
   decoder: str = '400-800-1000'
   generator: str = '64-100-150'
   critic: str = '100-60-20'
-  noise_r: float = dataclasses.field(default=0.4, metadata={'range': '[0, inf)'})
-  anneal: float = dataclasses.field(default=0.99, metadata={'range': '(0, 1]'})
-  epoch: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
-  critic_steps: int = dataclasses.field(default=10, metadata={'range': '[1, inf)'})
-  critic_learning_rate: float = dataclasses.field(default=5e-5, metadata={'range': '(0, inf)'})
-  clip: float = dataclasses.field(default=0.05, metadata={'range': '(0, inf)'})
-  grad_lambda: float = dataclasses.field(default=0.2, metadata={'range': '[0, inf)'})
-  start: float = dataclasses.field(default=0.02, metadata={'range': '(0, inf)'})
+  noise_r: Annotated[float, '[0, inf)'] = 0.4
+  anneal: Annotated[float, '(0, 1]'] = 0.99
+  epoch: Annotated[int, '[1, inf)'] = 100
+  critic_steps: Annotated[int, '[1, inf)'] = 10
+  critic_learning_rate: Annotated[float, '(0, inf)'] = 5e-5
+  clip: Annotated[float, '(0, inf)'] = 0.05
+  grad_lambda: Annotated[float, '[0, inf)'] = 0.2
+  start: Annotated[float, '(0, inf)'] = 0.02
 
   # The authors' batch, length and rate. This project's fast recipe has batches too small for batch norm, averages that
   # its moments are not of, and casts that cost more than products of 64 rows save.

@@ -3,16 +3,18 @@
 # mypy: disable-error-code="index, dict-item"
 
 import dataclasses
+from typing import Annotated
 
 import tensorflow as tf
 
 from acai_tf import replicas
+from acai_tf.experiment.fields import declared
 from acai_tf.models import arae, base
 from acai_tf.networks import codes as code_networks
 from acai_tf.networks import dense, recurrent
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config(arae.Config):
   """As of `arae`, with the paper's values for Yelp; and of the classifier:
 
@@ -21,13 +23,13 @@ class Config(arae.Config):
   generator and no critic.
   """
 
-  noise: float = dataclasses.field(default=0.1, metadata={'range': '[0, inf)'})
-  z: int = dataclasses.field(default=32, metadata={'range': '[1, inf)'})
-  units: int = dataclasses.field(default=128, metadata={'range': '[1, inf)'})
-  penalty: float = dataclasses.field(default=0.1, metadata={'range': '[0, inf)'})
-  lambda_: float = dataclasses.field(default=0.01, metadata={'range': '[0, inf)'})
-  lambda_class: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
-  classifier_units: int = dataclasses.field(default=128, metadata={'range': '[1, inf)'})
+  noise: Annotated[float, '[0, inf)'] = 0.1
+  z: Annotated[int, '[1, inf)'] = 32
+  units: Annotated[int, '[1, inf)'] = 128
+  penalty: Annotated[float, '[0, inf)'] = 0.1
+  lambda_: Annotated[float, '[0, inf)'] = 0.01
+  lambda_class: Annotated[float, '[0, inf)'] = 1.0
+  classifier_units: Annotated[int, '[1, inf)'] = 128
 
   RECIPES = {
       'paper': {'network': {'embedding': 128, 'hidden': 128, 'latent': 128},

@@ -1,11 +1,11 @@
 """The baseline: a convolutional autoencoder trained on mean squared error alone (ACAI paper, section 4)."""
 
-import dataclasses
 
+from acai_tf.experiment.fields import declared
 from acai_tf.models import _image
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """Nothing to set."""
 

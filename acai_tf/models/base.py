@@ -8,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from acai_tf import replicas
-from acai_tf.experiment.overrides import check_ranges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +67,6 @@ class Model(keras.Model):
 
   def __init__(self, config, seed=0):
     super().__init__(name=type(self).__module__.rpartition('.')[2])
-    check_ranges(config, 'model')
     self.config, self.seed = config, seed
     self.step = self.add_weight(
         name='step', shape=(), dtype='int64', initializer='zeros', trainable=False, aggregation='only_first_replica')

@@ -1,18 +1,19 @@
 """A denoising autoencoder (ACAI paper, section 4, after Vincent et al. 2010)."""
 
-import dataclasses
+from typing import Annotated
 
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.fields import declared
 from acai_tf.models import _image
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """`sigma`: standard deviation of the pixels' noise, on images in [-1, 1]."""
 
-  sigma: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
+  sigma: Annotated[float, '[0, inf)'] = 1.0
 
 
 class Model(_image.Autoencoder):

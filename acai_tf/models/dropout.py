@@ -1,18 +1,19 @@
 """An autoencoder with dropout on its code (ACAI paper, section 4, after Srivastava et al. 2014)."""
 
-import dataclasses
+from typing import Annotated
 
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.fields import declared
 from acai_tf.models import _image
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """`keep`: the probability with which each number of the code is kept."""
 
-  keep: float = dataclasses.field(default=0.5, metadata={'range': '(0, 1]'})
+  keep: Annotated[float, '(0, 1]'] = 0.5
 
 
 class Model(_image.Autoencoder):

@@ -1,23 +1,24 @@
 """ACAI with codes drawn towards a normal prior: LR-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
 
-import dataclasses
+from typing import Annotated
 
 import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
+from acai_tf.experiment.fields import declared
 from acai_tf.interpolation import lerp
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """ACAI's `lambda_` and `gamma`, and `weight` (w) of the discrepancy between codes and prior."""
 
-  lambda_: float = dataclasses.field(default=0.5, metadata={'range': '[0, inf)'})
-  gamma: float = dataclasses.field(default=0.2, metadata={'range': '[0, 1]'})
-  weight: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
+  lambda_: Annotated[float, '[0, inf)'] = 0.5
+  gamma: Annotated[float, '[0, 1]'] = 0.2
+  weight: Annotated[float, '[0, inf)'] = 1.0
 
 
 class Model(_image.Autoencoder):

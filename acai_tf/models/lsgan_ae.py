@@ -3,22 +3,23 @@
 An ablation in the ACAI authors' program: it tells whether mixing matters, or any critic would do.
 """
 
-import dataclasses
+from typing import Annotated
 
 import keras
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.fields import declared
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """`weight`: of fooling the critic, which counts from step `adversarial_from` on."""
 
-  weight: float = dataclasses.field(default=0.5, metadata={'range': '[0, inf)'})
-  adversarial_from: int = dataclasses.field(default=0, metadata={'range': '[0, inf)'})
+  weight: Annotated[float, '[0, inf)'] = 0.5
+  adversarial_from: Annotated[int, '[0, inf)'] = 0
 
   # With the paper's weight from the first step the fast recipe never reconstructs lines (trial: 0.076 after 65,536).
   RECIPES = {'paper': {}, 'fast': {'model': {'weight': 0.05, 'adversarial_from': 512}}}

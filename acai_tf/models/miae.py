@@ -1,22 +1,23 @@
 """Mixing codes element by element: MI-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
 
-import dataclasses
+from typing import Annotated
 
 import keras
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.fields import declared
 from acai_tf.interpolation import lerp
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """`lambda_` weighs fooling the critic; `gamma` is the image's share in the critic's real input, both as ACAI's."""
 
-  lambda_: float = dataclasses.field(default=0.5, metadata={'range': '[0, inf)'})
-  gamma: float = dataclasses.field(default=0.2, metadata={'range': '[0, 1]'})
+  lambda_: Annotated[float, '[0, inf)'] = 0.5
+  gamma: Annotated[float, '[0, 1]'] = 0.2
 
 
 class Model(_image.Autoencoder):

@@ -1,17 +1,18 @@
 """MI-AE with a prior and noise mixed into codes: MIDR-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
 
-import dataclasses
+from typing import Annotated, Literal
 
 import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
+from acai_tf.experiment.fields import declared
 from acai_tf.interpolation import lerp
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """The authors' `advnoise` and `advfake` weigh fooling the critic with codes mixed with noise, and with noise.
 
@@ -22,21 +23,15 @@ class Config:
   from step `adversarial_from` on; the fast recipe needs that, since from the start all lines became one image.
   """
 
-  lambda_: float = dataclasses.field(default=0.5, metadata={'range': '[0, inf)'})
-  gamma: float = dataclasses.field(default=0.2, metadata={'range': '[0, 1]'})
-  advnoise: float = dataclasses.field(default=0.05, metadata={'range': '[0, inf)'})
-  advfake: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
-  weight: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
-  target: str = 'code'
-  adversarial_from: int = 0
+  lambda_: Annotated[float, '[0, inf)'] = 0.5
+  gamma: Annotated[float, '[0, 1]'] = 0.2
+  advnoise: Annotated[float, '[0, inf)'] = 0.05
+  advfake: Annotated[float, '[0, inf)'] = 1.0
+  weight: Annotated[float, '[0, inf)'] = 1.0
+  target: Literal['code', 'noise'] = 'code'
+  adversarial_from: Annotated[int, '[0, inf)'] = 0
 
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512}}}
-
-  def __post_init__(self):
-    if self.target not in ('code', 'noise'):
-      raise ValueError(f"model.target is {self.target!r}; expected 'code' or 'noise'.")
-    if self.adversarial_from < 0:
-      raise ValueError(f'model.adversarial_from is {self.adversarial_from}; expected a step, 0 or more.')
 
 
 class Model(_image.Autoencoder):

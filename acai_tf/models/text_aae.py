@@ -1,13 +1,13 @@
 """Adversarial autoencoder of sentences: a baseline of the ARAE paper (Zhao et al. 2018, section 6)."""
 
-import dataclasses
 
 import tensorflow as tf
 
+from acai_tf.experiment.fields import declared
 from acai_tf.models import arae
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config(arae.Config):
   """As of `arae`; nothing is generated: `z` and `sample_noise` say nothing, and `units` is the critic's width."""
 

@@ -1,20 +1,21 @@
 """A plain autoencoder of sentences: the baseline of the ARAE paper (Zhao et al. 2018, section 6)."""
 
-import dataclasses
+from typing import Annotated
 
 import tensorflow as tf
 
+from acai_tf.experiment.fields import declared
 from acai_tf.models import _text
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """`noise`: deviation of what is added to each number of a code for the decoder alone; it falls by the factor
   `noise_decay` every `noise_every` steps. With the default it is the paper's noise of SNLI."""
 
-  noise: float = dataclasses.field(default=0.05, metadata={'range': '[0, inf)'})
-  noise_decay: float = dataclasses.field(default=0.9995, metadata={'range': '(0, 1]'})
-  noise_every: int = dataclasses.field(default=100, metadata={'range': '[1, inf)'})
+  noise: Annotated[float, '[0, inf)'] = 0.05
+  noise_decay: Annotated[float, '(0, 1]'] = 0.9995
+  noise_every: Annotated[int, '[1, inf)'] = 100
 
   KIND = 'sentences'
   RECIPES = {

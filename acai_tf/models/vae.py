@@ -1,19 +1,20 @@
 """A variational autoencoder (Kingma and Welling 2014; beta of Higgins et al. 2017; ACAI paper, section 4)."""
 
-import dataclasses
+from typing import Annotated
 
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.fields import declared
 from acai_tf.models import _image, base
 from acai_tf.networks import dense
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """`beta` weighs the KL divergence."""
 
-  beta: float = dataclasses.field(default=1.0, metadata={'range': '[0, inf)'})
+  beta: Annotated[float, '[0, inf)'] = 1.0
 
 
 class Model(_image.Autoencoder):

@@ -1,17 +1,18 @@
 """A vector-quantised autoencoder (van den Oord et al. 2017), as the ACAI paper's section 4 has it."""
 
-import dataclasses
+from typing import Annotated, Literal
 
 import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
 from acai_tf.experiment.errors import one_of
+from acai_tf.experiment.fields import declared
 from acai_tf.models import _image, base
 from acai_tf.networks import dense, quantizer
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """`commitment` weighs the encoder's distance to its codes (the paper's beta).
 
@@ -22,20 +23,16 @@ class Config:
   first steps to the 1,500th at least, where a tenth leaves 124 a step in use.
   """
 
-  commitment: float = dataclasses.field(default=10.0, metadata={'range': '[0, inf)'})
-  bottleneck: str = 'dense'
-  codes: int = dataclasses.field(default=10, metadata={'range': '[1, inf)'})
-  codebook: int = dataclasses.field(default=1 << 14, metadata={'range': '[1, inf)'})
-  decay: float = dataclasses.field(default=0.999, metadata={'range': '[0, 1)'})
-  epsilon: float = dataclasses.field(default=1e-5, metadata={'range': '(0, inf)'})
-  units: int = dataclasses.field(default=512, metadata={'range': '[1, inf)'})
-  restart: float = 0.0
+  commitment: Annotated[float, '[0, inf)'] = 10.0
+  bottleneck: Literal['dense', 'conv'] = 'dense'
+  codes: Annotated[int, '[1, inf)'] = 10
+  codebook: Annotated[int, '[1, inf)'] = 1 << 14
+  decay: Annotated[float, '[0, 1)'] = 0.999
+  epsilon: Annotated[float, '(0, inf)'] = 1e-5
+  units: Annotated[int, '[1, inf)'] = 512
+  restart: Annotated[float, '[0, 1)'] = 0.0
 
   RECIPES = {'paper': {}, 'fast': {'model': {'restart': 0.1}}}
-
-  def __post_init__(self):
-    if not 0 <= self.restart < 1:
-      raise ValueError(f'model.restart is {self.restart}; expected 0 (never) or a share of even use below 1.')
 
 
 class Model(_image.Autoencoder):

@@ -1,0 +1,82 @@
+"""Settings as frozen dataclasses whose annotations say what each may be, checked wherever one is made.
+
+An annotation is a type (bool, int, float, str), `Annotated[float, '(0, 1]']` for a number in an interval, or
+`Literal['a', 'b']` for one of several texts.
+"""
+
+import dataclasses
+import functools
+import math
+import numbers
+import typing
+from typing import Annotated, Literal
+
+from acai_tf.experiment.errors import one_of
+
+READ: dict[str, type] = {}  # module's name -> its Config, read by `registry` from a file that is not imported yet
+
+_ABSTRACT: dict[type, type] = {int: numbers.Integral, float: numbers.Real}
+
+
+@typing.dataclass_transform(frozen_default=True)
+def declared(section):
+  """Class decorator: a frozen dataclass that checks its fields before its own `__post_init__`.
+
+  A file's Config is one class, whether the file was only read (`registry.config_class`) or is imported.
+
+  Args:
+    section: 'dataset', 'model', 'network' or 'training': the first half of the keys in messages.
+
+  Raises:
+    ValueError: from the class's constructor: a value that a field may not have; the message says what it may.
+  """
+  def decorate(cls):
+    if cls.__name__ == 'Config' and cls.__module__ in READ:
+      return READ.pop(cls.__module__)
+    own = getattr(cls, '__post_init__', None)
+
+    def post_init(self):
+      for field in dataclasses.fields(self):
+        value = check(f'{section}.{field.name}', getattr(self, field.name), kinds(type(self))[field.name])
+        object.__setattr__(self, field.name, value)
+      if own:
+        own(self)
+
+    cls.__post_init__ = post_init
+    return dataclasses.dataclass(frozen=True)(cls)
+
+  return decorate
+
+
+@functools.cache
+def kinds(cls) -> dict[str, object]:
+  """Dict: a dataclass's field -> its annotation, also where annotations are postponed."""
+  return typing.get_type_hints(cls, localns={'Annotated': Annotated, 'Literal': Literal}, include_extras=True)
+
+
+def kind_of(annotation) -> type:
+  """bool, int, float or str."""
+  origin = typing.get_origin(annotation)
+  if origin is Literal:
+    return type(typing.get_args(annotation)[0])
+  return typing.get_args(annotation)[0] if origin is Annotated else annotation
+
+
+def check(key, given, annotation) -> typing.Any:
+  """`given` as the annotation's type; ValueError, with the `key`, if it may not be."""
+  kind = kind_of(annotation)
+  if isinstance(given, bool) != (kind is bool) or not isinstance(given, _ABSTRACT.get(kind, kind)):
+    raise ValueError(f'{key}={given}: expected a value of type {kind.__name__}.')
+  value: typing.Any = kind(given)
+  if kind is float and not math.isfinite(value):
+    raise ValueError(f'{key} is {value}; expected a finite number.')
+  if typing.get_origin(annotation) is Literal:
+    one_of(key, value, typing.get_args(annotation))
+  if typing.get_origin(annotation) is Annotated:
+    interval = typing.get_args(annotation)[1]
+    low, high = map(float, interval[1:-1].split(','))
+    if not (low <= value if interval[0] == '[' else low < value) or not (
+        value <= high if interval[-1] == ']' else value < high):
+      raise ValueError(f'{key} is {value}; expected a number in {interval}.')
+  return value
+
