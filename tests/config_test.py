@@ -204,13 +204,32 @@ class RunFolderTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'training.samples'):  # The cosine schedule depends on it.
       self.claim(other, schedule='cosine', samples=2048)
 
+  def test_less_training_than_there_is_is_refused_and_the_file_stays(self):
+    folder = pathlib.Path(self.get_temp_dir())
+    self.claim(folder, samples=1024)
+    (folder / 'checkpoints' / 'last').mkdir(parents=True)
+    for ending in (run_folder.DATA, run_folder.INDEX):
+      (folder / 'checkpoints' / 'last' / f'step-10{ending}').touch()
+    with self.assertRaisesRegex(UserError, 'trained for 640 samples already, more than 576; expected --samples 640'):
+      self.claim(folder, samples=576)
+    self.assertEqual(run_folder.load_experiment(folder).training.samples, 1024)
+    self.claim(folder, samples=640)
+
   def test_broken_and_missing_folders(self):
     folder = pathlib.Path(self.get_temp_dir())
     with self.assertRaisesRegex(UserError, 'no run folder'):
       run_folder.load_experiment(folder)
-    (folder / run_folder.EXPERIMENT).write_text('{"dataset_name": ')
-    with self.assertRaisesRegex(UserError, 'cannot be read'):
-      run_folder.load_experiment(folder)
+    whole = resolve('lines', 'acai').to_dict()
+    for text, message in (
+        ('{"dataset_name": ', 'cannot be read'), ('[1]', 'is no object'),
+        ('{"dataset_name": "lines"}', 'model_name is missing'), (json.dumps({**whole, 'model_name': 3}), 'is 3'),
+        (json.dumps({**whole, 'network': []}), 'section network is no object'),
+        (json.dumps({k: v for k, v in whole.items() if k != 'training'}), 'section training is missing'),
+        (json.dumps({**whole, 'model': {'lambda_': 0.5}}), 'model.gamma missing; expected every key'),
+        (json.dumps({**whole, 'network': {**whole['network'], 'depth': None}}), 'network.depth=None: expected')):
+      (folder / run_folder.EXPERIMENT).write_text(text)
+      with self.assertRaisesRegex(UserError, message):
+        run_folder.load_experiment(folder)
 
   def test_history_is_cut_at_the_resumed_sample(self):
     folder = self.get_temp_dir()

@@ -19,9 +19,10 @@ from acai_tf import cli, replicas, train
 from acai_tf.experiment import config, machine, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
+from acai_tf.experiment.run_folder import checkpoint_steps
 from acai_tf.models import autoencoder, base
 from acai_tf.training import build, loop, session
-from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of, steps
+from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
 from acai_tf.training.optimizer import optimizer
 
 SMALL = {'dataset': {'size': 8, 'test_images': 8}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2}}
@@ -232,14 +233,14 @@ class CheckpointsTest(tf.test.TestCase):
     for _ in range(4):
       model.step.assign_add(1)
       checkpoints.save()
-    self.assertEqual(steps(checkpoints.last), [3, 4])
+    self.assertEqual(checkpoint_steps(checkpoints.last), [3, 4])
     self.assertLen(list(checkpoints.last.iterdir()), 4)
     checkpoints = Checkpoints(model, self.get_temp_dir(), 6)
     for step in (5, 6):
       model.step.assign(step)
       checkpoints.save()
       checkpoints.save(checkpoints.best)
-    self.assertEqual((steps(checkpoints.last), steps(checkpoints.best)), ([3, 4, 5, 6], [6]))
+    self.assertEqual((checkpoint_steps(checkpoints.last), checkpoint_steps(checkpoints.best)), ([3, 4, 5, 6], [6]))
 
   def test_a_broken_one_is_told_with_the_way_on(self):
     model, _ = make(experiment())
@@ -270,6 +271,18 @@ class CheckpointsTest(tf.test.TestCase):
       self.assertEqual(sorted(path.name for path in pathlib.Path(self.get_temp_dir(), name, 'last').glob('*.index')),
                        ['step-2.index', 'step-3.index'], name)
     self.assertEqual(beside.restore(), 1)  # whose name is one of those that 'run *' stands for
+
+  def test_one_of_another_training_is_refused(self):
+    ours, theirs, longer = experiment(seed=1), experiment(seed=2, learning_rate=0.01), experiment(seed=1, samples=512)
+    model, _ = make(ours)
+    model.step.assign(1)
+    Checkpoints(model, self.get_temp_dir(), 1, ours).save()
+    self.assertEqual(Checkpoints(model, self.get_temp_dir(), 1, longer).restore(), 1)
+    with self.assertRaisesRegex(UserError, 'step-1 is of another training: training.learning_rate is 0.0003 there and '
+                                           '0.01 here; training.seed is 1 there and 2 here'):
+      Checkpoints(model, self.get_temp_dir(), 1, theirs).restore()
+    Checkpoints(model, self.get_temp_dir(), 1).save()  # as they were written before they said whose they are
+    self.assertEqual(Checkpoints(model, self.get_temp_dir(), 1, theirs).restore(), 1)
 
   def test_files_are_what_counts(self):
     model, _ = make(experiment())
@@ -402,7 +415,7 @@ class ProgramTest(tf.test.TestCase):
     folders = [pathlib.Path(self.get_temp_dir()) / name for name in ('whole', 'killed')]
     flags = ['--samples', '1536', '--set', 'training.checkpoint_every=256', '--set', 'training.evaluate_every=0']
     killed = subprocess.Popen(self.command(folders[1], *flags), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not steps(folders[1] / 'checkpoints' / 'last') and killed.poll() is None:
+    while not checkpoint_steps(folders[1] / 'checkpoints' / 'last') and killed.poll() is None:
       time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
@@ -411,7 +424,7 @@ class ProgramTest(tf.test.TestCase):
       done = subprocess.run(self.command(folder, *flags), capture_output=True, text=True, check=False)
       self.assertEqual(done.returncode, 0, done.stderr)
       self.assertEqual('resumed from step' in done.stdout, folder == folders[1])
-    newest = [steps(f / 'checkpoints' / 'last')[-1] for f in folders]
+    newest = [checkpoint_steps(f / 'checkpoints' / 'last')[-1] for f in folders]
     self.assertEqual(*newest)
     readers = [tf.train.load_checkpoint(f'{f}/checkpoints/last/step-{newest[0]}') for f in folders]
     names = readers[0].get_variable_to_shape_map()
@@ -430,7 +443,7 @@ class ProgramTest(tf.test.TestCase):
     self.assertTrue(began, errors)
     self.assertEqual(process.returncode, 128 + signal.SIGTERM, errors)
     self.assertRegex(output, r'stopped by signal 15 at step \d+; saved. The same command resumes it.')
-    self.assertNotEmpty(steps(folder / 'checkpoints' / 'last'))
+    self.assertNotEmpty(checkpoint_steps(folder / 'checkpoints' / 'last'))
 
 
 if __name__ == '__main__':

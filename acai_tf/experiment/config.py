@@ -150,7 +150,7 @@ FREE_KEYS = ('training.evaluate_every', 'training.final_evaluations', 'training.
 
 # Keys that experiments written before there were such keys lack, and what those were trained with.
 BEFORE = {'training.average': 0.0, 'training.optimizer': 'adam', 'training.floor': 0.0,
-          'training.final_evaluations': 0, 'dataset.drawing': 'first'}
+          'training.final_evaluations': 0, 'dataset.drawing': 'first', 'model.partners': 1, 'model.sample_noise': 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,12 +184,15 @@ class Experiment:
 
   @classmethod
   def from_dict(cls, values, dataset_config, model_config):
-    """Rebuilds `to_dict`'s result; UserError names any key that is unknown or missing.
+    """Rebuilds `to_dict`'s result; nothing is filled in but keys that files of their time did not have (`BEFORE`).
 
     Args:
       values: the nested dict.
       dataset_config: the data set's Config class.
       model_config: the model's Config class.
+
+    Raises:
+      UserError: a key that is unknown or missing, or a bad value.
     """
     parts = {'dataset': dataset_config, 'model': model_config,
              'network': NETWORKS[getattr(dataset_config, 'KIND', 'images')], 'training': Training}
@@ -197,7 +200,12 @@ class Experiment:
     for key, part in parts.items():
       names = [field.name for field in dataclasses.fields(part)]
       before = {name: BEFORE[f'{key}.{name}'] for name in names if f'{key}.{name}' in BEFORE}
-      built[key] = make(part, {**before, **values.get(key, {})}, key)
+      if not isinstance(values.get(key), dict):
+        raise UserError(f'section {key} is {"missing" if key not in values else "no object"}; expected its keys.')
+      lacking = [f'{key}.{name}' for name in names if name not in {**before, **values[key]}]
+      if lacking:
+        raise UserError(f'{", ".join(lacking)} missing; expected every key of the experiment.')
+      built[key] = make(part, {**before, **values[key]}, key)
     return cls(dataset_name=values['dataset_name'], model_name=values['model_name'], **built)
 
 

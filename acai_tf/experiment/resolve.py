@@ -49,7 +49,12 @@ def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment
 
 
 def parse_experiment(values) -> config.Experiment:
-  """`Experiment.to_dict`'s dict -> the experiment; UserError names a key that is unknown."""
+  """`Experiment.to_dict`'s dict -> the experiment; UserError names a key that is unknown or missing."""
+  if not isinstance(values, dict):
+    raise UserError('it is no object; expected an experiment.')
+  for key in ('dataset_name', 'model_name'):
+    if not isinstance(values.get(key), str):
+      raise UserError(f'{key} is {values.get(key, "missing")}; expected a name.')
   return config.Experiment.from_dict(
       values, registry.config_class('acai_tf.data', values['dataset_name']),
       registry.config_class('acai_tf.models', values['model_name']))

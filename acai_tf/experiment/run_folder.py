@@ -12,6 +12,7 @@ from acai_tf.experiment.resolve import parse_experiment
 EXPERIMENT, HISTORY, ORIGINS = 'experiment.json', 'history.jsonl', 'origins.jsonl'
 METRICS, CHECKPOINTS = 'metrics.json', 'checkpoints'
 WEIGHTS = ('average', 'raw')  # a checkpoint may hold both
+DATA, INDEX = '.data-00000-of-00001', '.index'  # TensorFlow's two files of a checkpoint, behind step-N
 CARD = 'training.json'  # beside an exported module: its experiment and how far it was trained
 
 
@@ -51,25 +52,40 @@ def claim(run_dir, experiment) -> None:
   """Makes `run_dir` this experiment's folder, or checks that it already is.
 
   Raises:
-    UserError: the folder holds another experiment; the message names every key that differs.
+    UserError: the folder holds another experiment (the message names every key that differs), or more training.
   """
   run_dir = pathlib.Path(run_dir)
   if (run_dir / EXPERIMENT).exists():
-    old, new = load_experiment(run_dir).to_dict(), experiment.to_dict()
-    free = set(config.FREE_KEYS)
-    if old['training']['schedule'] == new['training']['schedule'] == 'constant':
-      free.add('training.samples')  # A longer training with a constant rate is the same one, gone on with.
-    different = [d for d in differences(old, new) if d[0] not in free]
-    if different:
-      keys = '; '.join(f'{key} is {was} there and {asked} here' for key, was, asked in different)
+    keys = conflicts(load_experiment(run_dir).to_dict(), experiment.to_dict())
+    if keys:
       raise UserError(f'{run_dir} was made with another configuration: {keys}. '
                       'Use the same flags to resume, or another --run_dir.')
+  found, training = checkpoint_steps(run_dir / CHECKPOINTS / 'last'), experiment.training
+  if found and found[-1] > training.steps:
+    done = found[-1] * training.batch
+    raise UserError(f'{run_dir} is trained for {done:,} samples already, more than {training.samples:,}; expected '
+                    f'--samples {done} or more, or another --run_dir.')
   try:
     run_dir.mkdir(parents=True, exist_ok=True)
     write(run_dir / EXPERIMENT, experiment.to_json())
   except OSError as error:
     raise UserError(f'run folder {run_dir} cannot be written: {error.strerror or error}; '
                     'expected a writable place with free space (--run_dir).') from error
+
+
+def conflicts(there, here) -> str:
+  """Which keys of two experiments, dicts, may not differ in one training and do, as a text; '' if there are none."""
+  free = set(config.FREE_KEYS)
+  if there['training']['schedule'] == here['training']['schedule'] == 'constant':
+    free.add('training.samples')  # A longer training with a constant rate is the same one, gone on with.
+  return '; '.join(f'{key} is {was} there and {asked} here' for key, was, asked in differences(there, here)
+                   if key not in free)
+
+
+def checkpoint_steps(folder) -> list[int]:
+  """The steps of the checkpoints in a folder that have both their files, sorted."""
+  numbers = (path.stem.removeprefix('step-') for path in pathlib.Path(folder).glob(f'step-*{INDEX}'))
+  return sorted(int(n) for n in numbers if n.isdecimal() and (folder / f'step-{n}{DATA}').exists())
 
 
 def write(path, text) -> None:

@@ -61,7 +61,7 @@ def load_model(run_dir, checkpoint='last', precision=None, weights='average') ->
   if precision:
     experiment_here = dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
   model = create(experiment_here if precision else experiment)
-  checkpoints = Checkpoints(model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, training.keep)
+  checkpoints = Checkpoints(model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, training.keep, experiment)
   step = checkpoints.restore(getattr(checkpoints, checkpoint))
   if not step:
     raise UserError(f'{run_dir} has no {checkpoint} checkpoint; expected a run that has saved one. '

@@ -1,6 +1,7 @@
 """All that a step depends on, on disk."""
 
 import collections
+import json
 import pathlib
 import shutil
 import tempfile
@@ -8,9 +9,10 @@ import tempfile
 import tensorflow as tf
 
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.run_folder import DATA, INDEX, checkpoint_steps, conflicts
 from acai_tf.training import weights
 
-_DATA, _INDEX = '.data-00000-of-00001', '.index'  # TensorFlow's two files of a checkpoint
+_RUN = 'experiment'  # name of the entry that says, as JSON, which experiment's a checkpoint is
 
 
 def step_of(model):
@@ -31,10 +33,11 @@ class Checkpoints:
     model: a compiled model; its optimisers' variables are saved too.
     folder: where checkpoints lie.
     keep: how many of the last to keep.
+    experiment: `config.Experiment` that checkpoints say they are of, and must be of to be restored; None: any.
   """
 
-  def __init__(self, model, folder, keep):
-    self.model, self.keep = model, keep
+  def __init__(self, model, folder, keep, experiment=None):
+    self.model, self.keep, self.experiment = model, keep, experiment
     self.variables = variables(model)
     self.last, self.best = pathlib.Path(folder) / 'last', pathlib.Path(folder) / 'best'
 
@@ -54,14 +57,16 @@ class Checkpoints:
       shutil.rmtree(scratch, ignore_errors=True)
       scratch.mkdir(parents=True)
       with tf.device('/cpu:0'):
-        tf.raw_ops.SaveV2(prefix=f'{scratch}/step', tensor_names=list(self.variables),
-                          shape_and_slices=[''] * len(self.variables),
-                          tensors=[variable.read_value() for variable in self.variables.values()])
+        tensors = {name: variable.read_value() for name, variable in self.variables.items()}
+        if self.experiment:
+          tensors[_RUN] = tf.constant(self.experiment.to_json())
+        tf.raw_ops.SaveV2(prefix=f'{scratch}/step', tensor_names=list(tensors), shape_and_slices=[''] * len(tensors),
+                          tensors=list(tensors.values()))
       _delete(folder, step)
-      for ending in (_DATA, _INDEX):  # Whoever is killed between the two leaves half, which is no checkpoint.
+      for ending in (DATA, INDEX):  # Whoever is killed between the two leaves half, which is no checkpoint.
         (scratch / f'step{ending}').rename(folder / f'step-{step}{ending}')
       scratch.rmdir()
-      others = sorted(set(steps(folder)) - {step}, reverse=True)
+      others = sorted(set(checkpoint_steps(folder)) - {step}, reverse=True)
       for other in others[self.keep - 1 if folder == self.last else 0:]:
         _delete(folder, other)
     except (OSError, tf.errors.OpError) as error:
@@ -74,10 +79,11 @@ class Checkpoints:
     """Restores the newest checkpoint of `last`, or of `best`, and returns its step; 0 where there is none.
 
     Raises:
-      UserError: a checkpoint of another model, or one that cannot be read, saying which earlier one could be used.
+      UserError: a checkpoint of another model or experiment, or one that cannot be read, saying which earlier one
+        could be used.
     """
     folder = folder or self.last
-    found = steps(folder)
+    found = checkpoint_steps(folder)
     if not found:
       return 0
     path = folder / f'step-{found[-1]}'
@@ -89,7 +95,7 @@ class Checkpoints:
     except UserError:
       raise
     except Exception as error:  # TensorFlow raises OpError, ValueError and others for broken files.
-      advice = (f'to go on from {folder}/step-{found[-2]}, delete {path}{_INDEX}' if found[1:] else
+      advice = (f'to go on from {folder}/step-{found[-2]}, delete {path}{INDEX}' if found[1:] else
                 'there is no earlier one; delete the run folder to start anew')
       raise UserError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a whole one of this '
                       f'model; {advice}.') from error
@@ -98,6 +104,11 @@ class Checkpoints:
   def _take(self, reader, path):
     """Assigns what a checkpoint holds."""
     shapes = reader.get_variable_to_shape_map()
+    if shapes.pop(_RUN, None) is not None and self.experiment:  # older ones do not say
+      keys = conflicts(json.loads(reader.get_tensor(_RUN)), self.experiment.to_dict())
+      if keys:
+        raise UserError(f'checkpoint {path} is of another training: {keys}. Put the run\'s own files back, or train in '
+                        'another run folder.')
     keys = {name: name for name in self.variables}
     if _numbered(0) in shapes:  # written before variables had names: by their place in the list of all
       keys = {name: _numbered(i) for i, name in enumerate(self.variables)}
@@ -112,14 +123,8 @@ class Checkpoints:
       variable.assign(reader.get_tensor(keys[name]))
 
   def _advice(self):
-    found = steps(self.last)
+    found = checkpoint_steps(self.last)
     return f'The last good checkpoint is {self.last}/step-{found[-1]}.' if found else 'There is no earlier checkpoint.'
-
-
-def steps(folder):
-  """The steps of the checkpoints in a folder that have both files, sorted."""
-  numbers = (path.stem.removeprefix('step-') for path in folder.glob(f'step-*{_INDEX}'))
-  return sorted(int(n) for n in numbers if n.isdecimal() and (folder / f'step-{n}{_DATA}').exists())
 
 
 def variables(model):
@@ -153,5 +158,5 @@ def _numbered(place):
 
 
 def _delete(folder, step):
-  for ending in (_INDEX, _DATA):
+  for ending in (INDEX, DATA):
     (folder / f'step-{step}{ending}').unlink(missing_ok=True)

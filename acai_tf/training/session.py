@@ -130,7 +130,7 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
   run_folder.claim(run_dir, experiment)
   with strategy.scope():
     model = build.create(experiment)
-    checkpoints = Checkpoints(model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, training.keep)
+    checkpoints = Checkpoints(model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, training.keep, experiment)
   start = checkpoints.restore()
   check_nothing_lost(run_dir, start * training.batch)
   model.adapt(dataset)
