@@ -125,11 +125,13 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     folder = f'{self.get_temp_dir()}/{name}'
     whole.take_step(batch(0))
     Checkpoints(whole, folder, 1).save()
+    whole.save(f'{folder}.keras')
     whole.take_step(batch(1))
     self.assertEqual(Checkpoints(resumed, folder, 1).restore(), 1)
-    resumed.take_step(batch(1))
-    for one, two in zip(state(whole), state(resumed), strict=True):
-      self.assertAllEqual(one, two)
+    for again in (resumed, keras.models.load_model(f'{folder}.keras')):
+      again.take_step(batch(1))
+      for one, two in zip(state(whole), state(again), strict=True):
+        self.assertAllEqual(one, two)
 
   @each
   def test_bfloat16_steps_are_finite_and_near(self, name):

@@ -89,11 +89,13 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     folder = tempfile.mkdtemp(dir=self.get_temp_dir())
     whole.take_step(batch(whole, 0))
     Checkpoints(whole, folder, 1).save()
+    whole.save(f'{folder}/whole.keras')
     whole.take_step(batch(whole, 1))
     self.assertEqual(Checkpoints(resumed, folder, 1).restore(), 1)
-    resumed.take_step(batch(resumed, 1))
-    for one, two in zip(state(whole), state(resumed), strict=True):
-      self.assertAllEqual(one, two)
+    for again in (resumed, keras.models.load_model(f'{folder}/whole.keras')):
+      again.take_step(batch(again, 1))
+      for one, two in zip(state(whole), state(again), strict=True):
+        self.assertAllEqual(one, two)
 
   @each
   def test_two_devices_equal_one(self, name, settings):

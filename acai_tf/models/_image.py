@@ -29,11 +29,11 @@ class Autoencoder(base.Model):
   has_prior = False  # whether `sample` can draw codes; unless a model says otherwise, from N(0, I)
 
   def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
-    super().__init__(config, seed)
+    super().__init__(config, network, shape, classes, seed, precision)
     height, width, channels = shape
     if height != width:
       raise ValueError(f'images are {height}x{width}; expected square ones.')
-    self.network, self.image_shape = network, tuple(shape)
+    self.image_shape = tuple(shape)
     self.encoder, self.decoder = self.create_autoencoder(height, channels, precision)
     self.classifier = dense.classifier(classes, seed) if classes else None
     self.means = base.Means(('classifier_loss', 'accuracy') if classes else ())

@@ -33,10 +33,10 @@ class TextAutoencoder(base.Model):
   has_prior = False  # whether codes can be drawn without data
 
   def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
-    super().__init__(config, seed)
+    super().__init__(config, network, shape, classes, seed, precision)
     if precision != 'float32':
       raise ValueError(f'training.precision is {precision}; expected float32, which models of sentences compute in.')
-    (self.length, self.ids), self.network, self.classes = shape, network, classes
+    (self.length, self.ids), self.classes = shape, classes
     self.words = words_lib.Words(self.ids, self.length - 1)
     self.encoder = recurrent.Encoder(
         self.ids, network.embedding, network.latent, dense.seeds(seed, 'encoder'), network.start == 'wide')

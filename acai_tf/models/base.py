@@ -2,12 +2,15 @@
 
 import contextlib
 import dataclasses
+import sys
 from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
 
 from acai_tf import replicas
+from acai_tf.experiment import config as experiment_config
+from acai_tf.experiment import overrides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,16 +61,29 @@ class Model(keras.Model):
   often as its paper says; the step counter counts iterations. All randomness comes from `uniform` and `normal`, so that
   a step is a pure function of weights, optimiser state, seed and step number.
 
+  It is Keras's to save and load: `model.save('m.keras')`, and, where the model's file has been imported,
+  `keras.models.load_model`.
+
   Args:
     config: the model's Config.
+    network: `config.Network` or `config.TextNetwork`.
+    shape: of one datum, as its data set says.
+    classes: labels' number of classes.
     seed: of weights and noise.
+    precision: a Keras dtype policy.
   """
 
   extra_batches = 0  # further batches that an iteration sees behind its own
 
-  def __init__(self, config, seed=0):
+  def __init_subclass__(cls, **kwargs):
+    super().__init_subclass__(**kwargs)
+    if cls.__name__ == 'Model':
+      keras.saving.register_keras_serializable('acai_tf', cls.__module__.rpartition('.')[2])(cls)
+
+  def __init__(self, config, network=None, shape=(), classes=0, seed=0, precision='float32'):
     super().__init__(name=type(self).__module__.rpartition('.')[2])
-    self.config, self.seed = config, seed
+    self.config, self.network, self.seed = config, network, seed
+    self._arguments = {'shape': list(shape), 'classes': classes, 'seed': seed, 'precision': precision}
     self.step = self.add_weight(
         name='step', shape=(), dtype='int64', initializer='zeros', trainable=False, aggregation='only_first_replica')
     self.optimizers, self.means = {}, Means()
@@ -75,6 +91,34 @@ class Model(keras.Model):
   def callables(self) -> list[Callable]:
     """List of `Callable`, of different names."""
     raise NotImplementedError
+
+  # Keras's own ways to save.
+
+  def get_config(self) -> dict:
+    """The constructor's arguments as JSON values."""
+    return {'config': dataclasses.asdict(self.config), 'network': dataclasses.asdict(self.network), **self._arguments}
+
+  @classmethod
+  def from_config(cls, config, custom_objects=None):
+    """The model that `get_config` tells of, with weights as new; UserError where a key is wrong or missing."""
+    del custom_objects
+    made_by = sys.modules[cls.__module__].Config
+    network = experiment_config.NETWORKS[getattr(made_by, 'KIND', 'images')]
+    arguments = {**config, 'shape': tuple(config['shape'])}
+    return cls(**{**arguments, 'config': overrides.make(made_by, config['config'], 'model'),
+                  'network': overrides.make(network, config['network'], 'network')})
+
+  def get_compile_config(self) -> dict:
+    """`compile`'s arguments as JSON values."""
+    return {'optimizers': {player: keras.saving.serialize_keras_object(optimizer)
+                           for player, optimizer in self.optimizers.items()},
+            'clipnorm': self.clipnorm, 'steps': self.steps}
+
+  def compile_from_config(self, config) -> None:
+    """Compiles as `get_compile_config` tells, optimisers' state as new."""
+    optimizers = {player: keras.saving.deserialize_keras_object(optimizer)
+                  for player, optimizer in config['optimizers'].items()}
+    self.compile(optimizers.__getitem__, config['clipnorm'], config['steps'])
 
   # Players.
 

@@ -73,6 +73,10 @@ class SpectralConv2D(Conv2D):
     right = tf.math.l2_normalize(tf.convert_to_tensor(self.direction))
     return super().convolution_op(inputs, kernel / tf.tensordot(left, tf.linalg.matvec(matrix, right), 1))
 
+  # Keras's convolutions save kernel and bias only; a plain layer saves all of its weights.
+  save_own_variables = keras.layers.Layer.save_own_variables
+  load_own_variables = keras.layers.Layer.load_own_variables
+
 
 class _Layers:
   """Collects one network's layers with their seeds and precision."""

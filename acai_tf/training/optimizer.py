@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 
+@keras.saving.register_keras_serializable('acai_tf')
 class Adam(keras.optimizers.Adam):
   """Keras's, in fused operations (one a weight instead of ten: 5 % of a step at batch 16), with warmed-up averages.
 
@@ -33,6 +34,7 @@ class Adam(keras.optimizers.Adam):
     """Nothing: Keras's `fit` would end by putting one player's averages into the weights; `use_averages` is for all."""
 
 
+@keras.saving.register_keras_serializable('acai_tf')
 class SGD(keras.optimizers.SGD):
   """Keras's; see `Adam`, whose averages it has."""
 
@@ -40,6 +42,7 @@ class SGD(keras.optimizers.SGD):
   finalize_variable_values = Adam.finalize_variable_values
 
 
+@keras.saving.register_keras_serializable('acai_tf')
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
   """The rate `rate` up to the middle of `steps`, from there in a straight line to `floor` times it."""
 

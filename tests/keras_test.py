@@ -1,0 +1,104 @@
+"""Models as Keras's users know them: saved and loaded whole or by weights, and trained with its callbacks."""
+
+import subprocess
+import sys
+import textwrap
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from acai_tf.experiment import config
+from acai_tf.experiment.errors import UserError
+from acai_tf.models import acai
+from acai_tf.training.optimizer import optimizer
+
+NETWORK, SHAPE = config.Network(latent_width=2, latent=2, depth=2), (8, 8, 1)
+
+
+def make(average=0.0):
+  model = acai.Model(acai.Config(partners=2), NETWORK, SHAPE, 3, seed=1)
+  model.compile(optimizer(config.Training(average=average, schedule='linear', batch=4, samples=64, beta_1=0.5)), 1.0)
+  return model
+
+
+def data():
+  generator = np.random.default_rng(0)
+  return generator.uniform(-1, 1, [8, *SHAPE]).astype(np.float32), generator.integers(3, size=8)
+
+
+def fit(model, epochs=1, callbacks=()):
+  return model.fit(*data(), batch_size=4, epochs=epochs, shuffle=False, verbose=0, callbacks=list(callbacks),
+                   validation_data=data())
+
+
+class KerasTest(tf.test.TestCase):
+
+  def assert_same(self, one, two):
+    for first, second in zip(one.variables, two.variables, strict=True):
+      self.assertAllEqual(first, second)
+
+  def test_a_saved_model_trains_on_as_if_nothing_had_happened(self):
+    model, path = make(average=0.9), f'{self.get_temp_dir()}/model.keras'
+    fit(model)
+    model.save(path)
+    loaded = keras.models.load_model(path)
+    self.assertEqual((loaded.config, loaded.network, loaded.name), (model.config, model.network, 'acai'))
+    self.assertEqual(loaded.optimizers['critic'].beta_1, 0.5)
+    self.assert_same(model, loaded)
+    fit(model)
+    fit(loaded)
+    self.assert_same(model, loaded)
+    for (_, one), (_, two) in zip(model.averages(), loaded.averages(), strict=True):
+      self.assertAllEqual(one, two)
+
+  def test_a_fresh_process_loads_it_once_the_models_file_is_imported(self):
+    model, folder = make(), self.get_temp_dir()
+    model.save(f'{folder}/model.keras')
+    program = textwrap.dedent(f'''
+        import keras, numpy
+        import acai_tf.models.acai, acai_tf.training.optimizer
+        model = keras.models.load_model('{folder}/model.keras')
+        numpy.save('{folder}/images.npy', model.interpolate(*numpy.load('{folder}/pair.npy'), 0.3))
+        ''')
+    pair = np.stack([data()[0][:4], data()[0][4:]])
+    np.save(f'{folder}/pair.npy', pair)
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    self.assertEqual(done.returncode, 0, done.stderr)
+    self.assertAllClose(np.load(f'{folder}/images.npy'), model.interpolate(*pair, 0.3), atol=1e-6)
+
+  def test_weights_alone(self):
+    model, other, path = make(), make(), f'{self.get_temp_dir()}/of.weights.h5'
+    fit(model)
+    model.save_weights(path)
+    other.load_weights(path)
+    self.assert_same(model, other)
+
+  def test_a_config_that_does_not_fit_is_told_by_key(self):
+    told = make().get_config()
+    self.assertEqual(acai.Model.from_config(told).get_config(), told)
+    with self.assertRaisesRegex(UserError, "'lambda'; did you mean 'lambda_'"):
+      acai.Model.from_config({**told, 'config': {'lambda': 0.5}})
+
+  def test_callbacks(self):
+    folder = self.get_temp_dir()
+    callbacks = [
+        keras.callbacks.ModelCheckpoint(f'{folder}/{{epoch}}.keras'),
+        keras.callbacks.ModelCheckpoint(f'{folder}/best.weights.h5', 'val_recon_mse', save_best_only=True,
+                                        save_weights_only=True, mode='min'),
+        keras.callbacks.TensorBoard(f'{folder}/events'),
+        keras.callbacks.EarlyStopping('val_recon_mse', patience=1, mode='max', restore_best_weights=True)]
+    model = make()
+    history = fit(model, 4, callbacks).history
+    errors = history['val_recon_mse']
+    self.assertLess(errors[1], errors[0])  # so that it stops after the second epoch and takes the first's weights
+    self.assertLen(errors, 2)
+    self.assert_same(keras.models.load_model(f'{folder}/1.keras'), model)
+    best = make()
+    best.load_weights(f'{folder}/best.weights.h5')
+    self.assert_same(keras.models.load_model(f'{folder}/2.keras'), best)
+    self.assertNotEmpty(tf.io.gfile.glob(f'{folder}/events/*/events*'))
+
+
+if __name__ == '__main__':
+  tf.test.main()
