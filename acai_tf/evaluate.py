@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import typing
 
 import numpy as np
 from absl import flags
@@ -94,7 +95,7 @@ def score_text(data_dir) -> None:
   print(f'{FLAGS.sentences or FLAGS.paths}: {what}\n\n{report.grid_of(metrics)}')
 
 
-def config_of_flags(names):
+def config_of_flags(names) -> typing.Any:
   """The Config of the data set that --dataset and --set name; UserError unless it is one of `names`."""
   from acai_tf.experiment.overrides import parse_overrides
 
@@ -104,7 +105,7 @@ def config_of_flags(names):
   return resolve_dataset(FLAGS.dataset, parse_overrides(FLAGS.set)['dataset'])
 
 
-def text_settings():
+def text_settings() -> text.Settings:
   """`text.Settings` from the flags."""
   groups = {('all',): text.GROUPS, ('quick',): text.QUICK}.get(tuple(FLAGS.metrics), tuple(FLAGS.metrics))
   try:
@@ -113,7 +114,7 @@ def text_settings():
     raise UserError(f'{error} Or quick, or all.') from error
 
 
-def settings_of(recipe, dataset, dataset_name, data_dir):
+def settings_of(recipe, dataset, dataset_name, data_dir) -> images.Settings:
   """`images.Settings` from the flags; a feature network that is not there yet is trained."""
   named = {('all',): images.GROUPS, ('quick',): images.QUICK}
   groups = tuple(named.get(tuple(FLAGS.metrics), FLAGS.metrics))

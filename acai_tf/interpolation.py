@@ -21,7 +21,7 @@ def coefficients(alpha, count, dtype=tf.float32) -> tf.Tensor:
   return tf.reshape(alpha, [-1])
 
 
-def lerp(first, second, alpha):
+def lerp(first, second, alpha) -> tf.Tensor:
   """(1 - alpha) first + alpha second; `alpha` broadcasts against the codes."""
   return first + alpha * (second - first)
 
@@ -50,7 +50,7 @@ def slerp(first, second, alpha) -> tf.Tensor:
   return tf.reshape(tf.where(curved, great_circle, lerp(flat_first, flat_second, alpha)), tf.shape(first))
 
 
-def path(first, second, steps, kind='linear'):
+def path(first, second, steps, kind='linear') -> tf.Tensor:
   """All of a path: [batch, ...] twice -> [batch, steps, ...], both ends included.
 
   Raises:

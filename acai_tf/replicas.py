@@ -1,6 +1,11 @@
 """Which images of a global batch each replica sees, and how replicas share what belongs to the whole batch."""
 
+import typing
+
 import numpy as np
+
+if typing.TYPE_CHECKING:
+  import tensorflow as tf
 
 
 def rows(batch, replicas) -> np.ndarray:
@@ -27,7 +32,7 @@ def rows(batch, replicas) -> np.ndarray:
   return np.concatenate([front, (batch * replicas - 1 - front)[:, ::-1]], axis=1)
 
 
-def own(values):
+def own(values) -> 'tf.Tensor':
   """This replica's rows of `values`, [global batch, ...], which every replica has whole; gradients pass."""
   import tensorflow as tf  # Here, since data.base uses this module before TensorFlow is loaded.
 
@@ -38,7 +43,7 @@ def own(values):
   return tf.gather(values, tf.gather(rows(values.shape[0] // count, count), context.replica_id_in_sync_group))
 
 
-def mean(values, weights=None):
+def mean(values, weights=None) -> 'tf.Tensor':
   """This replica's share of a mean over the global batch: the mean over replicas of what they give is that mean.
 
   Replicas may have different numbers of values: words, or examples of a class.
@@ -59,7 +64,7 @@ def mean(values, weights=None):
   return tf.math.divide_no_nan(tf.reduce_sum(values * weights), count)
 
 
-def gather(values, each=1):
+def gather(values, each=1) -> 'tf.Tensor':
   """All replicas' `values` in the global batch's order, the same on every replica, in a replica context.
 
   The rows are summed into their places, whose gradient is the sum over replicas of what arrives there. So a loss of

@@ -2,11 +2,12 @@
 
 import dataclasses
 import pathlib
+import typing
 
 from absl import flags
 
 from acai_tf import cli
-from acai_tf.experiment import machine, registry, run_folder
+from acai_tf.experiment import config, machine, registry, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve
@@ -40,7 +41,7 @@ GROUPS = {
 }
 
 
-def experiment_of(arguments):
+def experiment_of(arguments) -> config.Experiment:
   """Flags -> `config.Experiment`; UserError names the flag that is wrong."""
   if arguments.zoo and (arguments.dataset or arguments['model'].present):
     raise UserError('--zoo names data set and model; leave out --dataset and --model.')
@@ -67,11 +68,12 @@ def default_run_dir(experiment) -> str:
           f'{experiment.training.recipe}_s{experiment.training.seed}')
 
 
-def settled(experiment, run_dir):
+def settled(experiment: config.Experiment, run_dir) -> config.Experiment:
   """The experiment with its precision decided: the run's own, where there is a run, else what suits this device."""
   training = experiment.training
   if training.precision != 'auto':
     return experiment
+  precision: typing.Any
   if (pathlib.Path(run_dir) / run_folder.EXPERIMENT).exists():
     precision = run_folder.load_experiment(run_dir).training.precision
   else:

@@ -5,6 +5,8 @@ Sentences are [n] strings of words parted by white space. Words that the vocabul
 and written as [UNK]; a longer sentence than the data's longest is cut; an empty one is a sentence of no words.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
@@ -42,7 +44,7 @@ SIGNATURES = {'features': 'serving_default', 'encoder': 'encode', 'decoder': 'de
               'sampler': 'sample', 'transfer': 'transfer', 'critic': 'critic', 'discriminator': 'discriminator'}
 
 
-def outside(offered):
+def outside(offered) -> Callable:
   """A `models.base.Callable` as function (list of inputs, training) -> output, with images in [0, 1]."""
   def function(inputs, training=False):
     inputs = [to_inside(x) if name.startswith('images') else x for name, x in zip(offered.inputs, inputs, strict=True)]

@@ -40,7 +40,7 @@ class Definition:
   overrides: dict
 
   @property
-  def network(self):
+  def network(self) -> config.Network | config.TextNetwork:
     """Its `config.Network`, before what a recipe of the model sets."""
     return dataclasses.replace(registry.load('acai_tf.data', self.dataset).NETWORK, **self.overrides['network'])
 

@@ -4,11 +4,15 @@ import functools
 import os
 import pathlib
 import shutil
+import typing
 
 import numpy as np
 
 from acai_tf import replicas as replicas_lib
 from acai_tf.experiment.errors import UserError
+
+if typing.TYPE_CHECKING:
+  import tensorflow as tf
 
 EXTRA_SEED = 1 << 32  # between the orders of batches and of further ones
 
@@ -33,7 +37,7 @@ class Dataset:
     """Tensors of a batch, as `batch` gives arrays -> what models see; called once, while the pipeline is traced."""
     return tensors
 
-  def pipeline(self, seed, size, start, stop, replicas=1, first=0, count=None, extra=0):
+  def pipeline(self, seed, size, start, stop, replicas=1, first=0, count=None, extra=0) -> 'tf.data.Dataset':
     """Training batches `start` ... `stop` - 1 as a tf.data.Dataset, read ahead by a thread.
 
     Args:

@@ -51,7 +51,7 @@ def classes(config) -> int:
   return config.labels if config.labels > 1 else 0
 
 
-def resolve(config):
+def resolve(config) -> Config:
   """The configuration with the folder's whole path and the number of its classes.
 
   Raises:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.fields import declared
 
@@ -71,7 +72,7 @@ def draw(generator: np.random.Generator, mood: int) -> str:
   return ' '.join([*words, *rest, pick(ENDS[mood])])
 
 
-def load(config, data_dir, manual_dir=None):
+def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; it is drawn anew each time."""
   del data_dir, manual_dir
   from acai_tf.data import _text  # Loads TensorFlow.

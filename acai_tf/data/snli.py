@@ -6,6 +6,7 @@ is the test split, half of it to choose by.
 
 from typing import Annotated, Literal
 
+from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.fields import declared
 
@@ -35,11 +36,12 @@ def classes(config) -> int:
   return 0
 
 
-def load(config, data_dir, manual_dir=None):
+def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
   from acai_tf.data import _text, _tfds  # Load TensorFlow.
 
   parts = _tfds.sentences('snli', data_dir, manual_dir, {'train': 'train+validation', 'test': 'test'},
                           ('premise', 'hypothesis'), config.longest)
-  corpus = _text.build(*parts['train'], config.words, config.longest, held_out=parts['test'])
+  texts, labels = parts['train']
+  corpus = _text.build(texts, labels, config.words, config.longest, held_out=parts['test'])
   return _text.SentenceDataset(corpus, test_part=config.test_part)

@@ -4,6 +4,7 @@ import dataclasses
 import os
 from typing import Annotated, Literal
 
+from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import declared
@@ -47,7 +48,7 @@ def classes(config) -> int:
   return count if count > 1 else 0
 
 
-def resolve(config):
+def resolve(config) -> Config:
   """The configuration with whole paths.
 
   Raises:
@@ -71,7 +72,7 @@ def _whole(path):
   return os.path.abspath(os.path.expanduser(path.strip()))
 
 
-def load(config, data_dir, manual_dir=None):
+def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set.
 
   Raises:
@@ -88,6 +89,7 @@ def load(config, data_dir, manual_dir=None):
       raise UserError(f'{paths} has the label {label!r}; expected dataset.labels={config.labels}.')
     return sentences, [names.index(label) for label in labels]
 
-  corpus = _text.build(*read(config.path), config.words, config.longest, config.lower, seed=config.split_seed,
+  sentences, labels = read(config.path)
+  corpus = _text.build(sentences, labels, config.words, config.longest, config.lower, seed=config.split_seed,
                        held_out=read(config.held_out) if config.held_out else None, repeats=config.test_repeats)
   return _text.SentenceDataset(corpus, classes(config), config.test_part)

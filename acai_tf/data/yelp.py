@@ -9,6 +9,7 @@ trained on, with 2,000 words and at most 10 in a sentence, which two cores can d
 import pathlib
 from typing import Annotated, Literal
 
+from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import declared
@@ -42,7 +43,7 @@ def classes(config) -> int:
   return 2
 
 
-def load(config, data_dir, manual_dir=None):
+def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set.
 
   Raises:
@@ -59,7 +60,7 @@ def load(config, data_dir, manual_dir=None):
     paths = [pathlib.Path(manual_dir) / f'{name}.txt{end}' for end in ('', '.gz')]
     return next((path for path in paths if path.exists()), paths[0])
 
-  train, held_out = (_text.read_classes(map(file, names)) for names in (
+  train, held_out = (_text.read_classes([file(name) for name in names]) for names in (
       ('train2', 'train1') if config.full else ('test0', 'test1'), ('valid2', 'valid1')))
   corpus = _text.build(*train, config.words, config.longest, held_out=held_out, repeats=config.test_repeats)
   return _text.SentenceDataset(corpus, 2, config.test_part)

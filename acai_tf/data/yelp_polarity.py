@@ -7,6 +7,7 @@ transfer is reported on other sentences (Shen et al. 2017), which others chose a
 import re
 from typing import Annotated, Literal
 
+from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.fields import declared
 
@@ -52,7 +53,7 @@ def sentences_of(review: str) -> list[str]:
   return [' '.join(words) for words in found if any(word[0].isalnum() for word in words)]
 
 
-def load(config, data_dir, manual_dir=None):
+def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
   from acai_tf.data import _text, _tfds  # Load TensorFlow.
 
@@ -61,5 +62,6 @@ def load(config, data_dir, manual_dir=None):
       'train': 'train', 'test': 'test'}
   parts = _tfds.sentences('yelp_polarity_reviews', data_dir, manual_dir, splits, ('text',), config.longest,
                           sentences_of, f'_{few}' if few else '')
-  corpus = _text.build(*parts['train'], config.words, config.longest, held_out=parts['test'])
+  texts, labels = parts['train']
+  corpus = _text.build(texts, labels, config.words, config.longest, held_out=parts['test'])
   return _text.SentenceDataset(corpus, classes(config), config.test_part)

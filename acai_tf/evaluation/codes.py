@@ -14,7 +14,7 @@ FILE = 'codes.npz'
 PARTS = ('train', 'test')
 
 
-def of(functions, dataset, train_images, count=None, seed=(0, 0), folder=None, progress=lambda *_: None):
+def of(functions, dataset, train_images, count=None, seed=(0, 0), folder=None, progress=lambda *_: None) -> dict:
   """The codes of training and test images, in pieces encoded, so that no set need fit into memory as float32.
 
   Args:

@@ -7,10 +7,14 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import typing
 
 import numpy as np
 
 from acai_tf.experiment.errors import UserError
+
+if typing.TYPE_CHECKING:
+  import keras
 
 IMAGES, EPOCHS, BATCH, RATE = 20_000, 4, 64, 1e-3
 CHANNELS, WIDTH = (32, 64, 128), 64
@@ -27,7 +31,7 @@ class Features:
     return self.function(images)
 
 
-def build(shape, classes):
+def build(shape, classes) -> 'keras.Model':
   """Images in [-1, 1] -> ([n, 64] features, [n, classes] logits)."""
   import keras
 
@@ -39,7 +43,7 @@ def build(shape, classes):
   return keras.Model(images, [x, keras.layers.Dense(classes)(x)])
 
 
-def train(dataset, seed=0, progress=lambda *_: None):
+def train(dataset, seed=0, progress=lambda *_: None) -> 'keras.Model':
   """Trains the network on up to 20,000 training images; a function of the data and the seed, on one machine.
 
   Args:

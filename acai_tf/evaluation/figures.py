@@ -9,9 +9,9 @@ import numpy as np  # noqa: E402
 MARKERS = 'os^vDPX*'
 
 
-def to_uint8(images):
+def to_uint8(images) -> np.ndarray:
   """[-1, 1] (clipped) -> 0 ... 255."""
-  return np.uint8(np.rint((np.clip(images, -1, 1) + 1) * 127.5))
+  return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
 def tile(images, gap=2) -> np.ndarray:
@@ -94,7 +94,7 @@ def save_scatter(path, points, labels, caption) -> None:
   plt.close(figure)
 
 
-def embedding(codes, seed=0):
+def embedding(codes, seed=0) -> np.ndarray | None:
   """[n, d] codes -> [n, 2] points of t-SNE; None for fewer than 50 codes, or equal ones."""
   import threadpoolctl
   from sklearn import manifold

@@ -38,7 +38,7 @@ class Group:
   quick: bool = False
 
 
-def measure(groups, task, dataset_name, model_name):
+def measure(groups, task, dataset_name, model_name) -> Measured:
   """Every metric of the chosen groups that applies, in `task.found`.
 
   Args:

@@ -211,7 +211,8 @@ class Settings:
             'train_images': self.train_images, 'feature_network': self.features.identity if self.features else None}
 
 
-def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None):
+def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None,
+            ) -> groups.Measured:
   """Every metric of the chosen groups that applies.
 
   Args:
@@ -233,7 +234,7 @@ def measure(functions, dataset, dataset_name, settings=None, model_name='the mod
       _GROUPS, _Task(functions, dataset, settings or Settings(), progress, found), dataset_name, model_name)
 
 
-def strips(functions, first, second, steps=STEPS, kind='linear', seed=None):
+def strips(functions, first, second, steps=STEPS, kind='linear', seed=None) -> np.ndarray:
   """Decoded paths between images: [n, ...] twice -> [n, steps, height, width, channels].
 
   With a `seed`, ints, both ends are drawn from q(z given x), each for itself, as the authors interpolate.
@@ -246,7 +247,7 @@ def strips(functions, first, second, steps=STEPS, kind='linear', seed=None):
     ends = [functions.encode(images) for images in (first, second)]
   else:
     ends = [functions.encode_sample(images, [*seed, place]) for place, images in enumerate((first, second))]
-  codes = interpolation.path(*map(tf.constant, ends), steps, kind).numpy()
+  codes = interpolation.path(tf.constant(ends[0]), tf.constant(ends[1]), steps, kind).numpy()
   images = functions.decode(codes.reshape(-1, *codes.shape[2:]))
   return images.reshape(len(first), steps, *images.shape[1:])
 

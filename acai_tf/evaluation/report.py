@@ -95,7 +95,7 @@ def record(experiment, measured, settings, samples, seconds, folder, weights) ->
 
 
 def report(experiment, model, dataset, samples, folder, settings=None, weights='average',
-           published=None):
+           published=None) -> dict:
   """Measures and prints the table; draws and writes metrics.json into `folder`. Returns the metrics.
 
   Args:

@@ -274,7 +274,8 @@ class Settings:
             'language_model': 'trigram, interpolated Kneser-Ney, discount 0.75, end mark counted'}
 
 
-def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None):
+def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None,
+            ) -> groups.Measured:
   """Every metric of the chosen groups that applies; arguments and errors as of `images.measure`."""
   found = groups.Measured({}, {}, {})
   return groups.measure(

@@ -183,7 +183,7 @@ class Experiment:
     return json.dumps(self.to_dict(), indent=2) + '\n'
 
   @classmethod
-  def from_dict(cls, values, dataset_config, model_config):
+  def from_dict(cls, values, dataset_config, model_config) -> 'Experiment':
     """Rebuilds `to_dict`'s result; nothing is filled in but keys that files of their time did not have (`BEFORE`).
 
     Args:

@@ -9,6 +9,7 @@ import functools
 import math
 import numbers
 import typing
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from acai_tf.experiment.errors import one_of
@@ -19,7 +20,7 @@ _ABSTRACT: dict[type, type] = {int: numbers.Integral, float: numbers.Real}
 
 
 @typing.dataclass_transform(frozen_default=True)
-def declared(section):
+def declared(section) -> Callable[[type], typing.Any]:
   """Class decorator: a frozen dataclass that checks its fields before its own `__post_init__`.
 
   A file's Config is one class, whether the file was only read (`registry.config_class`) or is imported.

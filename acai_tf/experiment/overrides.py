@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import typing
 from collections.abc import Iterator
 
 from acai_tf.experiment import fields
@@ -10,18 +11,19 @@ from acai_tf.experiment.errors import UserError, unknown
 LARGEST_EXPONENT = 64  # of an integer written as BASE**EXPONENT
 
 
-def make(kind, values, prefix):
+def make(kind, values, prefix) -> typing.Any:
   """Builds dataclass `kind` from a dict, strictly: every key must exist and have its field's type."""
   return override(kind(), values, prefix)
 
 
-def override(instance, values, prefix):
+def override(instance, values, prefix) -> typing.Any:
   """Returns dataclass `instance` with `values` (dict: field -> value or text) set.
 
   Raises:
     UserError: an unknown key (the nearest is suggested), a value that is not of the field's type, or one out of range.
   """
-  annotations, parsed = fields.kinds(type(instance)), {}
+  kind: typing.Any = type(instance)
+  annotations, parsed = fields.kinds(kind), {}
   for key, value in values.items():
     if key not in annotations:
       raise UserError(unknown(f'key of {prefix}', key, annotations))

@@ -6,6 +6,7 @@ import importlib.util
 import pathlib
 import sys
 import types
+import typing
 
 from acai_tf.experiment import fields
 from acai_tf.experiment.errors import UserError, unknown
@@ -33,7 +34,7 @@ def load(package, name) -> types.ModuleType:
   return importlib.import_module(f'{package}.{name}')
 
 
-def config_class(package, name):
+def config_class(package, name) -> typing.Any:
   """The entry's `Config`, without TensorFlow, which data sets import where they need it only, and models at their top:
   a model's file is read up to its Config as long as it is not imported.
 

@@ -1,11 +1,13 @@
 """Names and overrides -> an experiment, without loading TensorFlow."""
 
+import typing
+
 from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.overrides import make, override
 
 
-def resolve_dataset(name, overrides=None):
+def resolve_dataset(name, overrides=None) -> typing.Any:
   """A data set's name and {key: value or text} -> its Config, whole.
 
   Raises:

@@ -1,8 +1,12 @@
 """Clustering of codes (ACAI paper, section 5.2, table 3): whitening, k-means, clusters matched to labels."""
 
+import typing
 import warnings
 
 import numpy as np
+
+if typing.TYPE_CHECKING:
+  from sklearn import cluster
 
 TOGETHER = 10  # restarts of one call of scikit-learn, on one thread
 ROWS = 10_000  # codes that are whitened at a time: a float64 copy of all would be twice what they take
@@ -29,7 +33,7 @@ def whiten(train_codes, codes) -> tuple[np.ndarray, ...]:
                for array in (train_codes, codes))
 
 
-def k_means(codes, classes, restarts, seed=0, progress=lambda done, total: None):
+def k_means(codes, classes, restarts, seed=0, progress=lambda done, total: None) -> 'cluster.KMeans':
   """The tightest of `restarts` clusterings from random codes, of up to 1000 iterations each.
 
   They run side by side, each on one thread: an iteration shared among threads is so short that they wait for one
@@ -91,7 +95,7 @@ def matched_accuracy(clusters, labels, count) -> tuple[float, np.ndarray, np.nda
   return float(table[rows, columns].sum() / len(labels)), names, table
 
 
-def score(train_codes, codes, labels, classes, restarts, seed=0, progress=lambda done, total: None):
+def score(train_codes, codes, labels, classes, restarts, seed=0, progress=lambda done, total: None) -> tuple:
   """Clusters the training codes and measures the test codes.
 
   Args:

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def log_likelihood(images, posterior, log_decoder, samples=64, seed=0):
+def log_likelihood(images, posterior, log_decoder, samples=64, seed=0) -> np.ndarray:
   """Lower bound, tight for many samples, of log p(x): log mean_k p(x given z_k) p(z_k) / q(z_k given x), z_k ~ q.
 
   Args:
@@ -29,7 +29,7 @@ def log_likelihood(images, posterior, log_decoder, samples=64, seed=0):
     # log p(z) - log q(z given x); the constants of both Gaussians cancel.
     ratio = 0.5 * np.sum(noise**2 + log_variance - codes**2, axis=1)
     terms.append(np.asarray(log_decoder(images, codes.astype(np.float32)), np.float64) + ratio)
-  terms = np.stack(terms)
-  if not np.isfinite(terms).all():
+  found = np.stack(terms)
+  if not np.isfinite(found).all():
     raise ValueError('likelihoods are NaN or infinite; the model that made them has diverged.')
-  return scipy.special.logsumexp(terms, axis=0) - np.log(samples)
+  return scipy.special.logsumexp(found, axis=0) - np.log(samples)

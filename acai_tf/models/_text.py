@@ -84,8 +84,9 @@ class TextAutoencoder(base.Model):
     del training
     return self.decode(self.encode(ids))
 
-  def sample_codes(self, count, seed) -> tf.Tensor:
-    """Hook: [count, latent] codes drawn from what the model has learned, a function of `seed`; where `has_prior`."""
+  def sample_codes(self, count, seed, generator=None) -> tf.Tensor:
+    """Hook: [count, latent] codes drawn from what the model has learned, a function of `seed`, where `has_prior`;
+    `generator`: another one than the model's own."""
     raise NotImplementedError
 
   def mix(self, first, second, alpha) -> tf.Tensor:

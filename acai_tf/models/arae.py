@@ -3,9 +3,11 @@
 import dataclasses
 from typing import Annotated, Literal
 
+import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
+from acai_tf.experiment.config import Training
 from acai_tf.experiment.fields import declared
 from acai_tf.models import _text
 from acai_tf.networks import codes as code_networks
@@ -95,7 +97,7 @@ class Model(_text.TextAutoencoder):
       self.queue = self.add_weight(name='queue', shape=(settings.queue, self.network.latent), initializer='zeros',
                                    trainable=False, aggregation='only_first_replica')
 
-  def create_generator(self):
+  def create_generator(self) -> keras.Model:
     """The generator as it starts."""
     settings = self.config
     make = code_networks.generator if settings.networks == 'paper' else code_networks.residual_generator
@@ -104,7 +106,7 @@ class Model(_text.TextAutoencoder):
   def players(self) -> dict[str, list]:
     return {'autoencoder': [self.encoder, self.decoder], 'generator': [self.generator], 'critic': [self.critic]}
 
-  def training_of(self, player, training):
+  def training_of(self, player, training) -> Training:
     if player == 'autoencoder':
       moves = 1 if self.config.joint else 2
       return dataclasses.replace(training, samples=moves * training.samples)

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.config import Training
 from acai_tf.experiment.fields import declared
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional, dense
@@ -109,7 +110,7 @@ class Model(_image.Autoencoder):
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], 'generator': [self.generator],
             **self._classifier_player()}
 
-  def training_of(self, player, training):
+  def training_of(self, player, training) -> Training:
     rate = self.config.critic_learning_rate
     return dataclasses.replace(training, learning_rate=rate) if player == 'critic' else training
 
@@ -139,7 +140,7 @@ class Model(_image.Autoencoder):
     codes = self.generator(tf.random.stateless_normal([count, self.config.z], [seed, 0]))
     return self.decode(tf.reshape(codes, [-1, *self.code_shape]))
 
-  def noise_deviation(self):
+  def noise_deviation(self) -> tf.Tensor:
     """s of this step."""
     epochs = tf.cast(tf.convert_to_tensor(self.step) // self.config.epoch, tf.float32)
     return self.config.noise_r * self.config.anneal**epochs

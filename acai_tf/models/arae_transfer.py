@@ -8,6 +8,7 @@ from typing import Annotated
 import tensorflow as tf
 
 from acai_tf import replicas
+from acai_tf.experiment.config import Training
 from acai_tf.experiment.fields import declared
 from acai_tf.models import arae, base
 from acai_tf.networks import codes as code_networks
@@ -83,7 +84,7 @@ class Model(arae.Model):
     found = super().players() if self.has_prior else {}
     return {**found, 'autoencoder': [self.encoder, self.decoder, self.decoder_1], 'classifier': [self.classifier]}
 
-  def training_of(self, player, training):
+  def training_of(self, player, training) -> Training:
     if player == 'classifier':
       return dataclasses.replace(training, optimizer='adam', beta_1=0.5)
     return super().training_of(player, training)

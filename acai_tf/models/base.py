@@ -99,7 +99,7 @@ class Model(keras.Model):
     return {'config': dataclasses.asdict(self.config), 'network': dataclasses.asdict(self.network), **self._arguments}
 
   @classmethod
-  def from_config(cls, config, custom_objects=None):
+  def from_config(cls, config, custom_objects=None) -> 'Model':
     """The model that `get_config` tells of, with weights as new; UserError where a key is wrong or missing."""
     del custom_objects
     made_by = sys.modules[cls.__module__].Config
@@ -131,7 +131,7 @@ class Model(keras.Model):
     found = [variable for layer in self.players()[player] for variable in layer.trainable_variables]
     return list({id(variable): variable for variable in found}.values())
 
-  def training_of(self, player, training):
+  def training_of(self, player, training) -> experiment_config.Training:
     """Hook: the `config.Training` that `player`'s optimiser is made by, given the experiment's; here that one."""
     del player
     return training

@@ -30,7 +30,8 @@ class Model(arae.Model):
   def players(self) -> dict[str, list]:
     return {player: layers for player, layers in super().players().items() if player != 'generator'}
 
-  def sample_codes(self, count, seed):
+  def sample_codes(self, count, seed, generator=None) -> tf.Tensor:
+    del generator
     return tf.math.l2_normalize(tf.random.stateless_normal([count, self.network.latent], [seed, 0]), 1)
 
   def fakes(self, count) -> list:

@@ -1,12 +1,14 @@
 """Linear layers and perceptrons, their start, and the seeds of all layers."""
 
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 
 MOMENTUM = 0.99  # of batch norm's moving moments: a player may see one batch in many passes of a step
 
 
-def seeds(seed, player):
+def seeds(seed, player) -> Iterator[int]:
   """Endless distinct integers for the layers of one player: equal seeds would give equal layers equal weights."""
   generator = np.random.default_rng([seed, *player.encode()])
   while True:

@@ -47,7 +47,7 @@ class Quantizer(keras.layers.Layer):
     nearest = tf.gather(codebook, indices)
     return vectors + tf.stop_gradient(nearest - vectors), indices
 
-  def update(self, vectors, indices, seed):
+  def update(self, vectors, indices, seed) -> tf.Tensor:
     """Moves the averages towards vectors [n, dimension], which chose codes [n]; on several replicas the global batch's.
 
     Args:

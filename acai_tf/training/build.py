@@ -2,12 +2,16 @@
 
 import dataclasses
 import pathlib
+import typing
 
 from acai_tf.experiment import machine, registry, run_folder
 from acai_tf.experiment.errors import UserError
 
+if typing.TYPE_CHECKING:
+  import keras
 
-def create(experiment):
+
+def create(experiment) -> 'keras.Model':
   """The experiment's model, built and compiled; call it under the strategy's scope.
 
   From then on float32 products are exact in the `paper` recipe, and may be TF32 (10 bits of mantissa) in others.
@@ -27,12 +31,12 @@ def create(experiment):
   return model
 
 
-def load_data(experiment, data_dir=None, manual_dir=None):
+def load_data(experiment, data_dir=None, manual_dir=None) -> typing.Any:
   """The experiment's data set; prints how large it is and where it lies."""
   return load_dataset(experiment.dataset_name, experiment.dataset, data_dir, manual_dir)
 
 
-def load_dataset(name, config, data_dir=None, manual_dir=None):
+def load_dataset(name, config, data_dir=None, manual_dir=None) -> typing.Any:
   """The data set of a name and a Config; prints how large it is and where it lies."""
   dataset = registry.load('acai_tf.data', name).load(config, data_dir, manual_dir)
   print(f'{name}: {dataset.describe()}')

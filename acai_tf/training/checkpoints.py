@@ -15,7 +15,7 @@ from acai_tf.training import weights
 _RUN = 'experiment'  # name of the entry that says, as JSON, which experiment's a checkpoint is
 
 
-def step_of(model):
+def step_of(model) -> int:
   """The steps that a model has made, as an int; its counter may be mirrored over devices."""
   return int(model.step.value.read_value())
 
@@ -41,7 +41,7 @@ class Checkpoints:
     self.variables = variables(model)
     self.last, self.best = pathlib.Path(folder) / 'last', pathlib.Path(folder) / 'best'
 
-  def save(self, folder=None):
+  def save(self, folder=None) -> None:
     """Writes the present state to `last`, or to `best`; earlier ones go only once it is whole.
 
     Raises:
@@ -75,7 +75,7 @@ class Checkpoints:
                       f'({type(error).__name__}, {free / 1e6:.1f} MB free there); free space or fix permissions, then '
                       f'run the same command to resume. {self._advice()}') from error
 
-  def restore(self, folder=None):
+  def restore(self, folder=None) -> int:
     """Restores the newest checkpoint of `last`, or of `best`, and returns its step; 0 where there is none.
 
     Raises:
@@ -127,7 +127,7 @@ class Checkpoints:
     return f'The last good checkpoint is {self.last}/step-{found[-1]}.' if found else 'There is no earlier checkpoint.'
 
 
-def variables(model):
+def variables(model) -> dict[str, tf.Variable]:
   """Dict: name -> tf.Variable, all that a step depends on: 'encoder/3/kernel', 'critic/optimizer/encoder/3/kernel/...'.
 
   Names are those of `weights.places`, the same in every process and whichever layer comes first.

@@ -6,6 +6,7 @@ which step a loss went bad at; a test holds both to the same weights.
 
 import bisect
 import math
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -14,7 +15,7 @@ from acai_tf.training.checkpoints import DivergedError, step_of
 FUSED_STEPS = 16  # a call on an accelerator, where the call's own cost shows; on a CPU one step a call is as fast
 
 
-def strategy(name):
+def strategy(name) -> tf.distribute.Strategy:
   """'one_device', 'mirrored' (all GPUs, or all logical CPUs), or 'auto': mirrored with two or more GPUs."""
   gpus = tf.config.list_logical_devices('GPU')
   if name == 'mirrored' or (name == 'auto' and len(gpus) > 1):
@@ -39,7 +40,7 @@ class Loop:
     self.names = None
     self._run_steps = tf.function(self._steps)
 
-  def batches(self, start, stop):
+  def batches(self, start, stop) -> Iterator:
     """Iterator over the distributed batches `start` ... `stop` - 1."""
     replicas = self.strategy.num_replicas_in_sync
 

@@ -1,6 +1,7 @@
 """Optimisers in fused operations, as an experiment's `training` says."""
 
 import math
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -14,7 +15,7 @@ class Adam(keras.optimizers.Adam):
   short training would still be made of its first weights.
   """
 
-  def update_step(self, gradient, variable, learning_rate):
+  def update_step(self, gradient, variable, learning_rate) -> None:
     if isinstance(gradient, tf.IndexedSlices):
       return super().update_step(gradient, variable, learning_rate)
     step, place = tf.cast(self.iterations + 1, tf.float32), self._get_variable_index(variable)
@@ -58,7 +59,7 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     return {'rate': self.rate, 'steps': self.steps, 'floor': self.floor}
 
 
-def optimizer(training):
+def optimizer(training) -> Callable[[str], keras.optimizers.Optimizer]:
   """Function player's name -> optimiser as `config.Training` says; hand it to `model.compile`."""
 
   def make(player):

@@ -4,6 +4,7 @@ import contextlib
 import pathlib
 import signal
 import time
+from collections.abc import Iterator
 
 from acai_tf.evaluation import kinds, report
 from acai_tf.experiment import machine, run_folder
@@ -12,7 +13,7 @@ from acai_tf.training import build
 
 
 @contextlib.contextmanager
-def stop_signals():
+def stop_signals() -> Iterator[list[int]]:
   """Gives a list that fills with the first SIGINT or SIGTERM; a second one ends the program at once."""
   received = []
 
@@ -48,7 +49,7 @@ class Session:
     self.began, self.seconds = time.monotonic(), self.history[-1].get('seconds', 0.0) if self.history else 0.0
     self.next_scalars = 0.0
 
-  def events(self, step, logs):
+  def events(self, step, logs) -> None:
     """Writes the losses for TensorBoard, at most once a second."""
     import tensorflow as tf
 
@@ -58,7 +59,7 @@ class Session:
         for name, value in logs.items():
           tf.summary.scalar('train/' + name, value)
 
-  def evaluate(self, step):
+  def evaluate(self, step) -> None:
     """Measures on the test set, writes scalars, strips and history, and saves the checkpoint, and again if it is best.
 
     Measured are the averaged weights, where there are any. The history's `seconds` are those of the training alone. It
@@ -88,14 +89,14 @@ class Session:
           flush=True)
     self.began = time.monotonic()
 
-  def save(self, step):
+  def save(self, step) -> None:
     """Saves a checkpoint, once a step."""
     if step != self.saved:
       self.checkpoints.save()
       self.saved = step
 
 
-def check_nothing_lost(run_dir, samples):
+def check_nothing_lost(run_dir, samples) -> None:
   """UserError where a run's history tells of more training than the `samples` of its newest checkpoint."""
   rows = run_folder.read_history(run_dir)
   if rows and rows[-1]['samples'] > samples:
@@ -106,7 +107,7 @@ def check_nothing_lost(run_dir, samples):
         f'lines of {history.name} after {samples:,} samples to train on from there.')
 
 
-def better(first, second, by):
+def better(first, second, by) -> bool:
   """Whether one evaluation beats another; `by`: (metric, 1 or -1 where less is better), the first there is decides."""
   for name, sign in by:
     if name in first:
@@ -114,7 +115,7 @@ def better(first, second, by):
   return True
 
 
-def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=None, published=None):
+def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=None, published=None) -> int:
   """Trains or resumes, then evaluates and reports, beside figures that are `published`.
 
   Returns:

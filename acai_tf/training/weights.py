@@ -12,6 +12,7 @@ import pathlib
 import re
 import zipfile
 
+import keras
 import numpy as np
 
 from acai_tf.experiment.errors import UserError
@@ -26,7 +27,7 @@ TRAINING_ONLY = ('quantizer/sums', 'quantizer/counts')
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows
 
 
-def variables(model):
+def variables(model) -> dict[str, keras.Variable]:
   """Dict: 'encoder/3/kernel', ... -> every variable that any player's network, classifier or codebook needs.
 
   The step, optimisers and averages are not among them.
@@ -34,7 +35,7 @@ def variables(model):
   return {key: variable for key, variable in places(model).items() if key not in TRAINING_ONLY}
 
 
-def places(model, names=False):
+def places(model, names=False) -> dict:
   """Dict: 'encoder/3/kernel', ... -> every variable of the model's layers, in every process the same.
 
   Keys are the attribute of the model, the layer's number or name in its network and the variable's name; Keras's own
@@ -74,7 +75,7 @@ def places(model, names=False):
   return found
 
 
-def compact(model, measure):
+def compact(model, measure) -> tuple:
   """Weights in half precision where that changes no figure by more than 1 %, else as they are.
 
   A figure with a confidence interval may change by half of its half width: where a pair of opposite lines jumps is
@@ -110,7 +111,7 @@ def compact(model, measure):
       'float16_changes': {name: change if math.isfinite(change) else None for name, change in changes.items()}}
 
 
-def relative_changes(before, after):
+def relative_changes(before, after) -> dict[str, float]:
   """Dict: metric -> |after - before| / |before|, infinite from or to 0, None or NaN; without counts and intervals."""
   changes = {}
   for name, old in before.items():
@@ -121,7 +122,7 @@ def relative_changes(before, after):
   return changes
 
 
-def put(model, arrays, where='the archive'):
+def put(model, arrays, where='the archive') -> None:
   """Sets a model's weights.
 
   Raises:
@@ -141,7 +142,7 @@ def put(model, arrays, where='the archive'):
     variable.assign(arrays[key].astype(np.dtype(variable.dtype)))
 
 
-def write(path, arrays, about):
+def write(path, arrays, about) -> dict:
   """Writes an archive whole or not at all.
 
   Args:
@@ -167,13 +168,13 @@ def write(path, arrays, about):
   return {'file': path.name, **facts(path)}
 
 
-def facts(path):
+def facts(path) -> dict:
   """{'sha256', 'bytes'} of a file."""
   data = pathlib.Path(path).read_bytes()
   return {'sha256': hashlib.sha256(data).hexdigest(), 'bytes': len(data)}
 
 
-def read(path):
+def read(path) -> tuple:
   """An archive's (arrays, about).
 
   Raises:
@@ -199,7 +200,7 @@ def read(path):
   return arrays, about
 
 
-def load(path, precision=None):
+def load(path, precision=None) -> tuple:
   """The model of an archive, with its weights.
 
   Args:
