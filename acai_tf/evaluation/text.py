@@ -7,7 +7,7 @@ import numpy as np
 
 from acai_tf.evaluation import groups, subject
 from acai_tf.experiment.errors import UserError, one_of
-from acai_tf.metrics import language, sentences, text_path, transfer
+from acai_tf.metrics import arithmetic, language, sentences, text_path, transfer
 
 functions_of = subject.of_text_model  # of a live model
 SAMPLES = 20_000  # generated sentences that a trigram is fitted to
@@ -16,6 +16,8 @@ RECONSTRUCTED, SWAPPED, SWAPS = 2000, 1000, 4
 TRANSFERRED, PROBED = 1000, 20_000  # held-out sentences a class; training sentences whose codes are probed
 PAIRS, STEPS = 1000, 9  # of the interpolation benchmark
 LSTM_EPOCHS = 6  # of a language model of the text; one of samples, which are fewer, has twice as many
+WORD_PAIRS, EXAMPLES, SCALES = 20, 200, (1, 2, 4)  # of arithmetic: pairs, sentences a word, multiples of the offset
+UNKNOWN = (1,)  # ids that stand for no word of their own
 SHOWN = 10  # sentences of each kind in sentences.txt
 # By which evaluations are compared, the first there is.
 BETTER = (('reverse_perplexity', -1), ('transfer_accuracy', 1), ('recon_nll', -1))
@@ -209,6 +211,34 @@ def _neighbours(task):
   task.found.arrays['neighbours'] = [[real[i], *(real[j] for j in row)] for i, row in enumerate(nearest)]
 
 
+def _arithmetic(task):
+  """Held-out sentences with a word, moved by multiples of the offset to another's mean code; each pair both ways."""
+  functions, dataset = task.functions, task.dataset
+  training, held_out = (dataset.vocabulary.strip(ids) for ids in (dataset.train_ids, dataset.test_ids))
+  scores, shown = {scale: [] for scale in SCALES}, []
+  for pair in arithmetic.pairs_of(training, WORD_PAIRS, UNKNOWN):
+    rows = [arithmetic.having(training, *way)[:EXAMPLES] for way in (pair, pair[::-1])]
+    means = [functions.encode(texts_of(dataset, dataset.train_ids[part])).mean(axis=0) for part in rows]
+    for (word, other), offset in ((pair, means[1] - means[0]), (pair[::-1], means[0] - means[1])):
+      part = arithmetic.having(held_out, word, other)[:EXAMPLES]
+      if not len(part):
+        continue
+      sources = texts_of(dataset, dataset.test_ids[part])
+      codes = functions.encode(sources)
+      for scale in SCALES:
+        moved = codes + scale * offset
+        written = functions.decode((moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32))
+        scores[scale].append(arithmetic.score([held_out[i] for i in part], task.words(written), word, other))
+        if scale == SCALES[1]:
+          names = (dataset.vocabulary.words[i] for i in (word, other))
+          shown.append((' -> '.join(names), sources[0], written[0]))
+  for scale, found in scores.items():
+    if found:
+      match, kept = np.mean(found, axis=0)
+      task.found.metrics.update({f'arithmetic_match_{scale}': float(match), f'arithmetic_kept_{scale}': float(kept)})
+  task.found.arrays['arithmetic'] = shown[:SHOWN]
+
+
 def _transfer(task):
   from acai_tf.data import _text  # Loads TensorFlow.
 
@@ -249,6 +279,7 @@ _GROUPS = {
     'paths': groups.Group(_paths, lambda functions, dataset: functions.interpolate),
     'transfer': groups.Group(_transfer, lambda functions, dataset: functions.transfer, quick=True),
     'neighbours': groups.Group(_neighbours, lambda functions, dataset: True),
+    'arithmetic': groups.Group(_arithmetic, lambda functions, dataset: functions.decode),
 }
 GROUPS = tuple(_GROUPS)
 QUICK = tuple(name for name, group in _GROUPS.items() if group.quick)
