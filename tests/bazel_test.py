@@ -18,8 +18,7 @@ class BazelTest(tf.test.TestCase):
     self.assertEqual(done.returncode, 0, done.stdout)
     if done.stdout.startswith('skipped'):
       self.skipTest(done.stdout)
-    for name in ('architecture_test', 'config_test', 'zoo_test'):
-      self.assertRegex(done.stdout, rf'//:{name} +PASSED')
+    self.assertEqual(done.stdout.count(' PASSED in '), 3, done.stdout)
 
 
 if __name__ == '__main__':

@@ -16,7 +16,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).absolute().parents[2]
 BAZEL = 'bazel-4'
-TESTS = ('architecture_test', 'config_test', 'zoo_test')
+TESTS = ('architecture_test', 'config_test', 'sentences_test')
 
 
 def native(*rules):
