@@ -1,9 +1,9 @@
-"""Proves BUILD with Bazel 4 where no registry is reached: query, analysis, some tests. python tests/bazel/check.py [TEST ...]
+"""Proves BUILD with Bazel 4, no registry needed: query, analysis, some tests. python tests/bazel/check.py [TEST ...]
 
-What BUILD and Bazel's own tools would fetch is replaced by repositories of a few lines: rules_python's rules are Bazel's
-own ones, and @pip has an empty library for each line of requirements.txt, as the tests take the packages from the Python
-that runs this. They do not find an installed acai_tf there: a file that BUILD forgets is missing. Bazel 4 (in Debian:
-apt-get install bazel-bootstrap) knows no MODULE.bazel and does not read ours.
+What BUILD and Bazel's own tools would fetch is replaced by repositories of a few lines: rules_python's rules are
+Bazel's own, and @pip has an empty library for each line of requirements.txt, as the tests take the packages from the
+Python that runs this. An installed acai_tf is not found there: what BUILD forgets is missing. Bazel 4 (in Debian:
+apt-get install bazel-bootstrap) does not read MODULE.bazel.
 """
 
 import collections
@@ -37,7 +37,8 @@ REPOSITORIES = {  # name: {file: text}
     'rules_cc': {'cc/BUILD': '', 'cc/defs.bzl': native(
         'cc_library', 'cc_binary', 'cc_test', 'cc_toolchain', 'cc_toolchain_suite')},
     'rules_java': {'java/BUILD': '', 'java/defs.bzl': native('java_import', 'java_runtime', 'java_toolchain')},
-    'remote_coverage_tools': {'BUILD': 'filegroup(name = "coverage_report_generator", visibility = ["//visibility:public"])'},
+    'remote_coverage_tools': {
+        'BUILD': 'filegroup(name = "coverage_report_generator", visibility = ["//visibility:public"])'},
     'python': {'BUILD': f'''
 load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
 py_runtime(name = "runtime", interpreter_path = "{sys.executable}", python_version = "PY3")
@@ -45,8 +46,10 @@ py_runtime_pair(name = "pair", py3_runtime = ":runtime")
 toolchain(name = "toolchain", toolchain = ":pair", toolchain_type = "@bazel_tools//tools/python:toolchain_type")
 '''},
 }
-# Python imports a sitecustomize at its start; this one forgets packages installed with `pip install --editable`.
-SITE = "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if '__editable__' not in getattr(f, '__module__', '')]\n"
+# Python imports a sitecustomize at its start; this one forgets what `pip install --editable` made known.
+SITE = """import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if '__editable__' not in getattr(finder, '__module__', '')]
+"""
 
 
 def write(folder):
@@ -73,22 +76,20 @@ def main(tests):
   if not shutil.which(BAZEL):
     print(f'skipped: no {BAZEL} on PATH (in Debian: apt-get install bazel-bootstrap)')
     return 0
-  with tempfile.TemporaryDirectory() as folder:
+  with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
     folder = pathlib.Path(folder).resolve()
     tree = write(folder)
-    options = ['--noshow_progress', '--incompatible_disallow_empty_glob']  # as Bazel 8 does unasked
-    build = [*options, '--extra_toolchains=@python//:toolchain']
+    query = ['--output=label_kind', '--incompatible_disallow_empty_glob']  # as Bazel 8 does unasked
+    build = ['--extra_toolchains=@python//:toolchain', '--noshow_progress', query[1]]
     test = [*build, f'--test_env=PYTHONPATH={folder / "site"}', '--test_output=errors', '--local_test_jobs=1']
-    for command, what in (
-        (['query', '--output=label_kind', *options], ['//...']), (['build', '--nobuild', *build], ['//...']),
-        (['test', *test], [f'//:{name}' for name in tests])):
-      print(BAZEL, command[0], *what, flush=True)
-      done = subprocess.run([BAZEL, '--batch', '--nohome_rc', f'--output_user_root={folder / "output"}', *command, *what],
-                            cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-      if command[0] == 'query' and not done.returncode:
-        print(dict(collections.Counter(re.findall(r'(?m)^(\w+) rule', done.stdout))))
-      else:
-        print(done.stdout)
+    for command, options, targets in (('query', query, ['//...']), ('build', ['--nobuild', *build], ['//...']),
+                                      ('test', test, [f'//:{name}' for name in tests])):
+      print(BAZEL, command, *targets, flush=True)
+      done = subprocess.run(
+          [BAZEL, '--batch', '--nohome_rc', f'--output_user_root={folder / "output"}', command, *options, *targets],
+          cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+      kinds = collections.Counter(re.findall(r'(?m)^(\w+) rule //', done.stdout))  # what query lists
+      print(dict(kinds) if kinds and not done.returncode else done.stdout)
       if done.returncode:
         return done.returncode
   return 0
