@@ -6,6 +6,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
 OURS = ('acai_tf', 'zoo', 'export')
+# Whoever imports one of these needs the rooms whose modules they find by name.
+REGISTRIES, FOUND = {'acai_tf.experiment.registry', 'acai_tf.experiment.resolve'}, {'data', 'models'}
 # Where the import's name is not the distribution's.
 DISTRIBUTIONS = {'absl': 'absl_py', 'PIL': 'pillow', 'sklearn': 'scikit_learn', 'skimage': 'scikit_image'}
 

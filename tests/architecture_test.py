@@ -68,12 +68,19 @@ class BuildTest(tf.test.TestCase):
     tests = [file for kind, a in self.rules if kind == 'py_test' for file in a['srcs'] if file.endswith('_test.py')]
     self.assertCountEqual(tests, [file for file in sources('tests') if file.endswith('_test.py')])
 
-  def test_deps_equal_the_imports(self):
+  def test_tests_list_the_helpers_that_they_import(self):
+    for file, srcs in ((file, a['srcs']) for kind, a in self.rules if kind == 'py_test' for file in a['srcs']):
+      helpers = {f'tests/{module}.py' for module in architecture.modules_imported(file)} & set(sources('tests'))
+      self.assertContainsSubset(helpers, srcs)
+
+  def test_deps_equal_the_imports_and_what_is_found_by_name(self):
     for kind, attributes in self.rules:
       name = attributes['name']
       own, distributions = architecture.imports_of(attributes['srcs'], self.owner)
       if any(file.startswith('acai_tf/') for file in attributes['srcs']):
         own.add('acai_tf')  # The package's __init__.py.
+      if any(architecture.REGISTRIES & set(architecture.modules_imported(file)) for file in attributes['srcs']):
+        own |= architecture.FOUND & ARROWS.get(name, ROOMS)  # zoo and export, who may import neither, have training's
       expected = {f':{library}' for library in own - {name}} | {f'@pip//{d}' for d in distributions}
       self.assertCountEqual(attributes['deps'], expected, f'{kind} {name}')
 
