@@ -288,6 +288,8 @@ class MeasureTest(tf.test.TestCase):
     self.assertIn('undefined', text)
     self.assertIn('undertrained: 262,144 samples, 1.6% of', text)
     self.assertNotIn('undertrained', report.table(experiment, 1 << 24, {'mean_distance': 0.5}))
+    other = resolve('binarized_mnist', 'arae_image', 'fast')  # whose paper has 1,000,000 samples
+    self.assertIn('undertrained: 250,000 samples, 25.0% of', report.table(other, 250_000, {'recon_mse': 0.5}))
 
 
 class RunsTest(tf.test.TestCase):

@@ -221,16 +221,37 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.file('lines_vae', record(name='lines_vae', distance=1.21e-3))
     text, markdown, page = (_tables.render('lines', kind, self.folder) for kind in _tables.FORMATS)
     for rendered in (text, markdown, page):
-      for part in ('262,144 (undertrained)', '1.10 ± 0.10', '[-0.17, 2.37]', '0.24 ± 0.01, unclear', '1.21 ± 0.17 *'):
+      for part in ('262,144', '1.10 ± 0.10', '[-0.17, 2.37]', '0.24 ± 0.01, unclear', '1.21 ± 0.17 *'):
         self.assertIn(part, rendered)
       self.assertIn('Not trained either: lines_aeai', rendered)
+      for part in ('the paper', '16,777,216; arae_image: 1,000,000): undertrained. No samples: not trained.'):
+        self.assertIn(part, ' '.join(rendered.split()))
     weights = f'{record()["weights"]}, {record()["experiment"]["training"]["precision"].removeprefix("mixed_")}'
-    self.assertIn(f'| lines_acai | fast | {weights} | 262,144 (undertrained) | 0, 1 | 2 | 2185 | 1.10 ± 0.10 |',
+    self.assertIn(f'| lines_acai | fast | {weights} | 262,144 | 0, 1 | 2 | 2185 | 1.10 ± 0.10 |',
                   markdown)
-    self.assertIn('| lines_aae |  |  | not trained |  |  |  |  |  | 3.26 ± 0.19 * |  |  | 0.140 ± 0.020 * |', markdown)
+    self.assertIn('| lines_aae |  |  |  |  |  |  |  |  | 3.26 ± 0.19 * |  |  | 0.140 ± 0.020 * |', markdown)
     self.assertIn('<td>lines_vae</td>', page)
     self.assertIn('published', _tables.render('svhn', 'text', self.folder))
     self.assertNotIn('Published', _tables.render('celeba', 'text', self.folder))
+
+  def test_a_brief_table_has_what_is_trained(self):
+    with self.assertRaisesRegex(UserError, 'lines has no results; expected some'):
+      _tables.render_brief('lines', folder=self.folder)
+    self.file('lines_acai', *(record(seed, distance=d) for seed, d in enumerate((1e-3, 1.2e-3))))
+    self.file('lines_acai', record(0, 64, distance=9e-3))
+    self.file('lines_miae', record(name='lines_miae', distance=2e-3))
+    text = _tables.render_brief('lines', 'markdown', self.folder)
+    acai, = (line for line in text.splitlines() if 'lines_acai' in line)
+    self.assertStartsWith(acai, '| lines_acai | 262,144 | 0, 1 | 1.10 ± 0.10 [-0.17, 2.37] | 0.24 ± 0.01, unclear |')
+    self.assertLen([line for line in text.splitlines() if line.startswith('|')], 4)
+    self.assertEndsWith(text, "Fewer samples than the paper's (16,777,216): undertrained.\n")
+    self.file('yelp_arae', record(0, 64, name='yelp_arae', reverse_perplexity=40.0))
+    text = _tables.render_brief('yelp', 'markdown', self.folder)
+    self.assertStartsWith(text, '| definition | samples | seeds | reverse perplexity |\n')
+    self.assertIn("Fewer samples than the paper's (10,720,000): undertrained.", text)
+    readme = '<!-- python -m zoo table lines --brief --format markdown -->\nold\n<!-- end -->'
+    with unittest.mock.patch.object(_tables, 'render_brief', return_value='new\n'):
+      self.assertEqual(_readme.filled(readme), readme.replace('old', 'new'))
 
   def test_the_longest_trainings_alone_unless_all_are_asked_for(self):
     self.file('lines_acai', record(0, distance=2e-3), record(1, distance=3e-3), record(0, 1 << 19))
@@ -427,7 +448,7 @@ class ReproduceTest(tf.test.TestCase):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     self.assertEqual(done.returncode, 0, done.stderr[-1500:])
     self.assertNotIn('training a feature network', done.stdout)
-    self.assertRegex(done.stdout, r'network.depth 2 \(recipe 16\) +fast +\w+, \w+ +48 \(undertrained\) +0 ')
+    self.assertRegex(done.stdout, r'network.depth 2 \(recipe 16\) +fast +\w+, \w+ +48 +0 ')
     filed = json.loads((folder / 'results' / 'lines_autoencoder.json').read_text())['runs'][0]
     self.assertEqual((filed['samples'], filed['kmeans_restarts'], filed['train_images']), (48, 1, 500))
     for metric in ('mean_distance', 'fitted_probe_accuracy', 'clustering_nmi', 'frechet_gap'):

@@ -1,13 +1,10 @@
-"""README's tables against the result files, and the result files and weights against their definitions."""
-
-import pathlib
+"""Tables of README and docs against the result files, and the result files and weights against their definitions."""
 
 import tensorflow as tf
 
 from acai_tf.experiment.resolve import parse_experiment
 from zoo import _readme, _records, _reproduce, _weights, base
 
-ROOT = pathlib.Path(__file__).parents[1]
 RESULTS = _records.load_all()
 
 
@@ -18,11 +15,14 @@ def files(folder):
 
 class ResultsTest(tf.test.TestCase):
 
-  def test_readme_s_tables_are_the_program_s(self):
-    readme = (ROOT / 'README.md').read_text()
-    found = {match[2] for match in _readme.MARKED.finditer(readme)}
+  def test_tables_are_the_program_s(self):
+    found = set()
+    for path in _readme.pages():
+      with self.subTest(path.name):
+        page = path.read_text()
+        self.assertEqual(page, _readme.filled(page), 'python -m zoo._readme writes the tables')
+        found |= {match[2] for match in _readme.MARKED.finditer(page)}
     self.assertContainsSubset({base.definition(name).dataset for name in RESULTS}, found)
-    self.assertEqual(readme, _readme.filled(readme), 'python -m zoo._readme writes the tables')
 
   def test_results_are_whole_and_their_definitions(self):
     for name, records in RESULTS.items():

@@ -1,36 +1,54 @@
-"""Program: `python -m zoo._readme` puts the present tables into README.md, between their marks."""
+"""Program: `python -m zoo._readme` puts the present tables and pictures into README.md and docs/, between marks."""
 
 import pathlib
 import re
 
 from acai_tf.experiment.errors import UserError
-from zoo import _tables
+from zoo import _records, _tables
 
-README = pathlib.Path(__file__).parents[1] / 'README.md'
-# <!-- python -m zoo table DATASET --format markdown --> (or DEFINITION --ablation, --sources), each until <!-- end -->.
-MARKED = re.compile(
-    r'(<!-- python -m zoo table (\w+)( --all| --ablation| --sources)? --format markdown -->\n).*?(<!-- end -->)', re.S)
+ROOT = pathlib.Path(__file__).parents[1]
+# <!-- python -m zoo table DATASET --format markdown --> ... <!-- end -->, or with --all, --brief; of a DEFINITION with
+# --ablation, --sources.
+MARKED = re.compile(r'(<!-- python -m zoo table (\w+)( --all| --brief| --ablation| --sources)? --format markdown -->\n)'
+                    r'.*?(<!-- end -->)', re.S)
+
+# <!-- pictures --> ... <!-- end -->: those of all results, which lie in docs/records, a link to zoo/results.
+PICTURES = re.compile(r'(<!-- pictures -->\n).*?(<!-- end -->)', re.S)
+
+
+def pages() -> list[pathlib.Path]:
+  """README and the pages of docs/."""
+  return [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 
 
 def table(match) -> str:
   """The table that a match of `MARKED` asks for."""
-  special = {' --ablation': _tables.render_ablation, ' --sources': _tables.render_sources}.get(match[3])
+  special = {' --ablation': _tables.render_ablation, ' --sources': _tables.render_sources,
+             ' --brief': _tables.render_brief}.get(match[3])
   if not special:
     return _tables.render(match[2], 'markdown', everything=bool(match[3]))
   try:
     return special(match[2], 'markdown')
-  except UserError as error:  # Nothing filed yet: README says so itself, instead of failing.
+  except UserError as error:  # Nothing filed yet: the page says so itself, instead of failing.
     return f'{error}\n'
 
 
+def pictures() -> str:
+  """Markdown of every result's picture, small, which opens large."""
+  names = sorted(path.stem for path in _records.FOLDER.glob('*.png'))
+  return ''.join(f'[![{name}](records/{name}.png){{ width="320" }}](records/{name}.png)\n' for name in names)
+
+
 def filled(text) -> str:
-  """README's text with the present tables."""
+  """A page's text with the present tables and pictures."""
+  text = PICTURES.sub(lambda match: match[1] + pictures() + match[2], text)
   return MARKED.sub(lambda match: match[1] + table(match) + match[4], text)
 
 
 def main() -> None:
   """Rewrites the tables."""
-  README.write_text(filled(README.read_text()))
+  for path in pages():
+    path.write_text(filled(path.read_text()))
 
 
 if __name__ == '__main__':

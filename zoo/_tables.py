@@ -8,6 +8,7 @@ from acai_tf import cli
 from acai_tf.experiment import registry
 from acai_tf.experiment.config import PAPER_SAMPLES
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import resolve
 from zoo import _compare, _records, base
 
 SOURCES = {'': 'the model', '_gaussian': 'a Gaussian fitted to its codes', '_sphere': 'even points on the sphere',
@@ -52,14 +53,14 @@ def published_text(column, paper) -> str:
 def common(found) -> list:
   """[recipe, weights and precision, samples, seeds, minutes, images a second] of a group of runs, as texts."""
   if not found:
-    return ['', '', 'not trained', '', '', '']
+    return [''] * len(COMMON)
   precisions = {run['experiment']['training'].get('precision', 'float32').removeprefix('mixed_') for run in found}
   weights = f'{" or ".join(sorted({run["weights"] for run in found}))}, {" or ".join(sorted(precisions))}'
   samples = found[0]['samples']
   seconds = [run['train_seconds'] for run in found if run['train_seconds']]
   time = [f'{np.mean(seconds) / 60:.0f}', f'{samples / np.mean(seconds):.0f}'] if seconds else ['', '']
   return [_records.identity(found[0])[0], weights,
-          f'{samples:,}{" (undertrained)" if samples < PAPER_SAMPLES else ""}', seeds_of(found), *time]
+          f'{samples:,}', seeds_of(found), *time]
 
 
 COMMON = ['recipe', 'weights', 'samples', 'seeds', 'minutes', 'images/s']
@@ -126,10 +127,28 @@ def rows(dataset, results, everything=False) -> tuple[list[str], list]:
   return headings, body
 
 
+def undertrained(names) -> str:
+  """What the samples of a table's rows say: a sentence, the same whatever they are.
+
+  Args:
+    names: of definitions; their papers' samples are those of the recipe `paper`.
+  """
+  counts: dict[int, set] = {}
+  for definition in map(base.definition, names):
+    paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides)
+    counts.setdefault(paper.training.samples, set()).add(definition.model)
+  usual = max(counts, key=lambda count: len(counts[count]))
+  others = ''.join(f'; {", ".join(sorted(models))}: {count:,}' for count, models in sorted(counts.items())
+                   if count != usual)
+  return f'Fewer samples than the paper\'s ({usual:,}{others}): undertrained.'
+
+
 def note(dataset, results, body, everything=False) -> list:
   """Paragraphs under a table: how to read it, what is not compared and why, ranks, and what has no result."""
   parts, flat = [], ' | '.join(cell for row in body for cell in row)
   defined = base.definitions(dataset)
+  if defined:
+    parts.append(f'{undertrained(defined)} No samples: not trained.')
   if any(base.published(dataset, d.model, d.latent_dimension) for d in defined.values()):
     parts.append(
         f'Published: after {PAPER_SAMPLES:,} samples, mean ± population deviation of runs whose number is not '
@@ -158,6 +177,27 @@ def note(dataset, results, body, everything=False) -> list:
   if missing:
     parts.append(f'Not trained either: {", ".join(missing)}.')
   return parts
+
+
+def brief_rows(dataset, results) -> tuple[list[str], list]:
+  """(headings, rows) as `rows`, of definitions with results alone: one figure a metric, what is published beside it."""
+  shown = [column for column in _compare.columns(dataset)
+           if any(_records.summary(found, column.metric) for found in results.values())]
+  published = {name: base.published(dataset, d.model, d.latent_dimension)
+               for name, d in base.definitions(dataset).items()}
+  compared = {metric for figures in published.values() for metric in figures}
+  body = []
+  for name, found in results.items():
+    for group in _records.longest(found, name)[:1]:
+      cells, other = [name, f'{group[0]["samples"]:,}', seeds_of(group)], bool(_compare.other_settings(group[0], name))
+      for column in shown:
+        cells += (cells_of(column, group, published[name].get(column.metric), other)[-2:] if column.metric in compared
+                  else [figure(column, _records.summary(group, column.metric))])
+      body.append(cells)
+  headings = ['definition', 'samples', 'seeds']
+  for column in shown:
+    headings += [column.heading] + ['published'] * (column.metric in compared)
+  return headings, body
 
 
 def ablation_rows(name, results) -> tuple[list[str], list]:
@@ -200,6 +240,26 @@ def render(dataset, kind='text', folder=_records.FOLDER, everything=False) -> st
   headings, body = rows(dataset, results, everything)
   check_networks(dataset, results, everything)
   return laid_out(headings, body, note(dataset, results, body, everything), kind)
+
+
+def render_brief(dataset, kind='text', folder=_records.FOLDER) -> str:
+  """A short table of the data set's results.
+
+  Raises:
+    UserError: there are none.
+  """
+  registry.check('acai_tf.data', dataset)
+  results = _records.load_all(dataset, folder)
+  headings, body = brief_rows(dataset, results)
+  if not body:
+    raise UserError(f'{dataset} has no results; expected some from python -m zoo reproduce NAME.')
+  check_networks(dataset, results)
+  starred = ' * from a single secondary source.' * any(' *' in cell for row in body for cell in row)
+  medians = (' Distance, smoothness and probe are medians of the last 20 evaluations, as those published are.'
+             * ('published' in headings))
+  return laid_out(headings, body, [
+      f'Mean ± population deviation over seeds, [95 % interval of the mean].{medians}{starred} '
+      + undertrained(row[0] for row in body)], kind)
 
 
 def check_networks(dataset, results, everything=False) -> None:

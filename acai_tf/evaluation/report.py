@@ -26,8 +26,10 @@ def table(experiment, samples, metrics, floor=None, weights=None, restarts=None,
     sources = '; '.join(sorted({row.source for row in shown}))
     starred = '; * from a single secondary source' if any(not row.confirmed for row in shown) else ''
     text += f'\n  published: {sources}{starred}; the ACAI paper trained on {config.PAPER_SAMPLES:,} samples.'
-  if samples < config.PAPER_SAMPLES and experiment.kind == 'images':
-    text += f'\n  this run is undertrained: {samples:,} samples, {samples / config.PAPER_SAMPLES:.1%} of the paper\'s.'
+  paper = getattr(experiment.model, 'RECIPES', {}).get('paper', {}).get('training', {}).get(
+      'samples', config.PAPER_SAMPLES)
+  if samples < paper and experiment.kind == 'images':
+    text += f'\n  this run is undertrained: {samples:,} samples, {samples / paper:.1%} of the paper\'s.'
   text += f'\n  measured with the {NAMES[weights]}.' if weights else ''
   return text + restarts_of(metrics, restarts)
 
