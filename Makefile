@@ -1,4 +1,5 @@
-# Two commands do everything: `make demo` and `make test`; `make demo-text` is the demo for sentences.
+# Two commands do everything: `make demo` and `make test`; `make demo-text` is the demo for sentences, `make docs` builds
+# the documentation into site/.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +7,7 @@ DEMO_SAMPLES ?= 49152
 # Quicker than the recipe's own where samples are few.
 DEMO_SETTINGS := --set model.partners=1 --set training.batch=16 --set training.average=0.998 --set training.final_evaluations=0
 
-.PHONY: demo demo-text test lint clean
+.PHONY: demo demo-text test lint docs clean
 
 # Installs the versions of requirements.txt; made anew when one of these files changes.
 $(VENV)/installed: setup.py pyproject.toml requirements.txt
@@ -34,5 +35,13 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# What only the documentation needs, into the same environment.
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[docs]'
+	touch $@
+
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) demo demo-text build *.egg-info
+	rm -rf $(VENV) demo demo-text site build *.egg-info

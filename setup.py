@@ -4,7 +4,7 @@ import setuptools
 
 # Why each is there, and why its range:
 REQUIREMENTS = [
-    'tensorflow>=2.21,<2.22',  # models, distribution, SavedModel; other versions are untried (README, Versions)
+    'tensorflow>=2.21,<2.22',  # models, distribution, SavedModel; other versions are untried (docs/layout.md)
     'keras>=3.15,<3.16',  # layers, optimisers, mixed precision
     'tensorflow-datasets>=4.9.10,<4.10',  # the official data sets with their checksums
     'importlib_resources>=6',  # imported by tensorflow-datasets 4.9, which asks for it on old Pythons only
@@ -31,6 +31,11 @@ setuptools.setup(
             'pytest>=8,<10',  # runs the tf.test cases and reports them by name
             'pytest-xdist>=3.6,<4',  # on as many processors as there are
             'scikit-image>=0.25,<1',  # its SSIM, which ours is held against
+        ],
+        'docs': [
+            'mkdocs>=1.6,<2',  # docs/ as pages that open from disk; it fails on broken links
+            'mkdocs-material>=9.6,<10',  # their look and search, with nothing fetched from elsewhere
+            'mkdocstrings-python>=2,<3',  # the reference from docstrings, read without importing TensorFlow
         ],
     },
 )

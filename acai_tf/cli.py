@@ -15,7 +15,7 @@ FLAGS = flags.FLAGS
 def set_environment() -> None:
   """Settings that TensorFlow reads when it is imported: its one-per-process notices off, oneDNN's kernels on.
 
-  oneDNN's convolutions are about twice as fast on every x86 processor (README, Speed); TensorFlow turns them on by
+  oneDNN's convolutions are about twice as fast on every x86 processor (docs/speed.md); TensorFlow turns them on by
   itself on the newest only.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')

@@ -84,14 +84,14 @@ def score_text(data_dir) -> None:
   if FLAGS.sentences:
     found = _text.read_sentences(FLAGS.sentences)
     metrics = text.score_samples(found, dataset)
-    what = f'{len(found):,} sentences, scored by trigrams (README, Text)'
+    what = f'{len(found):,} sentences, scored by trigrams (docs/benchmarks.md)'
   else:
     try:
       paths = text_path.parse(pathlib.Path(FLAGS.paths).read_text(encoding='utf-8').splitlines())
     except (OSError, ValueError) as error:
       raise UserError(f'{FLAGS.paths}: {error}') from error
     metrics = {key: value for key, value in text.score_paths(paths, dataset).items() if isinstance(value, float)}
-    what = f'{len(paths):,} paths of {len(paths[0])} sentences, scored by a trigram (README, Text)'
+    what = f'{len(paths):,} paths of {len(paths[0])} sentences, scored by a trigram (docs/benchmarks.md)'
   print(f'{FLAGS.sentences or FLAGS.paths}: {what}\n\n{report.grid_of(metrics)}')
 
 

@@ -45,7 +45,7 @@ def main() -> None:
   metrics = text.score_samples(drawn, dataset)
   real = text.texts_of(dataset, dataset.train_ids[:SAMPLES])
   metrics.update(text.score_samples(real, dataset, '_real_text'))
-  print(f'\n{SAMPLES:,} sentences, scored by trigrams (README, Text)\n\n{report.grid_of(metrics)}')
+  print(f'\n{SAMPLES:,} sentences, scored by trigrams (docs/benchmarks.md)\n\n{report.grid_of(metrics)}')
 
 
 if __name__ == '__main__':

@@ -61,5 +61,5 @@ def measure(groups, task, dataset_name, model_name) -> Measured:
     raise UserError(f'evaluation of {model_name} on {dataset_name}: {error}') from error
   if not task.found.metrics and not task.found.arrays:
     raise UserError(f'evaluation of {model_name} on {dataset_name}: no metric of {", ".join(task.settings.groups)} '
-                    'applies; expected --metrics reconstruction, or others (README, Evaluate).')
+                    'applies; expected --metrics reconstruction, or others (docs/benchmarks.md).')
   return task.found

@@ -224,7 +224,7 @@ def measure(functions, dataset, dataset_name, settings=None, model_name='the mod
     progress: function (text, done, total); the last two are left out where there is nothing to count.
 
   Returns:
-    `groups.Measured`. The README explains the metrics.
+    `groups.Measured`. docs/benchmarks.md explains the metrics.
 
   Raises:
     UserError: as `groups.measure`.
