@@ -11,6 +11,7 @@ import tempfile
 import zipfile
 
 import tensorflow as tf
+from packaging import requirements, utils
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGES = ('acai_tf', 'export', 'zoo')
@@ -69,6 +70,20 @@ class PackageTest(tf.test.TestCase):
     self.assertIn('test', found.get_all('Provides-Extra'))
     self.assertIn('tensorflow<2.22,>=2.21', found.get_all('Requires-Dist'))
     self.assertEqual(found.get_payload().strip(), (ROOT / 'README.md').read_text().strip())
+
+  def test_ranges_begin_with_the_locked_versions(self):
+    lock = dict(line.split('==') for line in (ROOT / 'requirements.txt').read_text().splitlines() if '==' in line)
+    lock = {utils.canonicalize_name(name): version for name, version in lock.items()}
+    with zipfile.ZipFile(self.wheel) as archive:
+      name, = (name for name in archive.namelist() if name.endswith('.dist-info/METADATA'))
+      metadata = email.message_from_bytes(archive.read(name))
+    needed = [requirements.Requirement(text) for text in metadata.get_all('Requires-Dist')]
+    self.assertGreater(len(needed), 15)
+    for requirement in needed:
+      locked = lock[utils.canonicalize_name(requirement.name)]
+      lowest, = (limit.version for limit in requirement.specifier if limit.operator == '>=')
+      self.assertIn(locked, requirement.specifier, requirement.name)
+      self.assertStartsWith(locked, lowest, f'{requirement.name}: below {locked} nothing was tried')
 
   def test_the_wheel_has_programs_and_results_and_nothing_else(self):
     expected = {f'{name}/py.typed' for name in PACKAGES}
