@@ -89,7 +89,7 @@ def main() -> int:
   run_dir = arguments.run_dir or default_run_dir(experiment)
   experiment = settled(experiment, run_dir)
   # Before TensorFlow is loaded: a folder of another configuration is told at once.
-  run_folder.claim(run_dir, experiment)
+  run_folder.check(run_dir, experiment)
   cli.start_tensorflow()
   if arguments.deterministic:
     cli.make_deterministic()

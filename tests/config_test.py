@@ -215,6 +215,22 @@ class RunFolderTest(tf.test.TestCase):
     self.assertEqual(run_folder.load_experiment(folder).training.samples, 1024)
     self.claim(folder, samples=640)
 
+  def test_one_program_trains_in_a_folder(self):
+    folder = self.get_temp_dir() + '/run'
+    with (run_folder.locked(folder),
+          self.assertRaisesRegex(UserError, 'another program is training in .*run; expected a folder of its own'),
+          run_folder.locked(folder)):
+      self.fail('two at once')
+    program = f'from acai_tf.experiment import run_folder\nwith run_folder.locked({folder!r}): input(1)'
+    other = subprocess.Popen([sys.executable, '-uc', program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    self.assertEqual(other.stdout.read(1), b'1')
+    with self.assertRaisesRegex(UserError, 'another program'), run_folder.locked(folder):
+      self.fail('two at once')
+    other.kill()
+    other.wait()
+    with run_folder.locked(folder):  # a process that dies leaves no lock behind
+      pass
+
   def test_broken_and_missing_folders(self):
     folder = pathlib.Path(self.get_temp_dir())
     with self.assertRaisesRegex(UserError, 'no run folder'):

@@ -1,6 +1,8 @@
 """The loop: exact resuming, equality with `fit` and between devices, stops, and what goes wrong."""
 
+import contextlib
 import dataclasses
+import io
 import os
 import pathlib
 import shutil
@@ -255,6 +257,28 @@ class CheckpointsTest(tf.test.TestCase):
       Checkpoints(other, self.get_temp_dir(), 2).restore()
     (pathlib.Path(self.get_temp_dir()) / 'last' / 'step-2.index').unlink()
     self.assertEqual(Checkpoints(other, self.get_temp_dir(), 2).restore(), 1)
+
+  def test_a_training_goes_on_from_the_newest_whole_one(self):
+    made, folder = experiment(checkpoint_every=64, evaluate_every=64, final_evaluations=0), self.get_temp_dir() + '/run'
+    short = dataclasses.replace(made, training=dataclasses.replace(made.training, samples=128))
+    self.assertEqual(session.train(short, folder, 'one_device'), 0)
+    last = pathlib.Path(folder) / 'checkpoints' / 'last'
+    data = last / f'step-16{run_folder.DATA}'
+    data.write_bytes(data.read_bytes()[:-1000])
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+      self.assertEqual(session.train(made, folder, 'one_device'), 0)
+    self.assertIn('last/step-16 cannot be read and is put aside (.damaged); going on from step 8', printed.getvalue())
+    self.assertEqual([row['samples'] for row in run_folder.read_history(folder)], [64, 128, 192, 256])
+    self.assertTrue((last / f'step-16{run_folder.DATA}.damaged').exists())
+    other = self.get_temp_dir() + '/undisturbed'
+    self.assertEqual(session.train(made, other, 'one_device'), 0)
+    for one, two in zip(*(state(build.load_model(place)[1]) for place in (folder, other)), strict=True):
+      self.assertAllEqual(one, two)
+    for path in last.glob(f'*{run_folder.DATA}'):
+      path.write_bytes(b'')
+    with self.assertRaisesRegex(UserError, 'step-16 cannot be read.*there is no earlier one'):
+      session.train(made, folder, 'one_device')
 
   def test_folders_of_any_name(self):
     model, _ = make(experiment())

@@ -1,8 +1,11 @@
 """Run folders: experiment.json, history.jsonl, origins.jsonl, checkpoints/, TensorBoard's events, the evaluation's."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 
 from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
@@ -10,7 +13,7 @@ from acai_tf.experiment.overrides import differences
 from acai_tf.experiment.resolve import parse_experiment
 
 EXPERIMENT, HISTORY, ORIGINS = 'experiment.json', 'history.jsonl', 'origins.jsonl'
-METRICS, CHECKPOINTS = 'metrics.json', 'checkpoints'
+METRICS, CHECKPOINTS, LOCK = 'metrics.json', 'checkpoints', 'lock'
 WEIGHTS = ('average', 'raw')  # a checkpoint may hold both
 DATA, INDEX = '.data-00000-of-00001', '.index'  # TensorFlow's two files of a checkpoint, behind step-N
 CARD = 'training.json'  # beside an exported module: its experiment and how far it was trained
@@ -48,12 +51,8 @@ def load_card(module) -> tuple | None:
     raise UserError(f'{path} cannot be read ({error}); expected the file that python -m export wrote.') from error
 
 
-def claim(run_dir, experiment) -> None:
-  """Makes `run_dir` this experiment's folder, or checks that it already is.
-
-  Raises:
-    UserError: the folder holds another experiment (the message names every key that differs), or more training.
-  """
+def check(run_dir, experiment) -> None:
+  """UserError unless `run_dir` is new, or holds this experiment and no more training of it."""
   run_dir = pathlib.Path(run_dir)
   if (run_dir / EXPERIMENT).exists():
     keys = conflicts(load_experiment(run_dir).to_dict(), experiment.to_dict())
@@ -65,9 +64,44 @@ def claim(run_dir, experiment) -> None:
     done = found[-1] * training.batch
     raise UserError(f'{run_dir} is trained for {done:,} samples already, more than {training.samples:,}; expected '
                     f'--samples {done} or more, or another --run_dir.')
+
+
+def claim(run_dir, experiment) -> None:
+  """Makes `run_dir` this experiment's folder, or checks that it already is.
+
+  Raises:
+    UserError: as `check`, or a folder that cannot be written.
+  """
+  check(run_dir, experiment)
+  with _writing(run_dir):
+    pathlib.Path(run_dir).mkdir(parents=True, exist_ok=True)
+    write(pathlib.Path(run_dir) / EXPERIMENT, experiment.to_json())
+
+
+@contextlib.contextmanager
+def locked(run_dir) -> Iterator[None]:
+  """A context in which this process alone trains in a run folder, which is made where it is not there; a process that
+  dies leaves no lock behind.
+
+  Raises:
+    UserError: another process does, or the folder cannot be written.
+  """
+  with _writing(run_dir):
+    pathlib.Path(run_dir).mkdir(parents=True, exist_ok=True)
+    file = (pathlib.Path(run_dir) / LOCK).open('w')
+  with file:
+    try:
+      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise UserError(f'another program is training in {run_dir}; expected a folder of its own (--run_dir), or wait '
+                      'until it ends.') from error
+    yield
+
+
+@contextlib.contextmanager
+def _writing(run_dir):
   try:
-    run_dir.mkdir(parents=True, exist_ok=True)
-    write(run_dir / EXPERIMENT, experiment.to_json())
+    yield
   except OSError as error:
     raise UserError(f'run folder {run_dir} cannot be written: {error.strerror or error}; '
                     'expected a writable place with free space (--run_dir).') from error

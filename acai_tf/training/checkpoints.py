@@ -24,6 +24,10 @@ class DivergedError(UserError):
   """A loss that is NaN or infinite."""
 
 
+class DamagedError(UserError):
+  """A checkpoint that cannot be read."""
+
+
 class Checkpoints:
   """All that a step depends on, on disk: weights, optimisers' slots, step. The last few, and the best one.
 
@@ -75,6 +79,29 @@ class Checkpoints:
                       f'({type(error).__name__}, {free / 1e6:.1f} MB free there); free space or fix permissions, then '
                       f'run the same command to resume. {self._advice()}') from error
 
+  def restore_whole(self) -> tuple[int, list[str]]:
+    """Restores the newest checkpoint of `last` that can be read.
+
+    Returns:
+      (Its step, or 0 where there is none; the later ones' paths, which cannot be read and have been put aside under
+      names that end with '.damaged').
+
+    Raises:
+      UserError: as `restore`, and where none can be read.
+    """
+    damaged = []
+    while True:
+      try:
+        return self.restore(), damaged
+      except DamagedError:
+        found = checkpoint_steps(self.last)
+        if len(found) < 2:
+          raise
+        damaged.append(f'{self.last}/step-{found[-1]}')
+        for ending in (INDEX, DATA):
+          path = pathlib.Path(f'{damaged[-1]}{ending}')
+          path.rename(f'{path}.damaged')
+
   def restore(self, folder=None) -> int:
     """Restores the newest checkpoint of `last`, or of `best`, and returns its step; 0 where there is none.
 
@@ -97,7 +124,7 @@ class Checkpoints:
     except Exception as error:  # TensorFlow raises OpError, ValueError and others for broken files.
       advice = (f'to go on from {folder}/step-{found[-2]}, delete {path}{INDEX}' if found[1:] else
                 'there is no earlier one; delete the run folder to start anew')
-      raise UserError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a whole one of this '
+      raise DamagedError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a whole one of this '
                       f'model; {advice}.') from error
     return step_of(self.model)
 

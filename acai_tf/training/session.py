@@ -120,7 +120,16 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
 
   Returns:
     An exit status: 0, or 130 / 143 when a signal stopped it.
+
+  Raises:
+    UserError: a run folder of another experiment or in use, data that cannot be had, a training that diverges, ...
   """
+  with run_folder.locked(run_dir):
+    run_folder.claim(run_dir, experiment)
+    return _train(experiment, run_dir, strategy_name, data_dir, manual_dir, published)
+
+
+def _train(experiment, run_dir, strategy_name, data_dir, manual_dir, published):
   from acai_tf.training import loop
   from acai_tf.training.checkpoints import Checkpoints, DivergedError
   from acai_tf.training.progress import Progress
@@ -128,12 +137,14 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
   training = experiment.training
   dataset = build.load_data(experiment, data_dir, manual_dir)
   strategy = loop.strategy(strategy_name)
-  run_folder.claim(run_dir, experiment)
   with strategy.scope():
     model = build.create(experiment)
     checkpoints = Checkpoints(model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, training.keep, experiment)
-  start = checkpoints.restore()
-  check_nothing_lost(run_dir, start * training.batch)
+  start, damaged = checkpoints.restore_whole()
+  if damaged:
+    print(f'checkpoint {", ".join(damaged)} cannot be read and is put aside (.damaged); going on from step {start}')
+  else:
+    check_nothing_lost(run_dir, start * training.batch)
   model.adapt(dataset)
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
         f'{training.recipe}, {training.precision}, {strategy.num_replicas_in_sync} device(s); run folder {run_dir}')
