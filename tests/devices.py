@@ -14,3 +14,9 @@ if len(tf.config.get_logical_device_configuration(tf.config.list_physical_device
       tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
 strategy = functools.cache(loop.strategy)
+
+
+def without_graphs(test) -> None:
+  """For the rest of a test, functions run operation by operation: small graphs take longer to make than to run."""
+  tf.config.run_functions_eagerly(True)
+  test.addCleanup(tf.config.run_functions_eagerly, False)

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl.testing import parameterized
+from devices import without_graphs
 from PIL import Image
 
 from acai_tf.data import _tfds
@@ -29,6 +30,7 @@ class PairsTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.named_parameters(*((f'{model}_on_{data}', model, data) for model, data in PAIRS))
   def test_it_trains(self, model, data):
+    without_graphs(self)
     settings = {}
     if data == 'folder':
       settings['path'] = self.get_temp_dir() + '/pictures'

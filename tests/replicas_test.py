@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
-from devices import strategy
+from devices import strategy, without_graphs
 
 from acai_tf import replicas
 from acai_tf.experiment import config, registry
@@ -45,6 +45,7 @@ class DevicesTest(parameterized.TestCase, tf.test.TestCase):
       for i, settings in enumerate(SETTINGS.get(name, ({},)))))
   def test_two_devices_equal_one(self, name, settings):
     self.assertEqual(strategy('mirrored').num_replicas_in_sync, 2)
+    without_graphs(self)  # loop_test has ACAI's
     start, one, alone = trained(name, settings, 'one_device')
     _, two, together = trained(name, settings, 'mirrored')
     moved = [np.abs(v.numpy() - old).max() for v, old in zip(one.trainable_variables, start, strict=True)]
