@@ -405,6 +405,10 @@ class ReproduceTest(tf.test.TestCase):
       (run / 'interpolation.png').write_text(str(number))
       _reproduce.gather(run, base.definition('lines_acai'), results)
       self.assertEqual(picture.read_text() == str(number), shown, (samples, seed))
+    (run / 'metrics.json').write_text(json.dumps(record(seed=0, samples=512)))
+    (run / 'interpolation.png').rename(run / 'paths.png')  # as of sentences
+    _reproduce.gather(run, base.definition('lines_acai'), results)
+    self.assertEqual(picture.read_text(), '5')
 
   def call(self, settings=()):
     definition, folder = base.definition('lines_acai'), pathlib.Path(self.get_temp_dir())

@@ -118,12 +118,15 @@ def gather(run, definition, results) -> None:
   record = _records.validated(record, run / run_folder.METRICS)
   check(record, definition)
   check_measured(record, run)
-  keep = ('samples', 'seconds', 'recon_mse', 'probe_accuracy', 'mean_distance', 'smoothness_published')
+  keep = ('samples', 'seconds', 'recon_mse', 'probe_accuracy', 'mean_distance', 'smoothness_published',
+          'recon_nll', 'reverse_perplexity', 'transfer_accuracy')
   record['history'] = [{key: row[key] for key in keep if key in row} for row in run_folder.read_history(run)]
   _records.add(definition.name, record, results)
   reported = _records.reported(_records.load(definition.name, results), definition.name)
   if reported and _records.identity(record) == _records.identity(reported):
-    shutil.copyfile(run / 'interpolation.png', pathlib.Path(results) / f'{definition.name}.png')
+    for name in ('interpolation.png', 'paths.png'):  # of images, of sentences
+      if (run / name).exists():
+        shutil.copyfile(run / name, pathlib.Path(results) / f'{definition.name}.png')
 
 
 def check(record, definition) -> None:
