@@ -587,7 +587,8 @@ class ProgramsTest(tf.test.TestCase):
       self.assertEqual(code, 0)
       self.assertLess(output.count('\n'), 40)
       self.assertIn('What\n', output)
-    check = 'import sys, acai_tf.train, acai_tf.evaluate, export.__main__; sys.exit("tensorflow" in sys.modules)'
+    check = ('import sys, acai_tf.train, acai_tf.evaluate, export.__main__, zoo.__main__; '
+             'sys.exit("tensorflow" in sys.modules)')
     self.assertEqual(subprocess.run([sys.executable, '-c', check], check=False).returncode, 0)
 
   def test_mistakes_get_one_line_and_an_exit_status(self):

@@ -33,6 +33,7 @@ flags.DEFINE_bool('all', False, 'Shorter trainings too', flag_values=FLAGS)
 flags.DEFINE_bool('brief', False, 'Few columns, and only what has been trained', flag_values=FLAGS)
 flags.DEFINE_bool('ablation', False, "What one setting changes of a definition's recipe", flag_values=FLAGS)
 flags.DEFINE_bool('sources', False, "What stands beside samples of a model of sentences", flag_values=FLAGS)
+flags.DEFINE_list('metrics', [], 'Of every training, instead of the usual columns', flag_values=FLAGS)
 flags.DEFINE_string('results', str(_records.FOLDER), 'Where result files lie', flag_values=FLAGS)
 flags.DEFINE_enum('format', 'text', _tables.FORMATS, 'Of the table', flag_values=FLAGS)
 flags.DEFINE_string('to', 'report.html', 'File of the report', flag_values=FLAGS)
@@ -41,7 +42,8 @@ cli.define_data_flags(FLAGS)
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
           'reproduce': ['seeds', 'samples', 'set', 'restarts', 'train_images', 'runs'],
           'reproduce, keep': ['weights', 'data_dir', 'manual_dir'], 'keep': ['run'],
-          'table': ['all', 'brief', 'ablation', 'sources', 'format'], 'table, report': ['results'], 'report': ['to']}
+          'table': ['all', 'brief', 'ablation', 'sources', 'metrics', 'format'], 'table, report': ['results'],
+          'report': ['to']}
 
 
 def figures(definition) -> list:
@@ -176,9 +178,10 @@ def main(words) -> int:
   elif command == 'keep' and len(names) == 1:
     keep(names[0])
   elif command == 'table' and len(names) == 1:
-    if FLAGS.ablation + FLAGS.sources + FLAGS.all + FLAGS.brief > 1:
-      raise UserError('--all, --brief, --ablation and --sources are tables of their own; expected one of them.')
-    print(_tables.render_ablation(names[0], FLAGS.format, FLAGS.results) if FLAGS.ablation
+    if FLAGS.ablation + FLAGS.sources + FLAGS.all + FLAGS.brief + bool(FLAGS.metrics) > 1:
+      raise UserError('--all, --brief, --ablation, --sources and --metrics are tables of their own; expected one.')
+    print(_tables.render_metrics(names[0], FLAGS.metrics, FLAGS.format, FLAGS.results) if FLAGS.metrics
+          else _tables.render_ablation(names[0], FLAGS.format, FLAGS.results) if FLAGS.ablation
           else _tables.render_sources(names[0], FLAGS.format, FLAGS.results) if FLAGS.sources
           else _tables.render_brief(names[0], FLAGS.format, FLAGS.results) if FLAGS.brief
           else _tables.render(names[0], FLAGS.format, FLAGS.results, FLAGS.all))

@@ -7,10 +7,10 @@ from acai_tf.experiment.errors import UserError
 from zoo import _records, _tables
 
 ROOT = pathlib.Path(__file__).parents[1]
-# <!-- python -m zoo table DATASET --format markdown --> ... <!-- end -->, or with --all, --brief; of a DEFINITION with
-# --ablation, --sources.
-MARKED = re.compile(r'(<!-- python -m zoo table (\w+)( --all| --brief| --ablation| --sources)? --format markdown -->\n)'
-                    r'.*?(<!-- end -->)', re.S)
+# <!-- python -m zoo table DATASET --format markdown --> ... <!-- end -->, or with --all, --brief, --metrics NAME,...;
+# of a DEFINITION with --ablation, --sources.
+MARKED = re.compile(r'(<!-- python -m zoo table (\w+)( --all| --brief| --ablation| --sources| --metrics [\w,]+)?'
+                    r' --format markdown -->\n).*?(<!-- end -->)', re.S)
 
 # <!-- pictures --> ... <!-- end -->: those of all results, which lie in docs/records, a link to zoo/results.
 PICTURES = re.compile(r'(<!-- pictures -->\n).*?(<!-- end -->)', re.S)
@@ -23,6 +23,8 @@ def pages() -> list[pathlib.Path]:
 
 def table(match) -> str:
   """The table that a match of `MARKED` asks for."""
+  if (match[3] or '').startswith(' --metrics '):
+    return _tables.render_metrics(match[2], match[3].split()[1].split(','), 'markdown')
   special = {' --ablation': _tables.render_ablation, ' --sources': _tables.render_sources,
              ' --brief': _tables.render_brief}.get(match[3])
   if not special:

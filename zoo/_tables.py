@@ -315,6 +315,35 @@ def render_sources(name, kind='text', folder=_records.FOLDER) -> str:
       "mean ± population deviation over seeds, [95 % interval of the mean, Student's t]."], kind)
 
 
+def render_metrics(dataset, metrics, kind='text', folder=_records.FOLDER) -> str:
+  """The metrics named, as records have them, of every training of a data set that was measured with one of them.
+
+  Raises:
+    UserError: none was.
+  """
+  registry.check('acai_tf.data', dataset)
+  body = []
+  for name, found in _records.load_all(dataset, folder).items():
+    for group in _records.groups(found).values():
+      summaries = [_records.summary(group, metric) for metric in metrics]
+      if any(summaries):
+        changed = _compare.text_of(_records.changes(group[0], name), 'recipe')
+        body.append([name + (f': {changed}' if changed else ''), f'{group[0]["samples"]:,}', seeds_of(group),
+                     *(plain(summary) for summary in summaries)])
+  if not body:
+    raise UserError(f'no result of {dataset} has {", ".join(metrics)}; expected names of metrics as metrics.json has '
+                    'them.')
+  return laid_out(['definition', 'samples', 'seeds', *metrics], body, [
+      'Mean ± population deviation over seeds.'], kind)
+
+
+def plain(summary) -> str:
+  """A `_records.Summary` to four digits, without a unit; '' for None."""
+  if summary is None:
+    return ''
+  return f'{summary.mean:.4g}' + (f' ± {summary.deviation:.2g}' if summary.half is not None else '')
+
+
 def laid_out(headings, body, under, kind) -> str:
   """A table and the paragraphs under it as text, Markdown or HTML."""
   if kind == 'markdown':

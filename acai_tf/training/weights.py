@@ -10,14 +10,17 @@ import math
 import os
 import pathlib
 import re
+import typing
 import zipfile
 
-import keras
 import numpy as np
 
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.training import build
+
+if typing.TYPE_CHECKING:
+  import keras
 
 ABOUT = 'about.json'  # beside the arrays: experiment, samples, weights, dtype, change
 CHANGE = 0.01  # the largest relative change of a metric for which weights are stored in half precision,
@@ -27,7 +30,7 @@ TRAINING_ONLY = ('quantizer/sums', 'quantizer/counts')
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows
 
 
-def variables(model) -> dict[str, keras.Variable]:
+def variables(model) -> 'dict[str, keras.Variable]':
   """Dict: 'encoder/3/kernel', ... -> every variable that any player's network, classifier or codebook needs.
 
   The step, optimisers and averages are not among them.
