@@ -13,12 +13,14 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import parameterized
 
+import zoo
+from acai_tf.data import lines
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build, optimizer
 from zoo import __main__ as program
-from zoo import base
+from zoo import _weights, base
 
 DATASETS = [name for name in registry.names('acai_tf.data', 'images') if base.definitions(name)]
 MODELS = registry.names('acai_tf.models', 'images')
@@ -138,6 +140,24 @@ class DefinitionsTest(parameterized.TestCase, tf.test.TestCase):
       model = build.create(experiment)
       self.assertEqual(model(tf.zeros([1, size, size, 3])).shape, (1, size, size, 3))
       self.assertEqual(model.encode(tf.zeros([1, size, size, 3])).shape, (1, latent_width, latent_width, 2))
+
+
+class ByNameTest(tf.test.TestCase):
+
+  def test_names(self):
+    self.assertEqual(zoo.names(), sorted(base.definitions()))
+    self.assertContainsSubset(['lines_acai', 'lines_vae'], zoo.names(pretrained=True))
+    self.assertContainsSubset(zoo.names(pretrained=True), zoo.names())
+
+  def test_a_model_comes_with_the_weights_of_its_results(self):
+    if not _weights.FOLDER.exists():
+      self.skipTest('zoo/weights is not here')
+    model, images = zoo.load('lines_autoencoder'), lines.render(np.linspace(0, 6, 64))
+    record, _ = _weights.kept('lines_autoencoder')
+    self.assertAllClose(np.mean(np.square(images - model(images))), record['metrics']['recon_mse'], rtol=0.5)
+    self.assertEqual(model.decoder.dtype_policy.name, 'float32')
+    with self.assertRaisesRegex(UserError, "did you mean 'lines_acai'"):
+      zoo.load('lines_acia')
 
 
 class ProgramTest(tf.test.TestCase):

@@ -3,3 +3,33 @@
 A data set's file has `ROWS` (name of a code size -> network overrides), `EXCEPTIONS` ((model, row) -> overrides) and
 `PUBLISHED` ((model, numbers in a code) -> figures). A data set without a file has one row, its own network.
 """
+
+import typing
+
+if typing.TYPE_CHECKING:
+  import keras
+
+
+def names(pretrained: bool = False) -> list[str]:
+  """Sorted names of the definitions, or of those whose weights are kept here."""
+  from zoo import _records, base
+
+  if pretrained:
+    return sorted(name for name, found in _records.load_all().items() if any('kept' in run for run in found))
+  return sorted(base.definitions())
+
+
+def load(name: str, precision: str = 'float32') -> 'keras.Model':
+  """A definition's model with the weights of the run that its results report.
+
+  Args:
+    name: of `names(pretrained=True)`.
+    precision: a Keras dtype policy.
+
+  Raises:
+    UserError: an unknown name, no weights, or a file that is not the one whose sum is on record.
+  """
+  from zoo import _weights
+
+  _, model, _ = _weights.load(name, precision)
+  return model
