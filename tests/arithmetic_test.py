@@ -56,9 +56,14 @@ class GroupTest(tf.test.TestCase):
     self.assertGreater(found.metrics['arithmetic_kept_1'], 0.75)  # a word that stands twice comes back once
     self.assertLen(found.arrays['arithmetic'][0], 3)
 
+  def test_a_pair_of_which_one_never_stands_alone_is_left_out(self):
+    with unittest.mock.patch.object(arithmetic, 'having', return_value=np.array([], int)):
+      self.assertEmpty(self.measured(lambda words, codes: []).metrics)
+
   def test_a_decoder_that_says_one_thing_changes_nothing(self):
     found = self.measured(lambda words, codes: ['.'] * len(codes))
     self.assertEqual({found.metrics[f'arithmetic_match_{scale}'] for scale in text.SCALES}, {0.0})
+    self.assertIsNone(found.metrics['arithmetic_kept_1'])
 
 
 if __name__ == '__main__':

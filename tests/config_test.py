@@ -1,6 +1,8 @@
 """Experiments: strict overrides, suggestions, JSON round trip; the registries; run folders."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import math
 import pathlib
@@ -167,9 +169,13 @@ class RegistryTest(tf.test.TestCase):
         from acai_tf.models import arae
 
         LARGEST = 3
+        HEAVY = package_that_nobody_has.number
 
         def root(n):
           return math.isqrt(n)
+
+        def lost(n: package_that_nobody_has.Number):
+          return n
 
         @declared('model')
         class Config(arae.Config):
@@ -180,6 +186,12 @@ class RegistryTest(tf.test.TestCase):
       self.assertIn('toy_model', registry.names('acai_tf.models', 'sentences'))
       self.assertNotIn('_hidden', registry.names('acai_tf.models'))
       self.assertEqual(registry.config_class('acai_tf.models', 'toy_model')(units=5).size, 3)
+      (folder / 'toy_two.py').write_text('import package_that_nobody_has as p\nclass Config:\n  size: int = p.number\n')
+      with self.assertRaisesRegex(UserError, "toy_two.py: Config needs 'p', which needs more"):
+        registry.config_class('acai_tf.models', 'toy_two')
+      (folder / 'toy_three.py').write_text('class Config:\n  size: int = 3\n')
+      with self.assertRaisesRegex(UserError, 'toy_three: Config is a plain class; expected one made by'):
+        registry.config_class('acai_tf.models', 'toy_three')
     finally:
       models.__path__.remove(str(folder))
 
@@ -215,6 +227,22 @@ class RunFolderTest(tf.test.TestCase):
     self.assertEqual(run_folder.load_experiment(folder).training.samples, 1024)
     self.claim(folder, samples=640)
 
+  def test_phases_that_are_shares_of_a_training_fix_its_samples(self):
+    folder = self.get_temp_dir()
+    for samples in (1024, 2048):
+      made = resolve('grammar', 'arae', 'fast', {'training': {'schedule': 'constant', 'samples': samples}})
+      if samples == 1024:
+        run_folder.claim(folder, made)
+      else:
+        with self.assertRaisesRegex(UserError, 'training.samples is 1024 there and 2048 here'):
+          run_folder.claim(folder, made)
+
+  def test_where_there_are_no_locks_a_line_says_so(self):
+    printed = io.StringIO()
+    with (unittest.mock.patch.object(run_folder.fcntl, 'flock', side_effect=OSError(38, 'Function not implemented')),
+          contextlib.redirect_stdout(printed), run_folder.locked(self.get_temp_dir())):
+      self.assertIn('cannot be locked (Function not implemented): see to it', printed.getvalue())
+
   def test_one_program_trains_in_a_folder(self):
     folder = self.get_temp_dir() + '/run'
     with (run_folder.locked(folder),
@@ -242,7 +270,10 @@ class RunFolderTest(tf.test.TestCase):
         (json.dumps({**whole, 'network': []}), 'section network is no object'),
         (json.dumps({k: v for k, v in whole.items() if k != 'training'}), 'section training is missing'),
         (json.dumps({**whole, 'model': {'lambda_': 0.5}}), 'model.gamma missing; expected every key'),
-        (json.dumps({**whole, 'network': {**whole['network'], 'depth': None}}), 'network.depth=None: expected')):
+        (json.dumps({**whole, 'network': {**whole['network'], 'depth': None}}), 'network.depth=None: expected'),
+        (json.dumps({**whole, 'network': {**whole['network'], 'depth': True}}), 'network.depth=True: expected'),
+        (json.dumps({**whole, 'training': {**whole['training'], 'samples': math.inf}}), 'samples=inf: expected'),
+        (json.dumps({**whole, 'model': {**whole['model'], 'gamma': 10**400}}), 'type float')):
       (folder / run_folder.EXPERIMENT).write_text(text)
       with self.assertRaisesRegex(UserError, message):
         run_folder.load_experiment(folder)

@@ -12,17 +12,24 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 MODEL = '''"""A toy: absolute errors."""
 
-import dataclasses
+from typing import Annotated
 
+import tensorflow as tf
+
+from acai_tf.experiment.fields import declared
 from acai_tf import losses
 from acai_tf.models import _image
 
 
-@dataclasses.dataclass(frozen=True)
+def halved(errors: tf.Tensor) -> tf.Tensor:  # which Config, read without TensorFlow, does not need
+  return errors / 2
+
+
+@declared('model')
 class Config:
   """`power`: of the error."""
 
-  power: float = 1.0
+  power: Annotated[float, '(0, inf)'] = 1.0
 
 
 class Model(_image.Autoencoder):
@@ -37,17 +44,16 @@ class Model(_image.Autoencoder):
 
 DATA = '''"""A toy: grey squares."""
 
-import dataclasses
-
 import numpy as np
 
+from acai_tf.experiment.fields import declared
 from acai_tf.experiment.config import Network
 from acai_tf.data import _images
 
 NETWORK = Network(latent_width=4, latent=2, depth=2)
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """`count` of images."""
 
@@ -76,14 +82,13 @@ def load(config, data_dir, manual_dir=None):
 
 WRITER = '''"""A toy: the plain autoencoder of sentences."""
 
-import dataclasses
-
 import tensorflow as tf
 
+from acai_tf.experiment.fields import declared
 from acai_tf.models import _text
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('model')
 class Config:
   """`noise` and its decay."""
 
@@ -109,14 +114,13 @@ class Model(_text.TextAutoencoder):
 
 COUNTING = '''"""A toy: sums."""
 
-import dataclasses
-
+from acai_tf.experiment.fields import declared
 from acai_tf.experiment.config import TextNetwork
 
 NETWORK = TextNetwork(embedding=4, hidden=5, latent=6)
 
 
-@dataclasses.dataclass(frozen=True)
+@declared('dataset')
 class Config:
   """Nothing to set."""
 

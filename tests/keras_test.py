@@ -78,7 +78,25 @@ class KerasTest(tf.test.TestCase):
     told = make().get_config()
     self.assertEqual(acai.Model.from_config(told).get_config(), told)
     with self.assertRaisesRegex(UserError, "'lambda'; did you mean 'lambda_'"):
-      acai.Model.from_config({**told, 'config': {'lambda': 0.5}})
+      acai.Model.from_config({**told, 'config': {**told['config'], 'lambda': 0.5}})
+    with self.assertRaisesRegex(UserError, 'model.lambda_, model.gamma, model.partners missing'):
+      acai.Model.from_config({**told, 'config': {}})
+    with self.assertRaisesRegex(UserError, 'section network is missing'):
+      acai.Model.from_config({key: value for key, value in told.items() if key != 'network'})
+
+  def test_what_is_not_compiled_is_saved_too_and_so_is_a_subclass(self):
+    class Mine(acai.Model):
+      """A user's own."""
+
+    model, path = Mine(acai.Config(), NETWORK, SHAPE), f'{self.get_temp_dir()}/model.keras'
+    model.save(path)
+    loaded = keras.models.load_model(path, custom_objects={'Mine': Mine})
+    self.assert_same(model, loaded)
+    self.assertFalse(loaded.compiled)
+    model.compile(clipnorm=2.0, run_eagerly=True)
+    model.save(path)
+    loaded = keras.models.load_model(path, custom_objects={'Mine': Mine})
+    self.assertEqual((loaded.clipnorm, loaded.run_eagerly), (2.0, True))
 
   def test_callbacks(self):
     folder = self.get_temp_dir()

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import json
 import os
 import pathlib
 import shutil
@@ -268,13 +269,18 @@ class CheckpointsTest(tf.test.TestCase):
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
       self.assertEqual(session.train(made, folder, 'one_device'), 0)
-    self.assertIn('last/step-16 cannot be read and is put aside (.damaged); going on from step 8', printed.getvalue())
+    self.assertIn('step 16 cannot be read and are put aside (.damaged); going on from step 8', printed.getvalue())
     self.assertEqual([row['samples'] for row in run_folder.read_history(folder)], [64, 128, 192, 256])
     self.assertTrue((last / f'step-16{run_folder.DATA}.damaged').exists())
     other = self.get_temp_dir() + '/undisturbed'
     self.assertEqual(session.train(made, other, 'one_device'), 0)
     for one, two in zip(*(state(build.load_model(place)[1]) for place in (folder, other)), strict=True):
       self.assertAllEqual(one, two)
+    before = sorted(last.iterdir())
+    for fault in (OSError(28, 'No space left on device'), tf.errors.ResourceExhaustedError(None, None, 'memory')):
+      with (unittest.mock.patch.object(Checkpoints, '_take', side_effect=fault), self.assertRaises(type(fault))):
+        session.train(made, folder, 'one_device')
+    self.assertEqual(sorted(last.iterdir()), before)  # a fault of the machine is none of the files'
     for path in last.glob(f'*{run_folder.DATA}'):
       path.write_bytes(b'')
     with self.assertRaisesRegex(UserError, 'step-16 cannot be read.*there is no earlier one'):
@@ -305,6 +311,12 @@ class CheckpointsTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'step-1 is of another training: training.learning_rate is 0.0003 there and '
                                            '0.01 here; training.seed is 1 there and 2 here'):
       Checkpoints(model, self.get_temp_dir(), 1, theirs).restore()
+    with unittest.mock.patch.object(config, 'BEFORE', {**config.BEFORE, 'training.keep': 3}):
+      older = ours.to_dict()
+      del older['training']['keep']  # as it would be of a version that had no such key
+      with unittest.mock.patch.object(config.Experiment, 'to_json', return_value=json.dumps(older)):
+        Checkpoints(model, self.get_temp_dir(), 1, ours).save()
+      self.assertEqual(Checkpoints(model, self.get_temp_dir(), 1, ours).restore(), 1)
     Checkpoints(model, self.get_temp_dir(), 1).save()  # as they were written before they said whose they are
     self.assertEqual(Checkpoints(model, self.get_temp_dir(), 1, theirs).restore(), 1)
 

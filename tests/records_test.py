@@ -336,11 +336,11 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIn('| even points on the sphere | 50.0 ± 0.0 | 50.0 ± 0.0 |  |  |', text)
     self.assertNotIn('Gaussian', text)
     self.assertIn('64,000 samples, recipe fast, seeds 0, 1;', text)
-    named = _tables.render_metrics('yelp', ['reverse_perplexity_sphere', 'nll_swap_0'], 'markdown', self.folder)
+    named = _tables.render_metrics('yelp', ['reverse_perplexity_sphere', 'reverse_perplexity'], 'markdown', self.folder)
     self.assertIn('| yelp_arae', named)
-    self.assertIn('| 64,000 | 0, 1 | 50 ± 0 |  |', named)
-    with self.assertRaisesRegex(UserError, 'no result of yelp has nll_swap_9; expected names'):
-      _tables.render_metrics('yelp', ['nll_swap_9'], folder=self.folder)
+    self.assertIn('| 64,000 | 0, 1 | 50 ± 0 | 41 ± 1 |', named)
+    with self.assertRaisesRegex(UserError, "in the results of yelp 'reverse_perplexty'; did you mean 'reverse_perp"):
+      _tables.render_metrics('yelp', ['reverse_perplexity', 'reverse_perplexty'], folder=self.folder)
     readme = '<!-- python -m zoo table yelp --metrics a,b_1 --format markdown -->\nold\n<!-- end -->'
     with unittest.mock.patch.object(_tables, 'render_metrics', return_value='new\n') as rendered:
       self.assertIn('-->\nnew\n<!-- end', _readme.filled(readme))

@@ -22,6 +22,10 @@ SETTINGS = {
 }
 
 
+# What only a graph can get wrong: a player that rests, a codebook beside the players. loop_test has ACAI's.
+GRAPHS = ('amr', SETTINGS['amr'][1]), ('vqvae', SETTINGS['vqvae'][0])
+
+
 def trained(name, settings, where):
   """(weights at the start, model after STEPS steps, [logs of a step])."""
   kind = registry.load('acai_tf.models', name)
@@ -45,7 +49,8 @@ class DevicesTest(parameterized.TestCase, tf.test.TestCase):
       for i, settings in enumerate(SETTINGS.get(name, ({},)))))
   def test_two_devices_equal_one(self, name, settings):
     self.assertEqual(strategy('mirrored').num_replicas_in_sync, 2)
-    without_graphs(self)  # loop_test has ACAI's
+    if (name, settings) not in GRAPHS:
+      without_graphs(self)
     start, one, alone = trained(name, settings, 'one_device')
     _, two, together = trained(name, settings, 'mirrored')
     moved = [np.abs(v.numpy() - old).max() for v, old in zip(one.trainable_variables, start, strict=True)]

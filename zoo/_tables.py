@@ -7,7 +7,7 @@ import numpy as np
 from acai_tf import cli
 from acai_tf.experiment import registry
 from acai_tf.experiment.config import PAPER_SAMPLES
-from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.resolve import resolve
 from zoo import _compare, _records, base
 
@@ -19,6 +19,7 @@ SOURCE_COLUMNS = (_compare.Column('reverse_perplexity', 'reverse perplexity', 1,
                   _compare.Column('distinct_share', 'distinct, %', 100, 1, True),
                   _compare.Column('copied_share', 'copied, %', 100, 1, False))
 FORMATS = ('text', 'markdown', 'html')
+FEATURES = ('frechet', 'kernel', 'precision', 'recall', 'density', 'coverage', 'feature')  # of a feature network
 NO_MEDIANS = 'no medians'
 MILESTONES = (1 << 16, 1 << 18)  # samples after which ablations are compared beside their ends
 WIDTH = 400  # columns of a text table at most: more than any needs, so that no cell is broken and grep finds it whole
@@ -264,13 +265,16 @@ def render_brief(dataset, kind='text', folder=_records.FOLDER) -> str:
 
 def check_networks(dataset, results, everything=False) -> None:
   """UserError where a table's Frechet figures were measured with several feature networks: they would not compare."""
+  if any(column.metric == 'frechet_gap' for column in _compare.columns(dataset)):
+    _one_network(dataset, [(name, run) for name, found in results.items() for run in (
+        _records.own(found, name) if everything else sum(_records.longest(found, name), []))])
+
+
+def _one_network(dataset, runs):
   networks = {}
-  if not any(column.metric == 'frechet_gap' for column in _compare.columns(dataset)):
-    return
-  for name, found in results.items():
-    for run in _records.own(found, name) if everything else sum(_records.longest(found, name), []):
-      if 'frechet_gap' in run['metrics']:
-        networks.setdefault(run.get('feature_network'), []).append(name)
+  for name, run in runs:
+    if 'frechet_gap' in run['metrics']:
+      networks.setdefault(run.get('feature_network'), []).append(name)
   if len(networks) > 1:
     kinds = '; '.join(f'{network or "unknown"}: {", ".join(sorted(set(names)))}' for network, names in networks.items())
     raise UserError(f'the Frechet figures of {dataset} were measured with {len(networks)} feature networks ({kinds}); '
@@ -319,20 +323,23 @@ def render_metrics(dataset, metrics, kind='text', folder=_records.FOLDER) -> str
   """The metrics named, as records have them, of every training of a data set that was measured with one of them.
 
   Raises:
-    UserError: none was.
+    UserError: a name that no record has, or figures of several feature networks.
   """
   registry.check('acai_tf.data', dataset)
-  body = []
-  for name, found in _records.load_all(dataset, folder).items():
+  results, body = _records.load_all(dataset, folder), []
+  known = sorted({metric for found in results.values() for run in found for metric in run['metrics']})
+  for metric in metrics:
+    if metric not in known:
+      raise UserError(unknown(f'metric in the results of {dataset}', metric, known))
+  if any(metric.startswith(FEATURES) for metric in metrics):
+    _one_network(dataset, [(name, run) for name, found in results.items() for run in found])
+  for name, found in results.items():
     for group in _records.groups(found).values():
       summaries = [_records.summary(group, metric) for metric in metrics]
       if any(summaries):
         changed = _compare.text_of(_records.changes(group[0], name), 'recipe')
         body.append([name + (f': {changed}' if changed else ''), f'{group[0]["samples"]:,}', seeds_of(group),
                      *(plain(summary) for summary in summaries)])
-  if not body:
-    raise UserError(f'no result of {dataset} has {", ".join(metrics)}; expected names of metrics as metrics.json has '
-                    'them.')
   return laid_out(['definition', 'samples', 'seeds', *metrics], body, [
       'Mean ± population deviation over seeds.'], kind)
 

@@ -218,6 +218,8 @@ def _arithmetic(task):
   scores, shown = {scale: [] for scale in SCALES}, []
   for pair in arithmetic.pairs_of(training, WORD_PAIRS, UNKNOWN):
     rows = [arithmetic.having(training, *way)[:EXAMPLES] for way in (pair, pair[::-1])]
+    if not all(map(len, rows)):
+      continue  # One never stands without the other.
     means = [functions.encode(texts_of(dataset, dataset.train_ids[part])).mean(axis=0) for part in rows]
     for (word, other), offset in ((pair, means[1] - means[0]), (pair[::-1], means[0] - means[1])):
       part = arithmetic.having(held_out, word, other)[:EXAMPLES]
@@ -234,8 +236,9 @@ def _arithmetic(task):
           shown.append((' -> '.join(names), sources[0], written[0]))
   for scale, found in scores.items():
     if found:
-      match, kept = np.mean(found, axis=0)
-      task.found.metrics.update({f'arithmetic_match_{scale}': float(match), f'arithmetic_kept_{scale}': float(kept)})
+      task.found.metrics[f'arithmetic_match_{scale}'] = float(np.mean([match for match, _ in found]))
+      kept = [share for match, share in found if match]
+      task.found.metrics[f'arithmetic_kept_{scale}'] = float(np.mean(kept)) if kept else None
   task.found.arrays['arithmetic'] = shown[:SHOWN]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import declared
-from acai_tf.experiment.overrides import make
+from acai_tf.experiment.overrides import whole
 
 Count = Annotated[int, '[1, inf)']
 Whole = Annotated[int, '[0, inf)']
@@ -198,14 +198,11 @@ class Experiment:
              'network': NETWORKS[getattr(dataset_config, 'KIND', 'images')], 'training': Training}
     built = {}
     for key, part in parts.items():
-      names = [field.name for field in dataclasses.fields(part)]
-      before = {name: BEFORE[f'{key}.{name}'] for name in names if f'{key}.{name}' in BEFORE}
-      if not isinstance(values.get(key), dict):
-        raise UserError(f'section {key} is {"missing" if key not in values else "no object"}; expected its keys.')
-      lacking = [f'{key}.{name}' for name in names if name not in {**before, **values[key]}]
-      if lacking:
-        raise UserError(f'{", ".join(lacking)} missing; expected every key of the experiment.')
-      built[key] = make(part, {**before, **values[key]}, key)
+      given = values.get(key)
+      if isinstance(given, dict):
+        given = {**{field.name: BEFORE[f'{key}.{field.name}'] for field in dataclasses.fields(part)
+                    if f'{key}.{field.name}' in BEFORE}, **given}
+      built[key] = whole(part, given, key)
     return cls(dataset_name=values['dataset_name'], model_name=values['model_name'], **built)
 
 

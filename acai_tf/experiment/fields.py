@@ -43,7 +43,7 @@ def declared(section) -> Callable[[type], typing.Any]:
       if own:
         own(self)
 
-    cls.__post_init__ = post_init
+    cls.__post_init__, cls.SECTION = post_init, section
     return dataclasses.dataclass(frozen=True)(cls)
 
   return decorate
@@ -68,7 +68,10 @@ def check(key, given, annotation) -> typing.Any:
   kind = kind_of(annotation)
   if isinstance(given, bool) != (kind is bool) or not isinstance(given, _ABSTRACT.get(kind, kind)):
     raise ValueError(f'{key}={given}: expected a value of type {kind.__name__}.')
-  value: typing.Any = kind(given)
+  try:
+    value: typing.Any = kind(given)
+  except OverflowError as error:
+    raise ValueError(f'{key} is too large; expected a finite number.') from error
   if kind is float and not math.isfinite(value):
     raise ValueError(f'{key} is {value}; expected a finite number.')
   if typing.get_origin(annotation) is Literal:

@@ -16,6 +16,20 @@ def make(kind, values, prefix) -> typing.Any:
   return override(kind(), values, prefix)
 
 
+def whole(kind, values, prefix) -> typing.Any:
+  """As `make`, with a value for every field: nothing is filled in.
+
+  Raises:
+    UserError: as `override`; no dict, or a key that is missing.
+  """
+  if not isinstance(values, dict):
+    raise UserError(f'section {prefix} is {"missing" if values is None else "no object"}; expected its keys.')
+  lacking = [f'{prefix}.{name}' for name in fields.kinds(kind) if name not in values]
+  if lacking:
+    raise UserError(f'{", ".join(lacking)} missing; expected every key.')
+  return make(kind, values, prefix)
+
+
 def override(instance, values, prefix) -> typing.Any:
   """Returns dataclass `instance` with `values` (dict: field -> value or text) set.
 
@@ -62,6 +76,8 @@ def _parse(key, value, kind):
   if kind is bool and str(value).lower() in ('true', 'false', '1', '0'):
     return str(value).lower() in ('true', '1')
   try:
+    if isinstance(value, bool):
+      raise TypeError
     if kind is int and isinstance(value, str):
       base, power, exponent = value.partition('**')
       if power and not 0 <= int(exponent) <= LARGEST_EXPONENT:
@@ -73,6 +89,6 @@ def _parse(key, value, kind):
       return float(value)
     if kind is str and isinstance(value, str):
       return value
-  except (TypeError, ValueError):
+  except (TypeError, ValueError, OverflowError):
     pass
   raise UserError(f'{key}={value}: expected a value of type {kind.__name__}.')

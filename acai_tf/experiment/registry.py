@@ -38,9 +38,9 @@ def config_class(package, name) -> typing.Any:
   """The entry's `Config`, without TensorFlow, which data sets import where they need it only, and models at their top:
   a model's file is read up to its Config as long as it is not imported.
 
-  So a model's Config may use what stands before it, imports of the standard library and of `acai_tf.experiment`, and
-  another model's Config (`class Config(arae.Config)`). Importing the file later gives the same class
-  (`fields.declared`).
+  So a model's Config may use what stands before it and does without other imports than of the standard library and of
+  `acai_tf.experiment`, and another model's Config (`class Config(arae.Config)`). Importing the file later gives the
+  same class (`fields.declared`).
 
   Raises:
     UserError: no such entry, or its file has no Config.
@@ -49,11 +49,13 @@ def config_class(package, name) -> typing.Any:
   module = f'{package}.{name}'
   if package != 'acai_tf.models':
     importlib.import_module(module)
-  if hasattr(sys.modules.get(module), 'Config'):
-    return sys.modules[module].Config
-  if module not in fields.READ:
+  imported = hasattr(sys.modules.get(module), 'Config')
+  if not imported and module not in fields.READ:
     fields.READ[module] = _read_config(package, module)
-  return fields.READ[module]
+  found = sys.modules[module].Config if imported else fields.READ[module]
+  if not hasattr(found, 'SECTION'):
+    raise UserError(f'{module}: Config is a plain class; expected one made by acai_tf.experiment.fields.declared.')
+  return found
 
 
 def _read_config(package, module):
@@ -66,8 +68,14 @@ def _read_config(package, module):
   for base in nodes[last].bases:
     entry = ast.unparse(base).removesuffix('.Config')
     scope[entry] = types.SimpleNamespace(Config=config_class(package, entry))
-  head = ast.Module([node for node in nodes[:last + 1] if not _heavy(node)], [])
-  exec(compile(head, str(source), 'exec'), scope)  # the project's own file, which load() would run whole
+  for node in nodes[:last + 1]:
+    if not _heavy(node):
+      try:  # The project's own file, which load() would run whole.
+        exec(compile(ast.Module([node], []), str(source), 'exec'), scope)
+      except NameError as error:  # It needs what is not imported here.
+        if node is nodes[last]:
+          raise UserError(f'{source}: Config needs {error.name!r}, which needs more than the standard library and '
+                          'acai_tf.experiment; expected values that do without.') from error
   return scope['Config']
 
 

@@ -95,6 +95,8 @@ def locked(run_dir) -> Iterator[None]:
     except BlockingIOError as error:
       raise UserError(f'another program is training in {run_dir}; expected a folder of its own (--run_dir), or wait '
                       'until it ends.') from error
+    except OSError as error:
+      print(f'{run_dir} cannot be locked ({error.strerror}): see to it that no other program trains in it.')
     yield
 
 
@@ -110,7 +112,8 @@ def _writing(run_dir):
 def conflicts(there, here) -> str:
   """Which keys of two experiments, dicts, may not differ in one training and do, as a text; '' if there are none."""
   free = set(config.FREE_KEYS)
-  if there['training']['schedule'] == here['training']['schedule'] == 'constant':
+  phases = any(part['model'].get(key) for part in (there, here) for key in ('alone', 'ramp'))  # shares of the training
+  if there['training']['schedule'] == here['training']['schedule'] == 'constant' and not phases:
     free.add('training.samples')  # A longer training with a constant rate is the same one, gone on with.
   return '; '.join(f'{key} is {was} there and {asked} here' for key, was, asked in differences(there, here)
                    if key not in free)

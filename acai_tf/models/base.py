@@ -100,25 +100,28 @@ class Model(keras.Model):
 
   @classmethod
   def from_config(cls, config, custom_objects=None) -> 'Model':
-    """The model that `get_config` tells of, with weights as new; UserError where a key is wrong or missing."""
+    """The model that `get_config` tells of, with weights as new; UserError where a key of a section is wrong or
+    missing."""
     del custom_objects
-    made_by = sys.modules[cls.__module__].Config
+    made_by = next(module.Config for module in (sys.modules[kind.__module__] for kind in cls.__mro__)
+                   if hasattr(module, 'Config'))
     network = experiment_config.NETWORKS[getattr(made_by, 'KIND', 'images')]
     arguments = {**config, 'shape': tuple(config['shape'])}
-    return cls(**{**arguments, 'config': overrides.make(made_by, config['config'], 'model'),
-                  'network': overrides.make(network, config['network'], 'network')})
+    return cls(**{**arguments, 'config': overrides.whole(made_by, config.get('config'), 'model'),
+                  'network': overrides.whole(network, config.get('network'), 'network')})
 
-  def get_compile_config(self) -> dict:
-    """`compile`'s arguments as JSON values."""
+  def get_compile_config(self) -> dict | None:
+    """`compile`'s arguments as JSON values; None of a model that is not compiled."""
+    if not self.optimizers:
+      return None
     return {'optimizers': {player: keras.saving.serialize_keras_object(optimizer)
-                           for player, optimizer in self.optimizers.items()},
-            'clipnorm': self.clipnorm, 'steps': self.steps}
+                           for player, optimizer in self.optimizers.items()}, **self._compiled}
 
   def compile_from_config(self, config) -> None:
     """Compiles as `get_compile_config` tells, optimisers' state as new."""
     optimizers = {player: keras.saving.deserialize_keras_object(optimizer)
                   for player, optimizer in config['optimizers'].items()}
-    self.compile(optimizers.__getitem__, config['clipnorm'], config['steps'])
+    self.compile(optimizers.__getitem__, **{key: value for key, value in config.items() if key != 'optimizers'})
 
   # Players.
 
@@ -161,6 +164,8 @@ class Model(keras.Model):
       built.build(self.variables_of(player))
     super().compile(optimizer=next(iter(optimizers.values())), **kwargs)
     self.optimizers, self.clipnorm, self.steps = optimizers, clipnorm, steps
+    plain = {key: value for key, value in kwargs.items() if isinstance(value, (bool, int, float, str))}
+    self._compiled = {'clipnorm': clipnorm, 'steps': steps, **plain}
 
   def averages(self) -> list[tuple]:
     """(variable, its moving average) of every player whose optimiser keeps averages (Keras: `use_ema`).

@@ -6,7 +6,6 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
-from acai_tf.experiment.errors import one_of
 from acai_tf.experiment.fields import declared
 from acai_tf.models import _image, base
 from acai_tf.networks import dense, quantizer
@@ -44,7 +43,6 @@ class Model(_image.Autoencoder):
 
   def create_networks(self, size, precision) -> None:
     settings, width = self.config, self.network.latent_width
-    one_of('model.bottleneck', settings.bottleneck, ('dense', 'conv'))
     dimension, numbers = width**2 * self.network.latent, dense.seeds(self.seed, 'bottleneck')
 
     def linear(units, name):

@@ -9,9 +9,11 @@ import tempfile
 import tensorflow as tf
 
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.experiment.run_folder import DATA, INDEX, checkpoint_steps, conflicts
 from acai_tf.training import weights
 
+DAMAGED = '.damaged'  # behind the names of files that are put aside
 _RUN = 'experiment'  # name of the entry that says, as JSON, which experiment's a checkpoint is
 
 
@@ -79,28 +81,36 @@ class Checkpoints:
                       f'({type(error).__name__}, {free / 1e6:.1f} MB free there); free space or fix permissions, then '
                       f'run the same command to resume. {self._advice()}') from error
 
-  def restore_whole(self) -> tuple[int, list[str]]:
-    """Restores the newest checkpoint of `last` that can be read.
+  def restore_whole(self) -> tuple[int, list[int]]:
+    """Restores the newest checkpoint of `last` that can be read, and puts those after it aside ('.damaged').
 
     Returns:
-      (Its step, or 0 where there is none; the later ones' paths, which cannot be read and have been put aside under
-      names that end with '.damaged').
+      (Its step, or 0 where there is none; the steps of the damaged ones, newest first).
 
     Raises:
-      UserError: as `restore`, and where none can be read.
+      UserError: as `restore`, where none can be read.
     """
-    damaged = []
-    while True:
+    damaged: list[int] = []
+    for step in reversed(checkpoint_steps(self.last)):
       try:
-        return self.restore(), damaged
-      except DamagedError:
-        found = checkpoint_steps(self.last)
-        if len(found) < 2:
-          raise
-        damaged.append(f'{self.last}/step-{found[-1]}')
+        self._restore(self.last, step)
+      except DamagedError as error:
+        damaged.append(step)
+        fault = error
+        continue
+      for other in damaged:
         for ending in (INDEX, DATA):
-          path = pathlib.Path(f'{damaged[-1]}{ending}')
-          path.rename(f'{path}.damaged')
+          path = self.last / f'step-{other}{ending}'
+          path.rename(f'{path}{DAMAGED}')
+      return step, damaged
+    if damaged:
+      raise fault
+    return 0, []
+
+  def put_aside(self) -> list[int]:
+    """The steps of the damaged checkpoints that were put aside, sorted."""
+    names = (path.name.removesuffix(f'{INDEX}{DAMAGED}') for path in self.last.glob(f'step-*{INDEX}{DAMAGED}'))
+    return sorted(int(name.removeprefix('step-')) for name in names)
 
   def restore(self, folder=None) -> int:
     """Restores the newest checkpoint of `last`, or of `best`, and returns its step; 0 where there is none.
@@ -108,31 +118,39 @@ class Checkpoints:
     Raises:
       UserError: a checkpoint of another model or experiment, or one that cannot be read, saying which earlier one
         could be used.
+      OSError: a file or a disk that cannot be read; TensorFlow's errors of a lack of memory go through, too.
     """
     folder = folder or self.last
     found = checkpoint_steps(folder)
-    if not found:
-      return 0
-    path = folder / f'step-{found[-1]}'
-    try:
+    if found:
+      self._restore(folder, found[-1])
+    return found[-1] if found else 0
+
+  def _restore(self, folder, step):
+    path = folder / f'step-{step}'
+    for ending in (INDEX, DATA):
+      with pathlib.Path(f'{path}{ending}').open('rb'):
+        pass  # A file that may not be read is no damaged one.
+    with tempfile.TemporaryDirectory() as link:
       # TensorFlow looks for a path as for a pattern, and so for none with a [ or a backslash: it gets another.
-      with tempfile.TemporaryDirectory() as link:
-        (pathlib.Path(link) / 'folder').symlink_to(folder.resolve())
+      (pathlib.Path(link) / 'folder').symlink_to(folder.resolve())
+      try:
         self._take(tf.train.load_checkpoint(f'{link}/folder/{path.name}'), path)
-    except UserError:
-      raise
-    except Exception as error:  # TensorFlow raises OpError, ValueError and others for broken files.
-      advice = (f'to go on from {folder}/step-{found[-2]}, delete {path}{INDEX}' if found[1:] else
-                'there is no earlier one; delete the run folder to start anew')
-      raise DamagedError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a whole one of this '
-                      f'model; {advice}.') from error
-    return step_of(self.model)
+      except (UserError, OSError, MemoryError, tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError):
+        raise
+      except Exception as error:  # TensorFlow raises OpError, ValueError and others for broken files.
+        earlier = [other for other in checkpoint_steps(folder) if other < step]
+        advice = (f'to go on from {folder}/step-{earlier[-1]}, delete {path}{INDEX}' if earlier else
+                  'there is no earlier one; delete the run folder to start anew')
+        raise DamagedError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a whole one of this '
+                           f'model; {advice}.') from error
 
   def _take(self, reader, path):
     """Assigns what a checkpoint holds."""
     shapes = reader.get_variable_to_shape_map()
     if shapes.pop(_RUN, None) is not None and self.experiment:  # older ones do not say
-      keys = conflicts(json.loads(reader.get_tensor(_RUN)), self.experiment.to_dict())
+      theirs = parse_experiment(json.loads(reader.get_tensor(_RUN)))
+      keys = conflicts(theirs.to_dict(), self.experiment.to_dict())
       if keys:
         raise UserError(f'checkpoint {path} is of another training: {keys}. Put the run\'s own files back, or train in '
                         'another run folder.')

@@ -142,9 +142,9 @@ def _train(experiment, run_dir, strategy_name, data_dir, manual_dir, published):
     checkpoints = Checkpoints(model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, training.keep, experiment)
   start, damaged = checkpoints.restore_whole()
   if damaged:
-    print(f'checkpoint {", ".join(damaged)} cannot be read and is put aside (.damaged); going on from step {start}')
-  else:
-    check_nothing_lost(run_dir, start * training.batch)
+    print(f'checkpoints of step {", ".join(map(str, damaged))} cannot be read and are put aside (.damaged); going on '
+          f'from step {start}')
+  check_nothing_lost(run_dir, max([start, *checkpoints.put_aside()]) * training.batch)
   model.adapt(dataset)
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
         f'{training.recipe}, {training.precision}, {strategy.num_replicas_in_sync} device(s); run folder {run_dir}')
