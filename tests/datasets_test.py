@@ -259,7 +259,7 @@ class FolderTest(tf.test.TestCase):
     (picture.parent / 'cats' / 'b.png').unlink()
     with self.assertRaisesRegex(UserError, 'has no .png'):
       self.load()
-    with self.assertRaisesRegex(UserError, 'dataset.channels=4'):
+    with self.assertRaisesRegex(UserError, 'dataset.channels 4. Known: 1, 3'):
       resolve('folder', 'acai', overrides={'dataset': {'path': str(picture.parent), 'channels': 4}})
     with self.assertRaisesRegex(UserError, 'size 36; widths that fit it: 18, 9; nearest.*16 and 32'):
       self.write('a.png', 0)

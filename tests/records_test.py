@@ -452,8 +452,7 @@ class ReproduceTest(tf.test.TestCase):
     folder = pathlib.Path(self.get_temp_dir())
     command = [sys.executable, '-m', 'zoo', 'reproduce', 'lines_autoencoder', '--samples', '40', '--restarts', '1',
                '--train_images', '500', '--runs', str(folder / 'runs'), '--results', str(folder / 'results'),
-               '--weights', str(folder / 'weights'), '--data_dir', str(folder / 'data'),
-               '--set', 'network.depth=2', '--set', 'training.final_evaluations=0']
+               '--weights', str(folder / 'weights'), '--data_dir', str(folder / 'data')]
     dataset = lines.load(lines.Config())
     features = feature_network.path_of(dataset, 'lines', folder / 'data')
     features.parent.mkdir(parents=True)
@@ -461,7 +460,7 @@ class ReproduceTest(tf.test.TestCase):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     self.assertEqual(done.returncode, 0, done.stderr[-1500:])
     self.assertNotIn('training a feature network', done.stdout)
-    self.assertRegex(done.stdout, r'network.depth 2 \(recipe 16\) +fast +\w+, \w+ +48 +0 ')
+    self.assertRegex(done.stdout, r'lines_autoencoder +fast +\w+, \w+ +48 +0 ')
     filed = json.loads((folder / 'results' / 'lines_autoencoder.json').read_text())['runs'][0]
     self.assertEqual((filed['samples'], filed['kmeans_restarts'], filed['train_images']), (48, 1, 500))
     for metric in ('mean_distance', 'fitted_probe_accuracy', 'clustering_nmi', 'frechet_gap'):

@@ -131,7 +131,7 @@ class GrammarTest(tf.test.TestCase):
     self.assertAllEqual(one.train_ids, two.train_ids)
     self.assertEqual(one.vocabulary.words, two.vocabulary.words)
     for name in ('grammar', 'snli', 'yelp', 'yelp_polarity', 'text'):
-      with self.assertRaisesRegex(UserError, 'dataset.test_part is train; expected test or valid'):
+      with self.assertRaisesRegex(UserError, "dataset.test_part 'train'. Known: test, valid"):
         resolve(name, 'arae', overrides={'dataset': {'test_part': 'train'}})
 
 
