@@ -18,7 +18,7 @@ class Config:
   `mixing`: 'mixup' of `parts` codes with Dirichlet(1, ..., 1) shares (two: a ~ U(0, 1)), or 'bernoulli' of two, by a
   mask for each image and channel. The autoencoder moves in every `generator_every`-th step, the critic in all.
   `weight_decay` is the L2 penalty of encoder, decoder and critic. Fooling the critic counts from step
-  `adversarial_from` on.
+  `adversarial_from` on. `error` of the reconstruction: 'absolute', theirs, or 'squared'.
   """
 
   lam: Annotated[float, '[0, inf)'] = 10.0
@@ -28,6 +28,7 @@ class Config:
   generator_every: Annotated[int, '[1, inf)'] = 5
   weight_decay: Annotated[float, '[0, inf)'] = 1e-5
   adversarial_from: Annotated[int, '[0, inf)'] = 0
+  error: Literal['absolute', 'squared'] = 'absolute'
 
   # Their optimiser and networks, also in the fast recipe: with its own rate and beta_2 lines were still blank after
   # 65,536 samples. That recipe has too few steps for the autoencoder to rest in four out of five.
@@ -97,9 +98,10 @@ class Model(_image.Autoencoder):
       mixed = self.decode(mixed_codes, training=True)
       answer_real, answer, answer_mixed = (self.critic(x) for x in (images, reconstructions, mixed))
 
-      recon_mae = losses.mean_absolute_error(images, reconstructions)
+      squared = self.config.error == 'squared'
+      error = (losses.mean_squared_error if squared else losses.mean_absolute_error)(images, reconstructions)
       fool_loss = losses.real_or_fake(answer, True) + losses.real_or_fake(answer_mixed, True)
-      autoencoder_loss = (self.config.lam * recon_mae + self.since(self.config.adversarial_from) * fool_loss
+      autoencoder_loss = (self.config.lam * error + self.since(self.config.adversarial_from) * fool_loss
                           + self.penalty('autoencoder'))
       if self.config.beta:
         consistency = losses.mean_absolute_error(mixed_codes, self.encode(mixed, training=True))
@@ -112,4 +114,4 @@ class Model(_image.Autoencoder):
         rests['autoencoder'] = tf.convert_to_tensor(self.step) % self.config.generator_every != 0
       self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss + self.penalty('critic'), **classifier},
                 rests)
-    return {'recon_mae': recon_mae, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}
+    return {'recon_mse' if squared else 'recon_mae': error, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}
