@@ -246,6 +246,7 @@ class StartTest(tf.test.TestCase):
         (aeai, {'adversarial': 2.0, 'cycle': 5.0, 'smoothness': 7.0},
          {'recon_mse': 1, 'cycle_loss': 5, 'smoothness_loss': 7}, {'fool_loss': 2}),
         (amr, {'lam': 3.0, 'weight_decay': 0.0}, {'recon_mae': 3}, {'fool_loss': 1}),
+        (amr, {'lam': 3.0, 'weight_decay': 0.0, 'error': 'squared'}, {'recon_mse': 3}, {'fool_loss': 1}),
         (lsgan_ae, {'weight': 1e4}, {'recon_mse': 1}, {'fool_loss': 1e4}),
         (midrae, {'weight': 4.0}, {'recon_mse': 1}, {'fool_loss': 1, 'prior_loss': 4}))
     for kind, settings, always, later in kinds:
@@ -254,6 +255,8 @@ class StartTest(tf.test.TestCase):
       for step, weights in ((2, always), (3, {**always, **later})):
         model.step.assign(step)
         logs = model.take_step(images())
+        if 'recon_mse' in always:
+          self.assertAllClose(logs['recon_mse'], np.mean(np.square(images() - model(images()))), rtol=1e-5)
         self.assertAllClose(minimised[-1], sum(weight * logs[name] for name, weight in weights.items()), rtol=1e-6)
       self.assertNotAllClose(minimised[0], minimised[1], rtol=1e-3)
       with self.assertRaisesRegex(ValueError, 'model.adversarial_from is -1'):

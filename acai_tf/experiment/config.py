@@ -150,7 +150,8 @@ FREE_KEYS = ('training.evaluate_every', 'training.final_evaluations', 'training.
 
 # Keys that experiments written before there were such keys lack, and what those were trained with.
 BEFORE = {'training.average': 0.0, 'training.optimizer': 'adam', 'training.floor': 0.0,
-          'training.final_evaluations': 0, 'dataset.drawing': 'first', 'model.partners': 1, 'model.sample_noise': 0.0}
+          'training.final_evaluations': 0, 'dataset.drawing': 'first', 'model.partners': 1, 'model.sample_noise': 0.0,
+          'model.error': 'absolute'}
 
 
 @dataclasses.dataclass(frozen=True)
