@@ -121,7 +121,8 @@ def conflicts(there, here) -> str:
 
 def checkpoint_steps(folder) -> list[int]:
   """The steps of the checkpoints in a folder that have both their files, sorted."""
-  numbers = (path.stem.removeprefix('step-') for path in pathlib.Path(folder).glob(f'step-*{INDEX}'))
+  folder = pathlib.Path(folder)
+  numbers = (path.stem.removeprefix('step-') for path in folder.glob(f'step-*{INDEX}'))
   return sorted(int(n) for n in numbers if n.isdecimal() and (folder / f'step-{n}{DATA}').exists())
 
 

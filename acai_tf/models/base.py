@@ -111,7 +111,8 @@ class Model(keras.Model):
                   'network': overrides.whole(network, config.get('network'), 'network')})
 
   def get_compile_config(self) -> dict | None:
-    """`compile`'s arguments as JSON values; None of a model that is not compiled."""
+    """The players' optimisers, and those of `compile`'s other arguments that are plain values (bool, number, text);
+    None of a model that is not compiled."""
     if not self.optimizers:
       return None
     return {'optimizers': {player: keras.saving.serialize_keras_object(optimizer)
