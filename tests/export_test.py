@@ -9,9 +9,12 @@ import tensorflow as tf
 import tensorflow_hub as hub
 
 from acai_tf.evaluation import subject
-from acai_tf.experiment import config
+from acai_tf.experiment import config, run_folder
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import resolve
 from acai_tf.models import acai, autoencoder
+from acai_tf.training import build
+from acai_tf.training.checkpoints import Checkpoints
 from export import __main__ as program
 from export import module
 
@@ -103,6 +106,21 @@ class ModuleTest(tf.test.TestCase):
     tf.saved_model.save(other, folder, signatures={'encode': encode, 'decode': decode})
     with self.assertRaisesRegex(UserError, 'decode gives images of type float64, not float32'):
       subject.of_module(folder)
+
+  def test_a_run_in_bfloat16_gives_a_module_in_float32(self):
+    made = resolve('lines', 'autoencoder', 'fast', {
+        'dataset': {'size': 8}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2},
+        'training': {'precision': 'mixed_bfloat16'}})
+    run, model = self.get_temp_dir() + '/run', build.create(made)
+    self.assertEqual(model.encoder.layers[0].compute_dtype, 'bfloat16')
+    model.step.assign(1)
+    run_folder.claim(run, made)
+    Checkpoints(model, f'{run}/{run_folder.CHECKPOINTS}', 1, made).save()
+    self.assertIn('agree', program.export(run, run + '_module'))
+    loaded, x = hub.load(run + '_module'), images(3)
+    exact = build.load_model(run, precision='float32')[1]
+    self.assertAllClose(loaded.encoder(x), exact.encode(2 * x - 1), atol=1e-6)
+    self.assertNotAllClose(model.encode(2 * x - 1), exact.encode(2 * x - 1), atol=1e-6)  # which bfloat16 differs from
 
   def test_a_module_that_differs_fails_its_check(self):
     other = create(acai)  # The same seed, so the same weights.
