@@ -23,8 +23,8 @@ ARROWS = {
     'models': {'networks', *GROUND},
     'evaluation': {'metrics', 'data', 'networks', 'interpolation', 'experiment', 'cli'},
     'training': {'models', 'data', 'experiment', 'evaluation'},
-    'zoo': {'experiment', 'training', 'evaluation', 'cli'},
-    'export': {'interpolation', 'experiment', 'training', 'evaluation', 'zoo', 'cli'},
+    'zoo': {'experiment', 'training', 'evaluation', 'export', 'cli'},
+    'export': {'interpolation', 'experiment', 'training', 'evaluation', 'cli'},
     'evaluate': ROOMS | {'zoo'},
     'train': ROOMS | {'zoo'},
 }

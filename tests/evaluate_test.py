@@ -582,7 +582,7 @@ class ProgramsTest(tf.test.TestCase):
     return done.returncode, done.stdout, done.stderr.strip(), time.monotonic() - began
 
   def test_help_is_short_grouped_and_needs_no_tensorflow(self):
-    for module in ('acai_tf.train', 'acai_tf.evaluate', 'export', 'export.demo'):
+    for module in ('acai_tf.train', 'acai_tf.evaluate', 'export', 'zoo.demo'):
       code, output, _, _ = self.run_module(module, '--help')
       self.assertEqual(code, 0)
       self.assertLess(output.count('\n'), 40)
@@ -608,7 +608,7 @@ class ProgramsTest(tf.test.TestCase):
         (['acai_tf.evaluate', '--run', str(folder / 'none')], 'is no run folder'),
         (['export', '--run', str(folder / 'none'), '--to', str(folder / 'x')], 'is no run folder'),
         (['export', '--run', str(folder), '--to', str(folder)], 'exists already'),
-        (['export.demo', '--module', str(folder)], 'is no module')):
+        (['zoo.demo', '--module', str(folder)], 'is no module')):
       code, _, errors, _ = self.run_module(*arguments)
       self.assertEqual(code, 2, arguments)
       self.assertStartsWith(errors, 'error: ')
@@ -661,7 +661,7 @@ class ProgramsTest(tf.test.TestCase):
     for name, value in again['metrics'].items():
       if value is not None:
         self.assertAllClose(through_hub[name], value, rtol=2e-3, atol=1e-5, msg=name)
-    code, output, errors, _ = self.run_module('export.demo', '--module', module, '--picture', str(folder / 'p.png'))
+    code, output, errors, _ = self.run_module('zoo.demo', '--module', module, '--picture', str(folder / 'p.png'))
     self.assertEqual((code, errors), (0, ''))
     self.assertTrue((folder / 'p.png').exists())
 

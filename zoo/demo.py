@@ -1,4 +1,4 @@
-"""Program: what a user does with an exported lines model. `python -m export.demo --module DIR --picture FILE`."""
+"""Program: what a user does with an exported lines model. `python -m zoo.demo --module DIR --picture FILE`."""
 
 import pathlib
 
@@ -11,7 +11,7 @@ from acai_tf.evaluation.images import PAIR_SEED, PAIRS, STEPS, crossfade, score_
 from acai_tf.experiment import registry, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
-from zoo import base as zoo
+from zoo import base
 
 flags.DEFINE_string('module', None, 'Folder made by python -m export from a lines run')
 flags.DEFINE_string('picture', 'interpolation.png', 'File to draw')
@@ -49,10 +49,10 @@ def main() -> None:
       'codes interpolated by the module': images[:6], 'pixels cross-faded, for comparison': faded[:6],
   }, title)
   text = report.table(experiment, samples, score_lines(images), score_lines(faded),
-                      published=zoo.published_for(experiment))
+                      published=base.published_for(experiment))
   print(f'\n{title}\n\n{text}\n\nwrote {arguments.picture}')
 
 
 if __name__ == '__main__':
-  cli.run(main, 'python -m export.demo --module DIR: interpolates lines with an exported module.',
+  cli.run(main, 'python -m zoo.demo --module DIR: interpolates lines with an exported module.',
               {'What': ['module', 'picture']})
