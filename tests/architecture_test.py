@@ -24,7 +24,7 @@ ARROWS = {
     'evaluation': {'metrics', 'data', 'networks', 'interpolation', 'experiment', 'cli'},
     'training': {'models', 'data', 'experiment', 'evaluation'},
     'zoo': {'experiment', 'training', 'evaluation', 'export', 'cli'},
-    'export': {'interpolation', 'experiment', 'training', 'evaluation', 'cli'},
+    'export': {'experiment', 'training', 'cli'},
     'evaluate': ROOMS | {'zoo'},
     'train': ROOMS | {'zoo'},
 }
