@@ -106,9 +106,10 @@ class MeasureTest(tf.test.TestCase):
       models.append(build.create(resolve('lines', 'autoencoder', overrides={
           'network': {'depth': 2, 'latent': 2}, 'training': {'precision': precision}})))
       models[-1].decoder.set_weights([2 * weight for weight in models[-1].decoder.get_weights()])  # told from new ones
+    functions = subject.of_model(models[1])
     with unittest.mock.patch.multiple(measure, GEODESIC_PAIRS=3, GEODESIC_BLOCK=2):
-      found = measure.measure(subject.of_model(models[1]), dataset, 'lines', measure.Settings(('geodesic',)))
-    first, second = (models[1].encode(ends) for ends in dataset.pairs(3, measure.PAIR_SEED))
+      found = measure.measure(functions, dataset, 'lines', measure.Settings(('geodesic',)))
+    first, second = (functions.encode(ends) for ends in dataset.pairs(3, measure.PAIR_SEED))
     codes = tf.concat([first + alpha * (second - first) for alpha in np.linspace(0, 1, 241)], axis=0)
     images = models[0].decode(codes).numpy().reshape(241, 3, 32, 32, 1).swapaxes(0, 1)
     flat = images.reshape(3, 241, -1).astype(np.float64)
