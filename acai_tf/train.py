@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import typing
 
 from absl import flags
 
@@ -26,7 +25,8 @@ flags.DEFINE_integer('samples', None, 'Training images in all', lower_bound=1)
 flags.DEFINE_integer('batch', None, 'Images a step', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'Of weights, data order and noise', lower_bound=0)
 flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes it [runs/NAME]')
-flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored'], 'Devices; auto uses every GPU')
+flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored', 'multi_worker', 'tpu'],
+                  "Devices; auto: TF_CONFIG's hosts, a TPU, or every GPU")
 flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16'],
                   'Of the layers; auto: bfloat16 where the device computes in it')
 flags.DEFINE_bool('deterministic', False, 'On a GPU, too: no operation whose result depends on timing (slower)')
@@ -68,18 +68,11 @@ def default_run_dir(experiment) -> str:
           f'{experiment.training.recipe}_s{experiment.training.seed}')
 
 
-def settled(experiment: config.Experiment, run_dir) -> config.Experiment:
-  """The experiment with its precision decided: the run's own, where there is a run, else what suits this device."""
-  training = experiment.training
-  if training.precision != 'auto':
+def with_precision(experiment, precision) -> config.Experiment:
+  """The experiment, in that precision where it asks for the one that suits."""
+  if experiment.training.precision != 'auto':
     return experiment
-  precision: typing.Any
-  if (pathlib.Path(run_dir) / run_folder.EXPERIMENT).exists():
-    precision = run_folder.load_experiment(run_dir).training.precision
-  else:
-    cli.start_tensorflow()
-    precision = machine.fastest_precision()
-  return dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
+  return dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, precision=precision))
 
 
 def main() -> int:
@@ -87,13 +80,18 @@ def main() -> int:
   arguments = flags.FLAGS
   experiment = experiment_of(arguments)
   run_dir = arguments.run_dir or default_run_dir(experiment)
-  experiment = settled(experiment, run_dir)
+  if (pathlib.Path(run_dir) / run_folder.EXPERIMENT).exists():  # A run keeps its precision on any device.
+    experiment = with_precision(experiment, run_folder.load_experiment(run_dir).training.precision)
   # Before TensorFlow is loaded: a folder of another configuration is told at once.
   run_folder.check(run_dir, experiment)
   cli.start_tensorflow()
+  from acai_tf.training.hosts import Hosts
+
   if arguments.deterministic:
     cli.make_deterministic()
-  return session.train(experiment, run_dir, arguments.strategy, cli.data_dir(arguments.data_dir), arguments.manual_dir,
+  hosts = Hosts(arguments.strategy)
+  experiment = hosts.agreed(with_precision(experiment, machine.fastest_precision()))
+  return session.train(experiment, run_dir, hosts, cli.data_dir(arguments.data_dir), arguments.manual_dir,
                        zoo.published_for(experiment))
 
 

@@ -126,6 +126,18 @@ class Checkpoints:
       self._restore(folder, found[-1])
     return found[-1] if found else 0
 
+  def restore_step(self, step) -> None:
+    """Restores the checkpoint of `last` of that step, which another host has read; 0 is none.
+
+    Raises:
+      UserError: as `restore`, and where it is not there.
+    """
+    if step and step not in checkpoint_steps(self.last):
+      raise UserError(f'{self.last} has no checkpoint of step {step}, which the chief goes on from; expected a run '
+                      'folder that all hosts share.')
+    if step:
+      self._restore(self.last, step)
+
   def _restore(self, folder, step):
     path = folder / f'step-{step}'
     for ending in (INDEX, DATA):
