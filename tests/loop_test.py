@@ -24,7 +24,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run_folder import checkpoint_steps
 from acai_tf.models import autoencoder, base
-from acai_tf.training import build, loop, session
+from acai_tf.training import build, hosts, loop, session
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
 from acai_tf.training.optimizer import optimizer
 
@@ -40,7 +40,7 @@ def experiment(model='acai', **training):
 
 
 def make(made, strategy=None):
-  strategy = strategy or loop.strategy('one_device')
+  strategy = strategy or hosts.Hosts('one_device').strategy
   with strategy.scope():
     model = build.create(made)
   return model, strategy
@@ -262,29 +262,29 @@ class CheckpointsTest(tf.test.TestCase):
   def test_a_training_goes_on_from_the_newest_whole_one(self):
     made, folder = experiment(checkpoint_every=64, evaluate_every=64, final_evaluations=0), self.get_temp_dir() + '/run'
     short = dataclasses.replace(made, training=dataclasses.replace(made.training, samples=128))
-    self.assertEqual(session.train(short, folder, 'one_device'), 0)
+    self.assertEqual(session.train(short, folder, hosts.Hosts('one_device')), 0)
     last = pathlib.Path(folder) / 'checkpoints' / 'last'
     data = last / f'step-16{run_folder.DATA}'
     data.write_bytes(data.read_bytes()[:-1000])
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-      self.assertEqual(session.train(made, folder, 'one_device'), 0)
+      self.assertEqual(session.train(made, folder, hosts.Hosts('one_device')), 0)
     self.assertIn('step 16 cannot be read and are put aside (.damaged); going on from step 8', printed.getvalue())
     self.assertEqual([row['samples'] for row in run_folder.read_history(folder)], [64, 128, 192, 256])
     self.assertTrue((last / f'step-16{run_folder.DATA}.damaged').exists())
     other = self.get_temp_dir() + '/undisturbed'
-    self.assertEqual(session.train(made, other, 'one_device'), 0)
+    self.assertEqual(session.train(made, other, hosts.Hosts('one_device')), 0)
     for one, two in zip(*(state(build.load_model(place)[1]) for place in (folder, other)), strict=True):
       self.assertAllEqual(one, two)
     before = sorted(last.iterdir())
     for fault in (OSError(28, 'No space left on device'), tf.errors.ResourceExhaustedError(None, None, 'memory')):
       with (unittest.mock.patch.object(Checkpoints, '_take', side_effect=fault), self.assertRaises(type(fault))):
-        session.train(made, folder, 'one_device')
+        session.train(made, folder, hosts.Hosts('one_device'))
     self.assertEqual(sorted(last.iterdir()), before)  # a fault of the machine is none of the files'
     for path in last.glob(f'*{run_folder.DATA}'):
       path.write_bytes(b'')
     with self.assertRaisesRegex(UserError, 'step-16 cannot be read.*there is no earlier one'):
-      session.train(made, folder, 'one_device')
+      session.train(made, folder, hosts.Hosts('one_device'))
 
   def test_folders_of_any_name(self):
     model, _ = make(experiment())
@@ -403,7 +403,7 @@ class LostTest(tf.test.TestCase):
   def train(self):
     made = experiment('autoencoder', samples=128, evaluate_every=64, final_evaluations=0)
     with unittest.mock.patch('acai_tf.evaluation.report.report'):
-      session.train(made, self.folder)
+      session.train(made, self.folder, hosts.Hosts('one_device'))
     return run_folder.read_history(self.folder)
 
   def setUp(self):

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import tempfile
 
+import numpy as np
 import tensorflow as tf
 
 from acai_tf.experiment.errors import UserError
@@ -177,7 +178,10 @@ class Checkpoints:
                         f'there and {wanted.get(key, "none")} here; expected this version\'s model. Go on with the '
                         'version that wrote it, or train anew in another run folder.')
     for name, variable in self.variables.items():
-      variable.assign(reader.get_tensor(keys[name]))
+      value = reader.get_tensor(keys[name])
+      if value.dtype == np.uint8:  # as words were kept once
+        value = value.astype(variable.dtype.as_numpy_dtype)
+      variable.assign(value)
 
   def _advice(self):
     found = checkpoint_steps(self.last)

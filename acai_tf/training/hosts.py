@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import typing
 import zlib
 from collections.abc import Iterator
@@ -77,6 +78,8 @@ class Hosts:
     self.count = len(self.addresses)
     self.chief = task['type'] == 'chief' or ('chief' not in found and task['index'] == 0)
     self.name = f'{task["type"]} {task["index"]} ({found[task["type"]][task["index"]]})'
+    others = [address for address in self.addresses if address not in self.name]
+    print(f'{self.name} joins {", ".join(others)}; it waits until all are there, and only SIGKILL ends that', flush=True)
     try:
       self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError) as error:
@@ -126,9 +129,15 @@ class Hosts:
     """A context in which TensorFlow's errors about hosts that do not answer become one line."""
     try:
       yield
-    except tf.errors.OpError as error:
-      print(type(error), error)
-      raise
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError,
+            tf.errors.CancelledError, tf.errors.InternalError) as error:
+      if self.count == 1:
+        raise
+      told = [f'{kind} {index}' for kind, index in re.findall(r'/job:(\w+)/replica:0/task:(\d+)', str(error))]
+      who = next((other for other in told if not self.name.startswith(f'{other} ')), 'another host')
+      raise UserError(f'{who} is gone, so {self.name} stops; expected all {self.count} hosts until the end. Its own last '
+                      'lines say why. Start all of them again with the same command: they go on from the last '
+                      'checkpoint.') from error
 
 
 def _tpu():
