@@ -68,7 +68,14 @@ def default_run_dir(experiment) -> str:
           f'{experiment.training.recipe}_s{experiment.training.seed}')
 
 
-def with_precision(experiment, precision) -> config.Experiment:
+def settled(experiment: config.Experiment, run_dir) -> config.Experiment:
+  """The experiment; in the precision of the run that is there, where it asks for the one that suits."""
+  if not (pathlib.Path(run_dir) / run_folder.EXPERIMENT).exists():
+    return experiment
+  return with_precision(experiment, run_folder.load_experiment(run_dir).training.precision)
+
+
+def with_precision(experiment: config.Experiment, precision) -> config.Experiment:
   """The experiment, in that precision where it asks for the one that suits."""
   if experiment.training.precision != 'auto':
     return experiment
@@ -80,8 +87,7 @@ def main() -> int:
   arguments = flags.FLAGS
   experiment = experiment_of(arguments)
   run_dir = arguments.run_dir or default_run_dir(experiment)
-  if (pathlib.Path(run_dir) / run_folder.EXPERIMENT).exists():  # A run keeps its precision on any device.
-    experiment = with_precision(experiment, run_folder.load_experiment(run_dir).training.precision)
+  experiment = settled(experiment, run_dir)
   # Before TensorFlow is loaded: a folder of another configuration is told at once.
   run_folder.check(run_dir, experiment)
   cli.start_tensorflow()

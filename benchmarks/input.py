@@ -85,7 +85,7 @@ def measure(label):
   import tensorflow as tf
 
   from acai_tf.experiment.resolve import resolve
-  from acai_tf.training import build, hosts, loop
+  from acai_tf.training import build, hosts
 
   arguments, (name, *options) = flags.FLAGS, label.split()
   size = {'size': 64} if '64' in options else {}

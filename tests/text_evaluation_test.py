@@ -249,8 +249,9 @@ class ProgramTest(tf.test.TestCase):
         'model': {'units': 8, 'z': 4, 'queue': 16, 'critic_steps': 1},
         'training': {'samples': 128, 'batch': 16, 'evaluate_every': 64}})
     folder = pathlib.Path(self.get_temp_dir()) / 'run'
-    self.assertEqual(session.train(experiment, folder, hosts.Hosts('one_device')), 0)
-    self.assertEqual(session.train(experiment, folder, hosts.Hosts('one_device')), 0)  # Nothing is left to do but the report.
+    here = hosts.Hosts('one_device')
+    self.assertEqual(session.train(experiment, folder, here), 0)
+    self.assertEqual(session.train(experiment, folder, here), 0)  # Nothing is left to do but the report.
     record = json.loads((folder / run_folder.METRICS).read_text())
     self.assertIn('reverse_perplexity', record['metrics'])
     self.assertEqual(parse_experiment(record['experiment']), experiment)

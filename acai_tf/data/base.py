@@ -56,12 +56,12 @@ class Dataset:
     """
     import tensorflow as tf  # Here, so that flags can be checked against Config without loading TensorFlow.
 
-    if size % replicas:
-      raise UserError(f'training.batch={size} does not divide among {replicas} replicas; expected a multiple.')
-    try:
-      table = replicas_lib.rows(size // replicas, replicas)
-    except ValueError as error:
-      raise UserError(f'training.batch={size}: {error}') from error
+    even = 2 * replicas  # so that each has whole pairs
+    if replicas > 1 and size % even:
+      near = sorted({max(even, size // even * even), size // even * even + even})
+      raise UserError(f'training.batch={size} cannot be shared by {replicas} devices; expected an even number on each, '
+                      f'such as {" or ".join(map(str, near))}.')
+    table = replicas_lib.rows(size // replicas, replicas)
     count = replicas - first if count is None else count
     samples = self.batch(seed, start, size, table[0][:1])
 

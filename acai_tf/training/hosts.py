@@ -77,9 +77,11 @@ class Hosts:
     task = json.loads(os.environ['TF_CONFIG'])['task']
     self.count = len(self.addresses)
     self.chief = task['type'] == 'chief' or ('chief' not in found and task['index'] == 0)
-    self.name = f'{task["type"]} {task["index"]} ({found[task["type"]][task["index"]]})'
-    others = [address for address in self.addresses if address not in self.name]
-    print(f'{self.name} joins {", ".join(others)}; it waits until all are there, and only SIGKILL ends that', flush=True)
+    address = found[task['type']][task['index']]
+    self.name = f'{task["type"]} {task["index"]} ({address})'
+    others = [other for other in self.addresses if other != address]
+    print(f'{self.name} joins {", ".join(others)}; it waits until all are there, and only SIGKILL ends '
+          'that', flush=True)
     try:
       self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError) as error:
@@ -135,9 +137,9 @@ class Hosts:
         raise
       told = [f'{kind} {index}' for kind, index in re.findall(r'/job:(\w+)/replica:0/task:(\d+)', str(error))]
       who = next((other for other in told if not self.name.startswith(f'{other} ')), 'another host')
-      raise UserError(f'{who} is gone, so {self.name} stops; expected all {self.count} hosts until the end. Its own last '
-                      'lines say why. Start all of them again with the same command: they go on from the last '
-                      'checkpoint.') from error
+      raise UserError(f'{who} is gone, so {self.name} stops; expected all {self.count} hosts until the end. Its '
+                      'own last lines say why. Start all of them again with the same command: they go on from the '
+                      'last checkpoint.') from error
 
 
 def _tpu():

@@ -166,7 +166,8 @@ def _follow(experiment, run_dir, hosts, dataset, model, checkpoints):
   training = experiment.training
   checkpoints.restore_step(hosts.of_chief(0))
   print(f'{hosts.name} trains with the chief, who writes {run_dir}', flush=True)
-  calls = [(steps, lambda step: None) for steps in (training.evaluation_steps, training.every(training.checkpoint_every))]
+  pauses = training.evaluation_steps, training.every(training.checkpoint_every)
+  calls = [(steps, lambda step: None) for steps in pauses]
   with stop_signals() as received:
     step = loop.Loop(model, hosts.strategy, dataset, training, hosts=hosts.count).run(
         lambda *_: None, calls, lambda: bool(received))
