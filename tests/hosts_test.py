@@ -19,8 +19,8 @@ from acai_tf.training import hosts
 
 FLAGS = ['--dataset', 'lines', '--model', 'autoencoder', '--latent_width', '2', '--latent', '2', '--depth', '2',
          '--set', 'dataset.size=8', '--set', 'dataset.test_images=64', '--recipe', 'fast', '--batch', '8',
-         '--precision', 'float32', '--set', 'training.final_evaluations=0', '--set', 'training.evaluate_every=0', '--samples',
-         '1600', '--set', 'training.checkpoint_every=400']
+         '--precision', 'float32', '--set', 'training.final_evaluations=0', '--set', 'training.evaluate_every=0',
+         '--samples', '1600', '--set', 'training.checkpoint_every=400']
 
 
 def free_ports(count):

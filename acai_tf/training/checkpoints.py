@@ -1,7 +1,6 @@
 """All that a step depends on, on disk."""
 
 import collections
-import json
 import pathlib
 import shutil
 import tempfile
@@ -9,6 +8,7 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
+from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.experiment.run_folder import DATA, INDEX, checkpoint_steps, conflicts
@@ -162,7 +162,7 @@ class Checkpoints:
     """Assigns what a checkpoint holds."""
     shapes = reader.get_variable_to_shape_map()
     if shapes.pop(_RUN, None) is not None and self.experiment:  # older ones do not say
-      theirs = parse_experiment(json.loads(reader.get_tensor(_RUN)))
+      theirs = parse_experiment(strict_json.loads(reader.get_tensor(_RUN)))
       keys = conflicts(theirs.to_dict(), self.experiment.to_dict())
       if keys:
         raise UserError(f'checkpoint {path} is of another training: {keys}. Put the run\'s own files back, or train in '
