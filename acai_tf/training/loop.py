@@ -33,6 +33,10 @@ class Loop:
     self.names = None
     self._run_steps = tf.function(self._steps)
 
+  def traces(self) -> int:
+    """How often the step has been traced: once, unless something makes every step slow."""
+    return self._run_steps.experimental_get_tracing_count()
+
   def batches(self, start, stop) -> Iterator:
     """Iterator over the distributed batches `start` ... `stop` - 1."""
     replicas = self.strategy.num_replicas_in_sync
