@@ -27,8 +27,8 @@ flags.DEFINE_integer('seed', 0, 'Of weights, data order and noise', lower_bound=
 flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes it [runs/NAME]')
 flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored', 'multi_worker', 'tpu'],
                   "Devices; auto: TF_CONFIG's hosts, a TPU, or every GPU")
-flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16'],
-                  'Of the layers; auto: bfloat16 where the device computes in it')
+flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16', 'mixed_float16'],
+                  'Of the layers; auto: bfloat16 where the device computes in it. float16 scales losses')
 flags.DEFINE_bool('deterministic', False, 'On a GPU, too: no operation whose result depends on timing (slower)')
 flags.DEFINE_multi_string('set', [], 'Any key: dataset.KEY=VALUE, model., network., training. (repeatable)')
 cli.define_data_flags(flags.FLAGS)

@@ -1,9 +1,9 @@
 """Kills short trainings at random times until each is through, `python benchmarks/kills.py --kills 50`.
 
 Every training goes on with the same command until it ends by itself; then its weights, optimisers' state and step are
-compared with those of one that nobody disturbed, bit for bit. Signals are KILL, TERM and INT in turn, at times that are
-uniform over what is left of a training, so that imports, steps, saves and the last evaluation are all hit. Printed are a
-line for each kill, and in the end how many trainings came through, and how long TERM and INT took to end one.
+compared with those of one that nobody disturbed, bit for bit. Signals are KILL, TERM or INT, at times that are
+uniform over a training's length, so that imports, steps, saves and the last evaluation are all hit. Printed are a line
+for each kill, and in the end how many trainings came through, and how long TERM and INT took to end one.
 """
 
 import pathlib

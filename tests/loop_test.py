@@ -160,6 +160,27 @@ class PrecisionTest(tf.test.TestCase):
       with unittest.mock.patch.object(machine, 'processor', return_value={'flags': flags}):
         self.assertEqual(machine.fastest_precision(), expected)
 
+  def test_float16_scales_losses_and_leaves_out_what_overflows(self):
+    settings = {'clipnorm': 0.01, 'optimizer': 'sgd', 'learning_rate': 1.0}  # Adam's steps would not tell a wrong scale.
+    exact, half = (make(experiment(precision=name, **settings))[0] for name in ('float32', 'mixed_float16'))
+    data = tuple(next(iter(build.load_data(experiment()).pipeline(0, 8, 0, 1))))
+    exact.take_step(data)
+    start = {player: [v.numpy() for v in half.variables_of(player)] for player in half.players()}
+    half.optimizers['autoencoder'].dynamic_scale.assign(3e38)
+    scale = float(half.optimizers['critic'].dynamic_scale)
+    logs = half.take_step(data)
+    self.assertAllInRange(list(logs.values()), -100.0, 100.0)
+    self.assertAllClose(half.optimizers['autoencoder'].dynamic_scale, 1.5e38)
+    self.assertAllClose(half.optimizers['critic'].dynamic_scale, scale)
+    for before, variable in zip(start['autoencoder'], half.variables_of('autoencoder'), strict=True):
+      self.assertAllEqual(before, variable)
+    for before, variable, other in zip(start['critic'], half.variables_of('critic'), exact.variables_of('critic'),
+                                       strict=True):
+      self.assertAllClose(variable - before, other - before, atol=2e-4)
+    self.assertAllClose(tf.linalg.global_norm([variable - before for before, variable in zip(
+        start['critic'], half.variables_of('critic'), strict=True)]), 0.01, rtol=0.01)
+    self.assertLen(half.averages(), len(exact.averages()))
+
   def test_a_run_keeps_its_own(self):
     folder = self.get_temp_dir()
     run_folder.claim(folder, experiment(precision='mixed_bfloat16'))
