@@ -161,7 +161,7 @@ class PrecisionTest(tf.test.TestCase):
         self.assertEqual(machine.fastest_precision(), expected)
 
   def test_float16_scales_losses_and_leaves_out_what_overflows(self):
-    settings = {'clipnorm': 0.01, 'optimizer': 'sgd', 'learning_rate': 1.0}  # Adam's steps would not tell a wrong scale.
+    settings = {'clipnorm': 0.01, 'optimizer': 'sgd', 'learning_rate': 1.0}  # Adam's steps hide a scale.
     exact, half = (make(experiment(precision=name, **settings))[0] for name in ('float32', 'mixed_float16'))
     data = tuple(next(iter(build.load_data(experiment()).pipeline(0, 8, 0, 1))))
     exact.take_step(data)
