@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import typing
 
 from absl import flags
 
@@ -26,9 +25,10 @@ flags.DEFINE_integer('samples', None, 'Training images in all', lower_bound=1)
 flags.DEFINE_integer('batch', None, 'Images a step', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'Of weights, data order and noise', lower_bound=0)
 flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes it [runs/NAME]')
-flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored'], 'Devices; auto uses every GPU')
-flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16'],
-                  'Of the layers; auto: bfloat16 where the device computes in it')
+flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored', 'multi_worker', 'tpu'],
+                  "Devices; auto: TF_CONFIG's hosts, a TPU, or every GPU")
+flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16', 'mixed_float16'],
+                  'Of the layers; auto: bfloat16 where the device computes in it. float16 scales losses')
 flags.DEFINE_bool('deterministic', False, 'On a GPU, too: no operation whose result depends on timing (slower)')
 flags.DEFINE_multi_string('set', [], 'Any key: dataset.KEY=VALUE, model., network., training. (repeatable)')
 cli.define_data_flags(flags.FLAGS)
@@ -69,17 +69,17 @@ def default_run_dir(experiment) -> str:
 
 
 def settled(experiment: config.Experiment, run_dir) -> config.Experiment:
-  """The experiment with its precision decided: the run's own, where there is a run, else what suits this device."""
-  training = experiment.training
-  if training.precision != 'auto':
+  """The experiment; in the precision of the run that is there, where it asks for the one that suits."""
+  if not (pathlib.Path(run_dir) / run_folder.EXPERIMENT).exists():
     return experiment
-  precision: typing.Any
-  if (pathlib.Path(run_dir) / run_folder.EXPERIMENT).exists():
-    precision = run_folder.load_experiment(run_dir).training.precision
-  else:
-    cli.start_tensorflow()
-    precision = machine.fastest_precision()
-  return dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
+  return with_precision(experiment, run_folder.load_experiment(run_dir).training.precision)
+
+
+def with_precision(experiment: config.Experiment, precision) -> config.Experiment:
+  """The experiment, in that precision where it asks for the one that suits."""
+  if experiment.training.precision != 'auto':
+    return experiment
+  return dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, precision=precision))
 
 
 def main() -> int:
@@ -91,9 +91,13 @@ def main() -> int:
   # Before TensorFlow is loaded: a folder of another configuration is told at once.
   run_folder.check(run_dir, experiment)
   cli.start_tensorflow()
+  from acai_tf.training.hosts import Hosts
+
   if arguments.deterministic:
     cli.make_deterministic()
-  return session.train(experiment, run_dir, arguments.strategy, cli.data_dir(arguments.data_dir), arguments.manual_dir,
+  hosts = Hosts(arguments.strategy)
+  experiment = hosts.agreed(with_precision(experiment, machine.fastest_precision()))
+  return session.train(experiment, run_dir, hosts, cli.data_dir(arguments.data_dir), arguments.manual_dir,
                        zoo.published_for(experiment))
 
 

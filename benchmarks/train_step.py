@@ -63,10 +63,10 @@ def runner(setting, model, batch):
   if setting['tuned']:
     cli.set_environment()
     cli.start_tensorflow()
-  from acai_tf.training import build, loop
+  from acai_tf.training import build, hosts, loop
 
   experiment = experiment_of(model, batch, setting['precision'])
-  strategy, dataset = loop.strategy('one_device'), build.load_data(experiment)
+  strategy, dataset = hosts.Hosts('one_device').strategy, build.load_data(experiment)
   with strategy.scope():
     made = build.create(experiment)
   made = loop.Loop(made, strategy, dataset, experiment.training)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from acai_tf.experiment import run_folder
 from acai_tf.experiment.resolve import resolve
-from acai_tf.training import build, loop
+from acai_tf.training import build, hosts, loop
 from acai_tf.training.checkpoints import Checkpoints
 from acai_tf.training.optimizer import Adam
 from acai_tf.training.session import Session
@@ -19,7 +19,7 @@ def experiment(**training):
 
 
 def trained(made):
-  strategy = loop.strategy('one_device')
+  strategy = hosts.Hosts('one_device').strategy
   with strategy.scope():
     model = build.create(made)
   loop.Loop(model, strategy, build.load_data(made), made.training).run(lambda *_: None, [])

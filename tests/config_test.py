@@ -272,7 +272,7 @@ class RunFolderTest(tf.test.TestCase):
         (json.dumps({**whole, 'model': {'lambda_': 0.5}}), 'model.gamma missing; expected every key'),
         (json.dumps({**whole, 'network': {**whole['network'], 'depth': None}}), 'network.depth=None: expected'),
         (json.dumps({**whole, 'network': {**whole['network'], 'depth': True}}), 'network.depth=True: expected'),
-        (json.dumps({**whole, 'training': {**whole['training'], 'samples': math.inf}}), 'samples=inf: expected'),
+        (json.dumps({**whole, 'training': {**whole['training'], 'samples': math.inf}}), 'Infinity is no number'),
         (json.dumps({**whole, 'model': {**whole['model'], 'gamma': 10**400}}), 'type float')):
       (folder / run_folder.EXPERIMENT).write_text(text)
       with self.assertRaisesRegex(UserError, message):
@@ -294,9 +294,22 @@ class RunFolderTest(tf.test.TestCase):
 
   def test_a_broken_history_is_told_in_one_line(self):
     folder = pathlib.Path(self.get_temp_dir())
-    (folder / run_folder.HISTORY).write_text('{"samples": 10}\n{"samp')
-    with self.assertRaisesRegex(UserError, 'history.jsonl cannot be read .*delete it'):
-      run_folder.read_history(folder)
+    for text, message in (
+        ('{"samples": 10}\n{"samp', ''), ('[]', 'line 1 is no object'), ('3', 'line 1'), ('null', 'line 1'),
+        ('\xff', ''),
+        ('{"samples": "10"}', 'line 1'), ('{"samples": -1}', 'line 1'), ('{"samples": 10}\n{"samples": 10}', 'line 2'),
+        ('{"samples": 1, "mean_distance": NaN}', 'NaN is no number'), ('{"samples": 1, "psnr": 1e999}', 'no finite'),
+        ('{"samples": 1, "psnr": "6"}', 'psnr of 1 samples'), ('{"samples": 1, "seconds": -3}', 'seconds of 1 samples'),
+        ('{"samples": 1, "samples": 2}', 'a key stands twice'), ('[' * 10**6, 'nested too deep')):
+      (folder / run_folder.HISTORY).write_text(text, 'latin-1')
+      with self.assertRaisesRegex(UserError, f'history.jsonl cannot be read .*{message}.*delete it'):
+        run_folder.read_history(folder)
+      (folder / run_folder.EXPERIMENT).write_text(text, 'latin-1')
+      with self.assertRaises(UserError):
+        run_folder.load_experiment(folder)
+      (folder / run_folder.CARD).write_text(text, 'latin-1')
+      with self.assertRaises(UserError):
+        run_folder.load_card(folder)
 
   def test_the_commit_is_that_of_our_own_checkout_or_unknown(self):
     for place in ('installed', '.'):  # The folder is a checkout of somebody else's; '.' is ours.

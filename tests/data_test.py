@@ -1,5 +1,7 @@
 """The index-driven pipeline, its disk cache, and MNIST through the real TFDS builder."""
 
+import contextlib
+import io
 import pathlib
 
 import numpy as np
@@ -111,12 +113,25 @@ class CacheTest(tf.test.TestCase):
       base.cached_arrays(folder, interrupted)
     self.assertEmpty(list(folder.parent.iterdir()))
 
-  def test_a_broken_cache_is_named(self):
-    folder = pathlib.Path(self.get_temp_dir()) / 'broken'
+  def test_a_cache_that_changed_is_named_and_made_anew(self):
+    folder = pathlib.Path(self.get_temp_dir()) / 'changed'
     base.cached_arrays(folder, four)
-    (folder / 'train_images.npy').write_bytes(b'not an array')
-    with self.assertRaisesRegex(UserError, 'broken.*delete that folder'):
-      base.cached_arrays(folder, four)
+    images, whole = folder / 'train_images.npy', (folder / 'train_images.npy').read_bytes()
+    for spoil, named in (
+        (lambda: images.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1])), 'train_images.npy changed'),
+        (lambda: images.write_bytes(whole[:-4]), 'train_images.npy changed'),
+        (images.unlink, 'train_images.npy changed'),
+        (lambda: np.save(folder / 'more.npy', [1]), 'more.npy changed'),
+        ((folder / 'sums.json').unlink, 'sums.json is')):
+      spoil()
+      with contextlib.redirect_stdout(io.StringIO()) as output:
+        self.assertAllEqual(base.cached_arrays(folder, four)['train_images'], np.arange(4))
+      self.assertIn(f'{folder}: {named}', output.getvalue())
+      self.assertEqual(images.read_bytes(), whole)
+      with contextlib.redirect_stdout(io.StringIO()) as output:
+        base.cached_arrays(folder, four)
+      self.assertEqual(output.getvalue(), '')
+    self.assertEqual([path.name for path in folder.parent.glob('changed*')], ['changed'])
 
 
 class MnistTest(tf.test.TestCase):

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import importlib.util
 import io
+import os
 import pathlib
 import tarfile
 import unittest.mock
@@ -193,6 +194,23 @@ class FolderTest(tf.test.TestCase):
   def load(self, **settings):
     settings = folder.resolve(folder.Config(path=self.get_temp_dir() + '/pictures', size=8, **settings))
     return folder.load(settings, self.get_temp_dir() + '/data')
+
+  def test_what_is_no_picture_in_its_place_is_told(self):
+    self.write('train/a.png', 1)
+    self.write('test/\udcff.png', 2)  # a name that is not UTF-8
+    self.assertLen(self.load().test_images, 1)
+    root = pathlib.Path(self.get_temp_dir()) / 'pictures'
+    os.mkfifo(root / 'train' / 'pipe.png')
+    with self.assertRaisesRegex(UserError, 'pipe.png is no file'):
+      self.load()
+    (root / 'train' / 'pipe.png').unlink()
+    (root / 'train' / 'link.png').symlink_to('nowhere')
+    with self.assertRaisesRegex(UserError, 'link.png is no file'):
+      self.load()
+    (root / 'train' / 'link.png').unlink()
+    self.write('beside.png', 3)
+    with self.assertRaisesRegex(UserError, 'beside train and test, beside.png say'):
+      self.load()
 
   def test_sixteen_bits_and_transparent_pixels(self):
     path = pathlib.Path(self.get_temp_dir()) / 'deep.png'

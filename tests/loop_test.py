@@ -24,7 +24,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run_folder import checkpoint_steps
 from acai_tf.models import autoencoder, base
-from acai_tf.training import build, loop, session
+from acai_tf.training import build, hosts, loop, session
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
 from acai_tf.training.optimizer import optimizer
 
@@ -40,7 +40,7 @@ def experiment(model='acai', **training):
 
 
 def make(made, strategy=None):
-  strategy = strategy or loop.strategy('one_device')
+  strategy = strategy or hosts.Hosts('one_device').strategy
   with strategy.scope():
     model = build.create(made)
   return model, strategy
@@ -157,17 +157,36 @@ class PrecisionTest(tf.test.TestCase):
 
   def test_bfloat16_only_where_the_processor_has_it(self):
     for flags, expected in (('fma avx512_bf16', 'mixed_bfloat16'), ('amx_bf16', 'mixed_bfloat16'), ('avx2', 'float32')):
-      with unittest.mock.patch.object(machine, 'processor', return_value={'flags': flags}), \
-           unittest.mock.patch.object(cli, 'start_tensorflow'):  # It has started here.
+      with unittest.mock.patch.object(machine, 'processor', return_value={'flags': flags}):
         self.assertEqual(machine.fastest_precision(), expected)
-        self.assertEqual(train.settled(experiment(precision='auto'), 'nowhere').training.precision, expected)
+
+  def test_float16_scales_losses_and_leaves_out_what_overflows(self):
+    settings = {'clipnorm': 0.01, 'optimizer': 'sgd', 'learning_rate': 1.0}  # Adam's steps hide a scale.
+    exact, half = (make(experiment(precision=name, **settings))[0] for name in ('float32', 'mixed_float16'))
+    data = tuple(next(iter(build.load_data(experiment()).pipeline(0, 8, 0, 1))))
+    exact.take_step(data)
+    start = {player: [v.numpy() for v in half.variables_of(player)] for player in half.players()}
+    half.optimizers['autoencoder'].dynamic_scale.assign(3e38)
+    scale = float(half.optimizers['critic'].dynamic_scale)
+    logs = half.take_step(data)
+    self.assertAllInRange(list(logs.values()), -100.0, 100.0)
+    self.assertAllClose(half.optimizers['autoencoder'].dynamic_scale, 1.5e38)
+    self.assertAllClose(half.optimizers['critic'].dynamic_scale, scale)
+    for before, variable in zip(start['autoencoder'], half.variables_of('autoencoder'), strict=True):
+      self.assertAllEqual(before, variable)
+    for before, variable, other in zip(start['critic'], half.variables_of('critic'), exact.variables_of('critic'),
+                                       strict=True):
+      self.assertAllClose(variable - before, other - before, atol=2e-4)
+    self.assertAllClose(tf.linalg.global_norm([variable - before for before, variable in zip(
+        start['critic'], half.variables_of('critic'), strict=True)]), 0.01, rtol=0.01)
+    self.assertLen(half.averages(), len(exact.averages()))
 
   def test_a_run_keeps_its_own(self):
     folder = self.get_temp_dir()
     run_folder.claim(folder, experiment(precision='mixed_bfloat16'))
-    with unittest.mock.patch.object(machine, 'fastest_precision', return_value='float32'):
-      self.assertEqual(train.settled(experiment(precision='auto'), folder).training.precision, 'mixed_bfloat16')
-      self.assertEqual(train.settled(experiment(precision='float32'), folder).training.precision, 'float32')
+    self.assertEqual(train.settled(experiment(precision='auto'), folder).training.precision, 'mixed_bfloat16')
+    self.assertEqual(train.settled(experiment(precision='auto'), folder + 'x').training.precision, 'auto')
+    self.assertEqual(train.settled(experiment(precision='float32'), folder).training.precision, 'float32')
 
 
 class ReplicasTest(tf.test.TestCase):
@@ -181,7 +200,7 @@ class ReplicasTest(tf.test.TestCase):
   def test_odd_batches_have_no_partner(self):
     with self.assertRaisesRegex(ValueError, 'even'):
       replicas.rows(3, 2)
-    with self.assertRaisesRegex(UserError, 'training.batch=7'):
+    with self.assertRaisesRegex(UserError, 'training.batch=7 cannot be shared by 2 devices; .* such as 4 or 8'):
       build.load_data(experiment()).pipeline(0, 7, 0, 1, replicas=2)
 
 
@@ -262,29 +281,29 @@ class CheckpointsTest(tf.test.TestCase):
   def test_a_training_goes_on_from_the_newest_whole_one(self):
     made, folder = experiment(checkpoint_every=64, evaluate_every=64, final_evaluations=0), self.get_temp_dir() + '/run'
     short = dataclasses.replace(made, training=dataclasses.replace(made.training, samples=128))
-    self.assertEqual(session.train(short, folder, 'one_device'), 0)
+    self.assertEqual(session.train(short, folder, hosts.Hosts('one_device')), 0)
     last = pathlib.Path(folder) / 'checkpoints' / 'last'
     data = last / f'step-16{run_folder.DATA}'
     data.write_bytes(data.read_bytes()[:-1000])
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-      self.assertEqual(session.train(made, folder, 'one_device'), 0)
+      self.assertEqual(session.train(made, folder, hosts.Hosts('one_device')), 0)
     self.assertIn('step 16 cannot be read and are put aside (.damaged); going on from step 8', printed.getvalue())
     self.assertEqual([row['samples'] for row in run_folder.read_history(folder)], [64, 128, 192, 256])
     self.assertTrue((last / f'step-16{run_folder.DATA}.damaged').exists())
     other = self.get_temp_dir() + '/undisturbed'
-    self.assertEqual(session.train(made, other, 'one_device'), 0)
+    self.assertEqual(session.train(made, other, hosts.Hosts('one_device')), 0)
     for one, two in zip(*(state(build.load_model(place)[1]) for place in (folder, other)), strict=True):
       self.assertAllEqual(one, two)
     before = sorted(last.iterdir())
     for fault in (OSError(28, 'No space left on device'), tf.errors.ResourceExhaustedError(None, None, 'memory')):
       with (unittest.mock.patch.object(Checkpoints, '_take', side_effect=fault), self.assertRaises(type(fault))):
-        session.train(made, folder, 'one_device')
+        session.train(made, folder, hosts.Hosts('one_device'))
     self.assertEqual(sorted(last.iterdir()), before)  # a fault of the machine is none of the files'
     for path in last.glob(f'*{run_folder.DATA}'):
       path.write_bytes(b'')
     with self.assertRaisesRegex(UserError, 'step-16 cannot be read.*there is no earlier one'):
-      session.train(made, folder, 'one_device')
+      session.train(made, folder, hosts.Hosts('one_device'))
 
   def test_folders_of_any_name(self):
     model, _ = make(experiment())
@@ -403,7 +422,7 @@ class LostTest(tf.test.TestCase):
   def train(self):
     made = experiment('autoencoder', samples=128, evaluate_every=64, final_evaluations=0)
     with unittest.mock.patch('acai_tf.evaluation.report.report'):
-      session.train(made, self.folder)
+      session.train(made, self.folder, hosts.Hosts('one_device'))
     return run_folder.read_history(self.folder)
 
   def setUp(self):

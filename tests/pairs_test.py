@@ -18,7 +18,7 @@ from PIL import Image
 from acai_tf.data import _tfds
 from acai_tf.experiment import registry, run_folder
 from acai_tf.experiment.resolve import resolve
-from acai_tf.training import session
+from acai_tf.training import hosts, session
 
 MODELS, DATASETS = registry.names('acai_tf.models', 'images'), registry.names('acai_tf.data', 'images')
 ALL = bool(os.environ.get('ALL_PAIRS'))
@@ -43,7 +43,7 @@ class PairsTest(parameterized.TestCase, tf.test.TestCase):
     folder = pathlib.Path(self.get_temp_dir()) / f'{model}_{data}'
     with (tfds.testing.mock_data(num_examples=20),
           unittest.mock.patch.object(_tfds, '_unknown_host', return_value=None)):
-      self.assertEqual(session.train(experiment, folder, 'one_device', str(folder / 'data')), 0)
+      self.assertEqual(session.train(experiment, folder, hosts.Hosts('one_device'), str(folder / 'data')), 0)
     self.assertTrue((folder / run_folder.METRICS).exists())
     self.assertTrue((folder / 'interpolation.png').exists())
 

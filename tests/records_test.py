@@ -179,11 +179,11 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIn('| no medians | 1.21 ± 0.17 * |', _tables.render('lines', 'markdown', self.folder))
 
   def test_no_mark_without_a_number_or_a_second_seed(self):
-    self.file('lines_acai', record(0, distance=math.nan), record(1, distance=math.nan))
+    self.file('lines_acai', record(0, distance=None), record(1, distance=None))
     self.file('lines_vae', record(name='lines_vae', distance=1e-9))
     text = _tables.render('lines', 'markdown', self.folder)
     self.assertIn('| 0.24 ± 0.01 |', text)
-    self.assertNotIn('nan', text)
+    self.assertNotIn('None', text)
     self.assertIn('| 0.00 | 0.00 | 1.21 ± 0.17 *, one seed |', text)
 
   def test_other_settings_than_the_paper_s_are_told_not_marked(self):

@@ -16,7 +16,7 @@ from acai_tf.experiment import run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment, resolve
 from acai_tf.metrics import transfer
-from acai_tf.training import build, session
+from acai_tf.training import build, hosts, session
 from export import module
 
 
@@ -249,8 +249,9 @@ class ProgramTest(tf.test.TestCase):
         'model': {'units': 8, 'z': 4, 'queue': 16, 'critic_steps': 1},
         'training': {'samples': 128, 'batch': 16, 'evaluate_every': 64}})
     folder = pathlib.Path(self.get_temp_dir()) / 'run'
-    self.assertEqual(session.train(experiment, folder, 'one_device'), 0)
-    self.assertEqual(session.train(experiment, folder, 'one_device'), 0)  # Nothing is left to do but the report.
+    here = hosts.Hosts('one_device')
+    self.assertEqual(session.train(experiment, folder, here), 0)
+    self.assertEqual(session.train(experiment, folder, here), 0)  # Nothing is left to do but the report.
     record = json.loads((folder / run_folder.METRICS).read_text())
     self.assertIn('reverse_perplexity', record['metrics'])
     self.assertEqual(parse_experiment(record['experiment']), experiment)

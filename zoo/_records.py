@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from acai_tf.experiment import config
+from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import differences
 from acai_tf.experiment.resolve import parse_experiment, resolve
@@ -32,7 +32,7 @@ def load(name, folder=FOLDER) -> list[dict]:
   """
   path = pathlib.Path(folder) / f'{name}.json'
   try:
-    values = json.loads(path.read_text()) if path.exists() else {'runs': []}
+    values = strict_json.loads(path.read_text()) if path.exists() else {'runs': []}
   except (OSError, ValueError) as error:
     raise _broken(path, error) from error
   if not isinstance(values, dict) or not isinstance(values.get('runs'), list):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import fnmatch
-import json
 import os
 import pathlib
 import re
@@ -10,7 +9,7 @@ import shutil
 import subprocess
 import sys
 
-from acai_tf.experiment import run_folder
+from acai_tf.experiment import run_folder, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import parse_experiment, resolve
@@ -111,7 +110,7 @@ def gather(run, definition, results) -> None:
   """
   run = pathlib.Path(run)
   try:
-    record = json.loads((run / run_folder.METRICS).read_text())
+    record = strict_json.loads((run / run_folder.METRICS).read_text())
   except (OSError, ValueError) as error:
     raise UserError(f'{run / run_folder.METRICS} cannot be read ({error}); expected a run that acai_tf.evaluate has '
                     'measured.') from error

@@ -1,19 +1,23 @@
 """What all data sets share: a training batch is a function of (seed, step), and arrays are kept on disk."""
 
 import functools
+import json
 import os
 import pathlib
 import shutil
 import typing
+import zlib
 
 import numpy as np
 
 from acai_tf import replicas as replicas_lib
+from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 
 if typing.TYPE_CHECKING:
   import tensorflow as tf
 
+SUMS, BLOCK = 'sums.json', 1 << 24  # checksums beside a cache's arrays; bytes read at a time
 EXTRA_SEED = 1 << 32  # between the orders of batches and of further ones
 
 
@@ -56,12 +60,12 @@ class Dataset:
     """
     import tensorflow as tf  # Here, so that flags can be checked against Config without loading TensorFlow.
 
-    if size % replicas:
-      raise UserError(f'training.batch={size} does not divide among {replicas} replicas; expected a multiple.')
-    try:
-      table = replicas_lib.rows(size // replicas, replicas)
-    except ValueError as error:
-      raise UserError(f'training.batch={size}: {error}') from error
+    even = 2 * replicas  # so that each has whole pairs
+    if replicas > 1 and size % even:
+      near = sorted({max(even, size // even * even), size // even * even + even})
+      raise UserError(f'training.batch={size} cannot be shared by {replicas} devices; expected an even number on each, '
+                      f'such as {" or ".join(map(str, near))}.')
+    table = replicas_lib.rows(size // replicas, replicas)
     count = replicas - first if count is None else count
     samples = self.batch(seed, start, size, table[0][:1])
 
@@ -139,7 +143,9 @@ class _Rows:
 def cached_arrays(folder, prepare) -> dict:
   """The arrays under `folder`; where they are not, `prepare(append)` makes them, and they are saved.
 
-  The folder is moved into place whole, so that an interrupted preparation leaves no half cache.
+  The folder is moved into place whole, so that an interrupted preparation leaves no half cache. Every file's checksum
+  lies beside it and is compared when it is opened (about a second a GB); a cache that has changed is named and made
+  anew.
 
   Args:
     folder: where the .npy files lie or will lie.
@@ -153,6 +159,11 @@ def cached_arrays(folder, prepare) -> dict:
   """
   folder = pathlib.Path(folder)
   try:
+    if folder.exists() and (changed := _changed(folder)):
+      print(f'data cache {folder}: {changed}; it is made anew')
+      aside = folder.with_name(f'{folder.name}.{os.getpid()}.part')
+      folder.rename(aside)
+      shutil.rmtree(aside)
     if not folder.exists():
       _prepare(folder, prepare)
     # Read into memory, SVHN opened in 6 s instead of none, and was slower cold and warm (benchmarks/input.py then).
@@ -162,6 +173,29 @@ def cached_arrays(folder, prepare) -> dict:
   except (OSError, ValueError, EOFError) as error:
     raise UserError(f'data cache {folder}: {error}; expected a writable disk and whole files. '
                     'Free space or delete that folder and run again.') from error
+
+
+def _sums(folder):
+  """Each array's file name -> 'CRC-32 bytes' of it."""
+  found = {}
+  for path in sorted(folder.glob('*.npy')):
+    total, size = 0, 0
+    with path.open('rb') as file:
+      while part := file.read(BLOCK):
+        total, size = zlib.crc32(part, total), size + len(part)
+    found[path.name] = f'{total:08x} {size}'
+  return found
+
+
+def _changed(folder):
+  """What is wrong with a cache, by its checksums; '' if nothing is."""
+  try:
+    expected = strict_json.loads((folder / SUMS).read_text())
+  except (OSError, ValueError):
+    return f'{SUMS} is missing or cannot be read'
+  found = _sums(folder)
+  names = [name for name in sorted({*expected, *found}) if expected.get(name) != found.get(name)]
+  return f'{", ".join(names)} changed since' if names else ''
 
 
 def _prepare(folder, prepare):
@@ -177,6 +211,7 @@ def _prepare(folder, prepare):
     prepare(append)
     for file in files.values():
       file.close()
+    (scratch / SUMS).write_text(json.dumps(_sums(scratch)))
     scratch.rename(folder)
   finally:
     shutil.rmtree(scratch, ignore_errors=True)

@@ -75,7 +75,7 @@ def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
     raise UserError(f'{config.path} has {len(names)} class subfolders; expected {config.labels}, as configured.')
   identity = [READER, str(dataclasses.replace(config, broken_share=0.0))]
   identity += [f'{path} {(stat := path.stat()).st_size} {stat.st_mtime_ns}' for path, _, _ in files]
-  key = hashlib.sha256('\n'.join(identity).encode()).hexdigest()[:16]
+  key = hashlib.sha256(os.fsencode('\n'.join(identity))).hexdigest()[:16]
   arrays = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'folder_{key}',
                               lambda append: _read(files, config, append))
   return _images.ArrayDataset(arrays, classes(config))
@@ -88,8 +88,14 @@ def _files(config):
     raise UserError(f'dataset.path={config.path} is no folder; expected one with {", ".join(ENDINGS)} files.')
   split = all((root / name).is_dir() for name in ('train', 'test'))
   roots = {'train': root / 'train', 'test': root / 'test'} if split else {'': root}
+  beside = [path for path in root.iterdir() if path.suffix.lower() in ENDINGS] if split else []
+  if beside:
+    raise UserError(f'{root} has pictures beside train and test, {_text(beside[0].name)} say; expected all in the two.')
   found = [(path, name, path.relative_to(top).parts[:-1])
            for name, top in roots.items() for path in sorted(top.rglob('*')) if path.suffix.lower() in ENDINGS]
+  for path, _, _ in found:
+    if not path.is_file():  # A pipe would never end, and a link may lead nowhere.
+      raise UserError(f'{_text(path)} is no file; expected pictures in files: remove it.')
   names = sorted({parts[0] for _, _, parts in found if parts})
   if not found or (names and not all(parts for _, _, parts in found)):
     what = 'pictures both in it and in subfolders' if found else f'no {", ".join(ENDINGS)} files'
@@ -98,8 +104,13 @@ def _files(config):
           for path, name, parts in found], names
 
 
+def _text(path):
+  """A path for people, whatever its bytes are."""
+  return os.fsencode(path).decode(errors='replace')
+
+
 def _split(path, test_share):
-  share = int.from_bytes(hashlib.sha256(path.as_posix().encode()).digest()[:8], 'big') / 2**64
+  share = int.from_bytes(hashlib.sha256(os.fsencode(path.as_posix())).digest()[:8], 'big') / 2**64
   return 'test' if share < test_share else 'train'
 
 
@@ -110,7 +121,7 @@ def _read(files, config, append):
     try:
       return _images.read_square(file[0], config.size, config.channels)
     except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError and others for broken files.
-      broken.append(f'{file[0]} ({" ".join(str(error).split())[:80]})')
+      broken.append(f'{_text(file[0])} ({" ".join(str(error).split())[:80]})')
       return None
 
   with futures.ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -100,7 +100,7 @@ class Training:
   warmup: Whole = 0
   clipnorm: Annotated[float, '[0, inf)'] = 0.0
   average: Share = 0.0
-  precision: Literal['float32', 'mixed_bfloat16', 'auto'] = 'float32'
+  precision: Literal['float32', 'mixed_bfloat16', 'mixed_float16', 'auto'] = 'float32'
   evaluate_every: Whole = 1 << 16
   final_evaluations: Whole = 20
   checkpoint_every: Whole = 1 << 16

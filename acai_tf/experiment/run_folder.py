@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from acai_tf.experiment import config
+from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import differences
 from acai_tf.experiment.resolve import parse_experiment
@@ -23,7 +23,7 @@ def load_experiment(run_dir) -> config.Experiment:
   """Reads a run's experiment; UserError where the folder is no run or its file is broken."""
   path = pathlib.Path(run_dir) / EXPERIMENT
   try:
-    return parse_experiment(json.loads(path.read_text()))
+    return parse_experiment(strict_json.loads(path.read_text()))
   except FileNotFoundError as error:
     raise UserError(f'{run_dir} is no run folder: {path} is missing; '
                     'expected a folder made by acai_tf.train.') from error
@@ -41,8 +41,10 @@ def load_card(module) -> tuple | None:
   """
   path = pathlib.Path(module) / CARD
   try:
-    card = json.loads(path.read_text())
-    return parse_experiment(card['experiment']), card['samples']
+    card = strict_json.loads(path.read_text())
+    if not isinstance(card, dict) or not _is_count(card.get('samples')):
+      raise ValueError("it is no object with 'samples', a count")
+    return parse_experiment(card.get('experiment')), card['samples']
   except FileNotFoundError:
     return None
   except UserError as error:
@@ -135,7 +137,13 @@ def write(path, text) -> None:
 
 def read_history(run_dir, until=None) -> list:
   """The evaluations made during training, one dict each, up to `until` samples; UserError for a broken file."""
-  return [row for row in _read_lines(run_dir, HISTORY) if until is None or row['samples'] <= until]
+  rows = _read_lines(run_dir, HISTORY)
+  for row in rows:
+    wrong = [key for key, value in row.items() if not (value is None or type(value) in (int, float))]
+    if wrong or row.get('seconds', 0) < 0:
+      what = f'{", ".join(wrong) or "seconds"} of {row["samples"]:,} samples is no figure'
+      raise _unreadable(pathlib.Path(run_dir) / HISTORY, what)
+  return [row for row in rows if until is None or row['samples'] <= until]
 
 
 def write_history(run_dir, rows) -> None:
@@ -162,10 +170,25 @@ def add_origin(run_dir, samples, row) -> None:
 def _read_lines(run_dir, name):
   path = pathlib.Path(run_dir) / name
   try:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-  except ValueError as error:
-    raise UserError(f'{path} cannot be read ({error}); expected the file that acai_tf.train wrote; delete it to go on '
-                    'without what it tells of the past.') from error
+    rows = [strict_json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+  except (ValueError, OSError) as error:
+    raise _unreadable(path, error) from error
+  before = -1
+  for i, row in enumerate(rows):
+    samples = row.get('samples') if isinstance(row, dict) else None
+    if not _is_count(samples) or samples <= before:
+      raise _unreadable(path, f"line {i + 1} is no object with 'samples', a count above {before}")
+    before = samples
+  return rows
+
+
+def _is_count(value):
+  return type(value) is int and value >= 0
+
+
+def _unreadable(path, why):
+  return UserError(f'{path} cannot be read ({why}); expected the file that acai_tf.train wrote; delete it to go on '
+                   'without what it tells of the past.')
 
 
 def _write_lines(run_dir, name, rows):

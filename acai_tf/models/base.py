@@ -173,7 +173,8 @@ class Model(keras.Model):
 
     All else, a codebook say, has none: it is taken as it is.
     """
-    return [pair for player, optimizer in self.optimizers.items() if optimizer.use_ema
+    plain = {player: getattr(optimizer, 'inner_optimizer', optimizer) for player, optimizer in self.optimizers.items()}
+    return [pair for player, optimizer in plain.items() if optimizer.use_ema
             for pair in zip(self.variables_of(player), optimizer._model_variables_moving_average, strict=True)]
 
   def use_averages(self) -> None:
@@ -196,7 +197,8 @@ class Model(keras.Model):
     """One move of each of the players named, after all their gradients have been taken.
 
     Losses are divided by the number of replicas, because Keras sums gradients over them. A variable that a loss does
-    not reach has gradient 0, and moves as far as its optimiser's momentum carries it.
+    not reach has gradient 0, and moves as far as its optimiser's momentum carries it. A player whose optimiser scales
+    losses (Keras's LossScaleOptimizer) rests where its gradient is not finite.
 
     Args:
       tape: a persistent one.
@@ -209,13 +211,14 @@ class Model(keras.Model):
       gradients = {}
       for player, loss in player_losses.items():
         # A loss may be of a part of the player alone; what it does not know of has no gradient.
+        scale = getattr(self.optimizers[player], 'dynamic_scale', None)
         gradient = tape.gradient(loss, [variable.value for variable in self.variables_of(player)],
-                                 unconnected_gradients=tf.UnconnectedGradients.ZERO)
+                                 scale, tf.UnconnectedGradients.ZERO)
         gradient = [tf.convert_to_tensor(g) for g in gradient]  # of embeddings' rows, too
+        if share < 1 and (self.clipnorm_of(player) or scale is not None):  # The whole is clipped, or is not finite.
+          gradient = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
         if self.clipnorm_of(player):
-          if share < 1:
-            gradient = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
-          gradient, _ = tf.clip_by_global_norm(gradient, self.clipnorm_of(player))
+          gradient, _ = tf.clip_by_global_norm(gradient, self.clipnorm_of(player) * (1.0 if scale is None else scale))
         gradients[player] = [g * share for g in gradient] if share < 1 else gradient
       for player, gradient in gradients.items():
         variables = self.variables_of(player)

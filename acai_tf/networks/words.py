@@ -20,8 +20,8 @@ class Words(keras.layers.Layer):
     self.longest = longest
     self._made: tuple = None, None
 
-    def weight(name, *shape):
-      return self.add_weight(name=name, shape=shape, dtype='uint8', initializer='zeros', trainable=False)
+    def weight(name, *shape):  # Of bytes, in int32: hosts cannot send each other smaller integers.
+      return self.add_weight(name=name, shape=shape, dtype='int32', initializer='zeros', trainable=False)
 
     self.text, self.lower = weight('text', ids - 4, vocabulary.LONGEST_WORD), weight('lower')
     self.built = True
@@ -40,12 +40,12 @@ class Words(keras.layers.Layer):
     for row, word in zip(rows, known.known, strict=False):
       row[:len(word.encode())] = np.frombuffer(word.encode(), np.uint8)
     self.text.assign(rows)
-    self.lower.assign(np.uint8(known.lower))
+    self.lower.assign(int(known.lower))
 
   def get(self) -> vocabulary.Vocabulary:
     """The vocabulary; made anew where the weights are others than at the last call."""
     with tf.init_scope():
-      rows, lower = self.text.numpy(), bool(self.lower.numpy())
+      rows, lower = self.text.numpy().astype(np.uint8), bool(self.lower.numpy())
     key = rows.tobytes(), lower
     if self._made[0] != key:
       words = [row.tobytes().rstrip(b'\0').decode() for row in rows]

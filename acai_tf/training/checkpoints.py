@@ -1,13 +1,14 @@
 """All that a step depends on, on disk."""
 
 import collections
-import json
 import pathlib
 import shutil
 import tempfile
 
+import numpy as np
 import tensorflow as tf
 
+from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.experiment.run_folder import DATA, INDEX, checkpoint_steps, conflicts
@@ -126,6 +127,18 @@ class Checkpoints:
       self._restore(folder, found[-1])
     return found[-1] if found else 0
 
+  def restore_step(self, step) -> None:
+    """Restores the checkpoint of `last` of that step, which another host has read; 0 is none.
+
+    Raises:
+      UserError: as `restore`, and where it is not there.
+    """
+    if step and step not in checkpoint_steps(self.last):
+      raise UserError(f'{self.last} has no checkpoint of step {step}, which the chief goes on from; expected a run '
+                      'folder that all hosts share.')
+    if step:
+      self._restore(self.last, step)
+
   def _restore(self, folder, step):
     path = folder / f'step-{step}'
     for ending in (INDEX, DATA):
@@ -149,7 +162,7 @@ class Checkpoints:
     """Assigns what a checkpoint holds."""
     shapes = reader.get_variable_to_shape_map()
     if shapes.pop(_RUN, None) is not None and self.experiment:  # older ones do not say
-      theirs = parse_experiment(json.loads(reader.get_tensor(_RUN)))
+      theirs = parse_experiment(strict_json.loads(reader.get_tensor(_RUN)))
       keys = conflicts(theirs.to_dict(), self.experiment.to_dict())
       if keys:
         raise UserError(f'checkpoint {path} is of another training: {keys}. Put the run\'s own files back, or train in '
@@ -165,7 +178,10 @@ class Checkpoints:
                         f'there and {wanted.get(key, "none")} here; expected this version\'s model. Go on with the '
                         'version that wrote it, or train anew in another run folder.')
     for name, variable in self.variables.items():
-      variable.assign(reader.get_tensor(keys[name]))
+      value = reader.get_tensor(keys[name])
+      if value.dtype == np.uint8:  # as words were kept once
+        value = value.astype(variable.dtype.as_numpy_dtype)
+      variable.assign(value)
 
   def _advice(self):
     found = checkpoint_steps(self.last)

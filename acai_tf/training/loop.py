@@ -15,14 +15,6 @@ from acai_tf.training.checkpoints import DivergedError, step_of
 FUSED_STEPS = 16  # a call on an accelerator, where the call's own cost shows; on a CPU one step a call is as fast
 
 
-def strategy(name) -> tf.distribute.Strategy:
-  """'one_device', 'mirrored' (all GPUs, or all logical CPUs), or 'auto': mirrored with two or more GPUs."""
-  gpus = tf.config.list_logical_devices('GPU')
-  if name == 'mirrored' or (name == 'auto' and len(gpus) > 1):
-    return tf.distribute.MirroredStrategy([d.name for d in gpus or tf.config.list_logical_devices('CPU')])
-  return tf.distribute.OneDeviceStrategy('/gpu:0' if gpus else '/cpu:0')
-
-
 class Loop:
   """Trains `model` on `dataset` up to `training.steps`.
 
@@ -32,13 +24,18 @@ class Loop:
     dataset: has `pipeline` as acai_tf.data.base.Dataset.
     training: `config.Training`.
     fused: steps a call; default by device.
+    hosts: how many share the training, each with a loop of its own.
   """
 
-  def __init__(self, model, strategy, dataset, training, fused=None):
-    self.model, self.strategy, self.dataset, self.training = model, strategy, dataset, training
+  def __init__(self, model, strategy, dataset, training, fused=None, hosts=1):
+    self.model, self.strategy, self.dataset, self.training, self.hosts = model, strategy, dataset, training, hosts
     self.fused = fused or (FUSED_STEPS if tf.config.list_logical_devices('GPU') else 1)
     self.names = None
     self._run_steps = tf.function(self._steps)
+
+  def traces(self) -> int:
+    """How often the step has been traced: once, unless something makes every step slow."""
+    return self._run_steps.experimental_get_tracing_count()
 
   def batches(self, start, stop) -> Iterator:
     """Iterator over the distributed batches `start` ... `stop` - 1."""
@@ -46,21 +43,24 @@ class Loop:
 
     def feed(context):
       count = replicas // context.num_input_pipelines
-      return self.dataset.pipeline(
+      pipeline = self.dataset.pipeline(
           self.training.seed, self.training.batch, start, stop, replicas, context.input_pipeline_id * count, count,
           self.model.extra_batches)
+      if self.hosts > 1:  # Finite ones make all hosts ask each other before every step whether each has a batch left.
+        pipeline = pipeline.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+      return pipeline
 
     return iter(self.strategy.distribute_datasets_from_function(feed))
 
-  def _step(self, batch):
+  def _step(self, batch, wish):
     logs = self.model.take_step(batch)
     self.names = sorted(logs)
-    return tf.stack([logs[name] for name in self.names])
+    return tf.stack([*(logs[name] for name in self.names), wish])
 
-  def _steps(self, iterator, count):
+  def _steps(self, iterator, count, wish):
     history = tf.TensorArray(tf.float32, count)
     for i in tf.range(count):
-      logs = self.strategy.run(self._step, args=(next(iterator),))
+      logs = self.strategy.run(self._step, args=(next(iterator), wish))
       history = history.write(i, self.strategy.reduce(tf.distribute.ReduceOp.MEAN, logs, axis=None))
     return history.stack()
 
@@ -70,7 +70,8 @@ class Loop:
     Args:
       events: function (step, logs as dict of floats) called after each call of steps.
       calls: list of (sorted steps, function step -> None): called after each of those steps, and in that order.
-      stop_requested: function -> bool, asked between calls.
+      stop_requested: function -> bool, asked between calls. Several hosts tell each other in the next call of steps, so
+        that all stop after the same one.
 
     Returns:
       The step reached.
@@ -79,17 +80,22 @@ class Loop:
       DivergedError: names step and term; nothing has been saved since the last checkpoint.
     """
     step, stop = step_of(self.model), self.training.steps
-    iterator = self.batches(step, stop) if step < stop else None
-    while step < stop and not stop_requested():
-      until = min(_next(steps, step, stop) for steps in [[], *(steps for steps, _ in calls)])
-      count = min(self.fused, until - step)
-      history = self._run_steps(iterator, tf.constant(count)).numpy()
-      self._check(step, history)
-      step += count
-      events(step, dict(zip(self.names, history[-1].tolist(), strict=True)))
-      for steps, function in calls:
-        if step == _next(steps, step - 1, None):
-          function(step)
+    iterator, agreed = self.batches(step, stop) if step < stop else None, False
+    try:
+      while step < stop and not agreed and not (self.hosts == 1 and stop_requested()):
+        until = min(_next(steps, step, stop) for steps in [[], *(steps for steps, _ in calls)])
+        count = min(self.fused, until - step)
+        wish = tf.constant(float(self.hosts > 1 and stop_requested()))
+        history = self._run_steps(iterator, tf.constant(count), wish).numpy()
+        history, agreed = history[:, :-1], history[-1, -1] > 0
+        self._check(step, history)
+        step += count
+        events(step, dict(zip(self.names, history[-1].tolist(), strict=True)))
+        for steps, function in calls:
+          if step == _next(steps, step - 1, None):
+            function(step)
+    finally:
+      iterator = None  # Let go while Python runs: its end may wait for a thread that waits for Python.
     return step
 
   def _check(self, step, history):

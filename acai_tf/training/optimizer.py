@@ -63,6 +63,12 @@ def optimizer(training) -> Callable[[str], keras.optimizers.Optimizer]:
   """Function player's name -> optimiser as `config.Training` says; hand it to `model.compile`."""
 
   def make(player):
+    made = plain(player)
+    # Small gradients would be 0 in float16; each player's scale doubles every 2,000 steps, and a step that overflows is
+    # left out and halves it (Keras).
+    return keras.optimizers.LossScaleOptimizer(made) if training.precision == 'mixed_float16' else made
+
+  def plain(player):
     rate = training.classifier_learning_rate if player == 'classifier' else training.learning_rate
     warmup = math.ceil(training.warmup / training.batch)
     if training.schedule == 'constant' and warmup:

@@ -115,8 +115,18 @@ def better(first, second, by) -> bool:
   return True
 
 
-def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=None, published=None) -> int:
+def train(experiment, run_dir, hosts, data_dir=None, manual_dir=None, published=None) -> int:
   """Trains or resumes, then evaluates and reports, beside figures that are `published`.
+
+  Where several hosts train, all call this with a run folder that they share. The chief alone writes and evaluates; the
+  others train with it, and end with it.
+
+  Args:
+    experiment: the same on all of them (`Hosts.agreed`).
+    run_dir: run folder.
+    hosts: `training.hosts.Hosts`.
+    data_dir, manual_dir: where data lie.
+    published: dict: metric -> figure.
 
   Returns:
     An exit status: 0, or 130 / 143 when a signal stopped it.
@@ -124,30 +134,61 @@ def train(experiment, run_dir, strategy_name='auto', data_dir=None, manual_dir=N
   Raises:
     UserError: a run folder of another experiment or in use, data that cannot be had, a training that diverges, ...
   """
-  with run_folder.locked(run_dir):
+  if not hosts.chief:
+    with hosts.telling_who_is_gone():
+      return _train(experiment, run_dir, hosts, data_dir, manual_dir, published)
+  with run_folder.locked(run_dir), hosts.telling_who_is_gone():
     run_folder.claim(run_dir, experiment)
-    return _train(experiment, run_dir, strategy_name, data_dir, manual_dir, published)
+    return _train(experiment, run_dir, hosts, data_dir, manual_dir, published)
 
 
-def _train(experiment, run_dir, strategy_name, data_dir, manual_dir, published):
+def _train(experiment, run_dir, hosts, data_dir, manual_dir, published):
+  from acai_tf.training.checkpoints import Checkpoints
+
+  dataset = build.load_data(experiment, data_dir, manual_dir)
+  with hosts.strategy.scope():
+    model = build.create(experiment)
+    checkpoints = Checkpoints(
+        model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, experiment.training.keep, experiment)
+  model.adapt(dataset)
+  work = _lead if hosts.chief else _follow
+  status, step = work(experiment, run_dir, hosts, dataset, model, checkpoints)
+  if hosts.chief and not status:
+    model.use_averages()
+    report.report(experiment, model, dataset, step * experiment.training.batch, run_dir, published=published)
+  return hosts.of_chief(status)  # None ends before the chief does.
+
+
+def _follow(experiment, run_dir, hosts, dataset, model, checkpoints):
+  """What a host does that is not the chief."""
   from acai_tf.training import loop
-  from acai_tf.training.checkpoints import Checkpoints, DivergedError
+
+  training = experiment.training
+  checkpoints.restore_step(hosts.of_chief(0))
+  print(f'{hosts.name} trains with the chief, who writes {run_dir}', flush=True)
+  pauses = training.evaluation_steps, training.every(training.checkpoint_every)
+  calls = [(steps, lambda step: None) for steps in pauses]
+  with stop_signals() as received:
+    step = loop.Loop(model, hosts.strategy, dataset, training, hosts=hosts.count).run(
+        lambda *_: None, calls, lambda: bool(received))
+  return 0, step
+
+
+def _lead(experiment, run_dir, hosts, dataset, model, checkpoints):
+  """What the chief does, or the only host."""
+  from acai_tf.training import loop
+  from acai_tf.training.checkpoints import DivergedError
   from acai_tf.training.progress import Progress
 
   training = experiment.training
-  dataset = build.load_data(experiment, data_dir, manual_dir)
-  strategy = loop.strategy(strategy_name)
-  with strategy.scope():
-    model = build.create(experiment)
-    checkpoints = Checkpoints(model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, training.keep, experiment)
   start, damaged = checkpoints.restore_whole()
   if damaged:
     print(f'checkpoints of step {", ".join(map(str, damaged))} cannot be read and are put aside (.damaged); going on '
           f'from step {start}')
   check_nothing_lost(run_dir, max([start, *checkpoints.put_aside()]) * training.batch)
-  model.adapt(dataset)
+  hosts.of_chief(start)
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
-        f'{training.recipe}, {training.precision}, {strategy.num_replicas_in_sync} device(s); run folder {run_dir}')
+        f'{training.recipe}, {training.precision}, {hosts.text(training.batch)}; run folder {run_dir}')
   if start:
     print(f'resumed from step {start} ({start * training.batch:,} samples)')
   with stop_signals() as received:
@@ -162,7 +203,8 @@ def _train(experiment, run_dir, strategy_name, data_dir, manual_dir, published):
       session.events(step, logs)
 
     try:
-      step = loop.Loop(model, strategy, dataset, training).run(events, calls, lambda: bool(received))
+      step = loop.Loop(model, hosts.strategy, dataset, training, hosts=hosts.count).run(
+          events, calls, lambda: bool(received))
     except DivergedError as error:
       last = f'The last good checkpoint, step {session.saved}, is kept.' if session.saved else 'Nothing was saved yet.'
       raise UserError(f'{error} {last}') from error
@@ -170,8 +212,8 @@ def _train(experiment, run_dir, strategy_name, data_dir, manual_dir, published):
       progress.close()
     session.save(step)
     if step < training.steps:
-      print(f'\nstopped by signal {received[0]} at step {step}; saved. The same command resumes it.', flush=True)
-      return 128 + received[0]
-  model.use_averages()
-  report.report(experiment, model, dataset, step * training.batch, run_dir, published=published)
-  return 0
+      number = received[0] if received else signal.SIGTERM  # or another host's
+      print(f'\nstopped by signal {number:d}{"" if received else " of another host"} at step {step}; saved. The same '
+            'command resumes it.', flush=True)
+      return 128 + number, step
+  return 0, step

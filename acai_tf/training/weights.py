@@ -15,6 +15,7 @@ import zipfile
 
 import numpy as np
 
+from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.training import build
@@ -193,7 +194,7 @@ def read(path) -> tuple:
           arrays[entry.filename.removesuffix('.npy')] = np.lib.format.read_array(stream, allow_pickle=False)
           if stream.read(1):
             raise ValueError(f'{entry.filename} goes on after its array')
-    about = json.loads(arrays.pop(ABOUT).tobytes())
+    about = strict_json.loads(arrays.pop(ABOUT).tobytes())
     if not isinstance(about['experiment'], dict) or not isinstance(about['samples'], int):
       raise ValueError(f'{ABOUT} names no experiment and samples')
   except Exception as error:  # zipfile, NumPy and json raise a dozen kinds for files that are damaged.

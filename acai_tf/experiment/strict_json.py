@@ -1,0 +1,34 @@
+"""JSON as RFC 8259 has it: what Python reads beyond that, NaN say, and what ends Python's reader, is a ValueError."""
+
+import json
+import typing
+
+
+def loads(text) -> typing.Any:
+  """A JSON text's value.
+
+  Raises:
+    ValueError: it is no JSON, has a number that is not finite or a key twice, or is nested too deep.
+  """
+  try:
+    return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_object)
+  except RecursionError as error:
+    raise ValueError('nested too deep') from error
+
+
+def _refuse(name):
+  raise ValueError(f'{name} is no number of JSON')
+
+
+def _finite(text):
+  value = float(text)
+  if value - value:  # infinite: 1e999, say
+    raise ValueError(f'{text} is no finite number')
+  return value
+
+
+def _object(pairs):
+  found = dict(pairs)
+  if len(found) < len(pairs):
+    raise ValueError(f'a key stands twice in {", ".join(key for key, _ in pairs)[:80]}')
+  return found

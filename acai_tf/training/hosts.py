@@ -1,0 +1,151 @@
+"""Devices and hosts: the strategy, who writes, and what all hosts agree on."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import typing
+import zlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from acai_tf.experiment import config
+from acai_tf.experiment.errors import UserError
+
+NAMES = ('auto', 'one_device', 'mirrored', 'multi_worker', 'tpu')
+PRECISIONS = tuple(p for p in typing.get_args(typing.get_type_hints(config.Training)['precision']) if p != 'auto')
+
+
+def cluster() -> dict[str, list[str]]:
+  """TF_CONFIG's hosts that train, dict: 'chief' or 'worker' -> addresses; {} where it is not set.
+
+  Raises:
+    UserError: TF_CONFIG is no JSON, or has no cluster and task as TensorFlow wants them.
+  """
+  text = os.environ.get('TF_CONFIG')
+  if not text:
+    return {}
+  try:
+    found = json.loads(text)
+    hosts = {kind: list(found['cluster'][kind]) for kind in ('chief', 'worker') if kind in found['cluster']}
+    hosts[found['task']['type']][found['task']['index']]
+  except (ValueError, KeyError, TypeError, IndexError) as error:
+    raise UserError(f'TF_CONFIG cannot be used ({type(error).__name__}: {error}): {text[:200]}; expected '
+                    '{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": {"type": "worker", "index": 0}}, '
+                    'with another index on each host.') from error
+  return hosts
+
+
+class Hosts:
+  """The strategy, and what the hosts that share a training have to do with each other. Made before data and models.
+
+  Attributes:
+    strategy: tf.distribute.Strategy.
+    count: hosts.
+    chief: whether this one writes run folder, events and checkpoints, and evaluates; one host always is.
+    name: of this host, in messages; '' where it is alone.
+
+  Args:
+    name: 'one_device'; 'mirrored': all GPUs, or all logical CPUs; 'multi_worker': as mirrored on each of TF_CONFIG's
+      hosts; 'tpu'; 'auto': multi_worker where TF_CONFIG names several hosts, else tpu, mirrored with two or more
+      GPUs, or one_device.
+
+  Raises:
+    UserError: a TF_CONFIG that is broken or, for multi_worker, missing; no TPU.
+  """
+
+  def __init__(self, name='auto'):
+    found = cluster()
+    self.count, self.chief, self.name, self.addresses = 1, True, '', sum(found.values(), [])
+    if name == 'multi_worker' and not found:
+      raise UserError('TF_CONFIG is not set; expected it to name all hosts and this one\'s place for --strategy '
+                      'multi_worker (docs: Devices and hosts).')
+    if name == 'multi_worker' or (name == 'auto' and len(self.addresses) > 1):
+      self._join(found)
+      return
+    gpus = tf.config.list_logical_devices('GPU')
+    if name == 'tpu' or (name == 'auto' and tf.config.list_physical_devices('TPU')):
+      self.strategy = _tpu()
+    elif name == 'mirrored' or (name == 'auto' and len(gpus) > 1):
+      self.strategy = tf.distribute.MirroredStrategy([d.name for d in gpus or tf.config.list_logical_devices('CPU')])
+    else:
+      self.strategy = tf.distribute.OneDeviceStrategy('/gpu:0' if gpus else '/cpu:0')
+
+  def _join(self, found):
+    task = json.loads(os.environ['TF_CONFIG'])['task']
+    self.count = len(self.addresses)
+    self.chief = task['type'] == 'chief' or ('chief' not in found and task['index'] == 0)
+    address = found[task['type']][task['index']]
+    self.name = f'{task["type"]} {task["index"]} ({address})'
+    others = [other for other in self.addresses if other != address]
+    print(f'{self.name} joins {", ".join(others)}; it waits until all are there, and only SIGKILL ends '
+          'that', flush=True)
+    try:
+      self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except (tf.errors.OpError, RuntimeError) as error:
+      raise UserError(f'{self.name} cannot join the other hosts ({str(error)[:200]}); expected {self.count} hosts that '
+                      'reach each other at the addresses in TF_CONFIG, all started.') from error
+
+  def of_chief(self, number) -> int:
+    """The chief's `number`, on every host; all wait for it here."""
+    if self.count == 1:
+      return number
+
+    def own(value):
+      first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
+      return tf.where(first, value, 0)
+
+    @tf.function
+    def shared(value):
+      return self.strategy.reduce(tf.distribute.ReduceOp.SUM, self.strategy.run(own, args=(value,)), axis=None)
+
+    return int(shared(tf.constant(number, tf.int64)))
+
+  def agreed(self, experiment) -> config.Experiment:
+    """The experiment, in the chief's precision, after a look whether all hosts have the same.
+
+    Raises:
+      UserError: this host was started with other flags than the chief.
+    """
+    if self.count == 1:
+      return experiment
+    precision = PRECISIONS[self.of_chief(PRECISIONS.index(experiment.training.precision))]
+    made = dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, precision=precision))
+    own = zlib.crc32(made.to_json().encode())
+    if self.of_chief(own) != own:
+      raise UserError(f'{self.name} has another experiment than the chief; expected the same flags on all hosts.')
+    return made
+
+  def text(self, batch) -> str:
+    """How many devices share a global `batch`, and how."""
+    devices = self.strategy.num_replicas_in_sync
+    if devices == 1:
+      return '1 device(s)'
+    where = f' on {self.count} hosts' if self.count > 1 else ''
+    return f'{devices} device(s){where}, {batch // devices} of each batch of {batch} on each'
+
+  @contextlib.contextmanager
+  def telling_who_is_gone(self) -> Iterator[None]:
+    """A context in which TensorFlow's errors about hosts that do not answer become one line."""
+    try:
+      yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError,
+            tf.errors.CancelledError, tf.errors.InternalError) as error:
+      if self.count == 1:
+        raise
+      told = [f'{kind} {index}' for kind, index in re.findall(r'/job:(\w+)/replica:0/task:(\d+)', str(error))]
+      who = next((other for other in told if not self.name.startswith(f'{other} ')), 'another host')
+      raise UserError(f'{who} is gone, so {self.name} stops; expected all {self.count} hosts until the end. Its '
+                      'own last lines say why. Start all of them again with the same command: they go on from the '
+                      'last checkpoint.') from error
+
+
+def _tpu():
+  try:
+    resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(tpu=os.environ.get('TPU_NAME', 'local'))
+    return tf.distribute.TPUStrategy(resolver)
+  except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    raise UserError(f'no TPU can be used ({str(error).splitlines()[0][:200]}); expected one on this host, or its name '
+                    'in TPU_NAME. --strategy auto takes what there is.') from error

@@ -1,0 +1,106 @@
+"""Two hosts against one: what every model's weights are after the same steps, `python benchmarks/hosts.py`.
+
+Two processes on this machine are the hosts (MultiWorkerMirroredStrategy, over loopback), a third trains alone. Networks
+are tiny, batches of 8, and Adam's epsilon is 1e-3, so that it doesn't turn rounding in gradients that are nearly 0 into
+whole steps. Printed are the largest difference of a weight, and how far weights moved.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+from absl import app, flags
+
+from acai_tf import cli
+from acai_tf.experiment import config, registry
+from acai_tf.experiment.resolve import resolve
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer('steps', 50, 'Of each model', 1)
+flags.DEFINE_list('models', [], 'Names, [all]')
+flags.DEFINE_string('to', None, 'Of a host: folder to write weights to')
+
+BATCH, PORTS = 8, (23611, 23612)
+SMALL = {
+    'images': ('lines', {'dataset': {'size': 8, 'test_images': 8},
+                         'network': {'latent_width': 2, 'latent': 2, 'depth': 2}}),
+    'sentences': ('grammar', {'dataset': {'count': 400}, 'network': {'embedding': 4, 'hidden': 5, 'latent': 6}}),
+}
+# Fewer rounds an iteration, each of which is in the graph; a phase in which all that a model has is trained.
+SETTINGS = {'arae_image': {'critic_steps': 2}, 'vqvae': {'codebook': 64},
+            'arae': {'units': 8, 'z': 4, 'queue': 16, 'critic_steps': 2, 'alone': 0.0, 'ramp': 0.0},
+            'arae_acai': {'units': 8, 'z': 4, 'queue': 16, 'critic_steps': 2, 'alone': 0.0, 'ramp': 0.0}}
+
+
+def trained(name, steps, hosts) -> tuple:
+  """(weights at the start, weights after `steps`) of a model, each a list of arrays."""
+  import keras
+
+  from acai_tf.training import build, loop
+
+  kind = registry.kind_of('acai_tf.models', name)
+  dataset_name, small = SMALL[kind]
+  experiment = resolve(dataset_name, name, 'fast', {
+      **small, 'model': SETTINGS.get(name, {}), 'training': {'batch': BATCH, 'samples': BATCH * steps}})
+  dataset = build.load_data(experiment)
+  data = registry.load('acai_tf.data', dataset_name)
+  with hosts.strategy.scope():
+    model = registry.load('acai_tf.models', name).Model(
+        experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset), seed=1)
+    model.compile(lambda player: keras.optimizers.Adam(1e-3, epsilon=1e-3), steps=steps)
+  model.adapt(dataset)
+  start = [variable.numpy() for variable in model.trainable_variables]
+  training = config.Training(batch=BATCH, samples=BATCH * steps)
+  loop.Loop(model, hosts.strategy, dataset, training, 1, hosts.count).run(lambda *_: None, [])
+  return start, [variable.numpy() for variable in model.trainable_variables]
+
+
+def work(names, steps, folder) -> None:
+  """What each process does: trains all and writes what came out."""
+  cli.start_tensorflow()
+  from acai_tf.training.hosts import Hosts
+
+  hosts = Hosts()
+  for name in names:
+    start, end = trained(name, steps, hosts)
+    np.savez(pathlib.Path(folder) / f'{name}.npz', *start, *end)
+
+
+def main(_):
+  """Starts the processes and compares."""
+  cli.set_environment()
+  names = FLAGS.models or registry.names('acai_tf.models')
+  if FLAGS.to:
+    work(names, FLAGS.steps, FLAGS.to)
+    return
+  with tempfile.TemporaryDirectory() as folder:
+    addresses = [f'127.0.0.1:{port}' for port in PORTS]
+    places = {'alone': {}} | {f'host{i}': {'TF_CONFIG': json.dumps(
+        {'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': i}})} for i in (0, 1)}
+    processes = []
+    for place, environment in places.items():
+      (pathlib.Path(folder) / place).mkdir()
+      processes.append(subprocess.Popen(
+          [sys.executable, __file__, f'--steps={FLAGS.steps}', f'--models={",".join(names)}', f'--to={folder}/{place}'],
+          env={**os.environ, **environment}, stdout=subprocess.DEVNULL))
+      if place == 'alone':
+        processes[0].wait()
+    if any(process.wait() for process in processes):
+      raise SystemExit('a process failed; its lines stand above.')
+    print(f'after {FLAGS.steps} steps       two hosts differ from one by   weights moved by')
+    for name in names:
+      arrays = [list(np.load(f'{folder}/{place}/{name}.npz', allow_pickle=False).values()) for place in places]
+      half = len(arrays[0]) // 2
+      apart = max(np.abs(one - other).max() for found in arrays[1:]
+                  for one, other in zip(arrays[0][half:], found[half:], strict=True))
+      moved = np.median([np.abs(one - other).max() for one, other in zip(arrays[0][:half], arrays[0][half:],
+                                                                         strict=True)])
+      print(f'{name:<26} {apart:<30.1e} {moved:.1e}', flush=True)
+
+
+if __name__ == '__main__':
+  app.run(main)

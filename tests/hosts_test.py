@@ -1,0 +1,104 @@
+"""Two hosts, which are two processes on this machine: a death, a restart, and weights as one host has them."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+import unittest.mock
+
+import tensorflow as tf
+
+from acai_tf.experiment import run_folder
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.run_folder import checkpoint_steps
+from acai_tf.training import hosts
+
+FLAGS = ['--dataset', 'lines', '--model', 'autoencoder', '--latent_width', '2', '--latent', '2', '--depth', '2',
+         '--set', 'dataset.size=8', '--set', 'dataset.test_images=64', '--recipe', 'fast', '--batch', '8',
+         '--precision', 'float32', '--set', 'training.final_evaluations=0', '--set', 'training.evaluate_every=0',
+         '--samples', '1600', '--set', 'training.checkpoint_every=400']
+
+
+def free_ports(count):
+  """Ports that nobody uses now."""
+  sockets = [socket.socket() for _ in range(count)]
+  for one in sockets:
+    one.bind(('127.0.0.1', 0))
+  ports = [one.getsockname()[1] for one in sockets]
+  for one in sockets:
+    one.close()
+  return ports
+
+
+def config(ports, index):
+  return json.dumps({'cluster': {'worker': [f'127.0.0.1:{port}' for port in ports]},
+                     'task': {'type': 'worker', 'index': index}})
+
+
+class HostsTest(tf.test.TestCase):
+
+  def start(self, folder, *tf_configs):
+    """Processes of the program, one for each TF_CONFIG."""
+    return [subprocess.Popen([sys.executable, '-m', 'acai_tf.train', *FLAGS, '--run_dir', str(folder)], text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, 'TF_CONFIG': one})
+            for one in tf_configs]
+
+  def test_one_dies_and_both_go_on_to_the_weights_of_one_host(self):
+    folder, alone = (pathlib.Path(self.get_temp_dir()) / name for name in ('two', 'one'))
+    ports, last = free_ports(2), folder / 'checkpoints' / 'last'
+    both = self.start(folder, *(config(ports, i) for i in range(2)))
+    while not checkpoint_steps(last) and both[0].poll() is None:
+      time.sleep(0.01)
+    both[1].send_signal(signal.SIGKILL)
+    _, errors = both[0].communicate(timeout=60)
+    both[1].communicate()
+    self.assertEqual(both[0].returncode, 2, errors)
+    self.assertRegex(errors, r'^error: worker 1 is gone, so worker 0 \(127.0.0.1:\d+\) stops; .* Start all of them')
+    self.assertLen(errors.splitlines(), 1)
+    ports = free_ports(2)
+    again = self.start(folder, *(config(ports, i) for i in range(2)))
+    for process in again:
+      output, errors = process.communicate()
+      self.assertEqual(process.returncode, 0, errors)
+      if process is again[0]:
+        self.assertIn('resumed from step', output)
+        self.assertIn('2 device(s) on 2 hosts, 4 of each batch of 8 on each', output)
+        self.assertIn('recon_mse', output)
+      else:
+        self.assertIn('worker 1 ', output)
+        self.assertNotIn('recon_mse', output)
+    one, = self.start(alone, '')
+    self.assertEqual(one.wait(), 0, one.communicate()[1])
+    readers = [tf.train.load_checkpoint(f'{f}/checkpoints/last/step-200') for f in (folder, alone)]
+    names = [name for name in readers[0].get_variable_to_shape_map() if name.startswith(('encoder/', 'decoder/'))]
+    self.assertGreater(len(names), 10)
+    for name in names:
+      self.assertAllClose(*(reader.get_tensor(name) for reader in readers), atol=1e-4, msg=name)
+    self.assertEqual(json.loads((folder / run_folder.METRICS).read_text())['samples'], 1600)
+
+
+class ConfigTest(tf.test.TestCase):
+
+  def test_what_cannot_be_used_is_told(self):
+    for text in ('{', '[]', '{"cluster": {"worker": ["a:1"]}}', config([1, 2], 2)):
+      with unittest.mock.patch.dict(os.environ, TF_CONFIG=text), self.assertRaisesRegex(UserError, 'TF_CONFIG cannot'):
+        hosts.Hosts()
+    with unittest.mock.patch.dict(os.environ, TF_CONFIG=''), self.assertRaisesRegex(UserError, 'TF_CONFIG is not set'):
+      hosts.Hosts('multi_worker')
+
+  def test_a_single_host_agrees_with_itself(self):
+    with unittest.mock.patch.dict(os.environ, TF_CONFIG=config([1], 0)):
+      alone = hosts.Hosts()
+    self.assertEqual((alone.count, alone.chief, alone.of_chief(7), alone.agreed(None)), (1, True, 7, None))
+
+  def test_there_is_no_tpu(self):
+    with self.assertRaisesRegex(UserError, 'no TPU can be used .* --strategy auto'):
+      hosts.Hosts('tpu')
+
+
+if __name__ == '__main__':
+  tf.test.main()
