@@ -6,8 +6,7 @@ import math
 import os
 import pathlib
 import re
-
-import numpy as np
+import statistics
 
 from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError
@@ -218,8 +217,8 @@ def summary(found, metric, key='metrics') -> Summary | None:
     return None
   half = None
   if len(values) > 1:
-    half = float(scipy.stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-  return Summary(float(np.mean(values)), float(np.std(values)), half, len(values), len(found))
+    half = float(scipy.stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values)**0.5)
+  return Summary(statistics.fmean(values), statistics.pstdev(values), half, len(values), len(found))
 
 
 def _refuse_twins(found, where):
