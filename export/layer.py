@@ -9,7 +9,7 @@ from acai_tf.experiment.errors import UserError
 
 @keras.saving.register_keras_serializable('acai_tf')
 class ModuleLayer(keras.layers.Layer):
-  """A module, or one of its callables that take one input, as a layer.
+  """A module, or one of its callables, as a layer.
 
   Its weights are the layer's own: an optimiser moves them unless `trainable` is False, a `.keras` file keeps them, and
   `get_config` names the module. The graph stays in the module's folder, which must be there when the file is loaded,
@@ -21,7 +21,7 @@ class ModuleLayer(keras.layers.Layer):
     **arguments: Keras's `name`, `trainable` and `dtype`; it computes in float32 unless told.
 
   Raises:
-    UserError: no module there, no such part, or one of several inputs.
+    UserError: no module there, or no such part.
   """
 
   def __init__(self, handle, part='features', **arguments):
@@ -42,7 +42,7 @@ class ModuleLayer(keras.layers.Layer):
                        name=variable.name.partition(':')[0].replace('/', '_'))
         for variable in self.function.variables]
     if not self.trainable:
-      self.trainable = False  # Also of the weights just made.
+      self.trainable = False  # Keras hands this on to the weights that there are when it is set.
 
   def call(self, inputs, training=False) -> tf.Tensor:
     """[n, ...] inputs -> the part's answer; a frozen layer answers as in use, whatever `training` says."""

@@ -57,9 +57,10 @@ class ModuleTest(tf.test.TestCase):
     cls.model, cls.folder = create(acai, config.Network(latent_width=2, latent=3, depth=32)), tempfile.mkdtemp()
     cls.addClassCleanup(shutil.rmtree, cls.folder)
     module.save(cls.model, cls.folder)
+    cls.loaded = hub.load(cls.folder)
 
   def test_callables_equal_the_live_model_at_any_batch_size(self):
-    model, loaded = self.model, hub.load(self.folder)
+    model, loaded = self.model, self.loaded
     for count in (1, 5):
       first, second = images(count), images(count, 1)
       codes = model.encode(2 * first - 1)
@@ -72,12 +73,12 @@ class ModuleTest(tf.test.TestCase):
         self.assertAllClose(mixed, (expected + 1) / 2, atol=1e-5)
 
   def test_alpha_is_one_number_or_one_a_pair(self):
-    model, loaded, first, second = self.model, hub.load(self.folder), images(3), images(3, 1)
+    model, loaded, first, second = self.model, self.loaded, images(3), images(3, 1)
     ends = {'images_a': first, 'images_b': second}
     for name, path in (('interpolator', 'linear'), ('interpolator_spherical', 'spherical')):
       between = getattr(loaded, name)
       for alpha in (0.3, np.float32(0.3), [0.3], [0.0, 0.3, 1.0]):
-        expected = model.interpolate(2 * first - 1, 2 * second - 1, alpha, path)
+        expected = model.interpolate(2 * first - 1, 2 * second - 1, np.broadcast_to(alpha, [3]), path)
         self.assertAllClose(between({**ends, 'alpha': alpha}), (expected + 1) / 2, atol=1e-5)
       with self.assertRaises((ValueError, tf.errors.InvalidArgumentError)):
         between({**ends, 'alpha': [0.3, 0.4]})
@@ -91,7 +92,7 @@ class ModuleTest(tf.test.TestCase):
     self.assertAllClose(loaded.interpolator({**ends, 'alpha': 2.0}), beyond, atol=1e-5)
 
   def test_what_it_does_not_take_is_refused_by_name(self):
-    loaded = hub.load(self.folder)
+    loaded = self.loaded
     for wrong in ((255 * images(2)).astype(np.uint8), images(2).astype(np.float64), images(2)[:, :4], images(2)[0]):
       with self.assertRaisesRegex(ValueError, r"shape=\(None, 8, 8, 1\), dtype=tf.float32, name='images'"):
         loaded.encoder(wrong)
@@ -100,7 +101,7 @@ class ModuleTest(tf.test.TestCase):
   def test_a_stock_server_runs_the_signatures(self):
     """As `saved_model_cli run` does: a session of TensorFlow 1 on the signature's tensors."""
     expected, out = program.expected(self.model), self.get_temp_dir()
-    names = list(hub.load(self.folder).signatures)
+    names = list(self.loaded.signatures)
     self.assertCountEqual(names, ['serving_default', 'encode', 'encode_uint8', 'decode', 'interpolate',
                                   'interpolate_spherical', 'critic'])
     for name in names:
@@ -125,7 +126,7 @@ class ModuleTest(tf.test.TestCase):
     self.assertEqual([name for name in first if first[name] != second[name] and name != 'fingerprint.pb'], [])
 
   def test_reusable_interface(self):
-    model, loaded = self.model, hub.load(self.folder)
+    model, loaded = self.model, self.loaded
     owners = {'encoder': [model.encoder], 'decoder': [model.decoder], 'critic': [model.critic],
               'interpolator': [model.encoder, model.decoder], 'interpolator_spherical': [model.encoder, model.decoder]}
     for part, layers in [(loaded, [model.encoder])] + [(getattr(loaded, name), owners[name]) for name in owners]:
@@ -194,9 +195,8 @@ class ModuleTest(tf.test.TestCase):
   def test_a_layer_of_no_module_is_refused(self):
     with self.assertRaisesRegex(UserError, 'nowhere cannot be loaded'):
       ModuleLayer('/nowhere')
-    for part in ('critics', 'signatures'):
-      with self.assertRaisesRegex(UserError, f"has no '{part}'; expected features"):
-        ModuleLayer(self.folder, part)
+    with self.assertRaisesRegex(UserError, "has no 'critics'; expected features"):
+      ModuleLayer(self.folder, 'critics')
 
   @unittest.skipUnless(importlib.util.find_spec('tf_keras'), 'tf_keras is not installed')
   def test_a_layer_of_the_hub_trains_in_tf_keras(self):
@@ -217,17 +217,15 @@ class ModuleTest(tf.test.TestCase):
     self.assertNotIn('critic', signatures)
 
   def test_it_holds_weights_once_and_no_optimiser(self):
-    self.model.compile()  # With slots of optimisers, which no module needs.
-    self.addCleanup(setattr, self.model, 'optimizers', {})
-    folder = self.get_temp_dir()
-    module.save(self.model, folder)
+    model, folder = create(acai, self.model.network), self.get_temp_dir()
+    model.compile()  # Optimisers with their slots, which no module needs.
+    module.save(model, folder)
     sizes = {path.name: path.stat().st_size for path in pathlib.Path(folder).rglob('*') if path.is_file()}
     graph = sizes.pop('saved_model.pb')
-    owned = sum(4 * layer.count_params() for layer in (
-        self.model.encoder, self.model.decoder, self.model.critic, self.model.classifier))
+    owned = sum(4 * layer.count_params() for layer in (model.encoder, model.decoder, model.critic, model.classifier))
     print(f'parameters {owned:,} bytes, graph {graph:,}, all else {sum(sizes.values()):,}: {sizes}')
     self.assertBetween(sum(sizes.values()), owned, 1.05 * owned)
-    self.assertLess(graph, 700_000)
+    self.assertLess(graph, 1_200_000)  # Twice as much where no callable shares what it runs with another.
 
   def test_a_module_of_another_type_is_not_measured(self):
     functions, shape = subject.of_module(self.folder)
