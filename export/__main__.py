@@ -84,7 +84,7 @@ def compare(model, folder) -> str:
   return done.stdout.strip()
 
 
-def expected(model) -> dict[str, np.ndarray]:
+def expected(model) -> dict:
   """What the live model gives, every callable at each of BATCHES and every signature, named as check.py takes it."""
   import tensorflow as tf
 
