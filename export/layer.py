@@ -18,13 +18,14 @@ class ModuleLayer(keras.layers.Layer):
   Args:
     handle: what hub.load takes: the folder that `python -m export` wrote, or an address.
     part: 'features', which is the module itself (images in [0, 1] or strings -> [n, d]), or the name of a callable.
-    **arguments: Keras's `name`, `trainable` and `dtype`; it computes in float32 unless told.
+    trainable: whether its weights move.
+    **arguments: Keras's `name` and `dtype`; it computes in float32 unless told.
 
   Raises:
     UserError: no module there, or no such part.
   """
 
-  def __init__(self, handle, part='features', **arguments):
+  def __init__(self, handle, part='features', trainable=True, **arguments):
     super().__init__(**{'dtype': 'float32', **arguments})
     self.handle, self.part = str(handle), part
     try:
@@ -41,8 +42,7 @@ class ModuleLayer(keras.layers.Layer):
         keras.Variable(variable, trainable=id(variable) in moved, dtype=variable.dtype.name,
                        name=variable.name.partition(':')[0].replace('/', '_'))
         for variable in self.function.variables]
-    if not self.trainable:
-      self.trainable = False  # Keras hands this on to the weights that there are when it is set.
+    self.trainable = trainable  # Not before: Keras hands a change on to the weights that there are.
 
   def call(self, inputs, training=False) -> tf.Tensor:
     """[n, ...] inputs -> the part's answer; a frozen layer answers as in use, whatever `training` says."""
