@@ -128,7 +128,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     model.take_step(batch(model))
     module.save(model, folder)
     loaded = hub.load(folder)
-    texts = export_program.texts(model.vocabulary)
+    texts = export_program.texts(model.vocabulary, 5)
     values = {'texts': texts, 'texts_a': texts, 'texts_b': texts[::-1], 'targets': texts, 'count': np.int32(5),
               'codes': model.encode(model.vocabulary.encode(texts)), 'alpha': np.linspace(0, 1, 5, dtype='f'),
               'to': np.int32([0, 1, 0, 1, 1]), 'temperature': np.float32(0.7), 'seed': np.int32(3)}
@@ -332,7 +332,7 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
     logs = model.take_step(data)
     self.assertAllClose(logs['fool_loss'], np.mean(answers**2), rtol=1e-3)
     self.assertAllClose(logs['mixing_loss'], np.mean((answers - alpha)**2) + np.mean(real**2), rtol=1e-3)
-    offered = {c.name: c for c in model.callables()}['mixing_critic'].function
+    offered = {c.name: c for c in model.callables()}['critic'].function
     texts = model.vocabulary.decode(data[0])
     self.assertAllClose(offered(tf.constant(texts)), judged(model.reader(model.vocabulary.encode(texts))), rtol=1e-4)
 
