@@ -6,8 +6,11 @@ import json
 import pathlib
 import sys
 
+import numpy as np
+
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
+from acai_tf.training import weights
 from zoo import _compare, _mirror, _records, _tables, _weights, base
 
 FORMATS = ('markdown', 'tfhub', 'huggingface')
@@ -30,7 +33,7 @@ DATA = {
     'yelp': ("sentences of Yelp's reviews (Shen et al. 2017)", "Yelp's, for academic use"),
     'yelp_polarity': ("sentences of Yelp's reviews (Zhang, Zhao, LeCun 2015)", "Yelp's, for academic use"),
 }
-RANGES = {'images': '[0, 1]', 'alpha': '0 to 1'}
+RANGES = {'images': '[0, 1]', 'alpha': '[0, 1]'}
 
 # Where a snippet has the module's folder from.
 SOURCES = {
@@ -135,8 +138,8 @@ def facts(which) -> list:
   experiment, record, kept = which.experiment, which.record, which.record['kept']
   training, data = experiment.training, DATA[which.definition.dataset]
   code = tuple(next(c for c in which.model.callables() if c.name == 'decoder').inputs['codes'].shape[1:])
-  counts = {player: sum(int(v.value.shape.num_elements()) for v in which.model.variables_of(player))
-            for player in which.model.players()}
+  counts = {player: sum(_count(v) for v in which.model.variables_of(player)) for player in which.model.players()}
+  total = sum(map(_count, weights.variables(which.model).values()))  # with those that no player moves, as a codebook
   seeds, noun = _tables.seeds_of(which.runs), 'sentences' if which.is_text else 'images'
   seed = f'seed {seeds}' if len(which.runs) < 2 else f'seed {training.seed} of {seeds}'
   return [
@@ -144,8 +147,7 @@ def facts(which) -> list:
        f'images, [n, {_by(which.model.image_shape, ", ")}] float32 in [0, 1]'],
       ['code', f'{_by(code, " x ")} = {which.definition.latent_dimension} numbers' if len(code) > 1 else
        f'{code[0]} numbers'],
-      ['parameters', f'{which.model.count_params():,} ('
-       + ', '.join(f'{player} {count:,}' for player, count in counts.items()) + ')'],
+      ['parameters', f'{total:,} (' + ', '.join(f'{player} {count:,}' for player, count in counts.items()) + ')'],
       ['trained on', f'{data[0]}; licence of the data: {data[1]}'],
       ['training', f'recipe `{training.recipe}`, {which.samples:,} {noun}, {seed}, {record["weights"]} weights, '
        f'{training.precision.removeprefix("mixed_")}'],
@@ -245,9 +247,9 @@ def _tfhub_head(which, handle, address):
   properties = {'asset-path': address, 'task': task, 'fine-tunable': 'true', 'format': 'saved_model_2',
                 'license': 'apache-2.0'}
   definition = which.definition
-  return (f'# Module {handle}\n\n{definition.model} on {definition.dataset}: an autoencoder whose codes are interpolated.'
-          '\n\n' + ''.join(f'<!-- {key}: {value} -->\n' for key, value in properties.items())
-          + '\n## Overview\n\n')
+  summary = f'{definition.model} on {definition.dataset}: an autoencoder whose codes are interpolated.'
+  lines = ''.join(f'<!-- {key}: {value} -->\n' for key, value in properties.items())
+  return f'# Module {handle}\n\n{summary}\n\n{lines}\n## Overview\n\n'
 
 
 def _huggingface_head(which, _, __):
@@ -271,6 +273,10 @@ def _table(headings, body):
   """Rows of texts as a Markdown table."""
   rows = [headings, ['---'] * len(headings), *body]
   return ''.join(f'| {" | ".join(row)} |\n' for row in rows)
+
+
+def _count(variable):
+  return int(np.prod(variable.shape))
 
 
 def _by(shape, between):
