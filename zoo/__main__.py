@@ -1,4 +1,4 @@
-"""Program: the zoo's definitions and results: list, show, reproduce, keep, table, report."""
+"""Program: the zoo's definitions and results: list, show, reproduce, keep, table, report, card, publish."""
 
 import dataclasses
 import inspect
@@ -12,10 +12,10 @@ from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build
-from zoo import _records, _report, _reproduce, _tables, _weights, base
+from zoo import _card, _publish, _records, _report, _reproduce, _tables, _weights, base
 
 USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, `table NAME --ablation`, '
-         '`table NAME --sources` or `report`')
+         '`table NAME --sources`, `report`, `card NAME` or `publish NAME --to kaggle|huggingface --owner OWNER`')
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
@@ -35,15 +35,21 @@ flags.DEFINE_bool('ablation', False, "What one setting changes of a definition's
 flags.DEFINE_bool('sources', False, "What stands beside samples of a model of sentences", flag_values=FLAGS)
 flags.DEFINE_list('metrics', [], 'Of every training, instead of the usual columns', flag_values=FLAGS)
 flags.DEFINE_string('results', str(_records.FOLDER), 'Where result files lie', flag_values=FLAGS)
-flags.DEFINE_enum('format', 'text', _tables.FORMATS, 'Of the table', flag_values=FLAGS)
-flags.DEFINE_string('to', 'report.html', 'File of the report', flag_values=FLAGS)
+flags.DEFINE_enum('format', None, sorted({*_tables.FORMATS, *_card.FORMATS}),
+                  'Of a table [text] or of a card [markdown]', flag_values=FLAGS)
+flags.DEFINE_string('to', None, 'File of the report [report.html] or card [the screen]; where to publish',
+                    flag_values=FLAGS)
+flags.DEFINE_string('owner', None, 'Account that a card or what is published names', flag_values=FLAGS)
+flags.DEFINE_string('address', None, "Of the module's tar.gz, for a card of tfhub's format", flag_values=FLAGS)
+flags.DEFINE_bool('yes', False, 'Really upload; otherwise it is only said what would be', flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
           'reproduce': ['seeds', 'samples', 'set', 'restarts', 'train_images', 'runs'],
           'reproduce, keep': ['weights', 'data_dir', 'manual_dir'], 'keep': ['run'],
-          'table': ['all', 'brief', 'ablation', 'sources', 'metrics', 'format'], 'table, report': ['results'],
-          'report': ['to']}
+          'table': ['all', 'brief', 'ablation', 'sources', 'metrics'], 'table, report': ['results'],
+          'table, card': ['format'], 'report, card, publish': ['to'], 'card, publish': ['owner'], 'card': ['address'],
+          'publish': ['yes']}
 
 
 def figures(definition) -> list:
@@ -166,6 +172,31 @@ def keep(name) -> None:
         f'{changes or "nothing that could be measured"}')
 
 
+def chosen_format(known) -> str:
+  """--format, which is the first of the known ones where it is not given."""
+  if FLAGS.format not in (None, *known):
+    raise UserError(f'--format {FLAGS.format}: expected one of {", ".join(known)}.')
+  return FLAGS.format or known[0]
+
+
+def card(name) -> None:
+  """Prints or writes a definition's card."""
+  kind = chosen_format(_card.FORMATS)
+  cli.start_tensorflow()
+  text = _card.render(_card.subject(name), kind, FLAGS.owner, FLAGS.address)
+  if FLAGS.to:
+    pathlib.Path(FLAGS.to).write_text(text)
+  print(f'wrote {FLAGS.to}' if FLAGS.to else text)
+
+
+def publish(name) -> None:
+  """Publishes a definition's module, or says what that would upload."""
+  if FLAGS.to not in _publish.PLACES or not FLAGS.owner:
+    raise UserError(f'publish {name}: expected --to {"|".join(_publish.PLACES)} and --owner, an account there.')
+  cli.start_tensorflow()
+  print(_publish.publish(name, FLAGS.to, FLAGS.owner, FLAGS.yes))
+
+
 def main(words) -> int:
   """The program; `words` are its arguments without flags."""
   command, names = (words[0], words[1:]) if words else ('', [])
@@ -180,15 +211,21 @@ def main(words) -> int:
   elif command == 'table' and len(names) == 1:
     if FLAGS.ablation + FLAGS.sources + FLAGS.all + FLAGS.brief + bool(FLAGS.metrics) > 1:
       raise UserError('--all, --brief, --ablation, --sources and --metrics are tables of their own; expected one.')
-    print(_tables.render_metrics(names[0], FLAGS.metrics, FLAGS.format, FLAGS.results) if FLAGS.metrics
-          else _tables.render_ablation(names[0], FLAGS.format, FLAGS.results) if FLAGS.ablation
-          else _tables.render_sources(names[0], FLAGS.format, FLAGS.results) if FLAGS.sources
-          else _tables.render_brief(names[0], FLAGS.format, FLAGS.results) if FLAGS.brief
-          else _tables.render(names[0], FLAGS.format, FLAGS.results, FLAGS.all))
+    kind = chosen_format(_tables.FORMATS)
+    print(_tables.render_metrics(names[0], FLAGS.metrics, kind, FLAGS.results) if FLAGS.metrics
+          else _tables.render_ablation(names[0], kind, FLAGS.results) if FLAGS.ablation
+          else _tables.render_sources(names[0], kind, FLAGS.results) if FLAGS.sources
+          else _tables.render_brief(names[0], kind, FLAGS.results) if FLAGS.brief
+          else _tables.render(names[0], kind, FLAGS.results, FLAGS.all))
   elif command == 'report' and not names:
     cli.set_environment()
-    pathlib.Path(FLAGS.to).write_text(_report.render(FLAGS.results))
-    print(f'wrote {FLAGS.to}')
+    target = FLAGS.to or 'report.html'
+    pathlib.Path(target).write_text(_report.render(FLAGS.results))
+    print(f'wrote {target}')
+  elif command == 'card' and len(names) == 1:
+    card(names[0])
+  elif command == 'publish' and len(names) == 1:
+    publish(names[0])
   else:
     raise UserError(f'{" ".join(words) or "no command"}: expected {USAGE}.')
   return 0
