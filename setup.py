@@ -33,6 +33,11 @@ setuptools.setup(
             'packaging>=26.3,<27',  # reads these ranges, to hold them against the lock
             'scikit-image>=0.26,<1',  # its SSIM, which ours is held against
         ],
+        'export': [
+            'ai-edge-litert>=2.3,<3',  # runs LiteRT files, which TensorFlow's own converter writes
+            'tf2onnx>=1.17,<2',  # writes ONNX; brings onnx
+            'onnxruntime>=1.32,<2',  # runs it
+        ],
         'docs': [
             'mkdocs>=1.6,<2',  # docs/ as pages that open from disk; it fails on broken links
             'mkdocs-material>=9.8,<10',  # their look and search, with nothing fetched from elsewhere
