@@ -68,7 +68,7 @@ def formats(module, inputs) -> None:
   measured = {name: {'bytes': size, 'signatures': {}} for name, (size, _) in runtimes.items()}
   for signature, arrays in given.items():
     expected = runtimes['saved_model'][1](signature, arrays)
-    scale = 1.0 if signature != 'encode' else float(np.ptp(expected))
+    scale = float(np.ptp(expected)) or 1.0 if signature == 'encode' else 1.0  # codes of one value have no range
     times = _milliseconds({name: run for name, (_, run) in runtimes.items()}, signature, arrays)
     for name, (_, run) in runtimes.items():
       output = run(signature, arrays)
