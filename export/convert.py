@@ -9,6 +9,7 @@ import pathlib
 
 import numpy as np
 
+from acai_tf import cli
 from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 
@@ -108,7 +109,9 @@ def litert(module, folder, images, kinds=KINDS) -> None:
     if kind == 'int8':
       converter.representative_dataset = calibration
       converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
-    (pathlib.Path(folder) / f'{kind}.tflite').write_bytes(converter.convert())
+    with cli.silent():  # the converter tells what it does; what stops it is raised
+      written = converter.convert()
+    (pathlib.Path(folder) / f'{kind}.tflite').write_bytes(written)
 
 
 def inputs(module, images) -> dict:
@@ -158,8 +161,6 @@ def judge(measured) -> None:
 def table(measured) -> str:
   """What check.py found, a row for each format and signature."""
   from rich import table as rich_table
-
-  from acai_tf import cli
 
   grid = rich_table.Table(box=None, title=f'{COMPARED} test images; ms: one image, one thread', title_justify='left')
   for heading in ('format', 'kB', 'callable', 'largest', 'mean', 'tolerated', 'ms'):
