@@ -80,6 +80,7 @@ def latencies(runs, signature, arrays, calls):
 def main(_):
   """Prints the seconds of hub.load and a table for each callable and batch."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  sys.path.pop(0)  # this script's folder, where `export` would be the script
   import tensorflow as tf
 
   import zoo
