@@ -17,13 +17,15 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
 from export import convert
 
-flags.DEFINE_string('run', None, 'Folder made by acai_tf.train')
-flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it')
-flags.DEFINE_enum('weights', 'average', run_folder.WEIGHTS, 'Averaged where the run has them, or raw')
-flags.DEFINE_string('to', None, 'Folder to write; must not exist')
-flags.DEFINE_list('formats', ['saved_model'], 'Beside saved_model, which is always there: litert, onnx')
-
-cli.define_data_flags(flags.FLAGS)
+FLAGS = flags.FlagValues()  # Our own: acai_tf.train has some of the same names.
+flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
+flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it', flag_values=FLAGS)
+flags.DEFINE_enum('weights', 'average', run_folder.WEIGHTS, 'Averaged where the run has them, or raw',
+                  flag_values=FLAGS)
+flags.DEFINE_string('to', None, 'Folder to write; must not exist', flag_values=FLAGS)
+flags.DEFINE_list('formats', [], 'Beside saved_model, which is always there: litert, onnx',
+                  flag_values=FLAGS)
+cli.define_data_flags(FLAGS)
 
 BATCHES = 1, 7, 64  # images or sentences that the reloaded module is compared on; its signatures on the second
 
@@ -156,7 +158,7 @@ def expected(model) -> dict[str, np.ndarray]:
 
 def main() -> None:
   """The program."""
-  arguments = flags.FLAGS
+  arguments = FLAGS
   if not arguments.run or not arguments.to:
     raise UserError('--run DIR and --to DIR are both needed; --run is a folder made by acai_tf.train.')
   if pathlib.Path(arguments.to).exists():
@@ -172,4 +174,4 @@ def main() -> None:
 if __name__ == '__main__':
   cli.run(main, 'python -m export --run DIR --to DIR: writes a run as a SavedModel for hub.load, and checks it.',
           {'What': ['run', 'to', 'checkpoint', 'weights', 'formats'],
-           'Data, for other formats': ['data_dir', 'manual_dir']})
+           'Data, for other formats': ['data_dir', 'manual_dir']}, flag_values=FLAGS)
