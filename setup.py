@@ -34,6 +34,11 @@ setuptools.setup(
             'scikit-image>=0.26,<1',  # its SSIM, which ours is held against
             'tf_keras>=2.21,<2.22',  # modules in hub.KerasLayer, which needs it; tensorflow-hub brings it
         ],
+        'export': [
+            'ai-edge-litert>=2.3,<3',  # runs LiteRT files, which TensorFlow's own converter writes
+            'tf2onnx>=1.17,<2',  # writes ONNX; brings onnx
+            'onnxruntime>=1.32,<2',  # runs it
+        ],
         'docs': [
             'mkdocs>=1.6,<2',  # docs/ as pages that open from disk; it fails on broken links
             'mkdocs-material>=9.8,<10',  # their look and search, with nothing fetched from elsewhere
