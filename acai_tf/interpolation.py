@@ -48,17 +48,15 @@ def slerp(first, second, alpha) -> tf.Tensor:
 
   Returns:
     The shape of `first`. Where the two are parallel, opposite or zero the great circle is not defined; there it is
-    `lerp`.
+    `lerp`, and so are its gradients.
   """
   flat_first, flat_second = (tf.reshape(code, [tf.shape(code)[0], -1]) for code in (first, second))
   alpha = tf.reshape(alpha, [-1, 1])
   cosine = tf.reduce_sum(tf.math.l2_normalize(flat_first, 1) * tf.math.l2_normalize(flat_second, 1), 1, keepdims=True)
-  omega = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))
-  sine = tf.sin(omega)
   known = tf.norm(flat_first, axis=1, keepdims=True) * tf.norm(flat_second, axis=1, keepdims=True) > 0
-  curved = tf.logical_and(sine > 1e-3, known)
-  safe = tf.where(curved, sine, 1.0)
-  great_circle = (tf.sin((1 - alpha) * omega) * flat_first + tf.sin(alpha * omega) * flat_second) / safe
+  curved = tf.logical_and(1 - tf.square(cosine) > 1e-6, known)
+  omega = tf.acos(tf.where(curved, cosine, 0.0))  # At 1 acos has an infinite slope, and inf x 0 is NaN.
+  great_circle = (tf.sin((1 - alpha) * omega) * flat_first + tf.sin(alpha * omega) * flat_second) / tf.sin(omega)
   return tf.reshape(tf.where(curved, great_circle, lerp(flat_first, flat_second, alpha)), tf.shape(first))
 
 

@@ -139,6 +139,16 @@ class InterpolationTest(tf.test.TestCase):
     other = tf.constant([[2.0, 4.0], [1.0, 1.0], [-1.0, 0.0]])
     self.assertAllClose(interpolation.slerp(code, other, 0.25), interpolation.lerp(code, other, 0.25))
 
+  def test_slerp_has_gradients_where_codes_are_equal(self):
+    first, alpha = tf.constant([[0.6, 0.8], [1.0, 0.0], [0.0, 0.0]]), tf.constant([0.25, 0.5, 0.5])
+    second = tf.constant([[0.6, 0.8], [-1.0, 0.0], [1.0, 0.0]])
+    with tf.GradientTape() as tape:
+      tape.watch([first, second])
+      path = interpolation.slerp(first, second, alpha)
+    one, other = tape.gradient(path, [first, second])
+    self.assertAllClose(one, (1 - alpha.numpy())[:, None] * np.ones([3, 2]))
+    self.assertAllClose(other, alpha.numpy()[:, None] * np.ones([3, 2]))
+
   def test_paths_hold_both_ends(self):
     first, second = tf.random.stateless_normal([2, 3, 2, 2, 4], [0, 1])
     for kind in interpolation.PATHS:
