@@ -121,5 +121,6 @@ def _signature_of_bytes(part, offered):
 
 def save(model, folder) -> None:
   """Writes the model's module to `folder`."""
-  root, signatures = build(model)
-  tf.saved_model.save(root, str(folder), signatures=signatures)
+  with model.exporting():  # Saving traces once more.
+    root, signatures = build(model)
+    tf.saved_model.save(root, str(folder), signatures=signatures)

@@ -1,5 +1,7 @@
 """What all autoencoders of images share: networks, codes, paths between them, and the one-objective step."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -137,6 +139,9 @@ class Autoencoder(base.Model):
   def call(self, images, training=False) -> tf.Tensor:
     """Reconstructs images."""
     return self.decode(self.encode(images, training), training)
+
+  def exporting(self) -> contextlib.AbstractContextManager:
+    return convolutional.plain()
 
   def callables(self) -> list[base.Callable]:
     """As `base.Model`; inputs and outputs named images* are images in [-1, 1]."""

@@ -98,6 +98,10 @@ class Model(keras.Model):
     del variables
     return []
 
+  def exporting(self) -> contextlib.AbstractContextManager:
+    """Hook: a context in which callables are traced for a module."""
+    return contextlib.nullcontext()
+
   # Keras's own ways to save.
 
   def get_config(self) -> dict:

@@ -1,6 +1,9 @@
 """The networks that all models share (ACAI paper, appendix A)."""
 
+import contextlib
+import contextvars
 import dataclasses
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -14,6 +17,20 @@ SLOPE = 0.2  # of every LeakyReLU; Keras's default is 0.3
 def initializer(seed) -> keras.initializers.Initializer:
   """Of convolutions: N(0, 1 / sqrt(fan_in (1 + 0.2^2))), fan_in = kernel height x width x channels; no factor 2."""
   return keras.initializers.VarianceScaling(1 / (1 + SLOPE**2), 'fan_in', 'untruncated_normal', seed=seed)
+
+
+_plain = contextvars.ContextVar('plain', default=False)
+
+
+@contextlib.contextmanager
+def plain() -> Iterator[None]:
+  """A context in which convolutions are traced without gradients of their own, which a module would carry along: half
+  its graph, for the same values."""
+  token = _plain.set(True)
+  try:
+    yield
+  finally:
+    _plain.reset(token)
 
 
 @tf.custom_gradient
@@ -41,7 +58,8 @@ class Conv2D(keras.layers.Conv2D):
 
   def convolution_op(self, inputs, kernel) -> tuple:
     height, width, channels = inputs.shape[1:]
-    if self.kernel_size == (3, 3) and height * width < channels and not tf.config.list_logical_devices('GPU'):
+    small = self.kernel_size == (3, 3) and height * width < channels
+    if small and not _plain.get() and not tf.config.list_logical_devices('GPU'):
       return convolve_small(tf.convert_to_tensor(inputs), tf.convert_to_tensor(kernel))
     return super().convolution_op(inputs, kernel)
 
