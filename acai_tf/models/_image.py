@@ -1,6 +1,7 @@
 """What all autoencoders of images share: networks, codes, paths between them, and the one-objective step."""
 
 import contextlib
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -8,6 +9,31 @@ import tensorflow as tf
 from acai_tf import interpolation, losses
 from acai_tf.models import base
 from acai_tf.networks import convolutional, dense
+
+
+def shared(method, inputs) -> Callable:
+  """A method (tensor, training) as functions of TensorFlow's, so that a module holds once what several callables run,
+  and once for `training` False and True where that changes nothing.
+
+  Args:
+    method: of a model.
+    inputs: dict of the one tf.TensorSpec that it takes.
+  """
+  spec, = inputs.values()
+  made: dict = {}
+
+  def trace(training):
+    if training not in made:
+      with tf.init_scope():
+        made[training] = tf.function(method).get_concrete_function(spec, training)
+    return made[training]
+
+  def call(tensor, training=False):
+    plain, asked = trace(False), trace(bool(training))
+    same = plain.graph.as_graph_def() == asked.graph.as_graph_def()
+    return (plain if same else asked)(tf.convert_to_tensor(tensor, spec.dtype))
+
+  return call
 
 
 class Autoencoder(base.Model):
@@ -148,8 +174,7 @@ class Autoencoder(base.Model):
     images, codes = self.inputs_of(images=self.image_shape), self.inputs_of(codes=self.code_shape)
     pair = self.inputs_of(images_a=self.image_shape, images_b=self.image_shape, alpha=())
 
-    # Functions of TensorFlow's, so that a module holds once what several of its callables run.
-    represent, encode, decode = (tf.function(method) for method in (self.represent, self.encode, self.decode))
+    represent, encode, decode = shared(self.represent, images), shared(self.encode, images), shared(self.decode, codes)
 
     def interpolate(images_a, images_b, alpha, training=False, path='linear'):
       first, second = encode(images_a, training), encode(images_b, training)
