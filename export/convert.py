@@ -25,10 +25,15 @@ def package(name) -> types.ModuleType:
                     "saved_model need: pip install 'acai_tf[export]'.") from error
 
 
-def onnx(model, folder) -> dict:
+def onnx(model, folder, callables=CALLABLES) -> dict:
   """Writes encode.onnx, decode.onnx and interpolate.onnx of a live model of images into `folder`, which exists.
 
-  Each has the inputs of the signature of that name, and one output, `codes` or `images`.
+  Each has the inputs of the signature of that name, and one output, `codes` or `images` (`Callable.output`).
+
+  Args:
+    model: acai_tf.models.base.Model, of images.
+    folder: where the files are written.
+    callables: names of those of its callables that are written, where it has them.
 
   Returns:
     Dict: name of the signature -> path.
@@ -38,7 +43,7 @@ def onnx(model, folder) -> dict:
   """
   tf2onnx, paths = package('tf2onnx'), {}
   for offered in model.callables():
-    if offered.name in CALLABLES:
+    if offered.name in callables:
       name = module.SIGNATURES[offered.name]
       paths[name] = pathlib.Path(folder) / f'{name}.onnx'
       paths[name].write_bytes(_onnx(tf2onnx, offered))

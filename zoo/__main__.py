@@ -1,4 +1,4 @@
-"""Program: the zoo's definitions and results: list, show, reproduce, keep, table, report."""
+"""Program: the zoo's definitions and results: list, show, reproduce, keep, table, report, gallery."""
 
 import dataclasses
 import inspect
@@ -6,16 +6,17 @@ import pathlib
 
 from absl import flags
 
+import zoo
 from acai_tf import cli
 from acai_tf.experiment import run_folder
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build
-from zoo import _records, _report, _reproduce, _tables, _weights, base
+from zoo import _gallery, _records, _report, _reproduce, _tables, _weights, base
 
 USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, `table NAME --ablation`, '
-         '`table NAME --sources` or `report`')
+         '`table NAME --sources`, `report` or `gallery [NAME...] [--serve]`')
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
@@ -27,7 +28,7 @@ flags.DEFINE_multi_string('set', [], 'SECTION.KEY=VALUE that an ablation changes
 flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for recipe paper]', 1, flag_values=FLAGS)
 flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
 flags.DEFINE_string('runs', 'runs', 'Where run folders lie', flag_values=FLAGS)
-flags.DEFINE_string('run', None, 'Run folder whose weights are kept', flag_values=FLAGS)
+flags.DEFINE_string('run', None, 'Run folder whose weights are kept, or that the gallery shows, too', flag_values=FLAGS)
 flags.DEFINE_string('weights', str(_weights.FOLDER), 'Where archives of weights lie', flag_values=FLAGS)
 flags.DEFINE_bool('all', False, 'Shorter trainings too', flag_values=FLAGS)
 flags.DEFINE_bool('brief', False, 'Few columns, and only what has been trained', flag_values=FLAGS)
@@ -36,14 +37,16 @@ flags.DEFINE_bool('sources', False, "What stands beside samples of a model of se
 flags.DEFINE_list('metrics', [], 'Of every training, instead of the usual columns', flag_values=FLAGS)
 flags.DEFINE_string('results', str(_records.FOLDER), 'Where result files lie', flag_values=FLAGS)
 flags.DEFINE_enum('format', 'text', _tables.FORMATS, 'Of the table', flag_values=FLAGS)
-flags.DEFINE_string('to', 'report.html', 'File of the report', flag_values=FLAGS)
+flags.DEFINE_string('to', None, 'File of the report [report.html], or folder of the gallery [gallery]',
+                    flag_values=FLAGS)
+flags.DEFINE_bool('serve', False, 'Serve the gallery on this machine, until Ctrl-C', flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
           'reproduce': ['seeds', 'samples', 'set', 'restarts', 'train_images', 'runs'],
-          'reproduce, keep': ['weights', 'data_dir', 'manual_dir'], 'keep': ['run'],
+          'reproduce, keep, gallery': ['weights', 'data_dir', 'manual_dir'], 'keep, gallery': ['run'],
           'table': ['all', 'brief', 'ablation', 'sources', 'metrics', 'format'], 'table, report': ['results'],
-          'report': ['to']}
+          'report, gallery': ['to'], 'gallery': ['serve']}
 
 
 def figures(definition) -> list:
@@ -166,6 +169,29 @@ def keep(name) -> None:
         f'{changes or "nothing that could be measured"}')
 
 
+def gallery(names) -> None:
+  """Builds the gallery of definitions (default: all whose weights are kept) and --run, and serves it where asked.
+
+  A folder that is there is served as it was built.
+  """
+  folder = pathlib.Path(FLAGS.to or 'gallery')
+  if not folder.exists():
+    if FLAGS.run:
+      run_folder.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
+    cli.start_tensorflow()
+    archive, models = _gallery.runtime(), _gallery.collect(names or zoo.names(pretrained=True), FLAGS.run, FLAGS.weights)
+    with cli.Status() as status:
+      _gallery.build(folder, models, archive, cli.data_dir(FLAGS.data_dir), FLAGS.manual_dir, status)
+    print(f'wrote {folder}')
+  elif names or FLAGS.run or not FLAGS.serve or not _gallery.is_one(folder):
+    raise UserError(f'{folder} exists already; expected a new folder (--to), or --serve alone, which serves a gallery '
+                    'as it was built.')
+  if FLAGS.serve:
+    with _gallery.server(folder) as server:
+      print(f'http://127.0.0.1:{server.server_port}/ shows it on this machine, until Ctrl-C', flush=True)
+      server.serve_forever()
+
+
 def main(words) -> int:
   """The program; `words` are its arguments without flags."""
   command, names = (words[0], words[1:]) if words else ('', [])
@@ -187,8 +213,11 @@ def main(words) -> int:
           else _tables.render(names[0], FLAGS.format, FLAGS.results, FLAGS.all))
   elif command == 'report' and not names:
     cli.set_environment()
-    pathlib.Path(FLAGS.to).write_text(_report.render(FLAGS.results))
-    print(f'wrote {FLAGS.to}')
+    path = pathlib.Path(FLAGS.to or 'report.html')
+    path.write_text(_report.render(FLAGS.results))
+    print(f'wrote {path}')
+  elif command == 'gallery':
+    gallery(names)
   else:
     raise UserError(f'{" ".join(words) or "no command"}: expected {USAGE}.')
   return 0
