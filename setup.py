@@ -38,5 +38,9 @@ setuptools.setup(
             'mkdocs-material>=9.8,<10',  # their look and search, with nothing fetched from elsewhere
             'mkdocstrings-python>=2.0,<3',  # the reference from docstrings, read without importing TensorFlow
         ],
+        'publish': [  # python -m zoo publish --yes
+            'huggingface_hub>=2.4,<3',  # uploads to Hugging Face
+            'kagglehub>=1.0.3,<2',  # and to Kaggle
+        ],
     },
 )

@@ -21,6 +21,15 @@ def coefficients(alpha, count, dtype=tf.float32) -> tf.Tensor:
   return tf.reshape(alpha, [-1])
 
 
+def of_pairs(alpha, codes) -> tf.Tensor:
+  """`coefficients` of n pairs whose codes are [n, ...], as [n] also where n is known only as a graph runs.
+
+  A graph refuses another count of numbers (InvalidArgumentError), and takes numbers outside [0, 1]: they lie beyond
+  the ends. NaN gives NaN.
+  """
+  return tf.broadcast_to(coefficients(alpha, codes.shape[0], codes.dtype), tf.shape(codes)[:1])
+
+
 def lerp(first, second, alpha) -> tf.Tensor:
   """(1 - alpha) first + alpha second; `alpha` broadcasts against the codes."""
   return first + alpha * (second - first)

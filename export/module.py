@@ -3,6 +3,10 @@
 Outside, images are [n, height, width, channels] float32 in [0, 1]; the conversion to the models' [-1, 1] is inside.
 Sentences are [n] strings of words parted by white space. Words that the vocabulary lacks are read as the unknown word,
 and written as [UNK]; a longer sentence than the data's longest is cut; an empty one is a sentence of no words.
+
+A module holds each weight once and no optimiser's state, whatever the model was trained with. The same weights give the
+same bytes in every fresh process, but for fingerprint.pb: all that is saved has an order that does not depend on where
+objects lie in memory.
 """
 
 from collections.abc import Callable
@@ -24,24 +28,29 @@ class Part(tf.train.Checkpoint):
   """One callable of the module, traced for `training` False and True, with lists of the variables that it uses.
 
   Args:
-    function: (inputs, training) -> outputs.
-    inputs: tf.TensorSpec of the one positional argument, or a dict of them.
-    kept: objects that the function needs beside variables (`Callable.kept`).
+    model: whose function it is.
+    offered: the `models.base.Callable`.
   """
 
-  def __init__(self, function, inputs, kept=()):
+  def __init__(self, model, offered):
     super().__init__()
-    self.kept = list(kept)
-    self.__call__ = tf.function(function)
+    self.kept = list(offered.kept)
+    self.__call__ = tf.function(_of_one_argument(offered))
+    inputs = _specs(offered)
     traces = [self.__call__.get_concrete_function(inputs, training) for training in (False, True)]
-    self.variables = list(traces[0].variables)
-    self.trainable_variables = list(traces[1].trainable_variables)
-    self.regularization_losses = []
+    # A trace's own list has no stable order: it comes from a set of addresses.
+    used = {id(variable) for trace in traces for variable in trace.variables}
+    ordered = [variable for variable in model.variables if id(variable.value) in used]
+    self.variables = [variable.value for variable in ordered]
+    self.trainable_variables = [variable for variable in self.variables if variable.trainable]
+    self.regularization_losses = [tf.function(loss, input_signature=[]) for loss in model.regularizers(ordered)]
 
 
 # The signatures, by the callable that each is of; those of no other are needed outside Python.
 SIGNATURES = {'features': 'serving_default', 'encoder': 'encode', 'decoder': 'decode', 'interpolator': 'interpolate',
-              'sampler': 'sample', 'transfer': 'transfer', 'critic': 'critic', 'discriminator': 'discriminator'}
+              'interpolator_spherical': 'interpolate_spherical', 'sampler': 'sample', 'transfer': 'transfer',
+              'critic': 'critic', 'discriminator': 'discriminator'}
+BYTES = 'encode_uint8'  # the signature that takes images as files have them, in 0 to 255
 
 
 def outside(offered) -> Callable:
@@ -63,29 +72,51 @@ def build(model) -> tuple:
   """
   parts, signatures = {}, {}
   for offered in model.callables():
-    parts[offered.name] = _part(offered)
+    part = parts[offered.name] = Part(model, offered)
     if offered.name in SIGNATURES:
-      signatures[SIGNATURES[offered.name]] = _signature(offered)
+      signatures[SIGNATURES[offered.name]] = _signature(part, offered)
+    if offered.name == 'encoder' and 'images' in offered.inputs:
+      signatures[BYTES] = _signature_of_bytes(part, offered)
   root = parts.pop('features')
   for name, part in parts.items():
     setattr(root, name, part)
   return root, signatures
 
 
-def _part(offered):
+def _of_one_argument(offered):
+  """A `Callable` as function (tensor or dict of them, training) -> output, with images in [0, 1]."""
   function = outside(offered)
   if len(offered.inputs) == 1:
-    spec, = offered.inputs.values()
-    return Part(lambda tensor, training=False: function([tensor], training), spec, offered.kept)
-  return Part(lambda tensors, training=False: function([tensors[name] for name in offered.inputs], training),
-              dict(offered.inputs), offered.kept)
+    return lambda tensor, training=False: function([tensor], training)
+
+  def call(tensors, training=False):
+    flat = {**tensors, 'alpha': tf.reshape(tensors['alpha'], [-1])} if 'alpha' in tensors else tensors
+    return function([flat[name] for name in offered.inputs], training)
+
+  return call
 
 
-def _signature(offered):
-  function = outside(offered)
+def _specs(offered):
+  """What a `Part` takes: a tf.TensorSpec or a dict of them. `alpha` may be one number for all pairs, or one a pair."""
+  specs = {name: tf.TensorSpec(None if name == 'alpha' else spec.shape, spec.dtype, name)
+           for name, spec in offered.inputs.items()}
+  return specs if len(specs) > 1 else specs.popitem()[1]
+
+
+def _signature(part, offered):
+  """The part with `training` False, of named tensors; `alpha` has one number, or one a pair."""
   specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in offered.inputs.items()}
-  return tf.function(lambda **inputs: {offered.output: function([inputs[name] for name in offered.inputs])}
-                     ).get_concrete_function(**specs)
+
+  def serve(**inputs):
+    return {offered.output: part.__call__(inputs if len(inputs) > 1 else inputs.popitem()[1], False)}
+
+  return tf.function(serve).get_concrete_function(**specs)
+
+
+def _signature_of_bytes(part, offered):
+  spec = tf.TensorSpec(offered.inputs['images'].shape, tf.uint8, 'images')
+  return tf.function(lambda images: {offered.output: part.__call__(tf.cast(images, tf.float32) / 255, False)}
+                     ).get_concrete_function(images=spec)
 
 
 def save(model, folder) -> None:

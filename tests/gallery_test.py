@@ -1,9 +1,11 @@
 """The gallery: its folder, and its page in a browser against ONNX Runtime, the data set's lines and the metric's."""
 
+import contextlib
 import functools
 import http.client
 import io
 import json
+import os
 import pathlib
 import shutil
 import tarfile
@@ -13,7 +15,6 @@ import unittest
 import unittest.mock
 import urllib.error
 
-import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
@@ -35,7 +36,7 @@ try:
 except ImportError as error:
   MISSING = f'{error.name} is not installed'
 
-ARCHIVE = pathlib.Path(keras.config.keras_home(), 'acai_tf', pathlib.Path(_gallery.RUNTIME).name)
+ARCHIVE = _gallery.runtime_path()
 BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 SIZE = 16
 PATHS = [[f'sentence {max(k, 8) if i else 0}' for k in range(_gallery.STEPS)] for i in range(2)]
@@ -133,8 +134,8 @@ class FolderTest(tf.test.TestCase):
     self.assertEqual((self.folder / 'ort' / _gallery.RUNTIME_FILES[0]).read_text(), names[0])
 
   def test_no_network_or_another_file_is_one_line(self):
-    self.enterContext(unittest.mock.patch.object(keras.config, 'keras_home', return_value=str(self.folder)))
-    self.enterContext(unittest.mock.patch('keras.src.utils.io_utils.print_msg'))
+    self.enterContext(unittest.mock.patch.dict(os.environ, {'ACAI_TF_CACHE': str(self.folder)}))
+    self.enterContext(contextlib.redirect_stderr(io.StringIO()))
 
     def fetch(origin, target, progress):
       del origin, progress
@@ -143,7 +144,7 @@ class FolderTest(tf.test.TestCase):
     for urlretrieve, message in ((unittest.mock.Mock(side_effect=urllib.error.URLError('no route')), 'no route'),
                                  (fetch, 'hash does not match')):
       with unittest.mock.patch('keras.src.utils.file_utils.urlretrieve', urlretrieve):
-        with self.assertRaisesRegex(UserError, f'^ONNX Runtime Web cannot be had .*{message}[^\n]*{self.folder}/acai'):
+        with self.assertRaisesRegex(UserError, f'^ONNX Runtime Web cannot be had .*{message}.* as {self.folder}/onnx'):
           _gallery.runtime()
 
   def test_the_server_is_this_machine_s_and_of_its_folder_alone(self):

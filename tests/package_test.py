@@ -17,6 +17,21 @@ ROOT = pathlib.Path(__file__).parents[1]
 PACKAGES = ('acai_tf', 'export', 'zoo')
 BUILD = 'import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])'
 
+NAMED = """
+import os, pathlib, sys
+import numpy as np
+import zoo
+from acai_tf.experiment.errors import UserError
+try:
+  zoo.load('lines_autoencoder')
+except UserError as error:
+  print(error)
+os.environ['ACAI_TF_ZOO'] = sys.argv[1]
+model, images = zoo.load('lines_autoencoder'), np.zeros([1, 32, 32, 1], np.float32)
+strip = [model.interpolate(images, -images, alpha) for alpha in np.linspace(0, 1, 9)]
+print(np.shape(strip), [path.name for path in pathlib.Path(os.environ['ACAI_TF_CACHE']).rglob('*.npz')])
+"""
+
 
 def run(*arguments, cwd, **environment):
   """A fresh Python's (exit status, output)."""
@@ -106,10 +121,12 @@ class PackageTest(tf.test.TestCase):
     self.assertEqual(status, 0, output)
     self.assertTrue((self.folder / 'elsewhere/run/metrics.json').exists())
 
-  def test_kept_weights_are_git_s_alone(self):
-    status, output = self.program('acai_tf.evaluate', '--zoo', 'lines_acai')
-    self.assertEqual(status, 2, output)
-    self.assertRegex(output, r'^error: .*site/zoo/weights/lines_acai.npz is missing; .* git repository\.\n$')
+  def test_weights_are_fetched_by_name(self):
+    (self.folder / 'elsewhere/named.py').write_text(NAMED)
+    settings = {'PYTHONPATH': str(self.site), 'ACAI_TF_CACHE': str(self.folder / 'cache'), 'ACAI_TF_ZOO': ''}
+    output = must('named.py', ROOT / 'zoo/weights', cwd=self.folder / 'elsewhere', **settings)
+    self.assertRegex(output, r'site/zoo/weights/lines_autoencoder.npz is missing, and ACAI_TF_ZOO is not set; .*\n')
+    self.assertEndsWith(output, "(9, 1, 32, 32, 1) ['lines_autoencoder.npz']\n")
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from acai_tf.experiment.resolve import parse_experiment
-from zoo import _readme, _records, _reproduce, _weights, base
+from zoo import _card, _readme, _records, _reproduce, _weights, base
 
 RESULTS = _records.load_all()
 
@@ -47,9 +47,10 @@ class ResultsTest(tf.test.TestCase):
     for name, record in kept.values():
       with self.subTest(name):
         self.assertEqual(_records.identity(record), _records.identity(_records.reported(RESULTS[name], name)))
-        experiment, model, samples = _weights.load(name)
-        self.assertEqual((experiment, samples), (parse_experiment(record['experiment']), record['samples']))
-        self.assertEqual(model(tf.zeros([1, *model.image_shape])).shape, (1, *model.image_shape))
+        which = _card.subject(name)  # which loads it; made once for the test of the pages, too
+        self.assertEqual((which.experiment, which.samples), (parse_experiment(record['experiment']), record['samples']))
+        shape = (1, *which.model.image_shape)
+        self.assertEqual(which.model(tf.zeros(shape)).shape, shape)
 
 
 if __name__ == '__main__':

@@ -332,7 +332,7 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
     logs = model.take_step(data)
     self.assertAllClose(logs['fool_loss'], np.mean(answers**2), rtol=1e-3)
     self.assertAllClose(logs['mixing_loss'], np.mean((answers - alpha)**2) + np.mean(real**2), rtol=1e-3)
-    offered = {c.name: c for c in model.callables()}['mixing_critic'].function
+    offered = {c.name: c for c in model.callables()}['critic'].function
     texts = model.vocabulary.decode(data[0])
     self.assertAllClose(offered(tf.constant(texts)), judged(model.reader(model.vocabulary.encode(texts))), rtol=1e-4)
 

@@ -27,9 +27,24 @@ def load(name: str, precision: str = 'float32') -> 'keras.Model':
     precision: a Keras dtype policy.
 
   Raises:
-    UserError: an unknown name, no weights, or a file that is not the one whose sum is on record.
+    UserError: an unknown name, no weights, or a file that is not the one whose sum is on record; in an installed
+      package, which has no weights, a mirror ($ACAI_TF_ZOO) that is not set or does not have it.
   """
   from zoo import _weights
 
   _, model, _ = _weights.load(name, precision)
   return model
+
+
+def handle(name: str) -> str:
+  """The folder of that model's module (`export.module`), for `hub.load`: made at the first call, then taken from there.
+
+  Args:
+    name: of `names(pretrained=True)`.
+
+  Raises:
+    UserError: as `load`; a cache ($ACAI_TF_CACHE, else ~/.cache/acai_tf) that cannot be written.
+  """
+  from zoo import _handle
+
+  return _handle.handle(name)

@@ -1,4 +1,4 @@
-"""Program: the zoo's definitions and results: list, show, reproduce, keep, table, report, gallery."""
+"""Program: the zoo's definitions and results: list, show, reproduce, keep, table, report, card, publish, gallery."""
 
 import dataclasses
 import inspect
@@ -13,10 +13,11 @@ from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build
-from zoo import _gallery, _records, _report, _reproduce, _tables, _weights, base
+from zoo import _card, _gallery, _publish, _records, _report, _reproduce, _tables, _weights, base
 
 USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, `table NAME --ablation`, '
-         '`table NAME --sources`, `report` or `gallery [NAME...] [--serve]`')
+         '`table NAME --sources`, `report`, `card NAME`, `publish NAME --to kaggle|huggingface --owner OWNER` or '
+         '`gallery [NAME...]`')
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
@@ -28,7 +29,8 @@ flags.DEFINE_multi_string('set', [], 'SECTION.KEY=VALUE that an ablation changes
 flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for recipe paper]', 1, flag_values=FLAGS)
 flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
 flags.DEFINE_string('runs', 'runs', 'Where run folders lie', flag_values=FLAGS)
-flags.DEFINE_string('run', None, 'Run folder whose weights are kept, or that the gallery shows, too', flag_values=FLAGS)
+flags.DEFINE_string('run', None, 'Run folder whose weights are kept, or which the gallery shows beside the others',
+                    flag_values=FLAGS)
 flags.DEFINE_string('weights', str(_weights.FOLDER), 'Where archives of weights lie', flag_values=FLAGS)
 flags.DEFINE_bool('all', False, 'Shorter trainings too', flag_values=FLAGS)
 flags.DEFINE_bool('brief', False, 'Few columns, and only what has been trained', flag_values=FLAGS)
@@ -36,17 +38,22 @@ flags.DEFINE_bool('ablation', False, "What one setting changes of a definition's
 flags.DEFINE_bool('sources', False, "What stands beside samples of a model of sentences", flag_values=FLAGS)
 flags.DEFINE_list('metrics', [], 'Of every training, instead of the usual columns', flag_values=FLAGS)
 flags.DEFINE_string('results', str(_records.FOLDER), 'Where result files lie', flag_values=FLAGS)
-flags.DEFINE_enum('format', 'text', _tables.FORMATS, 'Of the table', flag_values=FLAGS)
-flags.DEFINE_string('to', None, 'File of the report [report.html], or folder of the gallery [gallery]',
-                    flag_values=FLAGS)
-flags.DEFINE_bool('serve', False, 'Serve the gallery on this machine, until Ctrl-C', flag_values=FLAGS)
+flags.DEFINE_enum('format', None, sorted({*_tables.FORMATS, *_card.FORMATS}),
+                  'Of a table [text] or of a card [markdown]', flag_values=FLAGS)
+flags.DEFINE_string('to', None, 'File of the report [report.html] or card [the screen], new folder of the '
+                    'gallery [gallery]; where to publish', flag_values=FLAGS)
+flags.DEFINE_bool('serve', False, 'Serve the gallery to this machine until Ctrl-C', flag_values=FLAGS)
+flags.DEFINE_string('owner', None, 'Account that a card or what is published names', flag_values=FLAGS)
+flags.DEFINE_string('address', None, "Of the module's tar.gz, for a card of tfhub's format", flag_values=FLAGS)
+flags.DEFINE_bool('yes', False, 'Really upload; otherwise it is only said what would be', flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
           'reproduce': ['seeds', 'samples', 'set', 'restarts', 'train_images', 'runs'],
           'reproduce, keep, gallery': ['weights', 'data_dir', 'manual_dir'], 'keep, gallery': ['run'],
-          'table': ['all', 'brief', 'ablation', 'sources', 'metrics', 'format'], 'table, report': ['results'],
-          'report, gallery': ['to'], 'gallery': ['serve']}
+          'table': ['all', 'brief', 'ablation', 'sources', 'metrics'], 'table, report': ['results'],
+          'table, card': ['format'], 'report, card, publish, gallery': ['to'], 'card, publish': ['owner'],
+          'card': ['address'], 'publish': ['yes'], 'gallery': ['serve']}
 
 
 def figures(definition) -> list:
@@ -169,6 +176,31 @@ def keep(name) -> None:
         f'{changes or "nothing that could be measured"}')
 
 
+def chosen_format(known) -> str:
+  """--format, which is the first of the known ones where it is not given."""
+  if FLAGS.format not in (None, *known):
+    raise UserError(f'--format {FLAGS.format}: expected one of {", ".join(known)}.')
+  return FLAGS.format or known[0]
+
+
+def card(name) -> None:
+  """Prints or writes a definition's card."""
+  kind = chosen_format(_card.FORMATS)
+  cli.start_tensorflow()
+  text = _card.render(_card.subject(name), kind, FLAGS.owner, FLAGS.address)
+  if FLAGS.to:
+    pathlib.Path(FLAGS.to).write_text(text)
+  print(f'wrote {FLAGS.to}' if FLAGS.to else text)
+
+
+def publish(name) -> None:
+  """Publishes a definition's module, or says what that would upload."""
+  if FLAGS.to not in _publish.PLACES or not FLAGS.owner:
+    raise UserError(f'publish {name}: expected --to {"|".join(_publish.PLACES)} and --owner, an account there.')
+  cli.start_tensorflow()
+  print(_publish.publish(name, FLAGS.to, FLAGS.owner, FLAGS.yes))
+
+
 def gallery(names) -> None:
   """Builds the gallery of definitions (default: all whose weights are kept) and --run, and serves it where asked.
 
@@ -179,7 +211,8 @@ def gallery(names) -> None:
     if FLAGS.run:
       run_folder.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
     cli.start_tensorflow()
-    archive, models = _gallery.runtime(), _gallery.collect(names or zoo.names(pretrained=True), FLAGS.run, FLAGS.weights)
+    archive = _gallery.runtime()
+    models = _gallery.collect(names or zoo.names(pretrained=True), FLAGS.run, FLAGS.weights)
     with cli.Status() as status:
       _gallery.build(folder, models, archive, cli.data_dir(FLAGS.data_dir), FLAGS.manual_dir, status)
     print(f'wrote {folder}')
@@ -206,16 +239,21 @@ def main(words) -> int:
   elif command == 'table' and len(names) == 1:
     if FLAGS.ablation + FLAGS.sources + FLAGS.all + FLAGS.brief + bool(FLAGS.metrics) > 1:
       raise UserError('--all, --brief, --ablation, --sources and --metrics are tables of their own; expected one.')
-    print(_tables.render_metrics(names[0], FLAGS.metrics, FLAGS.format, FLAGS.results) if FLAGS.metrics
-          else _tables.render_ablation(names[0], FLAGS.format, FLAGS.results) if FLAGS.ablation
-          else _tables.render_sources(names[0], FLAGS.format, FLAGS.results) if FLAGS.sources
-          else _tables.render_brief(names[0], FLAGS.format, FLAGS.results) if FLAGS.brief
-          else _tables.render(names[0], FLAGS.format, FLAGS.results, FLAGS.all))
+    kind = chosen_format(_tables.FORMATS)
+    print(_tables.render_metrics(names[0], FLAGS.metrics, kind, FLAGS.results) if FLAGS.metrics
+          else _tables.render_ablation(names[0], kind, FLAGS.results) if FLAGS.ablation
+          else _tables.render_sources(names[0], kind, FLAGS.results) if FLAGS.sources
+          else _tables.render_brief(names[0], kind, FLAGS.results) if FLAGS.brief
+          else _tables.render(names[0], kind, FLAGS.results, FLAGS.all))
   elif command == 'report' and not names:
     cli.set_environment()
-    path = pathlib.Path(FLAGS.to or 'report.html')
-    path.write_text(_report.render(FLAGS.results))
-    print(f'wrote {path}')
+    target = FLAGS.to or 'report.html'
+    pathlib.Path(target).write_text(_report.render(FLAGS.results))
+    print(f'wrote {target}')
+  elif command == 'card' and len(names) == 1:
+    card(names[0])
+  elif command == 'publish' and len(names) == 1:
+    publish(names[0])
   elif command == 'gallery':
     gallery(names)
   else:

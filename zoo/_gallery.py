@@ -5,6 +5,7 @@ pictures and sentences decoded beforehand, for browsers that cannot run them and
 are not converted.
 """
 
+import contextlib
 import functools
 import http.server
 import importlib
@@ -13,13 +14,14 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 import tarfile
 
 import numpy as np
 
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build as build_lib
-from zoo import _weights
+from zoo import _mirror, _weights
 
 PAGE = pathlib.Path(__file__).parent / 'page'
 DATA = 'gallery.js'  # a script, because a page that is opened from disk may read no other file
@@ -35,18 +37,27 @@ PAIRS = len(ANGLES)
 
 
 def runtime() -> pathlib.Path:
-  """ONNX Runtime Web's archive, fetched from the npm registry once and kept in Keras's cache.
+  """ONNX Runtime Web's archive in the user's cache, fetched from the npm registry where it is not there yet.
 
   Raises:
     UserError: it cannot be fetched, or is not the file whose sum is pinned here.
   """
   import keras
 
+  path = runtime_path()
   try:
-    return pathlib.Path(keras.utils.get_file(origin=RUNTIME, file_hash=SHA256, cache_subdir='acai_tf'))
-  except Exception as error:  # Keras raises bare ones.
-    raise UserError(f'ONNX Runtime Web cannot be had ({error}); expected a network, or the file of {RUNTIME} in '
-                    f'{keras.config.keras_home()}/acai_tf.') from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.redirect_stdout(sys.stderr):  # the progress
+      keras.utils.get_file(path.name, RUNTIME, file_hash=SHA256, cache_dir=path.parent, cache_subdir='')
+  except Exception as error:  # Keras raises plain Exceptions of what urllib says.
+    raise UserError(f'ONNX Runtime Web cannot be had ({error}); expected the npm registry, or its file {RUNTIME} as '
+                    f'{path}.') from error
+  return path
+
+
+def runtime_path() -> pathlib.Path:
+  """Where `runtime` keeps it."""
+  return _mirror.cache() / 'onnxruntime-web' / pathlib.Path(RUNTIME).name
 
 
 def collect(names, run=None, weights=_weights.FOLDER) -> dict:

@@ -1,10 +1,10 @@
-"""Program: `python -m zoo._readme` puts the present tables and pictures into README.md and docs/, between marks."""
+"""Program: `python -m zoo._readme` puts the present tables, pictures, cards into README.md and docs/, between marks."""
 
 import pathlib
 import re
 
 from acai_tf.experiment.errors import UserError
-from zoo import _records, _tables
+from zoo import _card, _records, _tables
 
 ROOT = pathlib.Path(__file__).parents[1]
 # <!-- python -m zoo table DATASET --format markdown --> ... <!-- end -->, or with --all, --brief, --metrics NAME,...;
@@ -14,6 +14,9 @@ MARKED = re.compile(r'(<!-- python -m zoo table (\w+)( --all| --brief| --ablatio
 
 # <!-- pictures --> ... <!-- end -->: those of all results, which lie in docs/records, a link to zoo/results.
 PICTURES = re.compile(r'(<!-- pictures -->\n).*?(<!-- end -->)', re.S)
+
+# <!-- cards --> ... <!-- end -->: those of all models that come with weights.
+CARDS = re.compile(r'(<!-- cards -->\n).*?(<!-- end -->)', re.S)
 
 
 def pages() -> list[pathlib.Path]:
@@ -42,7 +45,8 @@ def pictures() -> str:
 
 
 def filled(text) -> str:
-  """A page's text with the present tables and pictures."""
+  """A page's text with the present tables, pictures and cards."""
+  text = CARDS.sub(lambda match: match[1] + _card.page() + match[2], text)
   text = PICTURES.sub(lambda match: match[1] + pictures() + match[2], text)
   return MARKED.sub(lambda match: match[1] + table(match) + match[4], text)
 

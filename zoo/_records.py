@@ -74,7 +74,8 @@ def validated(record, where) -> dict:
     raise _broken(where, "'curves' holds something that is no list")
   kept = record.get('kept')
   if 'kept' in record and not (isinstance(kept, dict) and re.fullmatch(r'\w+\.npz', str(kept.get('file'))) and
-                               isinstance(kept.get('sha256'), str) and isinstance(kept.get('bytes'), int)):
+                               re.fullmatch('[0-9a-f]{64}', str(kept.get('sha256'))) and
+                               isinstance(kept.get('bytes'), int)):
     raise _broken(where, "'kept' names no file with its sha256 and bytes")
   experiment = record['experiment']
   for key in ('dataset', 'model', 'network', 'training'):

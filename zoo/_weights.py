@@ -5,7 +5,7 @@ import pathlib
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.training import build, weights
-from zoo import _records, base
+from zoo import _mirror, _records, base
 
 FOLDER = pathlib.Path(__file__).parent / 'weights'
 RECON_CHANGE = 0.01  # relative, between a record's reconstruction error and its checkpoint's: they are the same run's
@@ -14,8 +14,10 @@ RECON_CHANGE = 0.01  # relative, between a record's reconstruction error and its
 def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
   """(record, path) of a definition's archive, whose size and sum are those on record; for arguments see `load`.
 
+  Where `folder` lacks it, as an installed package does, it is fetched (`_mirror.fetched`).
+
   Raises:
-    UserError: an unknown definition, no weights, or a file that is not the one whose sum is on record.
+    UserError: an unknown definition, no weights, a file that is not the one whose sum is on record, or no such file.
   """
   base.definition(name)
   record = next((run for run in _records.load(name, results) if 'kept' in run), None)
@@ -24,12 +26,9 @@ def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
                     f'has results). Train it: python -m zoo reproduce {name}.')
   path = pathlib.Path(folder) / record['kept']['file']
   if not path.exists():
-    raise UserError(f'{path} is missing; expected the weights whose sum is on record. An installed package has none: '
-                    'take the file from zoo/weights of the git repository.')
-  for key, value in weights.facts(path).items():
-    if record['kept'][key] != value:
-      raise UserError(f'{path} has {key} {value}; expected {record["kept"][key]}, as {name}.json has it. It is damaged '
-                      'or of another run: restore it with git.')
+    return record, _mirror.fetched(record['kept'], path)
+  if problem := _mirror.difference(path, record['kept']):
+    raise UserError(f'{path} {problem}, as {name}.json has it. It is damaged or of another run: restore it with git.')
   return record, path
 
 

@@ -107,9 +107,14 @@ class Autoencoder(base.Model):
       raise ValueError(f'path {path!r}; expected one of {interpolation.PATHS}')
     first, second = self.encode(images_a, training), self.encode(images_b, training)
     alpha = interpolation.coefficients(alpha, first.shape[0], first.dtype)
+    return self.decode(self.between(first, second, alpha, path), training)
+
+  @staticmethod
+  def between(first, second, alpha, path) -> tf.Tensor:
+    """The codes `alpha`, [1] or [n], of the way along a `path` of `interpolation.PATHS` from n codes to n others."""
     if path == 'spherical':
-      return self.decode(interpolation.slerp(first, second, alpha), training)
-    return self.decode(interpolation.lerp(first, second, tf.reshape(alpha, [-1, 1, 1, 1])), training)
+      return interpolation.slerp(first, second, alpha)
+    return interpolation.lerp(first, second, tf.reshape(alpha, [-1, 1, 1, 1]))
 
   def sample(self, count, seed=0) -> tf.Tensor:
     """`count` images decoded from the prior N(0, I) of the codes; a function of `seed`.
@@ -130,22 +135,33 @@ class Autoencoder(base.Model):
     images, codes = self.inputs_of(images=self.image_shape), self.inputs_of(codes=self.code_shape)
     pair = self.inputs_of(images_a=self.image_shape, images_b=self.image_shape, alpha=())
 
-    def interpolate(images_a, images_b, alpha, training=False):
-      return self.interpolate(images_a, images_b, alpha, training=training)
+    # Functions of TensorFlow's, so that a module holds once what several of its callables run.
+    represent, encode, decode = (tf.function(method) for method in (self.represent, self.encode, self.decode))
+
+    def interpolate(images_a, images_b, alpha, training=False, path='linear'):
+      first, second = encode(images_a, training), encode(images_b, training)
+      return decode(self.between(first, second, interpolation.of_pairs(alpha, first), path), training)
+
+    def interpolate_spherical(images_a, images_b, alpha, training=False):
+      return interpolate(images_a, images_b, alpha, training, 'spherical')
 
     def sample(count, seed, training=False):
       del training
       return self.sample(count, seed)
 
     def classify(images, training=False):
-      return self.classifier(self.represent(images, training))
+      return self.classifier(represent(images, training))
 
     found = [
-        base.Callable('features', self.represent, images, 'what the probe sees of an image, [n, d]', 'features'),
-        base.Callable('encoder', self.encode, images, 'code of an image, [n, height, width, channels]', 'codes'),
-        base.Callable('decoder', self.decode, codes, 'image of a code, [n, height, width, channels]', 'images'),
+        base.Callable('features', represent, images, 'what the probe sees of an image, [n, d]', 'features'),
+        base.Callable('encoder', encode, images, 'code of an image, [n, height, width, channels]', 'codes'),
+        base.Callable('decoder', decode, codes, 'image of a code, [n, height, width, channels]', 'images'),
         base.Callable('interpolator', interpolate, pair,
-                      "image of the point alpha between two images' codes, 0 is a's and 1 is b's", 'images')]
+                      "image of the point alpha on the straight line between two images' codes, 0 is a's and 1 is b's",
+                      'images'),
+        base.Callable('interpolator_spherical', interpolate_spherical, pair,
+                      "image of the point alpha on the great circle between two images' codes, 0 is a's and 1 is b's",
+                      'images')]
     if self.has_prior:
       number = {name: tf.TensorSpec([], tf.int32) for name in ('count', 'seed')}
       found.append(base.Callable('sampler', sample, number, 'images of codes drawn from the prior', 'images'))

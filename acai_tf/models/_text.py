@@ -124,13 +124,17 @@ class TextAutoencoder(base.Model):
     text, number = tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.float32)
     codes, scalar = tf.TensorSpec([None, self.network.latent], tf.float32), tf.TensorSpec([], tf.int32)
 
+    # Functions of TensorFlow's, so that a module holds once what several of its callables run.
+    encoded = tf.function(lambda texts: self.encode(vocabulary.encode(texts)))
+    decoded = tf.function(lambda codes: vocabulary.join(self.decode(codes)))
+
     def encode(texts, training=False):
       del training
-      return self.encode(vocabulary.encode(texts))
+      return encoded(texts)
 
     def decode(codes, training=False):
       del training
-      return vocabulary.join(self.decode(codes))
+      return decoded(codes)
 
     def decode_sampled(codes, temperature, seed, training=False):
       del training
@@ -139,21 +143,24 @@ class TextAutoencoder(base.Model):
 
     def interpolate(texts_a, texts_b, alpha, training=False):
       del training
-      alpha = interpolation.coefficients(alpha, texts_a.shape[0])
-      return vocabulary.join(self.decode(self.mix(encode(texts_a), encode(texts_b), alpha)))
+      first, second = encoded(texts_a), encoded(texts_b)
+      return decoded(self.mix(first, second, interpolation.of_pairs(alpha, first)))
 
     def log_probability(texts, targets, training=False):
       del training
       ids = vocabulary.encode(targets)
-      logits, words, rows = self.decoder.targets(ids, encode(texts))
+      logits, words, rows = self.decoder.targets(ids, encoded(texts))
       entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(words, logits)
       return -tf.math.unsorted_segment_sum(entropy, rows, tf.shape(ids)[0])
 
     def sample(count, seed, training=False):
       del training
-      return vocabulary.join(self.decode(self.sample_codes(count, seed)))
+      return decoded(self.sample_codes(count, seed))
 
     kept = (vocabulary.layer,)  # whose table a module must hold
+    pair = {'texts_a': text, 'texts_b': text, 'alpha': number}
+    between = ("sentence of the point alpha on the great circle between two sentences' codes, 0 is a's and 1 is b's",
+               'texts', kept)
     found = [
         base.Callable('features', encode, {'texts': text}, 'what a probe sees of a sentence, [n, d]', 'features', kept),
         base.Callable('encoder', encode, {'texts': text}, 'code of a sentence, of norm 1, [n, d]', 'codes', kept),
@@ -162,8 +169,8 @@ class TextAutoencoder(base.Model):
         base.Callable('sampling_decoder', decode_sampled,
                       {'codes': codes, 'temperature': tf.TensorSpec([], tf.float32), 'seed': scalar},
                       'sentence of a code, its words drawn from softmax(logits / temperature)', 'texts'),
-        base.Callable('interpolator', interpolate, {'texts_a': text, 'texts_b': text, 'alpha': number},
-                      "sentence of the point alpha between two sentences' codes, 0 is a's and 1 is b's", 'texts', kept),
+        base.Callable('interpolator', interpolate, pair, *between),
+        base.Callable('interpolator_spherical', interpolate, pair, *between),  # As images have it: codes have norm 1.
         base.Callable('log_probability', log_probability, {'texts': text, 'targets': text},
                       'log probability in nats of `targets`, words and end mark, given the codes of `texts`, [n]',
                       'log_probabilities', kept)]

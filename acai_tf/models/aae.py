@@ -55,7 +55,7 @@ class Model(_image.Autoencoder):
 
     return [*super().callables(), base.Callable(
         'discriminator', discriminate, self.inputs_of(codes=self.code_shape),
-        'logit that a code was drawn from the prior, [n]', 'logit')]
+        'logit that a code was drawn from the prior, [n]', 'prior_logit')]
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)

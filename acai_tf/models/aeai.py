@@ -51,7 +51,7 @@ class Model(_image.Autoencoder):
   def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(
         'critic', self.critic, self.inputs_of(images=self.image_shape),
-        'logit that an image is real, [n]', 'logit')]
+        'logit that an image is real, [n]', 'real_logit')]
 
   def decode_with_velocity(self, codes, direction) -> tuple:
     """(g(codes), the derivative of g at `codes` along `direction`), both in the images' shape."""

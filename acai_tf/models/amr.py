@@ -64,7 +64,7 @@ class Model(_image.Autoencoder):
   def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(
         'critic', self.critic, self.inputs_of(images=self.image_shape),
-        'logit that an image is real, [n]', 'logit')]
+        'logit that an image is real, [n]', 'real_logit')]
 
   def mix(self, codes) -> tf.Tensor:
     """[n, height, width, channels] codes -> mixtures, a function of (seed, step)."""
@@ -87,7 +87,16 @@ class Model(_image.Autoencoder):
 
   def penalty(self, player) -> tf.Tensor:
     """L2 penalty, whose gradient is weight_decay times the weight, as in the authors' optimiser."""
-    return self.config.weight_decay * tf.add_n([tf.nn.l2_loss(v) for v in self.variables_of(player)])
+    return self.decay(self.variables_of(player))
+
+  def decay(self, weights) -> tf.Tensor:
+    """`penalty` of a list of weights."""
+    return self.config.weight_decay * tf.add_n([tf.nn.l2_loss(v) for v in weights])
+
+  def regularizers(self, variables) -> list:
+    mine = {id(v) for player in ('autoencoder', 'critic') for v in self.variables_of(player)}
+    found = [v for v in variables if id(v) in mine]
+    return [lambda: self.decay(found)] if found else []
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)

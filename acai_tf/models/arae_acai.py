@@ -76,5 +76,5 @@ class Model(arae.Model):
       return self.judge(tf.one_hot(vocabulary.encode(texts), self.ids))
 
     return [*super().callables(), base.Callable(
-        'mixing_critic', judge, {'texts': tf.TensorSpec([None], tf.string)},
+        'critic', judge, {'texts': tf.TensorSpec([None], tf.string)},
         'the share of another sentence recovered from a decoded one, [n]', 'alpha', (vocabulary.layer,))]

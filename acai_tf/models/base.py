@@ -92,6 +92,12 @@ class Model(keras.Model):
     """List of `Callable`, of different names."""
     raise NotImplementedError
 
+  def regularizers(self, variables) -> list:
+    """Hook: functions () -> scalar, losses of weights alone that belong to those among `variables`, for whoever trains
+    an exported module further; here none."""
+    del variables
+    return []
+
   # Keras's own ways to save.
 
   def get_config(self) -> dict:

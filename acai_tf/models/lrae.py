@@ -41,7 +41,7 @@ class Model(_image.Autoencoder):
   def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(
         'critic', self.critic, self.inputs_of(images=self.image_shape),
-        'the mixing coefficient recovered from an image, [n]', 'coefficient')]
+        'the mixing coefficient recovered from an image, [n]', 'alpha')]
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)

@@ -41,7 +41,7 @@ class Model(_image.Autoencoder):
   def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(
         'critic', self.critic, self.inputs_of(images=self.image_shape),
-        '0 for a real image, 1 for a reconstruction, [n]', 'answer')]
+        '0 for a real image, 1 for a reconstruction, [n]', 'reconstructed')]
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)

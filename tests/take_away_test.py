@@ -1,0 +1,478 @@
+"""What one takes from the zoo by name: weights from a mirror, modules in the cache, cards, what is published."""
+
+import base64
+import contextlib
+import functools
+import http.server
+import io
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import time
+import types
+import unittest.mock
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_hub as hub
+from absl.testing import parameterized
+
+import zoo
+from acai_tf.experiment import registry
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import resolve
+from acai_tf.training import build, weights
+from export import module
+from zoo import __main__ as program
+from zoo import _card, _handle, _mirror, _publish, _records, _weights
+
+NAME, SHAPE = 'lines_autoencoder', (8, 8, 1)
+PNG = b'\x89PNG\r\n\x1a\n'
+
+
+def keep(folder, name, experiment, model) -> None:
+  """Puts a model's archive and record into folder/weights and folder/results, as `zoo keep` does."""
+  arrays = {key: variable.numpy() for key, variable in weights.variables(model).items()}
+  training, chosen = experiment.training, {'dtype': 'float32', 'float16_changes': {'recon_mse': 0.5}}
+  samples = training.steps * training.batch
+  about = {'experiment': experiment.to_dict(), 'samples': samples, 'weights': 'average', **chosen}
+  kept = {**weights.write(folder / 'weights' / f'{name}.npz', arrays, about), **chosen}
+  record = {'experiment': experiment.to_dict(), 'samples': samples, 'weights': 'average',
+            'metrics': {'mean_distance': 0.00512, 'smoothness_published': 0.25}}
+  _records.add(name, record, folder / 'results')
+  _records.set_kept(name, record, kept, folder / 'results')
+  (folder / 'results' / f'{name}.png').write_bytes(PNG)
+
+
+class Case(tf.test.TestCase):
+  """A small model that is kept in self.folder, an empty cache, no mirror."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+    cls.experiment = resolve('lines', 'autoencoder', 'fast', {
+        'dataset': {'size': 8}, 'network': {'depth': 2},
+        'training': {'samples': 32, 'batch': 16, 'precision': 'float32'}})
+    cls.model = build.create(cls.experiment)
+    keep(cls.folder, NAME, cls.experiment, cls.model)
+    cls.results, cls.archives = cls.folder / 'results', cls.folder / 'weights'
+
+  def setUp(self):
+    super().setUp()
+    self.cache = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+    self.enterContext(unittest.mock.patch.dict(os.environ, {'ACAI_TF_CACHE': str(self.cache)}))
+    os.environ.pop('ACAI_TF_ZOO', None)
+
+  def load(self, folder='none'):
+    """The kept model; from `folder`, which an installed package lacks."""
+    return _weights.load(NAME, 'float32', self.results, folder)[1]
+
+  def serve(self, handler) -> str:
+    """Address of a server on loopback, which ends with the test."""
+    server = self.enterContext(http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    self.addCleanup(server.shutdown)
+    return f'http://127.0.0.1:{server.server_port}'
+
+
+class Files(http.server.SimpleHTTPRequestHandler):
+  """A mirror that says nothing."""
+
+  def log_message(self, *_):
+    pass
+
+
+class MirrorTest(Case):
+
+  def mirror(self, data=None) -> pathlib.Path:
+    """A folder with the archive, or with other bytes (`data`) under its name."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+    (folder / f'{NAME}.npz').write_bytes(data or (self.archives / f'{NAME}.npz').read_bytes())
+    return folder
+
+  def test_weights_come_from_the_mirror_once_and_then_from_the_cache(self):
+    with self.assertRaisesRegex(UserError, r'^none/lines_autoencoder.npz is missing, and ACAI_TF_ZOO is not set'):
+      self.load()
+    os.environ['ACAI_TF_ZOO'] = self.serve(functools.partial(Files, directory=self.mirror())) + '/'
+    images = np.random.default_rng(0).uniform(-1, 1, [2, *SHAPE]).astype(np.float32)
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+      self.assertAllEqual(self.load()(images), self.model(images))
+    self.assertEmpty(out.getvalue())  # Keras's progress is for the other stream.
+    del os.environ['ACAI_TF_ZOO']
+    found, = (path for path in self.cache.rglob('*') if path.is_file())
+    kept = json.loads((self.results / f'{NAME}.json').read_text())['runs'][0]['kept']
+    self.assertEqual(found.relative_to(self.cache).as_posix(), f'weights/{int(kept["sha256"][:8], 16)}/{NAME}.npz')
+    self.assertAllEqual(self.load()(images), self.model(images))  # without any mirror
+    found.write_bytes(found.read_bytes()[:-1] + b'?')
+    with self.assertRaisesRegex(UserError, 'ACAI_TF_ZOO is not set'):
+      self.load()
+    for address in (str(self.mirror()), self.mirror().as_uri()):
+      os.environ['ACAI_TF_ZOO'] = address
+      self.assertAllEqual(self.load()(images), self.model(images))
+      found.write_bytes(b'')
+
+  def test_what_differs_is_one_line_and_nothing_of_it_is_read_or_kept(self):
+    data, gone = (self.archives / f'{NAME}.npz').read_bytes(), self.serve(Files)
+    middle = len(data) // 2
+    changed = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:]
+    empty = self.get_temp_dir() + '/empty'
+    os.mkdir(empty)
+    self.enterContext(unittest.mock.patch.object(weights, 'read', side_effect=AssertionError('it was read')))
+    for address, message in (
+        (self.serve(functools.partial(Files, directory=self.mirror(changed))), 'npz has sha256 .*; expected .*, as'),
+        (str(self.mirror(data[:-1])), f'npz has {len(data) - 1} bytes; expected {len(data)}, as'),
+        (self.serve(functools.partial(Files, directory=empty)), 'cannot be fetched .*404'),
+        (empty, 'file:///.*npz cannot be fetched'), (gone.replace('http', 'gopher'), 'cannot be fetched'),
+        ('http://127.0.0.1:1', 'cannot be fetched .*refused')):
+      os.environ['ACAI_TF_ZOO'] = address
+      with self.subTest(message), self.assertRaisesRegex(UserError, f'^[^\n]*{message}[^\n]*ACAI_TF_ZOO[^\n]*$'):
+        self.load()
+      self.assertEmpty([path for path in self.cache.rglob('*') if path.is_file() or path.suffix == '.part'])
+
+  def test_a_cache_that_cannot_be_written(self):
+    (self.cache / 'file').write_text('')
+    os.environ.update(ACAI_TF_CACHE=str(self.cache / 'file'), ACAI_TF_ZOO=str(self.archives))
+    with self.assertRaisesRegex(UserError, '^[^\n]*file cannot be written .*; expected a folder'):
+      self.load()
+
+  def test_where_the_cache_is(self):
+    del os.environ['ACAI_TF_CACHE']
+    with unittest.mock.patch.dict(os.environ, {'HOME': '/h', 'XDG_CACHE_HOME': ''}):
+      self.assertEqual(str(_mirror.cache()), '/h/.cache/acai_tf')
+      os.environ['XDG_CACHE_HOME'] = '/x'
+      self.assertEqual(str(_mirror.cache()), '/x/acai_tf')
+
+
+class HandleTest(Case):
+
+  def handle(self):
+    return pathlib.Path(_handle.handle(NAME, self.results, self.archives))
+
+  def fake_save(self, seconds=0.0, fails=0):
+    """In place of `module.save`: writes two files, takes a while, and is interrupted in the middle `fails` times."""
+    calls = []
+
+    def save(model, folder):
+      calls.append(folder)
+      folder.mkdir()  # So nothing of an earlier attempt lies there.
+      (folder / 'saved_model.pb').write_bytes(b'graph')
+      time.sleep(seconds)
+      if len(calls) <= fails:
+        raise KeyboardInterrupt
+      (folder / 'variables').mkdir()
+      (folder / 'variables/data').write_bytes(b'numbers')
+
+    self.enterContext(unittest.mock.patch.object(module, 'save', save))
+    return calls
+
+  def test_a_module_by_name(self):
+    with unittest.mock.patch.object(_weights, 'FOLDER', self.archives):
+      folder = self.handle()
+    version = _mirror.version(_weights.kept(NAME, self.results, self.archives)[0]['kept'])
+    self.assertEqual(folder.parts[-2:], (NAME, str(version)))
+    self.assertTrue(folder.is_relative_to(self.cache))
+    loaded = hub.load(str(folder))
+    images = np.random.default_rng(0).uniform(size=[3, *SHAPE]).astype(np.float32)
+    self.assertAllClose(loaded.encoder(images), self.model.encode(2 * images - 1), atol=1e-6)
+    for path, summed in json.loads((folder / 'sums.json').read_text()).items():
+      self.assertEqual(weights.facts(folder / path)['sha256'], summed)
+    with unittest.mock.patch.object(_handle, '_make', side_effect=AssertionError('made again')):
+      self.assertEqual(self.handle(), folder)
+
+  def test_what_is_damaged_is_made_anew(self):
+    calls = self.fake_save()
+    folder = self.handle()
+    for k, damage in enumerate((
+        lambda: (folder / 'variables/data').write_bytes(b'mumbers'), lambda: (folder / 'saved_model.pb').unlink(),
+        lambda: (folder / 'more').write_text(''), lambda: (folder / 'sums.json').write_text('{'),
+        lambda: shutil.rmtree(folder))):
+      damage()
+      self.assertEqual(self.handle(), folder)
+      self.assertEqual((folder / 'variables/data').read_bytes(), b'numbers')
+      self.assertLen(calls, k + 2)
+    self.handle()
+    self.assertLen(calls, 6)
+
+  def test_two_at_once_make_it_once(self):
+    calls, found = self.fake_save(seconds=0.5), []
+    threads = [threading.Thread(target=lambda: found.append(self.handle())) for _ in range(2)]
+    for thread in threads:
+      thread.start()
+    for thread in threads:
+      thread.join()
+    self.assertLen(calls, 1)
+    self.assertEqual(found[0], found[1])
+    self.assertTrue(_handle.intact(found[0]))
+
+  def test_an_interrupted_one_leaves_nothing_that_is_taken(self):
+    calls = self.fake_save(fails=1)
+    with self.assertRaises(KeyboardInterrupt):
+      self.handle()
+    self.assertFalse(calls[0].with_suffix('').exists())
+    self.assertTrue(_handle.intact(self.handle()))
+    self.assertEmpty(list(self.cache.rglob('*.part')))
+
+  def test_another_program_s_modules_are_not_taken(self):
+    self.fake_save()
+    with unittest.mock.patch.object(_handle, '_code', return_value='other'):
+      other = self.handle()
+    self.assertNotEqual(self.handle(), other)
+    self.assertLen(_handle._code(), 12)
+
+
+class CardTest(Case):
+
+  def setUp(self):
+    super().setUp()
+    self.which = _card.Subject(NAME, self.results, self.archives)
+
+  def test_it_says_what_the_record_has(self):
+    card = _card.render(self.which)
+    version = int(weights.facts(self.archives / f'{NAME}.npz')['sha256'][:8], 16)
+    total = sum(np.prod(v.shape) for v in weights.variables(self.model).values())
+    for part in ('# lines_autoencoder\n', 'L = mean (x - g(f(x)))^2.', 'images, [n, 8, 8, 1] float32 in [0, 1]',
+                 '2 x 2 x 16 = 64 numbers', f'| parameters | {total:,} (autoencoder ',
+                 'recipe `fast`, 32 images, seed 0,', f'| version | {version}: `lines_autoencoder.npz`',
+                 '| `module.decoder` | `codes` [n, 2, 2, 16] float32 |',
+                 '| mean distance, 1e-3 (less is better) | 5.12 |', '| 6.88 ± 0.21 (ACAI paper, table 1) |',
+                 'Undertrained: 32 samples, of which the paper took 16,777,216.', 'One seed', '](interpolation.png)'):
+      self.assertIn(part, card)
+    self.assertNotIn('half precision', card)
+    self.which.record['kept'] |= {'dtype': 'float16', 'float16_changes': {'psnr': 0.001, 'recon_mse': 0.009, 'x': None}}
+    self.assertIn('half precision, which changes no score by more than 0.90% (recon_mse)', _card.render(self.which))
+
+  def test_every_snippet_runs(self):
+    module.save(self.model, self.get_temp_dir() + '/module')
+    load = hub.load
+
+    def answer(*expected):
+      def take(given):
+        self.assertIn(given, expected)
+        return self.get_temp_dir() + '/module'
+
+      return take
+
+    version = _mirror.version(self.which.record['kept'])
+    handles = {'tfhub': f'https://tfhub.dev/me/{NAME}/{version}', 'huggingface': f'me/{NAME}',
+               'kaggle': 'me/lines-autoencoder/tensorFlow2/default'}
+    folder = self.get_temp_dir() + '/module'
+    with (unittest.mock.patch.object(zoo, 'handle', answer(NAME)),
+          unittest.mock.patch.dict(sys.modules, {
+              'huggingface_hub': types.SimpleNamespace(snapshot_download=answer(handles['huggingface'])),
+              'kagglehub': types.SimpleNamespace(model_download=answer(handles['kaggle']))}),
+          unittest.mock.patch.object(hub, 'load', lambda given: load(answer(handles['tfhub'], folder)(given)))):
+      for kind in ('markdown', 'tfhub', 'huggingface', 'kaggle'):
+        text, = re.findall(r'```python\n(.*?)```', _card.render(self.which, kind, 'me', 'https://x/m.tar.gz'), re.S)
+        scope = {}
+        exec(compile(text, kind, 'exec'), scope)
+        self.assertEqual(np.shape(scope['strip']), (9, 1, *SHAPE))
+        self.assertAllClose(scope['strip'][0], scope['again'][:1], atol=1e-5)
+
+  def test_heads(self):
+    card = _card.render(self.which, 'tfhub', 'me', 'https://x/m.tar.gz')
+    properties = r'(<!-- [\w-]+: \S+ -->\n){5}'
+    self.assertRegex(card, rf'^# Module me/lines_autoencoder/\d+\n\n[^\n]+\.\n\n{properties}\n## Overview\n')
+    self.assertIn('<!-- asset-path: https://x/m.tar.gz -->', card)
+    card = _card.render(self.which, 'huggingface', 'me')
+    head, _, rest = card.removeprefix('---\n').partition('\n---\n')
+    self.assertStartsWith(rest, '\n# lines_autoencoder\n')
+    self.assertIn('license: apache-2.0', head.splitlines())
+    for kind, owner in (('huggingface', ''), ('tfhub', 'me')):
+      with self.assertRaisesRegex(UserError, f'^a card in the format {kind} .*--owner'):
+        _card.render(self.which, kind, owner)
+
+  def test_hugging_face_reads_its_head(self):
+    try:
+      import huggingface_hub
+    except ImportError:
+      self.skipTest('huggingface_hub (extra publish) is not installed')
+    data = huggingface_hub.ModelCard(_card.render(self.which, 'huggingface', 'me')).data
+    self.assertEqual((data.license, data.pipeline_tag), ('apache-2.0', 'image-feature-extraction'))
+    self.assertEqual([(r.metric_type, r.metric_value) for r in data.eval_results],
+                     [('mean_distance', 0.00512), ('smoothness_published', 0.25)])
+
+  def test_sentences(self):
+    experiment = resolve('grammar', 'arae', 'fast', {
+        'dataset': {'count': 64}, 'network': {'embedding': 4, 'hidden': 5, 'latent': 6},
+        'training': {'samples': 64, 'precision': 'float32'}})
+    model = build.create(experiment)
+    model.adapt(build.load_data(experiment))
+    keep(self.folder, 'grammar_arae', experiment, model)
+    card = _card.render(_card.Subject('grammar_arae', self.results, self.archives))
+    for part in ('sentences, strings of words', '| code | 6 numbers |', "a, b = ['first sentence']",
+                 '| `module.sampler` | `count` a number int32, `seed` a number int32 |'):
+      self.assertIn(part, card)
+
+  def test_every_data_set_has_its_terms(self):
+    self.assertCountEqual(_card.DATA, registry.names('acai_tf.data'))
+
+  def test_program(self):
+    with (unittest.mock.patch.object(_card, 'subject', return_value=self.which),
+          unittest.mock.patch.object(program.cli, 'start_tensorflow')):
+      target = pathlib.Path(self.get_temp_dir()) / 'card.md'
+      for words, message in ((['card', NAME, '--format=html'], 'expected one of markdown, tfhub, huggingface'),
+                             (['table', 'lines', '--format=tfhub'], 'expected one of text, markdown, html'),
+                             (['card', NAME, f'--to={target}'], None)):
+        found = program.FLAGS(['zoo', *words])
+        self.addCleanup(program.FLAGS.unparse_flags)
+        with (self.assertRaisesRegex(UserError, message) if message else contextlib.nullcontext(),
+              contextlib.redirect_stdout(None)):
+          program.main(found[1:])
+        for flag in ('format', 'to'):
+          program.FLAGS[flag].unparse()
+      self.assertEqual(target.read_text(), _card.render(self.which))
+
+
+class StandIn(http.server.BaseHTTPRequestHandler):
+  """What huggingface_hub and kagglehub ask for an upload, answered; `seen`: path -> bytes of each file that came."""
+
+  seen: dict = {}
+
+  def log_message(self, *_):
+    pass
+
+  def answer(self, values, status=200):
+    data = json.dumps(values).encode()
+    self.send_response(status)
+    for key, value in (('Content-Type', 'application/json'), ('Content-Length', str(len(data)))):
+      self.send_header(key, value)
+    self.end_headers()
+    self.wfile.write(data)
+
+  def body(self):
+    return self.rfile.read(int(self.headers.get('Content-Length') or 0))
+
+  def do_PUT(self):  # noqa: N802
+    self.seen[self.path.removeprefix('/blob/')] = self.body()
+    self.answer({})
+
+  def do_POST(self):  # noqa: N802
+    here, data = f'http://{self.headers["Host"]}', self.body()
+    self.seen.setdefault('asked', []).append(self.path)
+    self.seen['token'] = self.headers['Authorization']
+    if self.path == '/api/repos/create':
+      asked = json.loads(data)
+      self.answer({'url': f'{here}/{asked["organization"]}/{asked["name"]}'})
+    elif '/preupload/' in self.path:
+      self.answer({'files': [{'path': file['path'], 'uploadMode': 'lfs' if file['path'].endswith('.npz') else 'regular',
+                              'shouldIgnore': False} for file in json.loads(data)['files']]})
+    elif self.path.endswith('/objects/batch'):
+      self.answer({'transfer': 'basic', 'objects': [
+          {**file, 'actions': {'upload': {'href': f'{here}/blob/{file["oid"]}'}}}
+          for file in json.loads(data)['objects']]})
+    elif '/commit/' in self.path:
+      for line in map(json.loads, data.splitlines()):
+        if line['key'] == 'file':
+          self.seen[line['value']['path']] = base64.b64decode(line['value']['content'])
+        elif line['key'] == 'lfsFile':
+          self.seen[line['value']['path']] = self.seen.pop(line['value']['oid'])
+        else:
+          self.seen['note'] = line['value']['summary']
+      self.answer({'success': True, 'commitUrl': f'{here}/a/b/commit/{"0" * 40}', 'commitOid': '0' * 40})
+    elif self.path.endswith('/GetModel'):
+      self.answer({'message': 'no such model'}, 404)
+    elif self.path.endswith('/StartBlobUpload'):
+      name = json.loads(data)['name']
+      self.answer({'token': name, 'createUrl': f'{here}/blob/{name}'})
+    else:  # /api/validate-yaml, CreateModel, CreateModelInstance
+      self.seen[self.path.split('/')[-1]] = json.loads(data)
+      self.answer({'errors': [], 'warnings': []})
+
+
+class PublishTest(parameterized.TestCase, Case):
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.module = cls.folder / 'module'
+    (cls.module / 'variables').mkdir(parents=True)
+    (cls.module / 'saved_model.pb').write_bytes(b'graph')
+    (cls.module / 'variables/data').write_bytes(b'numbers')
+
+  def setUp(self):
+    super().setUp()
+    self.enterContext(unittest.mock.patch.object(_handle, 'handle', return_value=str(self.module)))
+    self.seen = {}
+    self.address = self.serve(type('Own', (StandIn,), {'seen': self.seen}))
+
+  def publish(self, place, really=False):
+    return _publish.publish(NAME, place, 'me', really, self.results, self.archives)
+
+  def files(self, place):
+    """What is published: path -> bytes."""
+    return {'saved_model.pb': b'graph', 'variables/data': b'numbers', 'interpolation.png': PNG,
+            f'{NAME}.npz': (self.archives / f'{NAME}.npz').read_bytes(),
+            'README.md': _card.render(_card.Subject(NAME, self.results, self.archives), place, 'me').encode()}
+
+  @parameterized.parameters(('kaggle', 'https://www.kaggle.com/models/me/lines-autoencoder/tensorFlow2/default'),
+                            ('huggingface', 'https://huggingface.co/me/lines_autoencoder'))
+  def test_a_dry_run_says_all_and_uploads_nothing(self, place, address):
+    with unittest.mock.patch.dict(sys.modules, {'kagglehub': None, 'huggingface_hub': None}):
+      first, *lines, last = self.publish(place).splitlines()
+      self.assertEqual(first, f'{NAME} -> {address}')
+      self.assertCountEqual(lines, [f'  {path}  {len(data):,} bytes' for path, data in self.files(place).items()])
+      self.assertEqual(last, 'nothing was uploaded; --yes uploads it')
+      with self.assertRaisesRegex(UserError, r"^\w+ is not installed; .*pip install 'acai_tf\[publish\]'\.$"):
+        self.publish(place, really=True)
+    self.assertEmpty(self.seen)
+
+  def test_hugging_face(self):
+    try:
+      from huggingface_hub import constants
+    except ImportError:
+      self.skipTest('huggingface_hub (extra publish) is not installed')
+    with (unittest.mock.patch.object(constants, 'ENDPOINT', self.address),
+          unittest.mock.patch.object(constants, 'HF_HUB_DISABLE_XET', True),  # its files go by a program of its own
+          unittest.mock.patch.dict(os.environ, {'HF_TOKEN': 'stand-in'})):
+      self.assertEndsWith(self.publish('huggingface', really=True), '\nuploaded')
+    self.assertEqual({path: self.seen.get(path) for path in self.files('huggingface')}, self.files('huggingface'))
+    self.assertIn('/api/models/me/lines_autoencoder/commit/main', self.seen['asked'])
+    self.assertRegex(self.seen['note'], r'^version \d+$')
+    self.assertEqual(self.seen['token'], 'Bearer stand-in')
+
+  def test_kaggle(self):
+    try:
+      import kagglehub  # noqa: F401
+      from kagglesdk import kaggle_env
+    except ImportError:
+      self.skipTest('kagglehub (extra publish) is not installed')
+    os.environ.update(KAGGLE_API_ENVIRONMENT='LOCALHOST', KAGGLE_API_TOKEN='stand-in')  # setUp's patch takes it back
+    with unittest.mock.patch.dict(kaggle_env._env_to_endpoint, {kaggle_env.KaggleEnv.LOCAL: self.address}):
+      self.assertEndsWith(self.publish('kaggle', really=True), '\nuploaded')
+    files = {pathlib.Path(path).name: data for path, data in self.files('kaggle').items()}
+    self.assertEqual({name: self.seen.get(name) for name in files}, files)
+    made = self.seen['CreateModelInstance']
+    self.assertEqual((made['ownerSlug'], made['modelSlug'], made['body']['instanceSlug'], made['body']['licenseName']),
+                     ('me', 'lines-autoencoder', 'default', 'Apache 2.0'))
+    self.assertCountEqual([file['token'] for file in made['body']['files']], set(files) - {'data'})
+    inner, = made['body']['directories']
+    self.assertEqual((inner['name'], inner['files'][0]['token']), ('variables', 'data'))
+    self.assertEqual(self.seen['token'], 'Bearer stand-in')
+
+  def test_a_place_that_refuses_is_one_line(self):
+    try:
+      from huggingface_hub import constants
+    except ImportError:
+      self.skipTest('huggingface_hub (extra publish) is not installed')
+    with (unittest.mock.patch.object(constants, 'ENDPOINT', self.address),
+          unittest.mock.patch.object(StandIn, 'do_POST', lambda self: self.answer({'error': 'no'}, 403)),
+          self.assertRaisesRegex(UserError, r'^huggingface took no me/lines_autoencoder \([^\n]*403[^\n]*\.$')):
+      self.publish('huggingface', really=True)
+
+  def test_program_wants_a_place_and_an_owner(self):
+    for words in ([], ['--to=kaggle'], ['--to=elsewhere', '--owner=me']):
+      found = program.FLAGS(['zoo', 'publish', NAME, *words])
+      with self.assertRaisesRegex(UserError, r'expected --to kaggle\|huggingface and --owner'):
+        program.main(found[1:])
+      for flag in ('owner', 'to'):
+        program.FLAGS[flag].unparse()
+
+
+if __name__ == '__main__':
+  tf.test.main()

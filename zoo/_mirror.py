@@ -1,0 +1,92 @@
+"""The user's cache, and archives of weights that an installed package lacks: fetched from a mirror into that cache."""
+
+import contextlib
+import os
+import pathlib
+import sys
+import tempfile
+
+from acai_tf.experiment.errors import UserError
+from acai_tf.training import weights
+
+CACHE, MIRROR = 'ACAI_TF_CACHE', 'ACAI_TF_ZOO'  # environment variables
+
+
+def cache() -> pathlib.Path:
+  """$ACAI_TF_CACHE, else ~/.cache/acai_tf (or in $XDG_CACHE_HOME). Deleting it loses nothing."""
+  usual = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache') / 'acai_tf'
+  return pathlib.Path(os.environ.get(CACHE) or usual).expanduser().absolute()
+
+
+def version(kept) -> int:
+  """The version of a definition's weights: the first 8 hexadecimal digits of the archive's sha256, as a number.
+
+  It follows from the bytes, so that no other weights can go by it, and nobody has to count. It is a whole number,
+  because TF-Hub's and TensorFlow Serving's versions are.
+
+  Args:
+    kept: what a record says of its archive.
+  """
+  return int(kept['sha256'][:8], 16)
+
+
+def difference(path, kept) -> str:
+  """What of a file is not as the record has it, in words; '' if size and sum are."""
+  size = path.stat().st_size
+  if size != kept['bytes']:  # Before the sum, so that a wrong file is not read to its end.
+    return f'has {size} bytes; expected {kept["bytes"]}'
+  found = weights.facts(path)['sha256']
+  return '' if found == kept['sha256'] else f'has sha256 {found}; expected {kept["sha256"]}'
+
+
+def fetched(kept, missing) -> pathlib.Path:
+  """The path of an archive in the cache, taken there from the mirror if it is not in it, or no more as it was.
+
+  Args:
+    kept: what a record says of its archive.
+    missing: path where a checkout of the repository has it.
+
+  Raises:
+    UserError: no mirror is set, it cannot be reached, or has another file; a cache that cannot be written.
+  """
+  path = cache() / 'weights' / str(version(kept)) / kept['file']
+  if path.exists() and not difference(path, kept):
+    return path
+  mirror = os.environ.get(MIRROR)
+  if not mirror:
+    raise UserError(f'{missing} is missing, and {MIRROR} is not set; an installed package has no weights. Set {MIRROR} '
+                    'to an address (https://...) or a folder that has the files of zoo/weights of the git repository.')
+  origin = f'{mirror if "://" in mirror else pathlib.Path(mirror).expanduser().absolute().as_uri()}'.rstrip('/')
+  origin += f'/{kept["file"]}'
+  with writable(), contextlib.ExitStack() as stack:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent, suffix='.part'))
+    found = _download(origin, kept['file'], scratch)
+    problem = difference(found, kept)
+    if problem:
+      raise UserError(f'{origin} {problem}, as the record has it. It is damaged or of another version; nothing of it '
+                      f'was read. Set {MIRROR} to a mirror of this version.')
+    found.replace(path)  # Whole or not at all, however many processes do so at once.
+  return path
+
+
+def _download(origin, name, folder):
+  """Path of the file that Keras fetched, with its progress on standard error: standard output may be a card."""
+  import keras
+
+  try:
+    with contextlib.redirect_stdout(sys.stderr):
+      return pathlib.Path(keras.utils.get_file(name, origin, cache_dir=folder, cache_subdir=''))
+  except Exception as error:  # Keras raises plain Exceptions of what urllib says.
+    raise UserError(f'{origin} cannot be fetched ({error}); expected a file of the mirror that {MIRROR} names. Mend '
+                    f'{MIRROR} or the connection.') from error
+
+
+@contextlib.contextmanager
+def writable():
+  """UserError where the cache cannot be written within."""
+  try:
+    yield
+  except OSError as error:
+    raise UserError(f'{cache()} cannot be written ({error.strerror or error}); expected a folder with free space. Set '
+                    f'{CACHE} to one.') from error

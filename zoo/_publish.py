@@ -1,0 +1,69 @@
+"""What of a definition is published on Kaggle or Hugging Face, and its upload."""
+
+import pathlib
+import shutil
+import tempfile
+
+from acai_tf.experiment.errors import UserError
+from zoo import _card, _handle, _mirror, _records, _weights
+
+PLACES = {'kaggle': 'https://www.kaggle.com/models/{}', 'huggingface': 'https://huggingface.co/{}'}
+
+
+def publish(name, place, owner, really=False, results=_records.FOLDER, folder=_weights.FOLDER) -> str:
+  """Uploads module, archive, card and picture, or only says what would be uploaded; returns a text that says so.
+
+  Args:
+    name: of the definition.
+    place: one of `PLACES`.
+    owner: account or organisation there.
+    really: whether to upload; the library that does takes its token as it always does.
+    results: folder of result files.
+    folder: of archives.
+
+  Raises:
+    UserError: no weights, the library is not installed, or the place refuses.
+  """
+  which = _card.Subject(name, results, folder)
+  handle = _card.handle_of(which, place, owner)
+  with tempfile.TemporaryDirectory() as scratch:
+    staged = pathlib.Path(scratch) / name
+    stage(which, place, owner, staged, results, folder)
+    files = [path for path in sorted(staged.rglob('*')) if path.is_file()]
+    lines = [f'{name} -> {PLACES[place].format(handle)}', *(
+        f'  {path.relative_to(staged).as_posix()}  {path.stat().st_size:,} bytes' for path in files)]
+    if not really:
+      return '\n'.join([*lines, 'nothing was uploaded; --yes uploads it'])
+    note = f'version {_mirror.version(which.record["kept"])}'
+    try:
+      {'kaggle': _kaggle, 'huggingface': _huggingface}[place](handle, staged, note)
+    except ImportError as error:
+      raise UserError(f"{error.name} is not installed; expected the extra publish: pip install 'acai_tf[publish]'."
+                      ) from error
+    except Exception as error:  # The libraries' and their HTTP clients' kinds are many, and no fault of ours.
+      raise UserError(f'{place} took no {handle} ({" ".join(str(error).split())[:300]}); expected an account that may '
+                      'write there, logged in as its library says.') from error
+  return '\n'.join([*lines, 'uploaded'])
+
+
+def stage(which, place, owner, target, results, folder) -> None:
+  """Puts all that is published into a new folder; the module lies at its top, where both places' downloads have it."""
+  shutil.copytree(_handle.handle(which.name, results, folder), target)
+  _, archive = _weights.kept(which.name, results, folder)
+  shutil.copy(archive, target)
+  shutil.copy(_card.picture(which.name, results), target / _card.PICTURE)
+  (target / 'README.md').write_text(_card.render(which, place, owner))
+
+
+def _kaggle(handle, folder, note):
+  import kagglehub
+
+  kagglehub.model_upload(handle, str(folder), license_name=_card.LICENCE, version_notes=note)
+
+
+def _huggingface(handle, folder, note):
+  import huggingface_hub
+
+  api = huggingface_hub.HfApi()
+  api.create_repo(handle, exist_ok=True)
+  api.upload_folder(repo_id=handle, folder_path=str(folder), commit_message=note)
