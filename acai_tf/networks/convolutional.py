@@ -78,6 +78,21 @@ class SpectralConv2D(Conv2D):
   load_own_variables = keras.layers.Layer.load_own_variables
 
 
+class UpSampling2D(keras.layers.UpSampling2D):
+  """Keras's of the nearest pixel, the same to the bit, with shapes that do not go through the graph.
+
+  Keras computes them there, where LiteRT's converter loses the number of channels and refuses the next convolution.
+  """
+
+  def call(self, images) -> tf.Tensor:
+    height, width, channels = images.shape[1:]
+    rows, columns = self.size
+    images = tf.tile(images[:, :, None], [1, 1, rows, 1, 1])
+    images = tf.reshape(images, [-1, height * rows, width, channels])
+    images = tf.tile(images[:, :, :, None], [1, 1, 1, columns, 1])
+    return tf.reshape(images, [-1, height * rows, width * columns, channels])
+
+
 class _Layers:
   """Collects one network's layers with their seeds and precision."""
 
@@ -120,7 +135,7 @@ def decoder(size, channels, network, seed=0, precision='float32', player='decode
   for scale in reversed(range(scales(size, network.latent_width))):
     layers.convolution(network.depth << scale)
     layers.convolution(network.depth << scale)
-    layers.add(keras.layers.UpSampling2D, 2)
+    layers.add(UpSampling2D, 2)
   layers.convolution(network.depth)
   layers.convolution(channels, activate=False, dtype='float32')
   return keras.Sequential(layers.layers, name=player)
