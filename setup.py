@@ -32,6 +32,7 @@ setuptools.setup(
             'pytest-xdist>=3.8,<4',  # on as many processors as there are
             'packaging>=26.3,<27',  # reads these ranges, to hold them against the lock
             'scikit-image>=0.26,<1',  # its SSIM, which ours is held against
+            'playwright>=1.65.2,<2',  # drives the gallery's page, where there is a Chromium
         ],
         'docs': [
             'mkdocs>=1.6,<2',  # docs/ as pages that open from disk; it fails on broken links

@@ -143,9 +143,10 @@ class FolderTest(tf.test.TestCase):
 
     for urlretrieve, message in ((unittest.mock.Mock(side_effect=urllib.error.URLError('no route')), 'no route'),
                                  (fetch, 'hash does not match')):
-      with unittest.mock.patch('keras.src.utils.file_utils.urlretrieve', urlretrieve):
-        with self.assertRaisesRegex(UserError, f'^ONNX Runtime Web cannot be had .*{message}.* as {self.folder}/onnx'):
-          _gallery.runtime()
+      expected = f'^ONNX Runtime Web cannot be had .*{message}.* as {self.folder}/onnx'
+      with (unittest.mock.patch('keras.src.utils.file_utils.urlretrieve', urlretrieve),
+            self.assertRaisesRegex(UserError, expected)):
+        _gallery.runtime()
 
   def test_the_server_is_this_machine_s_and_of_its_folder_alone(self):
     (self.folder / 'gallery').mkdir()
@@ -276,7 +277,7 @@ class PageTest(tf.test.TestCase):
     self.assertNotEqual(before, '')
     box = page.locator('#ends canvas').first.bounding_box()  # a line drawn downwards
     page.mouse.click(box['x'] + box['width'] / 2, box['y'] + 0.9 * box['height'])
-    page.wait_for_function('document.querySelector("#ends output").textContent === "270°"')
+    page.wait_for_function('document.querySelector("#ends .number").textContent === "270°"')
     page.wait_for_function(f'gallery.last.ends[0][{SIZE * (SIZE - 3) + SIZE // 2}] > 0.9')
 
   def test_keyboard(self):
@@ -292,11 +293,11 @@ class PageTest(tf.test.TestCase):
 
     reach('#ends input[type=range]')
     page.keyboard.press('ArrowRight')
-    page.wait_for_function('document.querySelector("#ends output").textContent === "21°"')
+    page.wait_for_function('document.querySelector("#ends .number").textContent === "21°"')
     reach('#ends input[type=file]')
     reach('#pairs button:nth-child(2)')
     page.keyboard.press('Enter')
-    page.wait_for_function('document.querySelector("#ends output").textContent === "150°"')
+    page.wait_for_function('document.querySelector("#ends .number").textContent === "150°"')
     reach('#models input')
     page.keyboard.press('Space')
     page.wait_for_function('Object.keys(gallery.last.models).length === 1')
@@ -331,7 +332,8 @@ class PageTest(tf.test.TestCase):
       page = self.open(live=False, **settings)
       page.locator('#pairs button').nth(2).click()
       page.locator('#alpha').fill('0.25')
-      page.wait_for_function('gallery.last.alpha === 0.25 && document.querySelector("#ends output").textContent === "80°"')
+      page.wait_for_function('gallery.last.alpha === 0.25 && gallery.last.pair === 2')
+      self.assertEqual(page.locator('#ends .number').first.text_content(), '80°')
       found = page.evaluate('gallery.last.models.lines_acai')
       self.assertIsNone(found['image'])
       readings = page.evaluate('galleryData.models.find((model) => model.name === "lines_acai").readings')

@@ -69,7 +69,8 @@ def collect(names, run=None, weights=_weights.FOLDER) -> dict:
   models = {name: _weights.load(name, 'float32', folder=weights) for name in names}
   if run:
     experiment, model, step = build_lib.load_model(run, precision='float32')
-    models[f'{experiment.dataset_name}_{experiment.model_name} (run)'] = experiment, model, step * experiment.training.batch
+    name = f'{experiment.dataset_name}_{experiment.model_name} (run)'
+    models[name] = experiment, model, step * experiment.training.batch
   return models
 
 
@@ -212,7 +213,14 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     """Says nothing: the page asks for a dozen files."""
 
 
-def server(folder, port=0) -> http.server.ThreadingHTTPServer:
+class _Server(http.server.ThreadingHTTPServer):
+
+  def handle_error(self, request, client_address):
+    """As the server's, but for a browser that left in the middle of a file."""
+    if not isinstance(sys.exception(), ConnectionError):
+      super().handle_error(request, client_address)
+
+
+def server(folder) -> http.server.ThreadingHTTPServer:
   """A web server of a folder, for this machine alone (127.0.0.1), on any free port."""
-  return http.server.ThreadingHTTPServer(
-      ('127.0.0.1', port), functools.partial(_Handler, directory=str(folder)))
+  return _Server(('127.0.0.1', 0), functools.partial(_Handler, directory=str(folder)))

@@ -1,9 +1,9 @@
 // The gallery's page. gallery.js, which the build wrote, has `galleryData`; ort is ONNX Runtime Web. Images are
 // Float32Arrays of height x width x channels in [0, 1], as the models' files take and give them.
 //
-// `gallery` is for tests and the curious: `gallery.last` is what is shown ({alpha, live, ends, models: {name: {image,
-// critic, angle, distance}}}; an image is null where a precomputed picture is shown), `gallery.line(degrees, size)` and
-// `gallery.nearest(image, size)` are what follows lines.
+// `gallery` is for tests and the curious: `gallery.last` is what is shown ({alpha, live, pair, ends, models: {name:
+// {image, critic, angle, distance}}}; `pair` is -1 where it is no example, and `ends` and images are null where pictures
+// are shown that were computed before), `gallery.line(degrees, size)` and `gallery.nearest(image, size)` follow lines.
 'use strict';
 
 const {datasets, models, texts, steps, templates} = window.galleryData;
@@ -287,7 +287,7 @@ async function show() {
   chosen.forEach((model) => drawPoint(model, found.get(model.name), alpha));
   announce(`alpha ${alpha.toFixed(2)}. ` + chosen.map((model) => `${model.title}: ${said(found.get(model.name))}`)
     .join('; '));
-  gallery.last = {alpha, live: source === live, ends, models: Object.fromEntries([...found].map(([name, point]) => [
+  gallery.last = {alpha, live: source === live, pair, ends, models: Object.fromEntries([...found].map(([name, point]) => [
     name, {image: point.image ?? null, critic: point.critic, angle: point.angle, distance: point.distance}]))};
   const of = source === live ? ends : `pair ${pair}`;
   for (const model of chosen) { // Whole paths take longer, and wait until nothing else is asked for.
@@ -306,7 +306,7 @@ let asked = false, running = false;
 
 async function update() { // While one is on its way, only the last of what is asked for follows.
   find('#number').textContent = alphaNow().toFixed(2);
-  slider.setAttribute('aria-valuetext', `alpha ${alphaNow().toFixed(2)}`);
+  slider.setAttribute('aria-valuetext', alphaNow().toFixed(2));
   showSentences();
   asked = true;
   if (running) return;
@@ -357,8 +357,9 @@ function makeEnds() {
     if (lines) {
       end.angle = make('input', {type: 'range', min: 0, max: 359, step: 1, disabled: true, autocomplete: 'off'});
       end.angle.addEventListener('input', () => turned(i, Number(end.angle.value)));
-      end.number = make('output');
-      children.push(make('label', {className: 'angle'}, 'angle ', end.number, end.angle));
+      end.angle.setAttribute('aria-label', `angle of image ${side} in degrees`);
+      end.number = make('span', {className: 'number'});
+      children.push(make('div', {className: 'angle'}, 'angle ', end.number, end.angle));
       end.canvas.classList.add('turns');
       for (const event of ['pointerdown', 'pointermove']) {
         end.canvas.addEventListener(event, (pointer) => {
