@@ -32,7 +32,14 @@ setuptools.setup(
             'pytest-xdist>=3.8,<4',  # on as many processors as there are
             'packaging>=26.3,<27',  # reads these ranges, to hold them against the lock
             'scikit-image>=0.26,<1',  # its SSIM, which ours is held against
-            'playwright>=1.65.2,<2',  # drives the gallery's page, where there is a Chromium
+        ],
+        'export': [
+            'ai-edge-litert>=2.3,<3',  # runs LiteRT files, which TensorFlow's own converter writes
+            'tf2onnx>=1.17,<2',  # writes ONNX; brings onnx
+            'onnxruntime>=1.32,<2',  # runs it
+        ],
+        'page': [  # for the test of the gallery's page, beside `export` and a Chromium
+            'playwright>=1.65.2,<2',  # drives the browser
         ],
         'docs': [
             'mkdocs>=1.6,<2',  # docs/ as pages that open from disk; it fails on broken links

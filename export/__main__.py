@@ -1,4 +1,4 @@
-"""Program: writes a run as a reusable SavedModel. `python -m export --run DIR --to DIR`."""
+"""Program: writes a run as a reusable SavedModel, and for other runtimes. `python -m export --run DIR --to DIR`."""
 
 import json
 import os
@@ -15,17 +15,32 @@ from acai_tf import cli
 from acai_tf.experiment import run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
+from export import convert
 
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train')
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it')
 flags.DEFINE_enum('weights', 'average', run_folder.WEIGHTS, 'Averaged where the run has them, or raw')
 flags.DEFINE_string('to', None, 'Folder to write; must not exist')
+flags.DEFINE_list('formats', ['saved_model'], 'Beside saved_model, which is always there: litert, onnx')
+
+cli.define_data_flags(flags.FLAGS)
 
 SAMPLES = 5  # images or sentences that the reloaded module is compared on
 
 
-def export(run_dir, target, checkpoint='last', weights='average') -> str:
+def export(run_dir, target, checkpoint='last', weights='average', formats=(), data_dir=None, manual_dir=None) -> str:
   """Exports a run, reloads it in a fresh process and compares; only then does `target` appear.
+
+  Args:
+    run_dir: folder made by acai_tf.train.
+    target: folder to write.
+    checkpoint: 'last' or 'best'.
+    weights: 'average', where the run has averages, or 'raw'.
+    formats: of `convert.PACKAGES`, beside the SavedModel; they are calibrated and compared on the run's own data set.
+    data_dir, manual_dir: where that lies.
+
+  Returns:
+    What the comparisons found, as lines of text.
 
   Raises:
     UserError: no run or checkpoint, a target that exists or cannot be written, or a module that differs.
@@ -45,6 +60,10 @@ def export(run_dir, target, checkpoint='last', weights='average') -> str:
     card = {'samples': step * experiment.training.batch, 'checkpoint': checkpoint,
             'weights': weights if experiment.training.average else 'raw', 'experiment': experiment.to_dict(),
             'callables': {c.name: {'inputs': list(c.inputs), 'gives': c.meaning} for c in model.callables()}}
+    if set(formats) - {'saved_model'}:
+      dataset = build.load_data(experiment, data_dir, manual_dir)
+      card['formats'] = compare_formats(scratch, convert.write(model, scratch, formats, dataset))
+      agreement += '\n' + convert.table(card['formats'])
     run_folder.write(scratch / run_folder.CARD, json.dumps(card, indent=2) + '\n')
     scratch.rename(target)
   except OSError as error:
@@ -89,10 +108,26 @@ def compare(model, folder) -> str:
     expected |= {f'{offered.name}/{name}': value for name, value in zip(offered.inputs, inputs, strict=True)}
     answer = module.outside(offered)([tf.constant(value) for value in inputs]).numpy()
     expected[offered.name] = answer.astype('S') if answer.dtype == object else answer
+  return _check(folder, expected)
+
+
+def compare_formats(folder, inputs) -> dict:
+  """Runs check.py on the formats beside a saved module; returns what it found. UserError where one differs too much.
+
+  `inputs`: as `convert.write` gives them.
+  """
+  arrays = {f'{signature}/{name}': values for signature, given in inputs.items() for name, values in given.items()}
+  measured = json.loads(_check(folder, arrays, 'formats').splitlines()[-1])
+  convert.judge(measured)
+  return measured
+
+
+def _check(folder, arrays, *words):
+  """What check.py prints of a module and an archive of `arrays`, in a fresh process."""
   with tempfile.TemporaryDirectory() as scratch:
-    path = pathlib.Path(scratch) / 'expected.npz'
-    np.savez(path, **expected)
-    command = [sys.executable, '-I', pathlib.Path(__file__).with_name('check.py'), folder, path]
+    path = pathlib.Path(scratch) / 'arrays.npz'
+    np.savez(path, **arrays)
+    command = [sys.executable, '-I', pathlib.Path(__file__).with_name('check.py'), folder, path, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
   if done.returncode:
     lines = done.stderr.strip().splitlines()
@@ -107,12 +142,15 @@ def main() -> None:
     raise UserError('--run DIR and --to DIR are both needed; --run is a folder made by acai_tf.train.')
   if pathlib.Path(arguments.to).exists():
     raise UserError(f'{arguments.to} exists already; expected a new folder. Exported modules are never changed.')
-  run_folder.load_experiment(arguments.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
+  # Before TensorFlow is loaded: what is wrong is told at once.
+  convert.require(arguments.formats, run_folder.load_experiment(arguments.run))
   cli.start_tensorflow()
-  agreement = export(arguments.run, arguments.to, arguments.checkpoint, arguments.weights)
+  agreement = export(arguments.run, arguments.to, arguments.checkpoint, arguments.weights, arguments.formats,
+                     arguments.data_dir, arguments.manual_dir)
   print(f'wrote {arguments.to}; reloaded in a fresh process by hub.load: {agreement}')
 
 
 if __name__ == '__main__':
   cli.run(main, 'python -m export --run DIR --to DIR: writes a run as a SavedModel for hub.load, and checks it.',
-              {'What': ['run', 'to', 'checkpoint', 'weights']})
+          {'What': ['run', 'to', 'checkpoint', 'weights', 'formats'],
+           'Data, for other formats': ['data_dir', 'manual_dir']})

@@ -68,6 +68,19 @@ class NetworksTest(tf.test.TestCase):
     self.assertAllClose(found[0], by_images[:, 1:-1, 1:-1], rtol=1e-5, atol=1e-5)
     self.assertAllClose(found[1], by_kernel, rtol=1e-5, atol=1e-5)
 
+  def test_upsampling_is_keras_s_to_the_bit_and_so_is_its_gradient(self):
+    generator = np.random.default_rng(0)
+    images, upstream = (tf.constant(generator.normal(size=shape), tf.float32) for shape in ((3, 4, 2, 5), (3, 8, 4, 5)))
+    found = []
+    for kind in (convolutional.UpSampling2D, keras.layers.UpSampling2D):
+      with tf.GradientTape() as tape:
+        tape.watch(images)
+        outputs = kind(2)(images)
+      found.append((outputs.numpy(), tape.gradient(outputs, images, upstream).numpy()))
+    for ours, theirs in zip(*found, strict=True):
+      self.assertAllEqual(ours, theirs)
+    self.assertAllEqual(found[0][0][:, 1::2, 1::2], images)
+
   def test_dense_layers_are_glorot_uniform(self):
     layer = dense.linear(300, seed=1)
     layer.build((None, 500))

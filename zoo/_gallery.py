@@ -8,7 +8,6 @@ are not converted.
 import contextlib
 import functools
 import http.server
-import importlib
 import inspect
 import json
 import os
@@ -19,6 +18,7 @@ import tarfile
 
 import numpy as np
 
+from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build as build_lib
 from zoo import _mirror, _weights
@@ -152,26 +152,23 @@ def _place(item):
 
 def _about(experiment, samples):
   """What a model is: the first line of its file's docstring, and how long it was trained."""
-  module = importlib.import_module(f'acai_tf.models.{experiment.model_name}')
+  module = registry.load('acai_tf.models', experiment.model_name)
   return f'{inspect.getdoc(module).splitlines()[0]} Trained on {samples:,} samples.'
 
 
 def _pairs(experiment, data_dir, manual_dir):
   """(([n, ...] first images, [n, ...] second ones), [n][2] their angles in degrees or None where they are no lines)."""
-  from acai_tf.data import lines
   from acai_tf.evaluation import images
 
   if experiment.dataset_name == 'lines':
-    angles = np.radians(ANGLES)
-    return tuple(lines.render(column, experiment.dataset.size) for column in angles.T), ANGLES
+    lines = registry.load('acai_tf.data', 'lines')
+    return tuple(lines.render(column, experiment.dataset.size) for column in np.radians(ANGLES).T), ANGLES
   return build_lib.load_data(experiment, data_dir, manual_dir).pairs(PAIRS, images.PAIR_SEED), None
 
 
 def _write_model(folder, model, ends, lines):
   """Writes a model's ONNX and its paths between `ends`; returns what the page must know of them."""
-  from acai_tf.data import lines as lines_data
   from acai_tf.evaluation import images, subject
-  from acai_tf.metrics import lines as metric
   from export import convert
 
   critic = next((offered for offered in model.callables() if offered.output == 'alpha'), None)
@@ -182,7 +179,7 @@ def _write_model(folder, model, ends, lines):
   if critic:
     readings['critic'] = critic.function(flat).numpy()
   if lines:
-    distances, angles = metric.nearest_lines(flat, *lines_data.templates(TEMPLATES, model.image_shape[0]))
+    distances, angles = images.nearest_lines(flat, TEMPLATES)
     readings |= {'distance': distances, 'angle': np.degrees(angles)}
   return {'parts': parts, 'readings': {name: np.reshape(values, strips.shape[:2]).round(6).tolist()
                                        for name, values in readings.items()}}

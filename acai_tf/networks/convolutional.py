@@ -87,9 +87,9 @@ class UpSampling2D(keras.layers.UpSampling2D):
   def call(self, images) -> tf.Tensor:
     height, width, channels = images.shape[1:]
     rows, columns = self.size
-    images = tf.tile(images[:, :, None], [1, 1, rows, 1, 1])
+    images = tf.tile(tf.expand_dims(images, 2), [1, 1, rows, 1, 1])
     images = tf.reshape(images, [-1, height * rows, width, channels])
-    images = tf.tile(images[:, :, :, None], [1, 1, 1, columns, 1])
+    images = tf.tile(tf.expand_dims(images, 3), [1, 1, 1, columns, 1])
     return tf.reshape(images, [-1, height * rows, width * columns, channels])
 
 

@@ -1,0 +1,157 @@
+"""LiteRT and ONNX: the files against the live model in their own runtimes, the card, and what fails an export."""
+
+import importlib.util
+import json
+import pathlib
+import re
+import shutil
+import tempfile
+import unittest
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+
+from acai_tf.experiment import run_folder
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.resolve import resolve
+from acai_tf.training import build
+from acai_tf.training.checkpoints import Checkpoints
+from export import __main__ as program
+from export import convert, module
+
+TINY = {'dataset': {'test_images': 16}, 'network': {'latent_width': 16, 'latent': 2, 'depth': 2},
+        'training': {'precision': 'float32'}}
+MISSING = [name for names in convert.PACKAGES.values() for name in names if importlib.util.find_spec(name) is None]
+
+
+def images(count, seed=0):
+  return np.random.default_rng(seed).uniform(size=[count, 32, 32, 1]).astype(np.float32)
+
+
+@unittest.skipIf(MISSING, f'not installed, of the extra `export`: {MISSING}')
+class ConvertTest(tf.test.TestCase):
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+    made, cls.run_dir, cls.target = resolve('lines', 'autoencoder', 'fast', TINY), folder / 'run', folder / 'module'
+    cls.model = build.create(made)
+    cls.model.step.assign(1)
+    run_folder.claim(cls.run_dir, made)
+    Checkpoints(cls.model, cls.run_dir / run_folder.CHECKPOINTS, 1, made).save()
+    cls.model.use_averages()
+    with mock.patch.object(program, 'compare', lambda *_: 'agree'):  # export_test's; it costs a process
+      cls.printed = program.export(cls.run_dir, cls.target, formats=['litert', 'onnx'])
+    cls.measured = json.loads((cls.target / run_folder.CARD).read_text())['formats']
+    cls.dataset = build.load_data(made)
+
+  def expected(self, count):
+    """Inputs and outputs of the live model, by signature."""
+    first, second, alpha = images(count), images(count, 1), np.linspace(0, 1, count, dtype=np.float32)
+    codes = self.model.encode(2 * first - 1).numpy()
+    mixed = self.model.interpolate(2 * first - 1, 2 * second - 1, alpha)
+    return {'encode': ({'images': first}, codes),
+            'decode': ({'codes': codes}, (self.model.decode(codes) + 1) / 2),
+            'interpolate': ({'images_a': first, 'images_b': second, 'alpha': alpha}, (mixed + 1) / 2)}
+
+  def test_onnx_equals_the_live_model_at_any_batch_size(self):
+    import onnxruntime
+
+    for signature, output in (('encode', 'codes'), ('decode', 'images'), ('interpolate', 'images')):
+      session = onnxruntime.InferenceSession(self.target / f'onnx/{signature}.onnx')
+      self.assertEqual([found.name for found in session.get_outputs()], [output])
+      for count in (1, 7):
+        given, expected = self.expected(count)[signature]
+        self.assertAllClose(session.run(None, given)[0], expected, atol=1e-5)
+
+  def test_litert_equals_the_live_model_as_far_as_its_numbers_go(self):
+    from ai_edge_litert import interpreter
+
+    apart = {}
+    for kind in convert.KINDS:
+      loaded = interpreter.Interpreter(str(self.target / f'litert/{kind}.tflite'))
+      self.assertCountEqual(loaded.get_signature_list(), convert.SIGNATURES)
+      for signature in convert.SIGNATURES:
+        run = loaded.get_signature_runner(signature)
+        for count in (7, 1):
+          given, expected = self.expected(count)[signature]
+          output, = run(**given).values()
+          self.assertEqual(output.shape, expected.shape)
+          apart[kind, signature] = np.abs(output - expected).max()
+    for signature in convert.SIGNATURES:
+      self.assertLess(apart['float32', signature], 1e-5)
+      self.assertLess(apart['float32', signature], apart['float16', signature])
+      self.assertLess(apart['float16', signature], apart['int8', signature])
+
+  def test_the_card_and_the_table_tell_every_format(self):
+    measured = self.measured
+    self.assertCountEqual(measured, ['saved_model', *convert.TOLERANCES])
+    for name, found in measured.items():
+      self.assertIn(name, self.printed)
+      self.assertCountEqual(found['signatures'], convert.SIGNATURES)
+      for row in found['signatures'].values():
+        self.assertLessEqual(row['mean'], row['largest'])
+        self.assertGreater(row['ms'], 0)
+    self.assertEqual(measured['onnx']['bytes'], sum(p.stat().st_size for p in (self.target / 'onnx').iterdir()))
+    self.assertEqual(measured['saved_model']['signatures']['decode']['largest'], 0)
+    self.assertLess(measured['litert/float16']['signatures']['decode']['mean'],
+                    measured['litert/int8']['signatures']['decode']['mean'])
+
+  def test_the_check_measures_what_the_runtime_gives(self):
+    from ai_edge_litert import interpreter
+
+    given = convert.inputs(self.target, (self.dataset.test(16)[0] + 1) / 2)
+    run = interpreter.Interpreter(str(self.target / 'litert/int8.tflite'))
+    for signature, scale in (('encode', np.ptp(given['decode']['codes'])), ('decode', 1)):
+      exact = tf.saved_model.load(self.target).signatures[signature](**given[signature])
+      output, = run.get_signature_runner(signature)(**given[signature]).values()
+      apart = np.abs(output - next(iter(exact.values()))) / scale
+      found = self.measured['litert/int8']['signatures'][signature]
+      self.assertAllClose([found['largest'], found['mean']], [apart.max(), apart.mean()], rtol=1e-3)
+
+  def test_the_page_s_example_runs(self):
+    page = pathlib.Path(__file__).parents[1] / 'docs/modules.md'
+    text, = re.findall(r'^```py\n(.*?)^```$', page.read_text(), re.M | re.S)  # not `python`: the extra is needed
+    scope = {}
+    exec(text.replace('demo/module_formats', str(self.target)), scope)
+    self.assertAllClose(scope['codes'], self.model.encode(2 * scope['images'] - 1), atol=1e-5)
+    self.assertEqual(scope['between'].shape, (2, 32, 32, 1))
+
+  def test_a_format_beyond_its_tolerance_fails_the_export(self):
+    far = json.loads(json.dumps(self.measured))
+    far['onnx']['signatures']['decode']['largest'] = 0.005
+    target = self.target.with_name('broken')
+    with (mock.patch.object(program, '_check', lambda *_: json.dumps(far)),
+          mock.patch.object(module, 'save', lambda _, folder: shutil.copytree(self.target, folder, dirs_exist_ok=True,
+                                                                              ignore=lambda *_: ['litert', 'onnx'])),
+          self.assertRaisesRegex(UserError, r'onnx: decode differs from the SavedModel.*0\.005 .*at most 0\.0001')):
+      program.export(self.run_dir, target, formats=['onnx'])
+    self.assertEqual(sorted(path.name for path in target.parent.iterdir()), ['module', 'run'])
+
+
+class RequireTest(tf.test.TestCase):
+
+  def test_what_cannot_be_written_is_told_in_one_line(self):
+    lines, text = resolve('lines', 'acai', 'fast', {}), resolve('grammar', 'arae', 'fast', {})
+    convert.require(['saved_model'], text)
+    with self.assertRaisesRegex(UserError, "unknown format 'tflite'.*litert"):
+      convert.require(['tflite'], lines)
+    with self.assertRaisesRegex(UserError, 'arae is a model of sentences'):
+      convert.require(['saved_model', 'onnx'], text)
+    with (mock.patch.dict(convert.PACKAGES, {'onnx': ('no_such_package',)}),
+          self.assertRaisesRegex(UserError, r"no_such_package not installed.*pip install 'acai_tf\[export\]'")):
+      convert.require(['onnx'], lines)
+
+  def test_every_format_has_its_tolerance(self):
+    good = {'bytes': 1, 'signatures': {'encode': {'largest': 1e-5, 'mean': 1e-6, 'ms': 1.0}}}
+    bad = {'bytes': 1, 'signatures': {'encode': {'largest': 1.0, 'mean': float('nan'), 'ms': 1.0}}}
+    for name in [f'litert/{kind}' for kind in convert.KINDS] + ['onnx']:
+      convert.judge({name: good})
+      with self.assertRaisesRegex(UserError, f'^{name}: encode differs'):
+        convert.judge({name: bad})
+
+
+if __name__ == '__main__':
+  tf.test.main()
