@@ -114,14 +114,12 @@ def unpack(archive, folder) -> None:
   folder.mkdir()
   with tarfile.open(archive) as opened:
     for name in RUNTIME_FILES:
-      found = opened.extractfile(f'package/dist/{name}')
-      (folder / name).write_bytes(found.read())
+      opened.extract(opened.getmember(f'package/dist/{name}').replace(name=name), folder, filter='data')
 
 
 def _write(folder, models, data_dir, manual_dir, progress):
   """All files that hang on the models."""
-  datasets: dict = {}
-  ends, described, texts = {}, [], []
+  datasets, ends, described, texts = {}, {}, [], []
   for done, (name, (experiment, model, samples)) in enumerate(sorted(models.items(), key=_place)):
     progress(f'gallery: {name}', done, len(models))
     about = _about(experiment, samples)
