@@ -2,12 +2,13 @@
 // Float32Arrays of height x width x channels in [0, 1], as the models' files take and give them.
 //
 // `gallery` is for tests and the curious: `gallery.last` is what is shown ({alpha, live, pair, ends, models: {name:
-// {image, critic, angle, distance}}}; `pair` is -1 where it is no example, and `ends` and images are null where pictures
-// are shown that were computed before), `gallery.line(degrees, size)` and `gallery.nearest(image, size)` follow lines.
+// {kind, image, critic, angle, distance}}}; `pair` is -1 where it is no example; `ends` and images are null where
+// pictures are shown that were computed before), `gallery.line(degrees, size)` and `gallery.nearest(image, size)` follow lines.
 'use strict';
 
 const {datasets, models, texts, steps, templates} = window.galleryData;
 const THUMBNAILS = 9; // of a path
+const byName = new Map(models.map((model) => [model.name, model]));
 const find = (selector) => document.querySelector(selector);
 const addressOf = (model, file) => `models/${encodeURIComponent(model.name)}/${file}`;
 const drawn = () => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); }); // and input taken
@@ -70,6 +71,27 @@ function nearest(image, size) {
   return {angle: 360 / templates * chosen, distance: norm ? 1 - best / norm : 1};
 }
 
+// Paths between codes, as acai_tf/interpolation.py has them.
+
+const lerp = (first, second, alpha) => first.map((value, i) => value + alpha * (second[i] - value));
+
+function slerp(first, second, alpha) {
+  const [a, b] = [Math.hypot(...first), Math.hypot(...second)];
+  const cosine = first.reduce((sum, value, i) => sum + value * second[i], 0) / (a * b);
+  const omega = Math.acos(Math.min(1, Math.max(-1, cosine))), sine = Math.sin(omega);
+  if (!(a * b > 0 && sine > 1e-3)) return lerp(first, second, alpha);
+  return first.map((value, i) => (Math.sin((1 - alpha) * omega) * value + Math.sin(alpha * omega) * second[i]) / sine);
+}
+
+// The kind of path that a model is shown along: the chosen one, where there is one. A shortest path is searched for by
+// gradients, which no browser has: those of the examples were found when the page was built.
+function kindOf(model) {
+  const kind = find('#kind').value;
+  return kind in model.readings && (kind !== 'geodesic' || state.pair >= 0) ? kind : 'linear';
+}
+
+const sourceOf = (model) => (kindOf(model) === 'geodesic' ? precomputed : state.source);
+
 const turn = (from, to) => ((to - from) % 360 + 540) % 360 - 180; // the shorter way, degrees in [-180, 180)
 
 // Sources: where what is shown comes from. `path` gives `steps` points from alpha 0 to 1, `at` one; a point has
@@ -89,11 +111,11 @@ async function sheetOf(address) {
 
 const precomputed = {
   async path(model) {
-    const sheet = await sheetOf(addressOf(model, 'strip.png'));
-    const row = state.pair;
+    const kind = kindOf(model), row = state.pair;
+    const sheet = await sheetOf(addressOf(model, `${kind}.png`));
     return Array.from({length: steps}, (_, column) => ({
       sheet, row, column,
-      ...Object.fromEntries(Object.entries(model.readings).map(([name, rows]) => [name, rows[row][column]]))}));
+      ...Object.fromEntries(Object.entries(model.readings[kind]).map(([name, rows]) => [name, rows[row][column]]))}));
   },
   async at(model, alpha) {
     return (await this.path(model))[Math.round(alpha * (steps - 1))];
@@ -124,9 +146,8 @@ const live = {
   async points(model, [first, second], alphas) {
     const {shape, lines} = datasets[model.dataset];
     const codes = new Float32Array(alphas.length * first.length);
-    alphas.forEach((alpha, k) => {
-      for (let i = 0; i < first.length; i++) codes[k * first.length + i] = first[i] + alpha * (second[i] - first[i]);
-    });
+    const mix = kindOf(model) === 'spherical' ? slerp : lerp;
+    alphas.forEach((alpha, k) => codes.set(mix(first, second, alpha), k * first.length));
     const images = await this.run(model, 'decode', codes, model.code);
     const critic = model.parts.includes('critic') && await this.run(model, 'critic', images, shape);
     const size = images.length / alphas.length;
@@ -212,9 +233,9 @@ function panelOf(model) {
     picture: make('canvas', {width, height, role: 'img', className: 'pixels'}),
     strip: make('canvas', {width: width * THUMBNAILS, height, role: 'img', className: 'pixels strip'}),
     chart: make('div', {className: 'chart', role: 'img'}), caption: make('p', {className: 'small'}),
-    figures: make('dl'), path: null, of: null, // the path, and what it is of
+    figures: make('dl'), note: make('p', {className: 'small'}), path: null, of: null, // the path, and what it is of
   };
-  const side = [...(shown().lines ? [panel.chart, panel.caption] : []), panel.figures];
+  const side = [...(shown().lines ? [panel.chart, panel.caption] : []), panel.figures, panel.note];
   if (model.parts.includes('critic')) {
     side.push(make('p', {className: 'small'}, 'The critic was trained to read alpha (or 1 - alpha, where that is less) '
       + 'from the image alone; the model, to make it read 0.'));
@@ -261,6 +282,11 @@ function drawPoint(model, point, alpha) {
   paint(picture, point, shown().shape);
   picture.setAttribute('aria-label', `${model.title} at alpha ${alpha.toFixed(2)}: ${said(point) || 'an image'}`);
   writeFigures(panels.get(model.name), point);
+  const {note} = panels.get(model.name);
+  note.textContent = kindOf(model) === find('#kind').value ? ''
+    : `Along the straight path: a shortest one is there for ${'geodesic' in model.readings ? 'the examples alone'
+      : 'no image of this model, which jumps between codes'}.`;
+  note.hidden = !note.textContent;
 }
 
 function drawStrip(model) {
@@ -272,7 +298,7 @@ function drawStrip(model) {
 }
 
 async function show() {
-  const {source, ends, pair} = state, alpha = alphaNow(), found = new Map();
+  const {source, ends, pair} = state, kind = find('#kind').value, alpha = alphaNow(), found = new Map();
   const chosen = models.filter((model) => panels.has(model.name));
   for (const model of chosen) {
     if (source === live && !live.opened(model)) {
@@ -280,21 +306,22 @@ async function show() {
       await live.open(model);
       say('');
     }
-    found.set(model.name, await source.at(model, alpha));
+    found.set(model.name, await sourceOf(model).at(model, alpha));
   }
-  const same = () => chosen.every((model) => panels.has(model.name)) && state.source === source;
+  const same = () => chosen.every((model) => panels.has(model.name)) && state.source === source
+    && state.pair === pair && find('#kind').value === kind;
   if (!same()) return; // What was asked for meanwhile comes next.
   chosen.forEach((model) => drawPoint(model, found.get(model.name), alpha));
   announce(`alpha ${alpha.toFixed(2)}. ` + chosen.map((model) => `${model.title}: ${said(found.get(model.name))}`)
     .join('; '));
   gallery.last = {alpha, live: source === live, pair, ends, models: Object.fromEntries([...found].map(([name, point]) => [
-    name, {image: point.image ?? null, critic: point.critic, angle: point.angle, distance: point.distance}]))};
-  const of = source === live ? ends : `pair ${pair}`;
+    name, {kind: kindOf(byName.get(name)), image: point.image ?? null, critic: point.critic, angle: point.angle, distance: point.distance}]))};
   for (const model of chosen) { // Whole paths take longer, and wait until nothing else is asked for.
-    if (panels.get(model.name).of === of) continue;
+    const of = [source, ends, pair, kindOf(model)];
+    if (panels.get(model.name).of?.every((value, i) => value === of[i])) continue;
     await drawn();
     if (asked || !same()) return;
-    const path = await source.path(model);
+    const path = await sourceOf(model).path(model);
     if (!same()) return;
     Object.assign(panels.get(model.name), {path, of});
     drawStrip(model);
@@ -558,13 +585,14 @@ async function start() {
   }
   makeSentences();
   slider.addEventListener('input', update);
+  find('#kind').addEventListener('change', update);
   if (!models.length) return;
   await setUp();
   try {
     ort.env.wasm.numThreads = 1; // More need headers that a plain server does not send.
     ort.env.wasm.wasmPaths = new URL('ort/', document.baseURI).href;
     say('Loading the models; until then, pictures that were computed before …');
-    for (const name of panels.keys()) await live.open(models.find((model) => model.name === name));
+    for (const name of panels.keys()) await live.open(byName.get(name));
     say('');
     state.source = live;
     enable();
