@@ -1,8 +1,11 @@
 """Paths between two codes. Codes are [batch, ...]; a coefficient of 0 is the first end, 1 the second."""
 
+import math
+
 import tensorflow as tf
 
-PATHS = ('linear', 'spherical')
+PATHS = ('linear', 'spherical')  # in closed form; `geodesic` needs a decoder, and time
+POINTS, STEPS, RATE = 16, 100, 0.03  # of `geodesic`; its largest step, relative to the distance of the ends
 
 
 def coefficients(alpha, count, dtype=tf.float32) -> tf.Tensor:
@@ -72,3 +75,93 @@ def path(first, second, steps, kind='linear') -> tf.Tensor:
     alpha = tf.constant(k / (steps - 1), first.dtype)
     points.append(slerp(first, second, alpha) if kind == 'spherical' else lerp(first, second, alpha))
   return tf.stack(points, axis=1)
+
+
+def geodesic(decode, first, second, points=POINTS, steps=STEPS) -> tf.Tensor:
+  """Paths whose decoded images are short: straight ones, whose inner points are moved to lower the energy.
+
+  The energy is sum_k |g(z_k+1) - g(z_k)|^2; where it is least, the points follow a shortest path of images at even
+  speed (Shao, Kumar, Fletcher 2018; Arvanitidis, Hansen, Hauberg 2018). `steps` of Adam lower it, from a rate of
+  `RATE` along half a cosine to 0, and a path's best points are kept: no path has more energy than the straight one. A
+  shorter path may remain to be found.
+
+  What Adam moves are amplitudes a_m of waves, z_k = straight_k + |z_1 - z_0| sum_m a_m sin(pi m t) sqrt(2) / (pi m), t
+  from 0 to 1 along the path, as many as there are inner points. In these the energy of an isometric decoder is equally
+  steep in all directions; in the points themselves a bend of the whole path is slow to form, as each is held by its
+  neighbours (of 16 paths of ACAI on lines, 162 long on average, 100 steps made 24 in waves and 52 in points).
+
+  Args:
+    decode: the decoder g: a differentiable function of [n, ...] codes. One that is not in float32 jitters.
+    first: [batch, ...] float32 codes.
+    second: the same shape.
+    points: of a path, both ends included.
+    steps: of the optimiser.
+
+  Returns:
+    [batch, points, ...] codes.
+
+  Raises:
+    ValueError: fewer than three points.
+  """
+  if points < 3:
+    raise ValueError(f'geodesic({points} points); expected at least 3.')
+  straight = path(first, second, points)
+  shape = tf.shape(straight)
+  straight = tf.reshape(straight, [shape[0], points, math.prod(first.shape[1:])])
+  distance = tf.norm(straight[:, -1:] - straight[:, :1], axis=2, keepdims=True)
+  place, wave = tf.linspace(0.0, math.pi, points), tf.range(1.0, points - 1)
+  waves = tf.sin(place[:, None] * wave) * (math.sqrt(2) / math.pi / wave)  # [points, points - 2]
+
+  def codes_of(amplitudes):
+    return straight + distance * tf.einsum('pw,bwd->bpd', waves, amplitudes)
+
+  def energy_of(amplitudes):
+    images = decode(tf.reshape(codes_of(amplitudes), [-1, *first.shape[1:]]))
+    images = tf.reshape(images, [shape[0], points, math.prod(images.shape[1:])])
+    return tf.reduce_sum(tf.square(images[:, 1:] - images[:, :-1]), [1, 2])
+
+  @tf.function
+  def minimise(amplitudes):
+    mean, square, best = (tf.zeros_like(amplitudes) for _ in range(3))
+    start = energy_of(amplitudes)
+    least = start
+    for step in tf.range(1.0, steps + 1):
+      with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(amplitudes)
+        energy = energy_of(amplitudes)
+        relative = tf.math.divide_no_nan(energy, start)
+      lower = energy < least
+      least, best = tf.where(lower, energy, least), tf.where(lower[:, None, None], amplitudes, best)
+      gradient = tape.gradient(relative, amplitudes)
+      mean, square = 0.9 * mean + 0.1 * gradient, 0.99 * square + 0.01 * tf.square(gradient)
+      rate = RATE * (1 + tf.cos(math.pi * (step - 1) / steps)) / 2
+      amplitudes -= rate * (mean / (1 - 0.9**step)) / (tf.sqrt(square / (1 - 0.99**step)) + 1e-6)
+    return best
+
+  found = codes_of(minimise(tf.zeros([shape[0], points - 2, straight.shape[2]])))
+  return tf.reshape(found, shape)
+
+
+def along(points, alpha) -> tf.Tensor:
+  """The places `alpha` of the way along paths of straight pieces, each of which takes the same share of the way.
+
+  Args:
+    points: [batch, k, ...] float.
+    alpha: [batch] or [1], in [0, 1].
+
+  Returns:
+    [batch, ...].
+  """
+  pieces = points.shape[1] - 1
+  place = tf.broadcast_to(alpha * pieces, tf.shape(points)[:1])
+  before = tf.clip_by_value(tf.cast(place, tf.int32), 0, pieces - 1)
+  rest = tf.reshape(place - tf.cast(before, place.dtype), [-1] + [1] * (points.shape.rank - 2))
+  return lerp(tf.gather(points, before, batch_dims=1), tf.gather(points, before + 1, batch_dims=1), rest)
+
+
+def refined(points, parts) -> tf.Tensor:
+  """Each piece of a path in `parts`: [batch, k, ...] -> [batch, (k - 1) parts + 1, ...]."""
+  share = tf.reshape(tf.range(parts, dtype=points.dtype) / parts, [1, 1, parts] + [1] * (points.shape.rank - 2))
+  inner = lerp(points[:, :-1, None], points[:, 1:, None], share)
+  inner = tf.reshape(inner, [tf.shape(points)[0], (points.shape[1] - 1) * parts, *points.shape[2:]])
+  return tf.concat([inner, points[:, -1:]], axis=1)

@@ -193,9 +193,9 @@ class InterfaceTest(tf.test.TestCase):
   def test_interpolate_runs_from_a_to_b(self):
     model = tiny()
     first, second = batch(0)[0], batch(1)[0]
-    for path in ('linear', 'spherical'):
-      self.assertAllClose(model.interpolate(first, second, 0.0, path), model(first), atol=1e-5)
-      self.assertAllClose(model.interpolate(first, second, 1.0, path), model(second), atol=1e-5)
+    for path in ('linear', 'spherical', 'geodesic'):
+      ends = model.interpolate(tf.tile(first[:1], [2, 1, 1, 1]), tf.tile(second[:1], [2, 1, 1, 1]), [0.0, 1.0], path)
+      self.assertAllClose(ends, tf.concat([model(first[:1]), model(second[:1])], axis=0), atol=1e-5)
     middle = model.decode((model.encode(first) + model.encode(second)) / 2)
     self.assertAllClose(model.interpolate(first, second, [0.5] * BATCH), middle, atol=1e-5)
     with self.assertRaisesRegex(ValueError, 'expected one of'):

@@ -100,6 +100,30 @@ class MeasureTest(tf.test.TestCase):
       with self.assertRaisesRegex(ValueError, 'unknown value of --metrics'):
         measure.Settings((group,))
 
+  def test_geodesics_are_decoded_in_float32_whatever_the_model(self):
+    dataset, models = lines.load(lines.Config(test_images=8)), []
+    for precision in ('float32', 'mixed_bfloat16'):
+      models.append(build.create(resolve('lines', 'autoencoder', overrides={
+          'network': {'depth': 2, 'latent': 2}, 'training': {'precision': precision}})))
+      models[-1].decoder.set_weights([2 * weight for weight in models[-1].decoder.get_weights()])  # told from new ones
+    functions = subject.of_model(models[1])
+    with unittest.mock.patch.multiple(measure, GEODESIC_PAIRS=3, GEODESIC_BLOCK=2):
+      found = measure.measure(functions, dataset, 'lines', measure.Settings(('geodesic',)))
+    first, second = (functions.encode(ends) for ends in dataset.pairs(3, measure.PAIR_SEED))
+    codes = tf.concat([first + alpha * (second - first) for alpha in np.linspace(0, 1, 241)], axis=0)
+    images = models[0].decode(codes).numpy().reshape(241, 3, 32, 32, 1).swapaxes(0, 1)
+    flat = images.reshape(3, 241, -1).astype(np.float64)
+    sizes = np.sqrt(np.square(np.diff(flat, axis=1)).mean(axis=2))
+    direct = np.sqrt(np.square(flat[:, -1] - flat[:, 0]).mean(axis=1))
+    metrics, straight, shortest = found.metrics, found.arrays['straight'], found.arrays['geodesic']
+    self.assertAllClose(metrics['straight_length'], sizes.sum(axis=1).mean(), rtol=1e-4)
+    self.assertAllClose(metrics['direct_length'], direct.mean(), rtol=1e-4)
+    self.assertGreater(metrics['geodesic_gain'], 1e-3)
+    self.assertBetween(metrics['geodesic_length'], metrics['direct_length'], metrics['straight_length'])
+    self.assertAllClose(straight, images[:, ::16], atol=1e-4)
+    self.assertAllClose(shortest[:, [0, -1]], images[:, [0, -1]], atol=1e-4)
+    self.assertAllClose(metrics['geodesic_distance'], measure.score_lines(shortest)['mean_distance'])
+
   def test_groups_of_vae_and_vqvae(self):
     dataset = lines.load(lines.Config(test_images=40))
     for name, keys in (('vae', ('log_likelihood', 'rate', 'distortion')),
@@ -107,6 +131,7 @@ class MeasureTest(tf.test.TestCase):
       functions = subject.of_model(build.create(resolve('lines', name, overrides={'network': {'depth': 2}})))
       found = measure.measure(functions, dataset, 'lines', measure.Settings(('likelihood', 'codebook')))
       self.assertCountEqual(found.metrics, keys)
+      self.assertEqual(functions.geodesics is None, name == 'vqvae')
     model = build.create(resolve('lines', 'vae', overrides={'network': {'depth': 2}}))
     functions = subject.of_model(model)
     found = measure.measure(functions, dataset, 'lines', measure.Settings(('likelihood',))).metrics

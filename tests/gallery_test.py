@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from acai_tf import interpolation
 from acai_tf.data import lines
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
@@ -104,17 +105,27 @@ class FolderTest(tf.test.TestCase):
     for found in data['models']:
       _, model, samples = models()[found['name']]
       self.assertIn(f'Trained on {samples} samples', found['about'])
-      sheet = np.asarray(Image.open(self.folder / 'gallery/models' / found['name'] / 'strip.png'))
-      self.assertEqual(sheet.shape, (SIZE * len(angles), SIZE * data['steps']))
+      self.assertCountEqual(found['readings'], ['linear', 'spherical', 'geodesic'])
+      sheets = {kind: self.sheet(found['name'], kind) for kind in found['readings']}
+      for sheet in sheets.values():
+        self.assertEqual(sheet.shape, (len(angles), data['steps'], SIZE, SIZE))
+        self.assertAllClose(sheet[:, [0, -1]] / 255, sheets['linear'][:, [0, -1]] / 255, atol=1.01 / 255)
       row, column = 2, 5
-      image = model.interpolate(*lines.render(angles[row], SIZE)[:, None], column / (data['steps'] - 1)).numpy()
-      drawn = sheet[row * SIZE:(row + 1) * SIZE, column * SIZE:(column + 1) * SIZE]
-      self.assertAllClose(drawn / 127.5 - 1, np.clip(image[0, ..., 0], -1, 1), atol=0.51 / 127.5)
-      distance, angle = metric.nearest_lines(image, *lines.templates(data['templates'], SIZE))
-      self.assertAllClose(found['readings']['distance'][row][column], distance[0], atol=2e-6)
-      self.assertAllClose(found['readings']['angle'][row][column], np.degrees(angle[0]), atol=1e-4)
-      if 'critic' in found['parts']:
-        self.assertAllClose(found['readings']['critic'][row][column], model.critic(image)[0], atol=2e-6)
+      ends = lines.render(angles[row], SIZE)[:, None]
+      for kind in ('linear', 'spherical'):
+        image = model.interpolate(*ends, column / (data['steps'] - 1), path=kind).numpy()
+        self.assertAllClose(sheets[kind][row, column] / 127.5 - 1, np.clip(image[0, ..., 0], -1, 1), atol=0.51 / 127.5)
+        distance, angle = metric.nearest_lines(image, *lines.templates(data['templates'], SIZE))
+        expected = {'distance': distance[0], 'angle': np.degrees(angle[0])}
+        if 'critic' in found['parts']:
+          expected['critic'] = model.critic(image)[0]
+        self.assertAllClose({name: rows[row][column] for name, rows in found['readings'][kind].items()}, expected,
+                            atol=1e-4)
+
+  def sheet(self, name, kind):
+    """[pairs, steps, SIZE, SIZE] of a picture in the folder."""
+    picture = np.asarray(Image.open(self.folder / 'gallery/models' / name / f'{kind}.png'), int)
+    return picture.reshape(-1, SIZE, picture.shape[1] // SIZE, SIZE).swapaxes(1, 2)
 
   def test_a_folder_that_exists_is_left_alone(self):
     (self.folder / 'mine').mkdir()
@@ -239,6 +250,17 @@ class PageTest(tf.test.TestCase):
       critic = self.runtime('lines_acai', 'critic', found['models']['lines_acai']['image'])
       self.assertAllClose(found['models']['lines_acai']['critic'], critic[0], atol=1e-5)
     self.assertGreater(np.abs(images[0] - images[4]).max(), 1e-3)  # so that 1e-5 says something
+    page.locator('#kind').select_option('spherical')
+    found = self.set_alpha(page, 0.25)
+    page.wait_for_function('gallery.last.models.lines_acai.kind === "spherical"')
+    for name, values in self.at(page, 0.25)['models'].items():
+      ends = (self.runtime(name, 'encode', end[None]) for end in found['ends'])
+      self.assertAllClose(values['image'], self.runtime(name, 'decode', interpolation.slerp(*ends, 0.25).numpy()), atol=1e-5)
+    page.locator('#kind').select_option('geodesic')  # has pictures alone, of the examples alone
+    page.wait_for_function('gallery.last.models.lines_acai.image === null')
+    page.locator('#ends input[type=range]').first.fill('77')
+    page.wait_for_function('gallery.last.models.lines_acai.kind === "linear"')
+    page.wait_for_function('document.querySelector("article").textContent.includes("for the examples alone")')
     self.assertEqual(self.errors, [])
     self.assertEqual([url for url in self.requests if not url.startswith(self.address) and url != 'data:,'], [])
 
@@ -327,23 +349,25 @@ class PageTest(tf.test.TestCase):
     page.wait_for_function('document.querySelector("#notice").textContent.startsWith("no.png is no picture")')
 
   def test_pictures_where_models_cannot_run(self):
-    sheet = np.asarray(Image.open(self.folder / 'models/lines_acai/strip.png'))
+    sheet = np.asarray(Image.open(self.folder / 'models/lines_acai/geodesic.png'))
     for settings in ({'address': (self.folder / 'index.html').as_uri()}, {'script': 'delete window.WebAssembly'}):
       page = self.open(live=False, **settings)
       page.locator('#pairs button').nth(2).click()
+      page.locator('#kind').select_option('geodesic')
       page.locator('#alpha').fill('0.25')
-      page.wait_for_function('gallery.last.alpha === 0.25 && gallery.last.pair === 2')
+      page.wait_for_function('gallery.last.alpha === 0.25 && gallery.last.pair === 2 && '
+                             'gallery.last.models.lines_acai.kind === "geodesic"')
       self.assertEqual(page.locator('#ends .number').first.text_content(), '80°')
       found = page.evaluate('gallery.last.models.lines_acai')
       self.assertIsNone(found['image'])
-      readings = page.evaluate('galleryData.models.find((model) => model.name === "lines_acai").readings')
-      self.assertEqual({name: found[name] for name in readings}, {name: rows[2][8] for name, rows in readings.items()})
+      readings = page.evaluate('galleryData.models.find((model) => model.name === "lines_acai").readings.geodesic')
+      self.assertEqual({name: found[name] for name in readings}, {name: rows[2][5] for name, rows in readings.items()})
       self.assertTrue(page.locator('#ends input').first.is_disabled())
       if 'script' in settings:  # From a file on disk a browser tells no pixels.
         pixels = page.locator('article canvas').nth(2).evaluate(
             'canvas => [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]')
         self.assertAllEqual(np.reshape(pixels, [SIZE, SIZE, 4])[..., 0],
-                            sheet[2 * SIZE:3 * SIZE, 8 * SIZE:9 * SIZE])
+                            sheet[2 * SIZE:3 * SIZE, 5 * SIZE:6 * SIZE])
       self.assertEqual(self.errors, [])
 
   def test_phone_and_words(self):
@@ -360,8 +384,8 @@ class PageTest(tf.test.TestCase):
       !element.ariaLabel && !element.labels?.[0]?.textContent.trim()).length'''), 0)
     self.assertEqual(page.locator('#sentences h2').text_content(), 'Between two sentences: a <b>&text')
     page.locator('#sentences select').select_option('1')
-    self.assertEqual(page.locator('li').all_text_contents()[:2], ['0.00–0.25 sentence 8', '0.28 sentence 9'])
-    self.assertEqual(page.locator('li[aria-current]').all_text_contents(), ['0.00–0.25 sentence 8'])
+    self.assertEqual(page.locator('li').all_text_contents()[:2], ['0.00–0.40 sentence 8', '0.45 sentence 9'])
+    self.assertEqual(page.locator('li[aria-current]').all_text_contents(), ['0.00–0.40 sentence 8'])
 
 
 if __name__ == '__main__':

@@ -179,6 +179,13 @@ class PathTest(tf.test.TestCase):
       with self.assertRaises(ValueError):
         path.score(bad)
 
+  def test_gain_by_hand(self):
+    found = path.gain(np.array([4.0, 2.0, 0.0]), np.array([1.0, 2.0, 0.0]), np.array([1.0, 1.0, 1.0]))
+    interval = scipy.stats.t.ppf(0.975, 1) * np.std([0.75, 0], ddof=1) / np.sqrt(2)
+    self.assertAllClose(found, {'geodesic_gain': 0.375, 'geodesic_gain_ci95': interval, 'straight_length': 2,
+                                'geodesic_length': 1, 'direct_length': 1})
+    self.assertIsNone(path.gain(np.zeros(3), np.zeros(3), np.zeros(3))['geodesic_gain'])
+
 
 class ReconstructionTest(tf.test.TestCase):
 

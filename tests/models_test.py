@@ -266,6 +266,8 @@ class QuantizerTest(tf.test.TestCase):
       self.assertAllClose(logs['recon_mse'], recon, rtol=1e-5)
       self.assertNotAllClose(model.quantizer.codebook, before)
       self.assertEqual(model.represent(x).shape, (BATCH, 12))
+      with self.assertRaisesRegex(ValueError, "'geodesic': vqvae decodes the vectors of a codebook"):
+        model.interpolate(x, x, 0.5, 'geodesic')
     with self.assertRaisesRegex(ValueError, 'model.bottleneck'):
       make(vqvae, bottleneck='linear')
     with self.assertRaisesRegex(ValueError, 'model.restart'):

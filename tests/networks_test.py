@@ -148,6 +148,47 @@ class InterpolationTest(tf.test.TestCase):
     with self.assertRaisesRegex(ValueError, 'expected one of'):
       interpolation.path(first, second, 5, 'circular')
 
+  def test_the_geodesics_of_a_linear_decoder_are_straight(self):
+    first, second = tf.random.stateless_normal([2, 3, 4], [0, 1])
+    matrix = tf.random.stateless_normal([4, 9], [0, 2])
+    found = interpolation.geodesic(lambda codes: codes @ matrix, first, second, points=6, steps=20)
+    self.assertAllClose(found, interpolation.path(first, second, 6), atol=1e-4)
+    self.assertAllClose(interpolation.geodesic(lambda codes: 0 * codes, first, second, 6, 3)[:, 2:4],
+                        interpolation.path(first, second, 6)[:, 2:4])
+    with self.assertRaisesRegex(ValueError, 'at least 3'):
+      interpolation.geodesic(lambda codes: codes, first, second, points=2)
+
+  def test_geodesics_on_a_sphere_are_great_circles(self):
+    def decode(codes):  # [n, 1, 2] latitude and longitude
+      latitude, longitude = codes[:, 0, 0], codes[:, 0, 1]
+      return tf.stack([tf.cos(latitude) * tf.cos(longitude), tf.cos(latitude) * tf.sin(longitude),
+                       tf.sin(latitude)], axis=1)
+
+    first = tf.constant([[[0.8, 0.0]], [[0.0, 0.0]], [[-0.5, 0.3]], [[0.6, 1.0]]])
+    second = tf.constant([[[0.8, 2.0]], [[0.0, 1.5]], [[1.0, 2.0]], [[0.6, 1.0]]])  # a parallel, the equator, any, none
+    points = interpolation.geodesic(decode, first, second)
+    images = decode(tf.reshape(interpolation.refined(points, 16), [-1, 1, 2])).numpy().reshape(4, -1, 3)
+    lengths = np.linalg.norm(np.diff(images, axis=1), axis=2).sum(axis=1)
+    ends = images[:, 0], images[:, -1]
+    self.assertAllClose(lengths, np.arccos(np.clip(np.sum(ends[0] * ends[1], axis=1), -1, 1)), rtol=2e-3, atol=1e-3)
+    self.assertLess(lengths[0], 0.9 * 2 * np.cos(0.8))  # shorter than the parallel, the straight path's image
+    for path, normal in zip(images[::2], np.cross(*ends)[::2], strict=True):
+      self.assertAllClose(path @ normal, np.zeros(len(path)), atol=0.02)
+    steps = np.linalg.norm(np.diff(images[:, ::16], axis=1), axis=2)
+    self.assertAllClose(steps, np.repeat(steps.mean(axis=1, keepdims=True), 15, axis=1), rtol=0.05, atol=1e-3)
+    self.assertAllClose(points[:, 0], first)
+    self.assertAllClose(points[:, -1], second, atol=1e-5)
+
+  def test_places_along_paths(self):
+    points = tf.random.stateless_normal([2, 4, 3], [0, 1])
+    for alpha in ([0.0, 0.2], [0.5, 1 / 3], [0.9, 1.0]):
+      expected = [[np.interp(a, np.linspace(0, 1, 4), column) for column in path.T]
+                  for a, path in zip(alpha, points.numpy(), strict=True)]
+      self.assertAllClose(interpolation.along(points, tf.constant(alpha)), expected, atol=1e-5)
+    self.assertAllClose(interpolation.along(points, tf.constant([1.0])), points[:, -1])
+    expected = np.stack([interpolation.along(points, tf.constant([a / 9])) for a in range(10)], axis=1)
+    self.assertAllClose(interpolation.refined(points, 3), expected, atol=1e-5)
+
 
 class LossesTest(tf.test.TestCase):
 

@@ -29,7 +29,7 @@ RUNTIME = 'https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.30.0.t
 SHA256 = 'd2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71'  # of the file with the registry's sha512
 RUNTIME_FILES = ('ort.wasm.min.js', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm')
 FIRST = ('autoencoder', 'acai')  # shown first: the baseline, and what its paper sets against it
-STEPS = 33  # points of a path, alpha = 0, 1/32, ... 1
+STEPS = 21  # points of a path, alpha = 0, 1/20, ... 1
 TEMPLATES = 720  # reference lines, half a degree apart
 # Pairs of lines, degrees: right angles, wider, narrower, across the horizontal.
 ANGLES = ((20, 110), (150, 265), (80, 215), (300, 50), (170, 230), (10, 175))
@@ -143,9 +143,10 @@ def _write(folder, models, data_dir, manual_dir, progress):
 
 
 def _place(item):
-  """Sorts models: FIRST's, then the others by name."""
+  """Sorts models: FIRST's, then the others by name; those of sentences last, whose tables conversion would warn of."""
   name, (experiment, _, _) = item
-  return (FIRST.index(experiment.model_name) if experiment.model_name in FIRST else len(FIRST)), name
+  rank = FIRST.index(experiment.model_name) if experiment.model_name in FIRST else len(FIRST)
+  return experiment.kind == 'sentences', rank, name
 
 
 def _about(experiment, samples):
@@ -171,16 +172,28 @@ def _write_model(folder, model, ends, lines):
 
   critic = next((offered for offered in model.callables() if offered.output == 'alpha'), None)
   parts = list(convert.onnx(model, folder, ('encoder', 'decoder', *([critic.name] if critic else []))))
-  strips = images.strips(subject.of_model(model), *ends, STEPS)
-  _save_sheet(folder / 'strip.png', strips)
-  flat, readings = strips.reshape(-1, *model.image_shape), {}
-  if critic:
-    readings['critic'] = critic.function(flat).numpy()
-  if lines:
-    distances, angles = images.nearest_lines(flat, TEMPLATES)
-    readings |= {'distance': distances, 'angle': np.degrees(angles)}
-  return {'parts': parts, 'readings': {name: np.reshape(values, strips.shape[:2]).round(6).tolist()
-                                       for name, values in readings.items()}}
+  functions, readings = subject.of_model(model), {}
+  for kind, strips in _strips(functions, ends).items():
+    _save_sheet(folder / f'{kind}.png', strips)
+    flat, found = strips.reshape(-1, *model.image_shape), {}
+    if critic:
+      found['critic'] = critic.function(flat).numpy()
+    if lines:
+      distances, angles = images.nearest_lines(flat, TEMPLATES)
+      found |= {'distance': distances, 'angle': np.degrees(angles)}
+    readings[kind] = {name: np.reshape(values, strips.shape[:2]).round(6).tolist() for name, values in found.items()}
+  return {'parts': parts, 'readings': readings}
+
+
+def _strips(functions, ends):
+  """Dict: kind of path -> [n, STEPS, height, width, channels] images along those between `ends`."""
+  from acai_tf.evaluation import images
+
+  found = {kind: images.strips(functions, *ends, STEPS, kind) for kind in ('linear', 'spherical')}
+  if functions.geodesics:
+    paths = functions.geodesics()(np.stack([functions.encode(column) for column in ends], axis=1))[:, 1]
+    found['geodesic'] = paths[:, ::(paths.shape[1] - 1) // (STEPS - 1)]
+  return found
 
 
 def _save_sheet(path, images):

@@ -14,6 +14,7 @@ functions_of = subject.of_model  # of a live model
 PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
 PAIR_SEED = 1  # of the pairs of test images, the same for every model; lines are drawn anew at each evaluation
 QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # interpolants whose distribution is measured, at alpha = 0, 1/8, ... 1
+GEODESIC_PAIRS, GEODESIC_BLOCK = 32, 16  # whose shortest paths are searched, and how many at a time
 REAL = 5000  # test images at most that they are compared with
 SHOWN = 48  # samples in a picture
 LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64
@@ -146,6 +147,25 @@ def _paths(task, count, steps):
     yield strips(task.functions, first[start:start + size], second[start:start + size], steps)
 
 
+def _geodesic(task):
+  from acai_tf.metrics import path
+
+  functions, metrics = task.functions, task.found.metrics
+  ends = np.stack([functions.encode(images) for images in task.dataset.pairs(GEODESIC_PAIRS, PAIR_SEED)], axis=1)
+  find, lengths, shown = functions.geodesics(), [], []
+  for start in range(0, GEODESIC_PAIRS, GEODESIC_BLOCK):
+    task.progress('geodesic: shortest paths', start, GEODESIC_PAIRS)
+    straight, shortest = find(ends[start:start + GEODESIC_BLOCK]).swapaxes(0, 1)
+    direct = crossfade(straight[:, 0], straight[:, -1], 3)
+    lengths.append([path.steps(images).sum(axis=1) for images in (straight, shortest, direct)])
+    shown.append([images[:, ::subject.PARTS] for images in (straight, shortest)])
+  metrics.update(path.gain(*np.concatenate(lengths, axis=1)))
+  strips = dict(zip(('straight', 'geodesic'), np.concatenate(shown, axis=1), strict=True))
+  if task.dataset.benchmark == 'lines':
+    metrics.update({f'{name}_distance': score_lines(images)['mean_distance'] for name, images in strips.items()})
+  task.found.arrays.update(strips)
+
+
 def _likelihood(task):
   from acai_tf.metrics import likelihood
 
@@ -181,6 +201,7 @@ _GROUPS = {
         dataset.classes and dataset.test_labels.ndim == 1)),
     'quality': groups.Group(_quality, lambda functions, dataset: True),
     'likelihood': groups.Group(_likelihood, lambda functions, dataset: functions.posterior),
+    'geodesic': groups.Group(_geodesic, lambda functions, dataset: functions.geodesics),
 }
 GROUPS = tuple(_GROUPS)
 QUICK = tuple(name for name, group in _GROUPS.items() if group.quick)

@@ -37,6 +37,10 @@ def draw(functions, dataset, measured, title, folder) -> list:
     paths.append(folder / 'quality.png')
     figures.save_curves(paths[-1], curves['quality_alpha'], {'decoded interpolants': curves['frechet']}, 'alpha',
                         'Frechet distance to test images', title)
+  if 'geodesic' in arrays:
+    paths.append(folder / 'geodesics.png')
+    figures.save_rows(paths[-1], {'codes interpolated linearly': arrays['straight'][:6],
+                                  'the shortest paths of images that were found': arrays['geodesic'][:6]}, title)
   if 'samples' in arrays:
     paths.append(folder / 'samples.png')
     drawn = arrays['samples']

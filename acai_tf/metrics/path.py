@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from acai_tf.metrics import lines
+
 
 def steps(points) -> np.ndarray:
   """[n, k, ...] points along n paths -> [n, k - 1] Euclidean distances between neighbours, per square root of size.
@@ -41,3 +43,23 @@ def summary(sizes) -> dict:
   variance = sizes[moving].var(axis=1) / means[moving]**2
   return {'path_length': float(sizes.sum(axis=1).mean()),
           'step_variance': float(variance.mean()) if moving.any() else None}
+
+
+def gain(straight, shortest, direct) -> dict:
+  """How much shorter the images of other paths are than those of straight ones (Michelis, Becker 2021).
+
+  Args:
+    straight: [n] lengths of the straight paths, sums of `steps`.
+    shortest: [n] of the shortest paths that were found between the same ends.
+    direct: [n] of the straight lines in pixels, which leave the decoder's images: no path is shorter.
+
+  Returns:
+    Dict of `geodesic_gain`, the mean of 1 - shortest / straight (pairs whose straight path stands still are left out,
+    and where all do it is None), `geodesic_gain_ci95`, half the width of its 95 % confidence interval over pairs, and
+    the mean lengths, `straight_length`, `geodesic_length` and `direct_length`.
+  """
+  moving = straight > 0
+  gains = 1 - shortest[moving] / straight[moving]
+  return {'geodesic_gain': float(gains.mean()) if moving.any() else None, 'geodesic_gain_ci95': lines.half_width(gains),
+          'straight_length': float(straight.mean()), 'geodesic_length': float(shortest.mean()),
+          'direct_length': float(direct.mean())}

@@ -27,6 +27,7 @@ class Autoencoder(base.Model):
   """
 
   has_prior = False  # whether `sample` can draw codes; unless a model says otherwise, from N(0, I)
+  smooth = True  # whether images change with codes, not from cell to cell of a codebook, so that paths have lengths
 
   def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
     super().__init__(config, network, shape, classes, seed, precision)
@@ -97,16 +98,23 @@ class Autoencoder(base.Model):
     Args:
       images_a, images_b: images, n of each.
       alpha: [n] or a scalar, in [0, 1].
-      path: 'linear' or 'spherical'.
+      path: 'linear', 'spherical' or 'geodesic' (`interpolation.geodesic`, thousands of times as slow).
       training: as of `encode`.
 
     Raises:
-      ValueError: an unknown path, or what `interpolation.coefficients` refuses of `alpha`.
+      ValueError: an unknown path, a geodesic of a model that has none, or what `interpolation.coefficients` refuses of
+        `alpha`.
     """
-    if path not in interpolation.PATHS:
-      raise ValueError(f'path {path!r}; expected one of {interpolation.PATHS}')
+    if path not in (paths := (*interpolation.PATHS, 'geodesic')):
+      raise ValueError(f'path {path!r}; expected one of {paths}')
+    if path == 'geodesic' and not self.smooth:
+      raise ValueError(f'path {path!r}: {self.name} decodes the vectors of a codebook, so that images jump from cell '
+                       f'to cell, and no path is shortest; expected one of {interpolation.PATHS}')
     first, second = self.encode(images_a, training), self.encode(images_b, training)
     alpha = interpolation.coefficients(alpha, first.shape[0], first.dtype)
+    if path == 'geodesic':
+      points = interpolation.geodesic(lambda codes: self.decode(codes, training), first, second)
+      return self.decode(interpolation.along(points, alpha), training)
     return self.decode(self.between(first, second, alpha, path), training)
 
   @staticmethod

@@ -41,6 +41,8 @@ class Model(_image.Autoencoder):
   comes after it.
   """
 
+  smooth = False
+
   def create_networks(self, size, precision) -> None:
     settings, width = self.config, self.network.latent_width
     dimension, numbers = width**2 * self.network.latent, dense.seeds(self.seed, 'bottleneck')
