@@ -255,7 +255,8 @@ class PageTest(tf.test.TestCase):
     page.wait_for_function('gallery.last.models.lines_acai.kind === "spherical"')
     for name, values in self.at(page, 0.25)['models'].items():
       ends = (self.runtime(name, 'encode', end[None]) for end in found['ends'])
-      self.assertAllClose(values['image'], self.runtime(name, 'decode', interpolation.slerp(*ends, 0.25).numpy()), atol=1e-5)
+      codes = interpolation.slerp(*ends, 0.25).numpy()
+      self.assertAllClose(values['image'], self.runtime(name, 'decode', codes), atol=1e-5)
     page.locator('#kind').select_option('geodesic')  # has pictures alone, of the examples alone
     page.wait_for_function('gallery.last.models.lines_acai.image === null')
     page.locator('#ends input[type=range]').first.fill('77')

@@ -3,11 +3,12 @@
 //
 // `gallery` is for tests and the curious: `gallery.last` is what is shown ({alpha, live, pair, ends, models: {name:
 // {kind, image, critic, angle, distance}}}; `pair` is -1 where it is no example; `ends` and images are null where
-// pictures are shown that were computed before), `gallery.line(degrees, size)` and `gallery.nearest(image, size)` follow lines.
+// pictures are shown that were computed before), `gallery.line(degrees, size)` and `gallery.nearest(image, size)` draw
+// and follow lines.
 'use strict';
 
 const {datasets, models, texts, steps, templates} = window.galleryData;
-const THUMBNAILS = 9; // of a path
+const THUMBNAILS = 11; // of a path: every second of its steps
 const byName = new Map(models.map((model) => [model.name, model]));
 const find = (selector) => document.querySelector(selector);
 const addressOf = (model, file) => `models/${encodeURIComponent(model.name)}/${file}`;
@@ -314,8 +315,10 @@ async function show() {
   chosen.forEach((model) => drawPoint(model, found.get(model.name), alpha));
   announce(`alpha ${alpha.toFixed(2)}. ` + chosen.map((model) => `${model.title}: ${said(found.get(model.name))}`)
     .join('; '));
-  gallery.last = {alpha, live: source === live, pair, ends, models: Object.fromEntries([...found].map(([name, point]) => [
-    name, {kind: kindOf(byName.get(name)), image: point.image ?? null, critic: point.critic, angle: point.angle, distance: point.distance}]))};
+  gallery.last = {alpha, live: source === live, pair, ends, models: Object.fromEntries(chosen.map((model) => {
+    const {image = null, critic, angle, distance} = found.get(model.name);
+    return [model.name, {kind: kindOf(model), image, critic, angle, distance}];
+  }))};
   for (const model of chosen) { // Whole paths take longer, and wait until nothing else is asked for.
     const of = [source, ends, pair, kindOf(model)];
     if (panels.get(model.name).of?.every((value, i) => value === of[i])) continue;
