@@ -237,13 +237,13 @@ function panelOf(model) {
     figures: make('dl'), note: make('p', {className: 'small'}), path: null, of: null, // the path, and what it is of
   };
   const side = [...(shown().lines ? [panel.chart, panel.caption] : []), panel.figures, panel.note];
-  if (model.parts.includes('critic')) {
-    side.push(make('p', {className: 'small'}, 'The critic was trained to read alpha (or 1 - alpha, where that is less) '
-      + 'from the image alone; the model, to make it read 0.'));
-  }
   panel.element = make('article', {}, make('h2', {}, model.title), make('p', {className: 'small about'}, model.about),
                        make('div', {className: 'inner'}, panel.picture, panel.strip,
                             make('div', {className: 'side'}, ...side)));
+  if (model.parts.includes('critic')) {
+    panel.element.append(make('p', {className: 'small'}, 'The critic was trained to read alpha (or 1 - alpha, where '
+      + 'that is less) from the image alone; the model, to make it read 0.'));
+  }
   return panel;
 }
 
@@ -285,8 +285,8 @@ function drawPoint(model, point, alpha) {
   writeFigures(panels.get(model.name), point);
   const {note} = panels.get(model.name);
   note.textContent = kindOf(model) === find('#kind').value ? ''
-    : `Along the straight path: a shortest one is there for ${'geodesic' in model.readings ? 'the examples alone'
-      : 'no image of this model, which jumps between codes'}.`;
+    : `Along the straight path: ${'geodesic' in model.readings ? 'shortest ones were found for the examples alone'
+      : 'this model, which jumps between codes, has no shortest one'}.`;
   note.hidden = !note.textContent;
 }
 
