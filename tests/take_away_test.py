@@ -105,7 +105,7 @@ class MirrorTest(Case):
       self.assertAllEqual(self.load()(images), self.model(images))
     self.assertEmpty(out.getvalue())  # Keras's progress is for the other stream.
     del os.environ['ACAI_TF_ZOO']
-    found, = (path for path in self.cache.rglob('*') if path.is_file())
+    found, = self.cache.rglob('*.npz')
     kept = json.loads((self.results / f'{NAME}.json').read_text())['runs'][0]['kept']
     self.assertEqual(found.relative_to(self.cache).as_posix(), f'weights/{int(kept["sha256"][:8], 16)}/{NAME}.npz')
     self.assertAllEqual(self.load()(images), self.model(images))  # without any mirror
@@ -118,7 +118,7 @@ class MirrorTest(Case):
       found.write_bytes(b'')
 
   def test_what_differs_is_one_line_and_nothing_of_it_is_read_or_kept(self):
-    data, gone = (self.archives / f'{NAME}.npz').read_bytes(), self.serve(Files)
+    data = (self.archives / f'{NAME}.npz').read_bytes()
     middle = len(data) // 2
     changed = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:]
     empty = self.get_temp_dir() + '/empty'
@@ -128,12 +128,12 @@ class MirrorTest(Case):
         (self.serve(functools.partial(Files, directory=self.mirror(changed))), 'npz has sha256 .*; expected .*, as'),
         (str(self.mirror(data[:-1])), f'npz has {len(data) - 1} bytes; expected {len(data)}, as'),
         (self.serve(functools.partial(Files, directory=empty)), 'cannot be fetched .*404'),
-        (empty, 'file:///.*npz cannot be fetched'), (gone.replace('http', 'gopher'), 'cannot be fetched'),
+        (empty, 'file:///.*npz cannot be fetched'), ('gopher://127.0.0.1', 'cannot be fetched'),
         ('http://127.0.0.1:1', 'cannot be fetched .*refused')):
       os.environ['ACAI_TF_ZOO'] = address
       with self.subTest(message), self.assertRaisesRegex(UserError, f'^[^\n]*{message}[^\n]*ACAI_TF_ZOO[^\n]*$'):
         self.load()
-      self.assertEmpty([path for path in self.cache.rglob('*') if path.is_file() or path.suffix == '.part'])
+      self.assertEmpty([path for path in self.cache.rglob('*') if path.suffix in ('.npz', '.part')])
 
   def test_a_cache_that_cannot_be_written(self):
     (self.cache / 'file').write_text('')
@@ -169,21 +169,8 @@ class HandleTest(Case):
       (folder / 'variables/data').write_bytes(b'numbers')
 
     self.enterContext(unittest.mock.patch.object(module, 'save', save))
+    self.enterContext(unittest.mock.patch.object(_weights, 'load', return_value=(self.experiment, self.model, 32)))
     return calls
-
-  def test_a_module_by_name(self):
-    with unittest.mock.patch.object(_weights, 'FOLDER', self.archives):
-      folder = self.handle()
-    version = _mirror.version(_weights.kept(NAME, self.results, self.archives)[0]['kept'])
-    self.assertEqual(folder.parts[-2:], (NAME, str(version)))
-    self.assertTrue(folder.is_relative_to(self.cache))
-    loaded = hub.load(str(folder))
-    images = np.random.default_rng(0).uniform(size=[3, *SHAPE]).astype(np.float32)
-    self.assertAllClose(loaded.encoder(images), self.model.encode(2 * images - 1), atol=1e-6)
-    for path, summed in json.loads((folder / 'sums.json').read_text()).items():
-      self.assertEqual(weights.facts(folder / path)['sha256'], summed)
-    with unittest.mock.patch.object(_handle, '_make', side_effect=AssertionError('made again')):
-      self.assertEqual(self.handle(), folder)
 
   def test_what_is_damaged_is_made_anew(self):
     calls = self.fake_save()
@@ -226,11 +213,62 @@ class HandleTest(Case):
     self.assertLen(_handle._code(), 12)
 
 
+class ModuleTest(Case):
+  """With the module itself, which is made and loaded once."""
+
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    with unittest.mock.patch.dict(os.environ, {'ACAI_TF_CACHE': str(cls.folder / 'cache')}):
+      cls.module = pathlib.Path(_handle.handle(NAME, cls.results, cls.archives))
+    cls.loaded = hub.load(str(cls.module))
+
+  def test_a_module_by_name(self):
+    version = _mirror.version(_weights.kept(NAME, self.results, self.archives)[0]['kept'])
+    self.assertEqual(self.module.parts[-2:], (NAME, str(version)))
+    self.assertTrue(self.module.is_relative_to(self.folder / 'cache'))
+    images = np.random.default_rng(0).uniform(size=[3, *SHAPE]).astype(np.float32)
+    self.assertAllClose(self.loaded.encoder(images), self.model.encode(2 * images - 1), atol=1e-6)
+    for path, summed in json.loads((self.module / 'sums.json').read_text()).items():
+      self.assertEqual(weights.facts(self.module / path)['sha256'], summed)
+    with (unittest.mock.patch.object(_handle, '_make', side_effect=AssertionError('made again')),
+          unittest.mock.patch.dict(os.environ, {'ACAI_TF_CACHE': str(self.folder / 'cache')})):
+      self.assertEqual(_handle.handle(NAME, self.results, self.archives), str(self.module))
+
+  def test_every_snippet_runs(self):
+    which = _card.Subject(NAME, self.results, self.archives)
+    handles = {'markdown': NAME, 'huggingface': f'me/{NAME}', 'kaggle': 'me/lines-autoencoder/tensorFlow2/default'}
+
+    def source(kind):
+      def take(given):
+        self.assertEqual(given, handles[kind])
+        return str(self.module)
+
+      return take
+
+    def load(given):
+      self.assertIn(given, (str(self.module), f'https://tfhub.dev/me/{NAME}/{self.module.name}'))
+      return self.loaded
+
+    with (unittest.mock.patch.object(zoo, 'handle', source('markdown')),
+          unittest.mock.patch.dict(sys.modules, {
+              'huggingface_hub': types.SimpleNamespace(snapshot_download=source('huggingface')),
+              'kagglehub': types.SimpleNamespace(model_download=source('kaggle'))}),
+          unittest.mock.patch.object(hub, 'load', load)):
+      for kind in ('markdown', 'tfhub', 'huggingface', 'kaggle'):
+        text, = re.findall(r'```python\n(.*?)```', _card.render(which, kind, 'me', 'https://x/m.tar.gz'), re.S)
+        scope = {}
+        exec(compile(text, kind, 'exec'), scope)
+        self.assertEqual(np.shape(scope['strip']), (9, 1, *SHAPE))
+        self.assertAllClose(scope['strip'][0], scope['again'][:1], atol=1e-5)
+
+
 class CardTest(Case):
 
-  def setUp(self):
-    super().setUp()
-    self.which = _card.Subject(NAME, self.results, self.archives)
+  @classmethod
+  def setUpClass(cls):
+    super().setUpClass()
+    cls.which = _card.Subject(NAME, cls.results, cls.archives)
 
   def test_it_says_what_the_record_has(self):
     card = _card.render(self.which)
@@ -244,35 +282,9 @@ class CardTest(Case):
                  'Undertrained: 32 samples, of which the paper took 16,777,216.', 'One seed', '](interpolation.png)'):
       self.assertIn(part, card)
     self.assertNotIn('half precision', card)
-    self.which.record['kept'] |= {'dtype': 'float16', 'float16_changes': {'psnr': 0.001, 'recon_mse': 0.009, 'x': None}}
-    self.assertIn('half precision, which changes no score by more than 0.90% (recon_mse)', _card.render(self.which))
-
-  def test_every_snippet_runs(self):
-    module.save(self.model, self.get_temp_dir() + '/module')
-    load = hub.load
-
-    def answer(*expected):
-      def take(given):
-        self.assertIn(given, expected)
-        return self.get_temp_dir() + '/module'
-
-      return take
-
-    version = _mirror.version(self.which.record['kept'])
-    handles = {'tfhub': f'https://tfhub.dev/me/{NAME}/{version}', 'huggingface': f'me/{NAME}',
-               'kaggle': 'me/lines-autoencoder/tensorFlow2/default'}
-    folder = self.get_temp_dir() + '/module'
-    with (unittest.mock.patch.object(zoo, 'handle', answer(NAME)),
-          unittest.mock.patch.dict(sys.modules, {
-              'huggingface_hub': types.SimpleNamespace(snapshot_download=answer(handles['huggingface'])),
-              'kagglehub': types.SimpleNamespace(model_download=answer(handles['kaggle']))}),
-          unittest.mock.patch.object(hub, 'load', lambda given: load(answer(handles['tfhub'], folder)(given)))):
-      for kind in ('markdown', 'tfhub', 'huggingface', 'kaggle'):
-        text, = re.findall(r'```python\n(.*?)```', _card.render(self.which, kind, 'me', 'https://x/m.tar.gz'), re.S)
-        scope = {}
-        exec(compile(text, kind, 'exec'), scope)
-        self.assertEqual(np.shape(scope['strip']), (9, 1, *SHAPE))
-        self.assertAllClose(scope['strip'][0], scope['again'][:1], atol=1e-5)
+    changed = {'dtype': 'float16', 'float16_changes': {'psnr': 0.001, 'recon_mse': 0.009, 'x': None}}
+    with unittest.mock.patch.dict(self.which.record['kept'], changed):
+      self.assertIn('half precision, which changes no score by more than 0.90% (recon_mse)', _card.render(self.which))
 
   def test_heads(self):
     card = _card.render(self.which, 'tfhub', 'me', 'https://x/m.tar.gz')
@@ -299,7 +311,7 @@ class CardTest(Case):
 
   def test_sentences(self):
     experiment = resolve('grammar', 'arae', 'fast', {
-        'dataset': {'count': 64}, 'network': {'embedding': 4, 'hidden': 5, 'latent': 6},
+        'dataset': {'count': 100}, 'network': {'embedding': 4, 'hidden': 5, 'latent': 6},
         'training': {'samples': 64, 'precision': 'float32'}})
     model = build.create(experiment)
     model.adapt(build.load_data(experiment))
@@ -390,7 +402,7 @@ class PublishTest(parameterized.TestCase, Case):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.module = cls.folder / 'module'
+    cls.module, cls.which = cls.folder / 'module', _card.Subject(NAME, cls.results, cls.archives)
     (cls.module / 'variables').mkdir(parents=True)
     (cls.module / 'saved_model.pb').write_bytes(b'graph')
     (cls.module / 'variables/data').write_bytes(b'numbers')
@@ -398,6 +410,8 @@ class PublishTest(parameterized.TestCase, Case):
   def setUp(self):
     super().setUp()
     self.enterContext(unittest.mock.patch.object(_handle, 'handle', return_value=str(self.module)))
+    self.enterContext(unittest.mock.patch.object(_card, 'Subject', return_value=self.which))
+    os.environ['HF_TOKEN'] = 'stand-in'
     self.seen = {}
     self.address = self.serve(type('Own', (StandIn,), {'seen': self.seen}))
 
@@ -408,7 +422,7 @@ class PublishTest(parameterized.TestCase, Case):
     """What is published: path -> bytes."""
     return {'saved_model.pb': b'graph', 'variables/data': b'numbers', 'interpolation.png': PNG,
             f'{NAME}.npz': (self.archives / f'{NAME}.npz').read_bytes(),
-            'README.md': _card.render(_card.Subject(NAME, self.results, self.archives), place, 'me').encode()}
+            'README.md': _card.render(self.which, place, 'me').encode()}
 
   @parameterized.parameters(('kaggle', 'https://www.kaggle.com/models/me/lines-autoencoder/tensorFlow2/default'),
                             ('huggingface', 'https://huggingface.co/me/lines_autoencoder'))
@@ -428,8 +442,7 @@ class PublishTest(parameterized.TestCase, Case):
     except ImportError:
       self.skipTest('huggingface_hub (extra publish) is not installed')
     with (unittest.mock.patch.object(constants, 'ENDPOINT', self.address),
-          unittest.mock.patch.object(constants, 'HF_HUB_DISABLE_XET', True),  # its files go by a program of its own
-          unittest.mock.patch.dict(os.environ, {'HF_TOKEN': 'stand-in'})):
+          unittest.mock.patch.object(constants, 'HF_HUB_DISABLE_XET', True)):  # its files go by a program of its own
       self.assertEndsWith(self.publish('huggingface', really=True), '\nuploaded')
     self.assertEqual({path: self.seen.get(path) for path in self.files('huggingface')}, self.files('huggingface'))
     self.assertIn('/api/models/me/lines_autoencoder/commit/main', self.seen['asked'])
@@ -439,9 +452,9 @@ class PublishTest(parameterized.TestCase, Case):
   def test_kaggle(self):
     try:
       import kagglehub  # noqa: F401
-      from kagglesdk import kaggle_env
     except ImportError:
       self.skipTest('kagglehub (extra publish) is not installed')
+    kaggle_env = sys.modules['kagglesdk.kaggle_env']  # of the package below it, which has the address
     os.environ.update(KAGGLE_API_ENVIRONMENT='LOCALHOST', KAGGLE_API_TOKEN='stand-in')  # setUp's patch takes it back
     with unittest.mock.patch.dict(kaggle_env._env_to_endpoint, {kaggle_env.KaggleEnv.LOCAL: self.address}):
       self.assertEndsWith(self.publish('kaggle', really=True), '\nuploaded')

@@ -91,6 +91,13 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
       self.assertAllEqual(archive['encoder/0/kernel'], model.encoder.layers[0].kernel)
       self.assertEqual(json.loads(archive['about.json'].tobytes())['experiment'], experiment.to_dict())
 
+  def test_a_number_stays_one(self):
+    for value in (np.bool_(True), np.array(2.0, np.float32), np.zeros([3, 2], np.float16).T):
+      weights.write(self.path, {'a': value}, {'experiment': {}, 'samples': 1})
+      again = weights.read(self.path)[0]['a']
+      self.assertEqual((again.shape, again.dtype), (value.shape, value.dtype))
+      self.assertAllEqual(again, value)
+
   def test_half_precision(self):
     experiment = experiment_of()
     model = trained(experiment)

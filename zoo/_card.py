@@ -180,7 +180,8 @@ def scores(which) -> tuple[list, list]:
       source = f' ({paper.source})' if paper else ''
       body.append([f'{column.heading} ({"more" if column.more else "less"} is better)', _tables.number(column, value),
                    over, published + source])
-  return ['score', 'these weights', f'seeds {_tables.seeds_of(which.runs)}', 'published'], body
+  over = f'seed{"s" * (len(which.runs) > 1)} {_tables.seeds_of(which.runs)}'
+  return ['score', 'these weights', over, 'published'], body
 
 
 def limits(which) -> list:
@@ -218,7 +219,7 @@ def _scores(which, level):
   headings, body = scores(which)
   text = _table(headings, body)
   if which.published:
-    text += ('\nOver seeds: medians of the last 20 evaluations where those are what is published, mean ± deviation and '
+    text += ('\nOf seeds: medians of the last 20 evaluations where those are what is published, mean ± deviation and '
              'the 95 % interval of the mean. * from a single secondary source.\n')
   return [f'{level} Scores\n', text]
 

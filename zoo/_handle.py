@@ -1,16 +1,11 @@
 """Modules by name: made once of a definition's archive, in the user's cache, for `hub.load`."""
 
-import contextlib
-import fcntl
 import functools
 import hashlib
 import json
 import pathlib
 import shutil
-from collections.abc import Iterator
 
-import acai_tf
-import export
 from acai_tf.experiment import run_folder
 from zoo import _mirror, _records, _weights
 
@@ -29,7 +24,7 @@ def handle(name, results=_records.FOLDER, folder=_weights.FOLDER) -> str:
   record, _ = _weights.kept(name, results, folder)
   target = _mirror.cache() / 'modules' / _code() / name / str(_mirror.version(record['kept']))
   if not intact(target):
-    with _mirror.writable(), _alone(target.with_suffix('.lock')):
+    with _mirror.writable(), _mirror.alone(target.with_suffix('.lock')):
       if not intact(target):  # Nobody else has made it meanwhile.
         _make(name, target, results, folder)
   return str(target)
@@ -66,21 +61,10 @@ def _sums(folder):
   return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items() if name != SUMS}
 
 
-@contextlib.contextmanager
-def _alone(path) -> Iterator[None]:
-  """Waits until no other process is within; the system lets go of the lock of a process that is killed."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with path.open('w') as stream:
-    fcntl.flock(stream, fcntl.LOCK_EX)
-    yield
-
-
 @functools.cache
 def _code():
   """12 digits of the sum of all the code that a module can depend on."""
-  digest = hashlib.sha256()
-  for package in (acai_tf, export):
-    root = pathlib.Path(package.__file__).parent
-    for path in sorted(root.rglob('*.py')):
-      digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+  digest, root = hashlib.sha256(), pathlib.Path(__file__).parents[1]
+  for path in sorted([*(root / 'acai_tf').rglob('*.py'), *(root / 'export').rglob('*.py')]):
+    digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
   return digest.hexdigest()[:12]

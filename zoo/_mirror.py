@@ -1,10 +1,12 @@
 """The user's cache, and archives of weights that an installed package lacks: fetched from a mirror into that cache."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
+import shutil
 import sys
-import tempfile
+from collections.abc import Iterator
 
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import weights
@@ -56,17 +58,22 @@ def fetched(kept, missing) -> pathlib.Path:
   if not mirror:
     raise UserError(f'{missing} is missing, and {MIRROR} is not set; an installed package has no weights. Set {MIRROR} '
                     'to an address (https://...) or a folder that has the files of zoo/weights of the git repository.')
-  origin = f'{mirror if "://" in mirror else pathlib.Path(mirror).expanduser().absolute().as_uri()}'.rstrip('/')
-  origin += f'/{kept["file"]}'
-  with writable(), contextlib.ExitStack() as stack:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent, suffix='.part'))
-    found = _download(origin, kept['file'], scratch)
-    problem = difference(found, kept)
-    if problem:
-      raise UserError(f'{origin} {problem}, as the record has it. It is damaged or of another version; nothing of it '
-                      f'was read. Set {MIRROR} to a mirror of this version.')
-    found.replace(path)  # Whole or not at all, however many processes do so at once.
+  address = mirror if '://' in mirror else pathlib.Path(mirror).expanduser().absolute().as_uri()
+  origin, scratch = f'{address.rstrip("/")}/{kept["file"]}', path.with_suffix('.part')
+  with writable(), alone(path.with_suffix('.lock')):
+    if path.exists() and not difference(path, kept):  # Another process has fetched it meanwhile.
+      return path
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    try:
+      found = _download(origin, kept['file'], scratch)
+      problem = difference(found, kept)
+      if problem:
+        raise UserError(f'{origin} {problem}, as the record has it. It is damaged or of another version; nothing of it '
+                        f'was read. Set {MIRROR} to a mirror of this version.')
+      found.replace(path)
+    finally:
+      shutil.rmtree(scratch, ignore_errors=True)
   return path
 
 
@@ -83,7 +90,16 @@ def _download(origin, name, folder):
 
 
 @contextlib.contextmanager
-def writable():
+def alone(path) -> Iterator[None]:
+  """Waits until no other process is within; the system lets go of the lock, a file, of a process that is killed."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with path.open('w') as stream:
+    fcntl.flock(stream, fcntl.LOCK_EX)
+    yield
+
+
+@contextlib.contextmanager
+def writable() -> Iterator[None]:
   """UserError where the cache cannot be written within."""
   try:
     yield

@@ -165,8 +165,8 @@ def write(path, arrays, about) -> dict:
       entry = zipfile.ZipInfo(f'{key}.npy', _DATE)
       entry.create_system, entry.external_attr = 3, 0o644 << 16  # as on Unix, wherever it is written
       with archive.open(entry, 'w', force_zip64=False) as stream:
-        np.lib.format.write_array(stream, np.ascontiguousarray(array.astype(array.dtype.newbyteorder('<'))),
-                                  version=(1, 0), allow_pickle=False)
+        array = np.asarray(array, array.dtype.newbyteorder('<'), order='C')
+        np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
   scratch.replace(path)
   return {'file': path.name, **facts(path)}
 
