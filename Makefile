@@ -12,7 +12,7 @@ DEMO_SETTINGS := --set model.partners=1 --set training.batch=16 --set training.a
 # Installs the versions of requirements.txt; made anew when one of these files changes.
 $(VENV)/installed: setup.py pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[test]'
+	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[test,export]'
 	touch $@
 
 demo: $(VENV)/installed

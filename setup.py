@@ -32,6 +32,7 @@ setuptools.setup(
             'pytest-xdist>=3.8,<4',  # on as many processors as there are
             'packaging>=26.3,<27',  # reads these ranges, to hold them against the lock
             'scikit-image>=0.26,<1',  # its SSIM, which ours is held against
+            'tf_keras>=2.21,<2.22',  # modules in hub.KerasLayer, which needs it; tensorflow-hub brings it
         ],
         'export': [
             'ai-edge-litert>=2.3,<3',  # runs LiteRT files, which TensorFlow's own converter writes

@@ -1,8 +1,10 @@
 """What the programs share: environment, flags, short grouped help, and errors of one line."""
 
+import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator
 
 from absl import flags, logging
 
@@ -22,20 +24,27 @@ def set_environment() -> None:
   os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 
 
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+  """A context in which what the process writes to its standard error, C++ included, is dropped."""
+  kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+  try:
+    os.dup2(sink, 2)
+    yield
+  finally:
+    os.dup2(kept, 2)
+    os.close(kept)
+    os.close(sink)
+
+
 def start_tensorflow() -> None:
   """Imports TensorFlow without its start-up notices, and sets the threads that are fastest on a CPU.
 
   The notices come before any log level is heeded, straight to the process's standard error. One thread an operation
   and as many operations side by side as there are cores: the convolutions are too small to share.
   """
-  kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-  try:
-    os.dup2(sink, 2)
+  with silent():
     import tensorflow as tf
-  finally:
-    os.dup2(kept, 2)
-    os.close(kept)
-    os.close(sink)
   logging.set_verbosity(logging.ERROR)  # TensorFlow Datasets' warnings; what matters is told as an error
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(len(machine.cores()))

@@ -2,8 +2,9 @@
 
 `python benchmarks/export.py [--zoo lines_acai]`, with the extra `export`. Each runtime has one thread, takes NumPy
 arrays and gives them, and has its turn in every round, so that a busy machine slows all of them; the table has minimum
-and median over the rounds, and the median's ratio to the live model's. That is timed as a tf.function, which `predict`
-runs, too, and eagerly. `hub.load` is timed in fresh processes, after the imports.
+and median over the rounds, the processor's median time, which other programs' turns are not part of, and the ratios of
+medians to the live model's. That is timed as a tf.function, which `predict` runs, too, and eagerly. `hub.load` is timed
+in fresh processes, after the imports.
 """
 
 import os
@@ -24,18 +25,18 @@ LOAD = """
 import sys, time
 import tensorflow as tf, tensorflow_hub as hub
 tf.zeros([]).numpy()  # TensorFlow's own start
-began = time.perf_counter()
+began, used = time.perf_counter(), time.process_time()
 module = hub.load(sys.argv[1])
-print(time.perf_counter() - began)
+print(time.perf_counter() - began, time.process_time() - used)
 """
 CALLS = {1: 10, 64: 1}  # batch -> calls in a row that one timing is the mean of
 
 
 def load_seconds(folder):
-  """Seconds of the first `hub.load` in each of --loads fresh processes."""
+  """(seconds, processor's seconds) of the first `hub.load` in each of --loads fresh processes."""
   command = [sys.executable, '-I', '-c', LOAD, str(folder)]
-  return [float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
-          for _ in range(flags.FLAGS.loads)]
+  runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(flags.FLAGS.loads)]
+  return [tuple(map(float, run.stdout.split()[-2:])) for run in runs]
 
 
 def runtimes(model, folder):
@@ -66,20 +67,21 @@ def runtimes(model, folder):
 
 
 def latencies(runs, signature, arrays, calls):
-  """Dict: name -> [rounds] milliseconds of a call, after a round that is not counted."""
+  """Dict: name -> [rounds, 2] milliseconds of a call, and the processor's; after a round that is not counted."""
   found = {name: [] for name in runs}
   for _ in range(flags.FLAGS.rounds + 1):
     for name, run in runs.items():
-      began = time.perf_counter()
+      began = np.array([time.perf_counter(), time.process_time()])
       for _ in range(calls):
         run(signature, arrays)
-      found[name].append(1e3 * (time.perf_counter() - began) / calls)
-  return {name: column[1:] for name, column in found.items()}
+      found[name].append(1e3 * (np.array([time.perf_counter(), time.process_time()]) - began) / calls)
+  return {name: np.array(rows[1:]) for name, rows in found.items()}
 
 
 def main(_):
   """Prints the seconds of hub.load and a table for each callable and batch."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+  sys.path.pop(0)  # this script's folder, where `export` would be the script
   import tensorflow as tf
 
   import zoo
@@ -99,16 +101,17 @@ def main(_):
     given = convert.inputs(folder, images)
     print(f'{flags.FLAGS.zoo}, {len(os.sched_getaffinity(0))} processors of which one thread is used, load average '
           f'{os.getloadavg()[0]:.1f}, {flags.FLAGS.rounds} rounds')
-    print('hub.load', ' '.join(f'{seconds:.2f}' for seconds in sorted(load_seconds(folder))), 's')
+    print('hub.load', ', '.join(f'{wall:.2f} s (processor {used:.2f})' for wall, used in load_seconds(folder)))
     runs = runtimes(model, folder)
     for signature in ('encode', 'interpolate'):
       for batch, calls in CALLS.items():
         arrays = {name: np.ascontiguousarray(values[:batch]) for name, values in given[signature].items()}
         found = latencies(runs, signature, arrays, calls)
-        print(f'\n{f"{signature}, batch {batch}":24} {"min ms":>9} {"median ms":>10} {"to live":>8}')
-        live = np.median(found['Keras, tf.function'])
-        for name, column in found.items():
-          print(f'{name:24} {min(column):9.2f} {np.median(column):10.2f} {np.median(column) / live:8.2f}', flush=True)
+        live = np.median(found['Keras, tf.function'], 0)
+        print(f'\n{f"{signature}, batch {batch}":24}   min ms   median  to live  processor  to live')
+        for name, rows in found.items():
+          (wall, used), (by_wall, by_used) = np.median(rows, 0), np.median(rows, 0) / live
+          print(f'{name:24} {rows[:, 0].min():8.2f} {wall:8.2f} {by_wall:8.2f} {used:10.2f} {by_used:8.2f}', flush=True)
 
 
 if __name__ == '__main__':

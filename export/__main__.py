@@ -17,15 +17,17 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
 from export import convert
 
-flags.DEFINE_string('run', None, 'Folder made by acai_tf.train')
-flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it')
-flags.DEFINE_enum('weights', 'average', run_folder.WEIGHTS, 'Averaged where the run has them, or raw')
-flags.DEFINE_string('to', None, 'Folder to write; must not exist')
-flags.DEFINE_list('formats', ['saved_model'], 'Beside saved_model, which is always there: litert, onnx')
+FLAGS = flags.FlagValues()  # Our own: acai_tf.train has some of the same names.
+flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
+flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it', flag_values=FLAGS)
+flags.DEFINE_enum('weights', 'average', run_folder.WEIGHTS, 'Averaged where the run has them, or raw',
+                  flag_values=FLAGS)
+flags.DEFINE_string('to', None, 'Folder to write; must not exist', flag_values=FLAGS)
+flags.DEFINE_list('formats', [], 'Beside saved_model, which is always there: litert, onnx',
+                  flag_values=FLAGS)
+cli.define_data_flags(FLAGS)
 
-cli.define_data_flags(flags.FLAGS)
-
-SAMPLES = 5  # images or sentences that the reloaded module is compared on
+BATCHES = 1, 7, 64  # images or sentences that the reloaded module is compared on; its signatures on the second
 
 
 def export(run_dir, target, checkpoint='last', weights='average', formats=(), data_dir=None, manual_dir=None) -> str:
@@ -77,38 +79,22 @@ def _unwritable(target, error):
   return UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable place with free space.')
 
 
-def images(shape) -> np.ndarray:
-  """SAMPLES images in [0, 1] that a reloaded module is compared on."""
-  return np.random.default_rng(0).uniform(size=[SAMPLES, *shape]).astype(np.float32)
+def images(shape, count) -> np.ndarray:
+  """`count` images in [0, 1] that a reloaded module is compared on."""
+  return np.random.default_rng(0).uniform(size=[count, *shape]).astype(np.float32)
 
 
-def texts(vocabulary) -> np.ndarray:
-  """SAMPLES sentences that a reloaded module is compared on: an empty one, a too long one, and unknown words."""
+def texts(vocabulary, count) -> np.ndarray:
+  """`count` sentences that a reloaded module is compared on: an empty one, a too long one, and unknown words."""
   generator, words = np.random.default_rng(0), vocabulary.known
-  drawn = [' '.join(generator.choice(words, size=vocabulary.longest)) for _ in range(SAMPLES - 3)]
-  return np.array(['', ' '.join(words[0] for _ in range(vocabulary.longest + 2)), f'{words[0]} ?unknown?', *drawn], 'S')
+  drawn = [' '.join(generator.choice(words, size=vocabulary.longest)) for _ in range(count)]
+  return np.array(['', ' '.join(words[0] for _ in range(vocabulary.longest + 2)), f'{words[0]} ?unknown?', *drawn],
+                  'S')[:count]
 
 
 def compare(model, folder) -> str:
   """Runs check.py on a saved module against the live model; returns what it printed. UserError where it differs."""
-  import tensorflow as tf
-
-  from export import module
-
-  given: dict = {'alpha': np.linspace(0, 1, SAMPLES, dtype=np.float32), 'count': np.int32(SAMPLES),
-                 'to': np.arange(SAMPLES, dtype=np.int32) % 2, 'temperature': np.float32(0.7)}
-  encoder = next(c for c in model.callables() if c.name == 'encoder')
-  name, = encoder.inputs
-  given[name] = images(model.image_shape) if name == 'images' else texts(model.vocabulary)
-  given |= {f'{name}_a': given[name], f'{name}_b': given[name][::-1], 'targets': given[name]}
-  given['codes'] = module.outside(encoder)([tf.constant(given[name])]).numpy()
-  expected = {}
-  for offered in model.callables():
-    inputs = [given.get(name, np.zeros((), spec.dtype.as_numpy_dtype)) for name, spec in offered.inputs.items()]
-    expected |= {f'{offered.name}/{name}': value for name, value in zip(offered.inputs, inputs, strict=True)}
-    answer = module.outside(offered)([tf.constant(value) for value in inputs]).numpy()
-    expected[offered.name] = answer.astype('S') if answer.dtype == object else answer
-  return _check(folder, expected)
+  return _check(folder, expected(model))
 
 
 def compare_formats(folder, inputs) -> dict:
@@ -135,9 +121,44 @@ def _check(folder, arrays, *words):
   return done.stdout.strip()
 
 
+def expected(model) -> dict[str, np.ndarray]:
+  """What the live model gives, every callable at each of BATCHES and every signature, named as check.py takes it."""
+  import tensorflow as tf
+
+  from export import module
+
+  found, callables = {}, model.callables()
+  encoder = next(c for c in callables if c.name == 'encoder')
+  kind, = encoder.inputs
+
+  def record(key, offered, inputs):
+    answer = module.outside(offered)([tf.constant(value) for value in inputs.values()]).numpy()
+    found[key] = answer.astype('S') if answer.dtype == object else answer
+    found.update({f'{key} {name}': value for name, value in inputs.items()})
+
+  for count in BATCHES:
+    ends = images(model.image_shape, count) if kind == 'images' else texts(model.vocabulary, count)
+    given = {kind: ends, f'{kind}_a': ends, f'{kind}_b': ends[::-1], 'targets': ends,
+             'codes': module.outside(encoder)([tf.constant(ends)]).numpy(),
+             'alpha': np.linspace(0, 1, count, dtype=np.float32), 'count': np.int32(count),
+             'to': np.arange(count, dtype=np.int32) % 2, 'temperature': np.float32(0.7)}
+    for offered in callables:
+      record(f'callable {offered.name} {count}', offered, {
+          name: given.get(name, np.zeros((), spec.dtype.as_numpy_dtype)) for name, spec in offered.inputs.items()})
+  count = BATCHES[1]
+  for name, signature in module.SIGNATURES.items():
+    keys = [key for key in found if key.startswith(f'callable {name} {count}')]
+    found.update({key.replace(f'callable {name}', f'signature {signature}'): found[key] for key in keys})
+  if kind == 'images':
+    pixels = np.random.default_rng(0).integers(256, size=[count, *model.image_shape], dtype=np.uint8)
+    record(f'signature {module.BYTES} {count}', encoder, {'images': (pixels / 255).astype(np.float32)})
+    found[f'signature {module.BYTES} {count} images'] = pixels
+  return found
+
+
 def main() -> None:
   """The program."""
-  arguments = flags.FLAGS
+  arguments = FLAGS
   if not arguments.run or not arguments.to:
     raise UserError('--run DIR and --to DIR are both needed; --run is a folder made by acai_tf.train.')
   if pathlib.Path(arguments.to).exists():
@@ -153,4 +174,4 @@ def main() -> None:
 if __name__ == '__main__':
   cli.run(main, 'python -m export --run DIR --to DIR: writes a run as a SavedModel for hub.load, and checks it.',
           {'What': ['run', 'to', 'checkpoint', 'weights', 'formats'],
-           'Data, for other formats': ['data_dir', 'manual_dir']})
+           'Data, for other formats': ['data_dir', 'manual_dir']}, flag_values=FLAGS)

@@ -1,6 +1,8 @@
 """Holds an exported module against recorded outputs, in a process of its own with TensorFlow and TF-Hub alone.
 
-`python -I check.py MODULE EXPECTED.npz`; imports nothing of this project, so that it proves a user's `hub.load`.
+`python -I check.py MODULE EXPECTED.npz`; imports nothing of this project, so that it proves a user's `hub.load`. An
+array named 'callable encoder 7' is what that callable gives for 7 images, 'callable encoder 7 images' an input of it;
+'signature encode 7' likewise.
 `python -I check.py MODULE INPUTS.npz formats` runs what lies beside the SavedModel in LiteRT and ONNX Runtime.
 """
 
@@ -16,6 +18,30 @@ TOLERANCE = 1e-5  # of numbers up to 1, and relative of larger ones
 ROUNDS = 15  # of which a latency is the median
 
 
+def answer(loaded, kind, name, inputs) -> np.ndarray:
+  """What a callable or a signature of the module gives for dict of inputs."""
+  import tensorflow as tf
+
+  if kind == 'signature':
+    output, = loaded.signatures[name](**{key: tf.constant(value) for key, value in inputs.items()}).values()
+    return output.numpy()
+  part = loaded if name == 'features' else getattr(loaded, name)
+  return part(inputs if len(inputs) > 1 else next(iter(inputs.values()))).numpy()
+
+
+def difference(ours, theirs) -> str:
+  """How the reloaded module's array differs from the live model's; '' where it does not."""
+  if ours.shape != theirs.shape:
+    return f'gives the shape {ours.shape}, not {theirs.shape} as the live model'
+  if ours.dtype == object:
+    return next((f'writes {a!r}, not {b!r} as the live model' for a, b in zip(ours.tolist(), theirs.tolist(),
+                                                                             strict=True) if a != b), '')
+  worst = float(np.max(np.abs(ours - theirs) / np.maximum(1, np.abs(theirs))))
+  if worst <= TOLERANCE:
+    return ''
+  return f'differs by {worst:.2g} from the live model; at most {TOLERANCE:.0e}'
+
+
 def main(module, expected) -> None:
   """Compares; ends the process with a message where an output differs."""
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
@@ -23,29 +49,26 @@ def main(module, expected) -> None:
 
   recorded = np.load(expected)
   loaded = hub.load(module)
-  names = [name for name in recorded.files if '/' not in name]
-  for name in names:
-    inputs = {key.partition('/')[2]: recorded[key] for key in recorded.files if key.startswith(f'{name}/')}
-    part = loaded if name == 'features' else getattr(loaded, name)
-    output = part(inputs if len(inputs) > 1 else next(iter(inputs.values()))).numpy()
-    if output.dtype == object:
-      for ours, theirs in zip(output.tolist(), recorded[name].tolist(), strict=True):
-        if ours != theirs:
-          sys.exit(f'{name} of the reloaded module writes {ours!r}, not {theirs!r} as the live model.')
+  found: dict[str, set] = {'callable': set(), 'signature': set()}
+  for key in recorded.files:
+    kind, name, count, *of_input = key.split(' ')
+    if of_input:
       continue
-    worst = np.inf
-    if output.shape == recorded[name].shape:
-      worst = float(np.max(np.abs(output - recorded[name]) / np.maximum(1, np.abs(recorded[name]))))
-    if not worst <= TOLERANCE:
-      sys.exit(f'{name} of the reloaded module differs by {worst:.2g} from the live model; at most {TOLERANCE:.0e}.')
-  key = next(key for key in recorded.files if key.startswith('encoder/'))
-  if loaded.encoder(recorded[key][:1]).shape[0] != 1:
-    sys.exit('the reloaded module does not take a batch of one.')
+    inputs = {other.rpartition(' ')[2]: recorded[other] for other in recorded.files if other.startswith(f'{key} ')}
+    found[kind].add(name)
+    wrong = difference(answer(loaded, kind, name, inputs), recorded[key])
+    if wrong:
+      sys.exit(f'{name} of the reloaded module, a batch of {count}, {wrong}.')
+  missing = set(loaded.signatures) - found['signature']
+  if missing:
+    sys.exit(f'the reloaded module has signatures that nothing was recorded for: {", ".join(sorted(missing))}.')
   loose = [name for name in ('tensorflow_hub', 'tensorflow') if name not in sys.modules]
   ours = [name for name in sys.modules if name.split('.')[0] in ('acai_tf', 'zoo', 'export')]
   if loose or ours:
     sys.exit(f'the check ran with other modules than it should: {loose + ours}')
-  print(f'{len(names)} outputs of {len(recorded[key])} {key.partition("/")[2]} agree to {TOLERANCE:.0e}')
+  counts = sorted({int(key.split(' ')[2]) for key in recorded.files})
+  print(f'{len(found["callable"])} callables at batches of {", ".join(map(str, counts))} and '
+        f'{len(found["signature"])} signatures agree to {TOLERANCE:.0e}')
 
 
 def formats(module, inputs) -> None:
@@ -68,7 +91,7 @@ def formats(module, inputs) -> None:
   measured = {name: {'bytes': size, 'signatures': {}} for name, (size, _) in runtimes.items()}
   for signature, arrays in given.items():
     expected = runtimes['saved_model'][1](signature, arrays)
-    scale = 1.0 if signature != 'encode' else float(np.ptp(expected))
+    scale = float(np.ptp(expected)) or 1.0 if signature == 'encode' else 1.0  # codes of one value have no range
     times = _milliseconds({name: run for name, (_, run) in runtimes.items()}, signature, arrays)
     for name, (_, run) in runtimes.items():
       output = run(signature, arrays)

@@ -21,7 +21,7 @@ def to_inside(images) -> tf.Tensor:
 
 def to_outside(images) -> tf.Tensor:
   """[-1, 1] -> [0, 1]. Not clipped: a decoder is linear at its end, and what it overshoots is part of its answer."""
-  return (images + 1.0) / 2.0
+  return (images + [1.0]) / 2.0  # no scalar: tf2onnx's optimiser would stop at it, and leave its transposes in
 
 
 class Part(tf.train.Checkpoint):

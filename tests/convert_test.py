@@ -21,7 +21,7 @@ from export import __main__ as program
 from export import convert, module
 
 TINY = {'dataset': {'test_images': 16}, 'network': {'latent_width': 16, 'latent': 2, 'depth': 2},
-        'training': {'precision': 'float32'}}
+        'training': {'precision': 'float32', 'average': 0.0}}
 MISSING = [name for names in convert.PACKAGES.values() for name in names if importlib.util.find_spec(name) is None]
 
 
@@ -41,7 +41,6 @@ class ConvertTest(tf.test.TestCase):
     cls.model.step.assign(1)
     run_folder.claim(cls.run_dir, made)
     Checkpoints(cls.model, cls.run_dir / run_folder.CHECKPOINTS, 1, made).save()
-    cls.model.use_averages()
     with mock.patch.object(program, 'compare', lambda *_: 'agree'):  # export_test's; it costs a process
       cls.printed = program.export(cls.run_dir, cls.target, formats=['litert', 'onnx'])
     cls.measured = json.loads((cls.target / run_folder.CARD).read_text())['formats']

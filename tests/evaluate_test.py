@@ -676,7 +676,7 @@ class ProgramsTest(tf.test.TestCase):
     self.assertEqual((code, errors), (0, ''))
     self.assertTrue(theirs.exists())
     self.assertEqual([path.name for path in folder.glob('*.part')], ['module.part'])
-    self.assertIn('5 outputs of 5 images agree to 1e-05', output)
+    self.assertIn('6 callables at batches of 1, 7, 64 and 6 signatures agree to 1e-05', output)
     code, output, errors, _ = self.run_module(
         'acai_tf.evaluate', '--module', module, '--dataset', 'lines', '--set', 'dataset.test_images=48', '--metrics',
         groups, *few, '--to', str(folder / 'of_module'))
@@ -686,6 +686,7 @@ class ProgramsTest(tf.test.TestCase):
     for name, value in again['metrics'].items():
       if value is not None:
         self.assertAllClose(through_hub[name], value, rtol=2e-3, atol=1e-5, msg=name)
+    self.assertEqual(report.number(through_hub['probe_accuracy']), report.number(again['metrics']['probe_accuracy']))
     code, output, errors, _ = self.run_module('zoo.demo', '--module', module, '--picture', str(folder / 'p.png'))
     self.assertEqual((code, errors), (0, ''))
     self.assertTrue((folder / 'p.png').exists())

@@ -2,6 +2,7 @@
 
 import unittest.mock
 
+import keras
 import numpy as np
 import tensorflow as tf
 

@@ -128,7 +128,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     model.take_step(batch(model))
     module.save(model, folder)
     loaded = hub.load(folder)
-    texts = export_program.texts(model.vocabulary)
+    texts = export_program.texts(model.vocabulary, 5)
     values = {'texts': texts, 'texts_a': texts, 'texts_b': texts[::-1], 'targets': texts, 'count': np.int32(5),
               'codes': model.encode(model.vocabulary.encode(texts)), 'alpha': np.linspace(0, 1, 5, dtype='f'),
               'to': np.int32([0, 1, 0, 1, 1]), 'temperature': np.float32(0.7), 'seed': np.int32(3)}
