@@ -39,6 +39,9 @@ setuptools.setup(
             'tf2onnx>=1.17,<2',  # writes ONNX; brings onnx
             'onnxruntime>=1.32,<2',  # runs it
         ],
+        'page': [  # for the test of the gallery's page, beside `export` and a Chromium
+            'playwright>=1.65.2,<2',  # drives the browser
+        ],
         'docs': [
             'mkdocs>=1.6,<2',  # docs/ as pages that open from disk; it fails on broken links
             'mkdocs-material>=9.8,<10',  # their look and search, with nothing fetched from elsewhere

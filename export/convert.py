@@ -45,10 +45,15 @@ def _packages(*names):
                     "saved_model need: pip install 'acai_tf[export]'.")
 
 
-def onnx(model, folder) -> dict:
+def onnx(model, folder, callables=CALLABLES) -> dict:
   """Writes encode.onnx, decode.onnx and interpolate.onnx of a live model of images into `folder`, which exists.
 
-  Each has the inputs of the signature of that name, and one output, `codes` or `images`.
+  Each has the inputs of the signature of that name, and one output, `codes` or `images` (`Callable.output`).
+
+  Args:
+    model: acai_tf.models.base.Model, of images.
+    folder: where the files are written.
+    callables: names of those of its callables that are written, where it has them.
 
   Returns:
     Dict: name of the signature -> path.
@@ -56,11 +61,15 @@ def onnx(model, folder) -> dict:
   Raises:
     UserError: tf2onnx is not installed.
   """
+  from export import module
+
   _packages('tf2onnx')
-  offered, paths = {c.name: c for c in model.callables()}, {}
-  for name, signature in zip(CALLABLES, SIGNATURES, strict=True):
-    paths[signature] = pathlib.Path(folder) / f'{signature}.onnx'
-    paths[signature].write_bytes(_onnx(offered[name]))
+  paths = {}
+  for offered in model.callables():
+    if offered.name in callables:
+      name = module.SIGNATURES[offered.name]
+      paths[name] = pathlib.Path(folder) / f'{name}.onnx'
+      paths[name].write_bytes(_onnx(offered))
   return paths
 
 

@@ -104,7 +104,8 @@ class PackageTest(tf.test.TestCase):
     expected = {f'{name}/py.typed' for name in PACKAGES}
     for name in PACKAGES:
       expected |= {str(path.relative_to(ROOT)) for path in (ROOT / name).rglob('*.py')}
-    expected |= {f'zoo/results/{path.name}' for path in (ROOT / 'zoo/results').iterdir()}
+    for name in ('page', 'results'):
+      expected |= {f'zoo/{name}/{path.name}' for path in (ROOT / 'zoo' / name).iterdir()}
     with zipfile.ZipFile(self.wheel) as archive:
       self.assertCountEqual([name for name in archive.namelist() if '.dist-info/' not in name], expected)
 

@@ -1,4 +1,4 @@
-"""Program: the zoo's definitions and results: list, show, reproduce, keep, table, report, card, publish."""
+"""Program: the zoo's definitions and results: list, show, reproduce, keep, table, report, card, publish, gallery."""
 
 import dataclasses
 import inspect
@@ -6,16 +6,18 @@ import pathlib
 
 from absl import flags
 
+import zoo
 from acai_tf import cli
 from acai_tf.experiment import run_folder
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build
-from zoo import _card, _publish, _records, _report, _reproduce, _tables, _weights, base
+from zoo import _card, _gallery, _publish, _records, _report, _reproduce, _tables, _weights, base
 
 USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, `table NAME --ablation`, '
-         '`table NAME --sources`, `report`, `card NAME` or `publish NAME --to kaggle|huggingface --owner OWNER`')
+         '`table NAME --sources`, `report`, `card NAME`, `publish NAME --to kaggle|huggingface --owner OWNER` or '
+         '`gallery [NAME...]`')
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
@@ -27,7 +29,8 @@ flags.DEFINE_multi_string('set', [], 'SECTION.KEY=VALUE that an ablation changes
 flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for recipe paper]', 1, flag_values=FLAGS)
 flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
 flags.DEFINE_string('runs', 'runs', 'Where run folders lie', flag_values=FLAGS)
-flags.DEFINE_string('run', None, 'Run folder whose weights are kept', flag_values=FLAGS)
+flags.DEFINE_string('run', None, 'Run folder whose weights are kept, or which the gallery shows beside the others',
+                    flag_values=FLAGS)
 flags.DEFINE_string('weights', str(_weights.FOLDER), 'Where archives of weights lie', flag_values=FLAGS)
 flags.DEFINE_bool('all', False, 'Shorter trainings too', flag_values=FLAGS)
 flags.DEFINE_bool('brief', False, 'Few columns, and only what has been trained', flag_values=FLAGS)
@@ -37,8 +40,9 @@ flags.DEFINE_list('metrics', [], 'Of every training, instead of the usual column
 flags.DEFINE_string('results', str(_records.FOLDER), 'Where result files lie', flag_values=FLAGS)
 flags.DEFINE_enum('format', None, sorted({*_tables.FORMATS, *_card.FORMATS}),
                   'Of a table [text] or of a card [markdown]', flag_values=FLAGS)
-flags.DEFINE_string('to', None, 'File of the report [report.html] or card [the screen]; where to publish',
-                    flag_values=FLAGS)
+flags.DEFINE_string('to', None, 'File of the report [report.html] or card [the screen], new folder of the '
+                    'gallery [gallery]; where to publish', flag_values=FLAGS)
+flags.DEFINE_bool('serve', False, 'Serve the gallery to this machine until Ctrl-C', flag_values=FLAGS)
 flags.DEFINE_string('owner', None, 'Account that a card or what is published names', flag_values=FLAGS)
 flags.DEFINE_string('address', None, "Of the module's tar.gz, for a card of tfhub's format", flag_values=FLAGS)
 flags.DEFINE_bool('yes', False, 'Really upload; otherwise it is only said what would be', flag_values=FLAGS)
@@ -46,10 +50,10 @@ cli.define_data_flags(FLAGS)
 
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
           'reproduce': ['seeds', 'samples', 'set', 'restarts', 'train_images', 'runs'],
-          'reproduce, keep': ['weights', 'data_dir', 'manual_dir'], 'keep': ['run'],
+          'reproduce, keep, gallery': ['weights', 'data_dir', 'manual_dir'], 'keep, gallery': ['run'],
           'table': ['all', 'brief', 'ablation', 'sources', 'metrics'], 'table, report': ['results'],
-          'table, card': ['format'], 'report, card, publish': ['to'], 'card, publish': ['owner'], 'card': ['address'],
-          'publish': ['yes']}
+          'table, card': ['format'], 'report, card, publish, gallery': ['to'], 'card, publish': ['owner'],
+          'card': ['address'], 'publish': ['yes'], 'gallery': ['serve']}
 
 
 def figures(definition) -> list:
@@ -197,6 +201,30 @@ def publish(name) -> None:
   print(_publish.publish(name, FLAGS.to, FLAGS.owner, FLAGS.yes))
 
 
+def gallery(names) -> None:
+  """Builds the gallery of definitions (default: all whose weights are kept) and --run, and serves it where asked.
+
+  A folder that is there is served as it was built.
+  """
+  folder = pathlib.Path(FLAGS.to or 'gallery')
+  if not folder.exists():
+    if FLAGS.run:
+      run_folder.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
+    cli.start_tensorflow()
+    archive = _gallery.runtime()
+    models = _gallery.collect(names or zoo.names(pretrained=True), FLAGS.run, FLAGS.weights)
+    with cli.Status() as status:
+      _gallery.build(folder, models, archive, cli.data_dir(FLAGS.data_dir), FLAGS.manual_dir, status)
+    print(f'wrote {folder}')
+  elif names or FLAGS.run or not FLAGS.serve or not _gallery.is_one(folder):
+    raise UserError(f'{folder} exists already; expected a new folder (--to), or --serve alone, which serves a gallery '
+                    'as it was built.')
+  if FLAGS.serve:
+    with _gallery.server(folder) as server:
+      print(f'http://127.0.0.1:{server.server_port}/ shows it on this machine, until Ctrl-C', flush=True)
+      server.serve_forever()
+
+
 def main(words) -> int:
   """The program; `words` are its arguments without flags."""
   command, names = (words[0], words[1:]) if words else ('', [])
@@ -226,6 +254,8 @@ def main(words) -> int:
     card(names[0])
   elif command == 'publish' and len(names) == 1:
     publish(names[0])
+  elif command == 'gallery':
+    gallery(names)
   else:
     raise UserError(f'{" ".join(words) or "no command"}: expected {USAGE}.')
   return 0

@@ -287,6 +287,14 @@ def score_lines(interpolations) -> dict:
   return lines.score(interpolations, *lines_data.templates(size=interpolations.shape[2]))
 
 
+def nearest_lines(images, count) -> tuple:
+  """`metrics.lines.nearest_lines` among `count` of the data set's own lines."""
+  from acai_tf.data import lines as lines_data
+  from acai_tf.metrics import lines
+
+  return lines.nearest_lines(images, *lines_data.templates(count, images.shape[1]))
+
+
 def floor(dataset, draw) -> dict:
   """The cross-fade's metrics on pairs drawn by `draw`, where the lines benchmark applies; {} elsewhere."""
   return score_lines(crossfade(*dataset.pairs(PAIRS, draw))) if dataset.benchmark == 'lines' else {}

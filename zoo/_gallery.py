@@ -1,0 +1,234 @@
+"""The gallery: a static page whose models of images run in the browser, side by side, while a person drags alpha.
+
+Its folder holds all that it needs: the page (zoo/page), the models as ONNX, ONNX Runtime Web to run them with, and
+pictures and sentences decoded beforehand, for browsers that cannot run them and for models of sentences, whose loops
+are not converted.
+"""
+
+import contextlib
+import functools
+import http.server
+import inspect
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tarfile
+
+import numpy as np
+
+from acai_tf.experiment import registry
+from acai_tf.experiment.errors import UserError
+from acai_tf.training import build as build_lib
+from zoo import _mirror, _weights
+
+PAGE = pathlib.Path(__file__).parent / 'page'
+DATA = 'gallery.js'  # a script, because a page that is opened from disk may read no other file
+RUNTIME = 'https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz'
+SHA256 = 'd2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71'  # of the file with the registry's sha512
+RUNTIME_FILES = ('ort.wasm.min.js', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm')
+FIRST = ('autoencoder', 'acai')  # shown first: the baseline, and what its paper sets against it
+STEPS = 21  # points of a path, alpha = 0, 1/20, ... 1
+TEMPLATES = 720  # reference lines, half a degree apart
+# Pairs of lines, degrees: right angles, wider, narrower, across the horizontal.
+ANGLES = ((20, 110), (150, 265), (80, 215), (300, 50), (170, 230), (10, 175))
+PAIRS = len(ANGLES)
+
+
+def runtime() -> pathlib.Path:
+  """ONNX Runtime Web's archive in the user's cache, fetched from the npm registry where it is not there yet.
+
+  Raises:
+    UserError: it cannot be fetched, or is not the file whose sum is pinned here.
+  """
+  import keras
+
+  path = runtime_path()
+  try:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.redirect_stdout(sys.stderr):  # the progress
+      keras.utils.get_file(path.name, RUNTIME, file_hash=SHA256, cache_dir=path.parent, cache_subdir='')
+  except Exception as error:  # Keras raises plain Exceptions of what urllib says.
+    raise UserError(f'ONNX Runtime Web cannot be had ({error}); expected the npm registry, or its file {RUNTIME} as '
+                    f'{path}.') from error
+  return path
+
+
+def runtime_path() -> pathlib.Path:
+  """Where `runtime` keeps it."""
+  return _mirror.cache() / 'onnxruntime-web' / pathlib.Path(RUNTIME).name
+
+
+def collect(names, run=None, weights=_weights.FOLDER) -> dict:
+  """The models that `build` takes: of definitions, from their archives in `weights`, and of the folder of a run.
+
+  Raises:
+    UserError: as `_weights.load`, and as `build.load_model`.
+  """
+  models = {name: _weights.load(name, 'float32', folder=weights) for name in names}
+  if run:
+    experiment, model, step = build_lib.load_model(run, precision='float32')
+    name = f'{experiment.dataset_name}_{experiment.model_name} (run)'
+    models[name] = experiment, model, step * experiment.training.batch
+  return models
+
+
+def build(target, models, archive, data_dir=None, manual_dir=None, progress=lambda *_: None) -> None:
+  """Writes the page's folder.
+
+  Args:
+    target: folder to write; must not exist.
+    models: dict: name -> (experiment, model of images or sentences in float32, samples that it was trained on).
+    archive: path of ONNX Runtime Web's archive (`runtime`).
+    data_dir: where data sets lie.
+    manual_dir: folder with a data set's official files.
+    progress: function (text, done, total).
+
+  Raises:
+    UserError: a target that exists or cannot be written, or data that are not there.
+  """
+  target = pathlib.Path(target)
+  scratch = target.with_name(f'{target.name}.{os.getpid()}.part')
+  try:
+    if target.exists():
+      raise FileExistsError(0, 'it exists already')
+    shutil.copytree(PAGE, scratch)
+    unpack(archive, scratch / 'ort')
+    _write(scratch, models, data_dir, manual_dir, progress)
+    scratch.rename(target)
+  except OSError as error:
+    raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a new folder in a writable place '
+                    'with free space.') from error
+  finally:
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def is_one(folder) -> bool:
+  """Whether a folder is a gallery."""
+  return (folder / DATA).exists()
+
+
+def unpack(archive, folder) -> None:
+  """Writes RUNTIME_FILES of ONNX Runtime Web's archive, and nothing else of it, to a new folder."""
+  folder.mkdir()
+  with tarfile.open(archive) as opened:
+    for name in RUNTIME_FILES:
+      opened.extract(opened.getmember(f'package/dist/{name}').replace(name=name), folder, filter='data')
+
+
+def _write(folder, models, data_dir, manual_dir, progress):
+  """All files that hang on the models."""
+  datasets, ends, described, texts = {}, {}, [], []
+  for done, (name, (experiment, model, samples)) in enumerate(sorted(models.items(), key=_place)):
+    progress(f'gallery: {name}', done, len(models))
+    about = _about(experiment, samples)
+    if experiment.kind == 'sentences':
+      texts.append({'title': name, 'about': about, 'paths': _paths(experiment, model, data_dir, manual_dir)})
+      continue
+    height, width, _ = model.image_shape
+    dataset = f'{experiment.dataset_name} {height}x{width}'
+    if dataset not in datasets:
+      ends[dataset], angles = _pairs(experiment, data_dir, manual_dir)
+      sheet = f'pairs{len(datasets)}.png'
+      datasets[dataset] = {'shape': list(model.image_shape), 'lines': angles is not None, 'angles': angles,
+                           'pairs': len(ends[dataset][0]), 'sheet': sheet}
+      _save_sheet(folder / sheet, np.stack(ends[dataset], 1))
+    (folder / 'models' / name).mkdir(parents=True)
+    described.append({'name': name, 'title': name, 'about': about, 'dataset': dataset,
+                      'code': list(model.code_shape),
+                      **_write_model(folder / 'models' / name, model, ends[dataset], datasets[dataset]['lines'])})
+  data = {'steps': STEPS, 'templates': TEMPLATES, 'datasets': datasets, 'models': described, 'texts': texts}
+  (folder / DATA).write_text(f'window.galleryData = {json.dumps(data)};\n')
+
+
+def _place(item):
+  """Sorts models: FIRST's, then the others by name; those of sentences last, whose tables conversion would warn of."""
+  name, (experiment, _, _) = item
+  rank = FIRST.index(experiment.model_name) if experiment.model_name in FIRST else len(FIRST)
+  return experiment.kind == 'sentences', rank, name
+
+
+def _about(experiment, samples):
+  """What a model is: the first line of its file's docstring, and how long it was trained."""
+  module = registry.load('acai_tf.models', experiment.model_name)
+  return f'{inspect.getdoc(module).splitlines()[0]} Trained on {samples:,} samples.'
+
+
+def _pairs(experiment, data_dir, manual_dir):
+  """(([n, ...] first images, [n, ...] second ones), [n][2] their angles in degrees or None where they are no lines)."""
+  from acai_tf.evaluation import images
+
+  if experiment.dataset_name == 'lines':
+    lines = registry.load('acai_tf.data', 'lines')
+    return tuple(lines.render(column, experiment.dataset.size) for column in np.radians(ANGLES).T), ANGLES
+  return build_lib.load_data(experiment, data_dir, manual_dir).pairs(PAIRS, images.PAIR_SEED), None
+
+
+def _write_model(folder, model, ends, lines):
+  """Writes a model's ONNX and its paths between `ends`; returns what the page must know of them."""
+  from acai_tf.evaluation import images, subject
+  from export import convert
+
+  critic = next((offered for offered in model.callables() if offered.output == 'alpha'), None)
+  parts = list(convert.onnx(model, folder, ('encoder', 'decoder', *([critic.name] if critic else []))))
+  functions, readings = subject.of_model(model), {}
+  for kind, strips in _strips(functions, ends).items():
+    _save_sheet(folder / f'{kind}.png', strips)
+    flat, found = strips.reshape(-1, *model.image_shape), {}
+    if critic:
+      found['critic'] = critic.function(flat).numpy()
+    if lines:
+      distances, angles = images.nearest_lines(flat, TEMPLATES)
+      found |= {'distance': distances, 'angle': np.degrees(angles)}
+    readings[kind] = {name: np.reshape(values, strips.shape[:2]).round(6).tolist() for name, values in found.items()}
+  return {'parts': parts, 'readings': readings}
+
+
+def _strips(functions, ends):
+  """Dict: kind of path -> [n, STEPS, height, width, channels] images along those between `ends`."""
+  from acai_tf.evaluation import images
+
+  found = {kind: images.strips(functions, *ends, STEPS, kind) for kind in ('linear', 'spherical')}
+  if functions.geodesics:
+    paths = functions.geodesics()(np.stack([functions.encode(column) for column in ends], axis=1))[:, 1]
+    found['geodesic'] = paths[:, ::(paths.shape[1] - 1) // (STEPS - 1)]
+  return found
+
+
+def _save_sheet(path, images):
+  """Writes [rows, columns, height, width, channels] images in [-1, 1] as one PNG, edge to edge."""
+  from PIL import Image
+
+  from acai_tf.evaluation import figures
+
+  rows, columns, height, width, channels = images.shape
+  sheet = figures.to_uint8(images).transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+  Image.fromarray(sheet[..., 0] if channels == 1 else sheet).save(path)
+
+
+def _paths(experiment, model, data_dir, manual_dir):
+  """PAIRS lists of STEPS sentences, decoded between held-out ones."""
+  from acai_tf.evaluation import subject, text
+
+  dataset = build_lib.load_data(experiment, data_dir, manual_dir)
+  return text.paths_of(subject.of_text_model(model), dataset, PAIRS, STEPS)
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+
+  def log_message(self, *_):
+    """Says nothing: the page asks for a dozen files."""
+
+
+class _Server(http.server.ThreadingHTTPServer):
+
+  def handle_error(self, request, client_address):
+    """As the server's, but for a browser that left in the middle of a file."""
+    if not isinstance(sys.exception(), ConnectionError):
+      super().handle_error(request, client_address)
+
+
+def server(folder) -> http.server.ThreadingHTTPServer:
+  """A web server of a folder, for this machine alone (127.0.0.1), on any free port."""
+  return _Server(('127.0.0.1', 0), functools.partial(_Handler, directory=str(folder)))
