@@ -2,7 +2,7 @@
 
 Every training goes on with the same command until it ends by itself; then its weights, optimisers' state and step are
 compared with those of one that nobody disturbed, bit for bit. Signals are KILL, TERM or INT, at times that are
-uniform over a training's length, so that imports, steps, saves and the last evaluation are all hit. Printed are a line
+uniform over most of a training's length, so that imports, steps, saves and the last evaluation are all hit. Printed are a line
 for each kill, and in the end how many trainings came through, and how long TERM and INT took to end one.
 """
 
@@ -78,7 +78,7 @@ def disturbed(folder, whole_seconds, generator, kills) -> list:
   done: list = []
   for i in range(kills + 1):
     before = saved(folder)
-    process, moment = start(folder), generator.uniform(0, whole_seconds)
+    process, moment = start(folder), generator.uniform(0, 0.7 * whole_seconds)
     try:
       if i == kills:
         moment = 10 * whole_seconds
@@ -107,6 +107,7 @@ def disturbed(folder, whole_seconds, generator, kills) -> list:
 def main(_):
   """Runs the campaign."""
   cli.set_environment()
+  signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background jobs, and theirs, ignore it.
   generator = random.Random(FLAGS.seed)
   with tempfile.TemporaryDirectory() as scratch:
     began, whole = time.monotonic(), start(f'{scratch}/whole')
