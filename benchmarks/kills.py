@@ -2,7 +2,7 @@
 
 Every training goes on with the same command until it ends by itself; then its weights, optimisers' state and step are
 compared with those of one that nobody disturbed, bit for bit. Signals are KILL, TERM or INT, at times that are
-uniform over most of a training's length, so that imports, steps, saves and the last evaluation are all hit. Printed are a line
+uniform over most of a training, so that imports, steps, saves and the last evaluation are all hit. Printed are a line
 for each kill, and in the end how many trainings came through, and how long TERM and INT took to end one.
 """
 
