@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 
 from absl import flags, logging
@@ -89,9 +90,11 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(141)
   except (UserError, flags.Error) as error:
+    _let_go(error)
     print('error: ' + ' '.join(str(error).split()), file=sys.stderr)
     sys.exit(2)
   except Exception as error:
+    _let_go(error)
     expected = expected_of(error)
     if not expected:
       raise  # A fault of ours: its traceback is what a report needs.
@@ -100,6 +103,14 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
   except KeyboardInterrupt:
     print('interrupted.', file=sys.stderr)
     sys.exit(130)
+
+
+def _let_go(error):
+  """Drops what an error's frames hold. A pipeline's iterator among it, alive when Python ends, could keep it from
+  ending: its destructor would wait for a thread that waits for Python."""
+  while error:
+    traceback.clear_frames(error.__traceback__)
+    error = error.__cause__ or error.__context__
 
 
 def expected_of(error) -> str:

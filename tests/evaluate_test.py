@@ -11,11 +11,13 @@ import sys
 import tempfile
 import time
 import unittest.mock
+import weakref
 
 import matplotlib.image
 import numpy as np
 import scipy.stats
 import tensorflow as tf
+from absl import flags
 
 from acai_tf import cli, evaluate, losses
 from acai_tf.data import _images, lines
@@ -429,6 +431,26 @@ class SettingsTest(tf.test.TestCase):
 
 
 class ErrorsTest(tf.test.TestCase):
+
+  def test_nothing_that_an_error_s_frames_hold_outlives_the_message(self):
+    class Held:
+      pass
+
+    held = []
+
+    def main():
+      iterator = Held()
+      held.append(weakref.ref(iterator))
+      try:
+        raise ValueError('within')
+      except ValueError as error:
+        raise UserError('without') from error
+
+    with contextlib.redirect_stderr(io.StringIO()) as errors, self.assertRaises(SystemExit) as ended, \
+         unittest.mock.patch.object(sys, 'argv', ['program']):
+      cli.run(main, '', {}, flag_values=flags.FlagValues())
+    self.assertEqual((ended.exception.code, errors.getvalue()), (2, 'error: without\n'))
+    self.assertIsNone(held[0]())
 
   def test_each_lack_is_told_for_what_it_is(self):
     full, memory = 'a disk with free space', 'more free memory'
