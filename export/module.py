@@ -35,7 +35,7 @@ class Part(tf.train.Checkpoint):
   def __init__(self, model, offered):
     super().__init__()
     self.kept = list(offered.kept)
-    self.__call__ = tf.function(_of_one_argument(offered))
+    self.__call__ = tf.function(_of_one_argument(offered), autograph=False)
     inputs = _specs(offered)
     traces = [self.__call__.get_concrete_function(inputs, training) for training in (False, True)]
     # A trace's own list has no stable order: it comes from a set of addresses.

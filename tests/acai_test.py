@@ -145,7 +145,7 @@ class PlayersTest(tf.test.TestCase):
     data = lines.load(lines.Config(size=16, test_images=1))
     model.move = lambda tape, player_losses: acai.base.Model.move(
         model, tape, {'critic': player_losses['critic']})
-    step = tf.function(lambda images: model.take_step(images))
+    step = tf.function(lambda images: model.take_step(images), autograph=False)
     history = [float(step(tf.constant(data.batch(0, i, 64, slice(None))[0]))['critic_loss']) for i in range(400)]
     # Always answering the mean of alpha for mixed and 0 for real images would leave its variance, 1/48.
     self.assertLess(np.mean(history[-20:]), 0.5 / 48)

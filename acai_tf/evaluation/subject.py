@@ -72,7 +72,7 @@ def _batched(function, size, *specs):
   import tensorflow as tf
 
   pool = futures.ThreadPoolExecutor(len(machine.cores()))
-  traced = tf.function(function).get_concrete_function(*specs) if specs else function
+  traced = tf.function(function, autograph=False).get_concrete_function(*specs) if specs else function
 
   def call(array, seed=None):
     batches = [tf.constant(array[i:i + size], tf.float32) for i in range(0, len(array), size)]
@@ -105,7 +105,7 @@ def of_model(model) -> Functions:
   if model.smooth:
     more['geodesics'] = lambda: _geodesics(model)
   if 'sampler' in offered:
-    more['sample'] = _drawn(tf.function(offered['sampler'].function, input_signature=list(
+    more['sample'] = _drawn(tf.function(offered['sampler'].function, autograph=False, input_signature=list(
         offered['sampler'].inputs.values())), size)
   return Functions(batched('encoder'), batched('decoder'), represent=batched('features'),
                    identity=lambda: digest(weight.numpy() for weight in model.weights), **more)
@@ -182,7 +182,7 @@ def of_text_model(model) -> TextFunctions:
 
   def traced(name):  # At the first call: decoding is unrolled, and not every evaluation needs all.
     specs = offered[name].inputs.values()
-    graph = tf.function(offered[name].function, input_signature=list(specs))
+    graph = tf.function(offered[name].function, autograph=False, input_signature=list(specs))
     return lambda *columns: graph(*(tf.constant(c, spec.dtype) for c, spec in zip(columns, specs, strict=True)))
 
   found = _text_functions({name: traced(name) for name in offered})

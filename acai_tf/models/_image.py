@@ -25,7 +25,7 @@ def shared(method, inputs) -> Callable:
   def trace(training):
     if training not in made:
       with tf.init_scope():
-        made[training] = tf.function(method).get_concrete_function(spec, training)
+        made[training] = tf.function(method, autograph=False).get_concrete_function(spec, training)
     return made[training]
 
   def call(tensor, training=False):

@@ -125,8 +125,8 @@ class TextAutoencoder(base.Model):
     codes, scalar = tf.TensorSpec([None, self.network.latent], tf.float32), tf.TensorSpec([], tf.int32)
 
     # Functions of TensorFlow's, so that a module holds once what several of its callables run.
-    encoded = tf.function(lambda texts: self.encode(vocabulary.encode(texts)))
-    decoded = tf.function(lambda codes: vocabulary.join(self.decode(codes)))
+    encoded = tf.function(lambda texts: self.encode(vocabulary.encode(texts)), autograph=False)
+    decoded = tf.function(lambda codes: vocabulary.join(self.decode(codes)), autograph=False)
 
     def encode(texts, training=False):
       del training

@@ -52,6 +52,7 @@ class Loop:
 
     return iter(self.strategy.distribute_datasets_from_function(feed))
 
+  @tf.autograph.experimental.do_not_convert  # Nothing in a model needs it, and tracing takes half the time without.
   def _step(self, batch, wish):
     logs = self.model.take_step(batch)
     self.names = sorted(logs)
