@@ -19,14 +19,14 @@ demo: $(VENV)/installed
 	rm -rf demo/module
 	$(BIN)/python -m acai_tf.train --dataset lines --recipe fast --samples $(DEMO_SAMPLES) --run_dir demo/run $(DEMO_SETTINGS)
 	$(BIN)/python -m export --run demo/run --to demo/module
-	$(BIN)/python -m zoo.demo --module demo/module --picture demo/interpolation.png
+	$(BIN)/python -m zoo._demo --module demo/module --picture demo/interpolation.png
 
 demo-text: $(VENV)/installed
 	rm -rf demo-text/module
 	$(BIN)/python -m acai_tf.train --dataset grammar --recipe fast --samples 128000 --run_dir demo-text/run --set training.evaluate_every=0
 	$(BIN)/python -m acai_tf.evaluate --run demo-text/run --metrics all
 	$(BIN)/python -m export --run demo-text/run --to demo-text/module
-	$(BIN)/python -m zoo.demo_text --module demo-text/module
+	$(BIN)/python -m zoo._demo_text --module demo-text/module
 
 test: lint
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal

@@ -168,7 +168,6 @@ class DropInTest(tf.test.TestCase):
     self.assertIn('toy_data_toy_model', listed)
     self.assertIn('toy_data_acai', listed)
     self.assertIn('mnist_toy_model_d32', self.run_python('-m', 'zoo', 'list', '--model', 'toy_model'))
-    self.assertIn('16 x 16 x 1', self.run_python('-m', 'zoo', 'show', 'toy_data_toy_model'))
     trained = self.run_python('-m', 'acai_tf.train', '--zoo', 'toy_data_toy_model', '--samples', '256',
                               '--set', 'model.power=1.5', '--run_dir', 'run')
     self.assertRegex(trained, 'toy_data: 50 training and 50 test images, 16x16x1')

@@ -1,5 +1,6 @@
 """Two hosts, which are two processes on this machine: a death, a restart, and weights as one host has them."""
 
+import copy
 import json
 import os
 import pathlib
@@ -11,11 +12,13 @@ import time
 import unittest.mock
 
 import tensorflow as tf
+from absl import flags
 
+from acai_tf import train
 from acai_tf.experiment import run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run_folder import checkpoint_steps
-from acai_tf.training import hosts
+from acai_tf.training import hosts, session
 
 FLAGS = ['--dataset', 'lines', '--model', 'autoencoder', '--latent_width', '2', '--latent', '2', '--depth', '2',
          '--set', 'dataset.size=8', '--set', 'dataset.test_images=64', '--recipe', 'fast', '--batch', '8',
@@ -71,8 +74,9 @@ class HostsTest(tf.test.TestCase):
       else:
         self.assertIn('worker 1 ', output)
         self.assertNotIn('recon_mse', output)
-    one, = self.start(alone, '')
-    self.assertEqual(one.wait(), 0, one.communicate()[1])
+    own = copy.deepcopy(flags.FLAGS)
+    own(['train', *FLAGS])
+    self.assertEqual(session.train(train.experiment_of(own), alone, hosts.Hosts('one_device')), 0)
     readers = [tf.train.load_checkpoint(f'{f}/checkpoints/last/step-200') for f in (folder, alone)]
     names = [name for name in readers[0].get_variable_to_shape_map() if name.startswith(('encoder/', 'decoder/'))]
     self.assertGreater(len(names), 10)

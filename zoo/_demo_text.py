@@ -1,4 +1,4 @@
-"""Program: what a user does with an exported model of sentences. `python -m zoo.demo_text --module DIR`."""
+"""Program: what a user does with an exported model of sentences. `python -m zoo._demo_text --module DIR`."""
 
 import numpy as np
 from absl import flags
@@ -49,5 +49,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  cli.run(main, 'python -m zoo.demo_text --module DIR: samples and interpolates sentences with an exported model.',
+  cli.run(main, 'python -m zoo._demo_text --module DIR: samples and interpolates sentences with an exported model.',
           {'What': ['module']})

@@ -1,4 +1,4 @@
-"""Program: what a user does with an exported lines model. `python -m zoo.demo --module DIR --picture FILE`."""
+"""Program: what a user does with an exported lines model. `python -m zoo._demo --module DIR --picture FILE`."""
 
 import pathlib
 
@@ -54,5 +54,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  cli.run(main, 'python -m zoo.demo --module DIR: interpolates lines with an exported module.',
+  cli.run(main, 'python -m zoo._demo --module DIR: interpolates lines with an exported module.',
               {'What': ['module', 'picture']})
