@@ -32,8 +32,8 @@ def execute(notebook, folder) -> None:
   environment = {**os.environ, 'PYTHONPATH': str(EXAMPLES.parent), 'ACAI_TF_CACHE': str(folder / 'cache'),
                  'IPYTHONDIR': str(folder / 'ipython')}
   client = nbclient.NotebookClient(
-      notebook, timeout=SECONDS, coalesce_streams=True, resources={'metadata': {'path': str(folder)}})
-  client.create_kernel_manager().transport = 'ipc'  # no ports, on which others could send code
+      notebook, timeout=SECONDS, startup_timeout=SECONDS, coalesce_streams=True,
+      resources={'metadata': {'path': str(folder)}})
   client.execute(env=environment)
 
 
