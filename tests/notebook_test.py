@@ -15,7 +15,7 @@ class NotebookTest(tf.test.TestCase, parameterized.TestCase):
   def test_every_cell_runs(self, name):
     notebook = notebooks.read(name)
     kinds = [kinds_of(cell) for cell in notebook.cells]
-    notebooks.execute(notebook, self.create_tempdir().full_path)
+    notebooks.execute(notebook, self.get_temp_dir())
     self.assertEqual([kinds_of(cell) for cell in notebook.cells], kinds, 'other outputs than those that are kept')
 
   def test_a_cell_that_raises_is_told(self):
@@ -23,7 +23,7 @@ class NotebookTest(tf.test.TestCase, parameterized.TestCase):
     cell = next(cell for cell in notebook.cells if cell.cell_type == 'code')
     cell.source, notebook.cells = 'print(1 / 0)', [cell]
     with self.assertRaisesRegex(nbclient.exceptions.CellExecutionError, 'ZeroDivisionError'):
-      notebooks.execute(notebook, self.create_tempdir().full_path)
+      notebooks.execute(notebook, self.get_temp_dir())
 
   @parameterized.parameters(notebooks.NAMES)
   def test_what_is_kept_has_outputs_and_nothing_of_a_machine(self, name):
