@@ -32,6 +32,9 @@ setuptools.setup(
             'pytest-xdist>=3.8,<4',  # on as many processors as there are
             'packaging>=26.3,<27',  # reads these ranges, to hold them against the lock
             'scikit-image>=0.26,<1',  # its SSIM, which ours is held against
+            'nbclient>=0.11,<0.12',  # runs the notebooks of examples/ ...
+            'ipykernel>=7.4,<8',  # ... in a kernel, as readers do
+            'nbformat>=5.11.1,<6',  # reads and writes them
             'tf_keras>=2.21,<2.22',  # modules in hub.KerasLayer, which needs it; tensorflow-hub brings it
         ],
         'export': [

@@ -142,7 +142,7 @@ def text_of(grid, width=100) -> str:
   """A rich table as plain text."""
   from rich import console
 
-  screen = console.Console(width=width, no_color=True, highlight=False)
+  screen = console.Console(width=width, no_color=True, highlight=False, force_jupyter=False, force_terminal=False)
   with screen.capture() as capture:
     screen.print(grid)
   return '\n'.join(line.rstrip() for line in capture.get().strip('\n').splitlines())
