@@ -59,9 +59,8 @@ def export(run_dir, target, checkpoint='last', weights='average', formats=(), da
   try:
     module.save(model, scratch)
     agreement = compare(model, scratch)
-    card = {'samples': step * experiment.training.batch, 'checkpoint': checkpoint,
-            'weights': weights if experiment.training.average else 'raw', 'experiment': experiment.to_dict(),
-            'callables': {c.name: {'inputs': list(c.inputs), 'gives': c.meaning} for c in model.callables()}}
+    card = {**module.card(model, experiment, step * experiment.training.batch), 'checkpoint': checkpoint,
+            'weights': weights if experiment.training.average else 'raw'}
     if set(formats) - {'saved_model'}:
       dataset = build.load_data(experiment, data_dir, manual_dir)
       card['formats'] = compare_formats(scratch, convert.write(model, scratch, formats, dataset))

@@ -119,6 +119,12 @@ def _signature_of_bytes(part, offered):
                      ).get_concrete_function(images=spec)
 
 
+def card(model, experiment, samples) -> dict:
+  """What lies beside a module as `run_folder.CARD`: its experiment, the samples it was trained on, its callables."""
+  return {'samples': samples, 'experiment': experiment.to_dict(),
+          'callables': {c.name: {'inputs': list(c.inputs), 'gives': c.meaning} for c in model.callables()}}
+
+
 def save(model, folder) -> None:
   """Writes the model's module to `folder`."""
   with model.exporting():  # Saving traces once more.

@@ -56,6 +56,9 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     mixed = model.interpolate(images, images[::-1], np.linspace(0, 1, BATCH, dtype=np.float32))
     self.assertAllClose(mixed[0], model(images)[0], atol=1e-5)
     self.assertAllClose(mixed[-1], model(images)[0], atol=1e-5)
+    for offered in model.callables():
+      if offered.output == 'alpha':  # one number an image, as the gallery shows it
+        self.assertEqual(offered.function(images).shape, (BATCH,))
     if model.has_prior:
       self.assertEqual(model.sample(3).shape, (3, *SHAPE))
       self.assertAllEqual(model.sample(3, seed=1), model.sample(3, seed=1))

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 
+from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import weights
@@ -17,22 +18,7 @@ FORMATS = ('markdown', 'tfhub', 'huggingface')
 PICTURE = 'interpolation.png'  # the record's picture, beside a card that is published
 LICENCE = 'Apache 2.0'
 
-# Of the data: what it is, and under which terms its owners give it.
-DATA = {
-    'binarized_mnist': ('MNIST (LeCun, Cortes, Burges), black and white', 'CC BY-SA 3.0'),
-    'celeba': ('CelebA (Liu et al. 2015)', 'for research that is not commercial'),
-    'cifar10': ('CIFAR-10 (Krizhevsky 2009)', 'none is stated'),
-    'fashion_mnist': ('Fashion-MNIST (Xiao, Rasul, Vollgraf 2017)', 'MIT'),
-    'folder': ('pictures of whoever trained it', 'theirs'),
-    'grammar': ('sentences that this project draws from a grammar', LICENCE),
-    'lines': ('lines that this project draws, one from the centre of each image', LICENCE),
-    'mnist': ('MNIST (LeCun, Cortes, Burges)', 'CC BY-SA 3.0'),
-    'snli': ('SNLI (Bowman et al. 2015)', 'CC BY-SA 4.0'),
-    'svhn': ('Street View House Numbers (Netzer et al. 2011)', 'for use that is not commercial'),
-    'text': ('sentences of whoever trained it', 'theirs'),
-    'yelp': ("sentences of Yelp's reviews (Shen et al. 2017)", "Yelp's, for academic use"),
-    'yelp_polarity': ("sentences of Yelp's reviews (Zhang, Zhao, LeCun 2015)", "Yelp's, for academic use"),
-}
+UNSTATED = 'as their file says', 'not stated'  # of a data set without `SOURCE`
 RANGES = {'images': '[0, 1]', 'alpha': '[0, 1]'}
 
 # Where a snippet has the module's folder from.
@@ -136,7 +122,8 @@ def page() -> str:
 def facts(which) -> list:
   """[[what, which]] of the model: rows of texts."""
   experiment, record, kept = which.experiment, which.record, which.record['kept']
-  training, data = experiment.training, DATA[which.definition.dataset]
+  training = experiment.training
+  data = getattr(registry.load('acai_tf.data', which.definition.dataset), 'SOURCE', UNSTATED)
   code = tuple(next(c for c in which.model.callables() if c.name == 'decoder').inputs['codes'].shape[1:])
   counts = {player: sum(_count(v) for v in which.model.variables_of(player)) for player in which.model.players()}
   total = sum(map(_count, weights.variables(which.model).values()))  # with those that no player moves, as a codebook

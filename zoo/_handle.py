@@ -6,7 +6,7 @@ import json
 import pathlib
 import shutil
 
-from acai_tf.experiment import run_folder
+from acai_tf.experiment import run_folder, strict_json
 from zoo import _mirror, _records, _weights
 
 SUMS = 'sums.json'  # in a module: path -> sha256 of every other file of it
@@ -33,7 +33,7 @@ def handle(name, results=_records.FOLDER, folder=_weights.FOLDER) -> str:
 def intact(folder) -> bool:
   """Whether a module has every file that it was made with, byte by byte, and no other."""
   try:
-    recorded = json.loads((folder / SUMS).read_text())
+    recorded = strict_json.loads((folder / SUMS).read_text())
     return recorded == _sums(folder)
   except (OSError, ValueError):
     return False
@@ -47,9 +47,7 @@ def _make(name, target, results, folder):
   shutil.rmtree(scratch, ignore_errors=True)
   experiment, model, samples = _weights.load(name, 'float32', results, folder)
   module.save(model, scratch)
-  card = {'samples': samples, 'experiment': experiment.to_dict(),
-          'callables': {c.name: {'inputs': list(c.inputs), 'gives': c.meaning} for c in model.callables()}}
-  run_folder.write(scratch / run_folder.CARD, json.dumps(card, indent=2) + '\n')
+  run_folder.write(scratch / run_folder.CARD, json.dumps(module.card(model, experiment, samples), indent=2) + '\n')
   run_folder.write(scratch / SUMS, json.dumps(_sums(scratch), indent=1) + '\n')
   shutil.rmtree(target, ignore_errors=True)
   scratch.rename(target)

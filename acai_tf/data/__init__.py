@@ -1,3 +1,4 @@
 """One data set a file: `Config`, `NETWORK` (the paper's widths and depth), `shape(config)`, `classes(config)`,
-`load(config, data_dir, manual_dir)`, `resolve(config)` where the configuration depends on what lies on disk, and
-`BENCHMARK` where metrics are made for it."""
+`load(config, data_dir, manual_dir)`, `resolve(config)` where the configuration depends on what lies on disk,
+`BENCHMARK` where metrics are made for it, and `SOURCE`: what the data are, and under which terms their owners give
+them."""

@@ -12,6 +12,7 @@ from acai_tf.experiment.config import Network
 from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
+SOURCE = 'CelebA (Liu et al. 2015)', 'for research that is not commercial'
 ROWS, COLUMNS = 36, 16  # cropped from each side of 218x178, which leaves 146x146
 
 

@@ -6,6 +6,7 @@ from acai_tf.experiment.config import Network
 from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
+SOURCE = 'CIFAR-10 (Krizhevsky 2009)', 'none is stated'
 
 
 @declared('dataset')

@@ -6,6 +6,7 @@ from acai_tf.experiment.config import Network
 from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=16)
+SOURCE = 'Fashion-MNIST (Xiao, Rasul, Vollgraf 2017)', 'MIT'
 
 
 @declared('dataset')

@@ -19,6 +19,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
+SOURCE = 'pictures of whoever trained it', 'theirs'
 ENDINGS = ('.png', '.jpg', '.jpeg', '.webp')
 READER = 'white behind what is transparent, 16 bits to 8'  # how pictures are read; caches of another way are left
 CHUNK, NAMED = 1024, 10  # files read at a time; broken files that are named

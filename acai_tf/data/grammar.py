@@ -13,6 +13,7 @@ from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=64, hidden=96, latent=64)
+SOURCE = 'sentences that this project draws from a grammar', 'Apache 2.0'
 
 NOUNS = ('cat', 'dog', 'owl', 'farmer', 'sailor', 'child', 'baker', 'fox', 'teacher', 'neighbour', 'singer', 'horse')
 PLURALS = {'child': 'children', 'fox': 'foxes'}

@@ -15,6 +15,7 @@ from acai_tf.experiment.fields import declared
 
 BENCHMARK = 'lines'
 NETWORK = Network(latent_width=2, latent=16, depth=16)
+SOURCE = 'lines that this project draws, one from the centre of each image', 'Apache 2.0'
 TWO_PI = 2 * np.pi
 WIDTH = 2.0  # of a line, in pixels along its minor axis
 CHUNK = 128  # lines drawn at a time, so that what is computed on the way stays in the processor's cache

@@ -6,6 +6,7 @@ from acai_tf.experiment.config import Network
 from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=16)
+SOURCE = 'MNIST (LeCun, Cortes, Burges)', 'CC BY-SA 3.0'
 
 
 @declared('dataset')

@@ -11,6 +11,7 @@ from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=300, hidden=300, latent=300)
+SOURCE = 'SNLI (Bowman et al. 2015)', 'CC BY-SA 4.0'
 
 
 @declared('dataset')

@@ -6,6 +6,7 @@ from acai_tf.experiment.config import Network
 from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
+SOURCE = 'Street View House Numbers (Netzer et al. 2011)', 'for use that is not commercial'
 
 
 @declared('dataset')

@@ -10,6 +10,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
+SOURCE = 'sentences of whoever trained it', 'theirs'
 
 
 @declared('dataset')

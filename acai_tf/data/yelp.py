@@ -15,6 +15,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
+SOURCE = "sentences of Yelp's reviews (Shen et al. 2017)", "Yelp's, for academic use"
 
 
 @declared('dataset')

@@ -38,7 +38,7 @@ class Model(_image.Autoencoder):
   def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(
         'critic', self.critic, self.inputs_of(images=self.image_shape),
-        "the mixing coefficient recovered for every element of the code, in the code's shape", 'alpha')]
+        "the mixing coefficient recovered for every element of the code, in the code's shape", 'alphas')]
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)

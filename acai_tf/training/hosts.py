@@ -14,28 +14,29 @@ import tensorflow as tf
 from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 
-NAMES = ('auto', 'one_device', 'mirrored', 'multi_worker', 'tpu')
 PRECISIONS = tuple(p for p in typing.get_args(typing.get_type_hints(config.Training)['precision']) if p != 'auto')
 
 
-def cluster() -> dict[str, list[str]]:
-  """TF_CONFIG's hosts that train, dict: 'chief' or 'worker' -> addresses; {} where it is not set.
+def cluster() -> tuple[dict[str, list[str]], dict]:
+  """TF_CONFIG's hosts that train, dict: 'chief' or 'worker' -> addresses, and which of them this is, dict of 'type' and
+  'index'; both empty where it is not set.
 
   Raises:
     UserError: TF_CONFIG is no JSON, or has no cluster and task as TensorFlow wants them.
   """
   text = os.environ.get('TF_CONFIG')
   if not text:
-    return {}
+    return {}, {}
   try:
     found = json.loads(text)
     hosts = {kind: list(found['cluster'][kind]) for kind in ('chief', 'worker') if kind in found['cluster']}
-    hosts[found['task']['type']][found['task']['index']]
+    task = found['task']
+    hosts[task['type']][task['index']]
   except (ValueError, KeyError, TypeError, IndexError) as error:
     raise UserError(f'TF_CONFIG cannot be used ({type(error).__name__}: {error}): {text[:200]}; expected '
                     '{"cluster": {"worker": ["host1:port", "host2:port"]}, "task": {"type": "worker", "index": 0}}, '
                     'with another index on each host.') from error
-  return hosts
+  return hosts, task
 
 
 class Hosts:
@@ -57,13 +58,13 @@ class Hosts:
   """
 
   def __init__(self, name='auto'):
-    found = cluster()
+    found, task = cluster()
     self.count, self.chief, self.name, self.addresses = 1, True, '', sum(found.values(), [])
     if name == 'multi_worker' and not found:
       raise UserError('TF_CONFIG is not set; expected it to name all hosts and this one\'s place for --strategy '
                       'multi_worker (docs: Devices and hosts).')
     if name == 'multi_worker' or (name == 'auto' and len(self.addresses) > 1):
-      self._join(found)
+      self._join(found, task)
       return
     gpus = tf.config.list_logical_devices('GPU')
     if name == 'tpu' or (name == 'auto' and tf.config.list_physical_devices('TPU')):
@@ -73,8 +74,7 @@ class Hosts:
     else:
       self.strategy = tf.distribute.OneDeviceStrategy('/gpu:0' if gpus else '/cpu:0')
 
-  def _join(self, found):
-    task = json.loads(os.environ['TF_CONFIG'])['task']
+  def _join(self, found, task):
     self.count = len(self.addresses)
     self.chief = task['type'] == 'chief' or ('chief' not in found and task['index'] == 0)
     address = found[task['type']][task['index']]
