@@ -181,19 +181,22 @@ class RegistryTest(tf.test.TestCase):
         class Config(arae.Config):
           size: int = root(LARGEST * 3)
         """))
+    wrong = folder / 'wrong'
+    wrong.mkdir()
+    (wrong / 'toy_two.py').write_text('import package_that_nobody_has as p\nclass Config:\n  size: int = p.number\n')
+    (wrong / 'toy_three.py').write_text('class Config:\n  size: int = 3\n')
     models.__path__.append(str(folder))
     try:
       self.assertIn('toy_model', registry.names('acai_tf.models', 'sentences'))
       self.assertNotIn('_hidden', registry.names('acai_tf.models'))
       self.assertEqual(registry.config_class('acai_tf.models', 'toy_model')(units=5).size, 3)
-      (folder / 'toy_two.py').write_text('import package_that_nobody_has as p\nclass Config:\n  size: int = p.number\n')
+      models.__path__[-1] = str(wrong)
       with self.assertRaisesRegex(UserError, "toy_two.py: Config needs 'p', which needs more"):
         registry.config_class('acai_tf.models', 'toy_two')
-      (folder / 'toy_three.py').write_text('class Config:\n  size: int = 3\n')
       with self.assertRaisesRegex(UserError, 'toy_three: Config is a plain class; expected one made by'):
         registry.config_class('acai_tf.models', 'toy_three')
     finally:
-      models.__path__.remove(str(folder))
+      models.__path__.pop()
 
 
 class RunFolderTest(tf.test.TestCase):

@@ -1,6 +1,7 @@
 """The files are the registry: every module of a package is an entry under its file's name."""
 
 import ast
+import functools
 import importlib
 import importlib.util
 import pathlib
@@ -15,12 +16,16 @@ from acai_tf.experiment.errors import UserError, unknown
 def names(package, kind=None) -> tuple[str, ...]:
   """Sorted names of the entries in `package` ('acai_tf.models', 'acai_tf.data', 'zoo'), without `base` and `_*`.
 
-  With a `kind` ('images', 'sentences'), only entries of that kind.
+  With a `kind` ('images', 'sentences'), only entries of that kind. Folders are read once in a process.
   """
-  folders = importlib.import_module(package).__path__
-  stems = {path.stem for folder in folders for path in pathlib.Path(folder).glob('*.py')}
-  found = tuple(sorted(name for name in stems if name != 'base' and not name.startswith('_')))
+  found = _entries(*importlib.import_module(package).__path__)
   return tuple(name for name in found if kind == kind_of(package, name)) if kind else found
+
+
+@functools.cache
+def _entries(*folders):
+  stems = {path.stem for folder in folders for path in pathlib.Path(folder).glob('*.py')}
+  return tuple(sorted(name for name in stems if name != 'base' and not name.startswith('_')))
 
 
 def kind_of(package, name) -> str:
