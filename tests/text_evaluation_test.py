@@ -15,7 +15,7 @@ from acai_tf.evaluation import subject, text
 from acai_tf.experiment import run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment, resolve
-from acai_tf.metrics import transfer
+from acai_tf.metrics import entailment, transfer
 from acai_tf.training import build, hosts, session
 from export import module
 
@@ -203,6 +203,32 @@ class SnliTest(tf.test.TestCase):
     held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
     self.assertCountEqual(held, ['a [UNK]', '[UNK] [UNK]', '[UNK]'])  # 'a cat' is in training
     self.assertEqual((data.classes, snli.shape(snli.Config())), (0, (16, 11_004)))
+
+
+  def test_entailment_is_learned_from_codes(self):
+    """Pairs without label and of long sentences are left out; that a word is the same is found, and nothing else."""
+    generator = np.random.default_rng(0)
+    words = np.array(['cat', 'dog', 'owl', 'fox'])
+    rows = []
+    for first, second in generator.choice(words, [1200, 2]):
+      rows += [(f'a {first}', f'a {second}', int(first == second)), ('a', 'b', -1), ('a b c d', 'a', 1)]
+    more = [(f'b {word}', f'{word} {word}', -1) for word in words]  # held-out sentences, which have no label
+    parts = {'train': rows[:3000], 'validation': rows[:30], 'test': rows[3000:] + more}
+    with prepared(parts, 'premise', 'hypothesis', 'label'):
+      data = snli.load(snli.Config(words=30, longest=3), self.get_temp_dir() + '/pairs')
+      training, held_out = data.labelled_pairs()
+      self.assertEqual([len(training[2]), len(held_out[2])], [1000, 200])
+      self.assertEqual(training[0][0], rows[0][0])
+      one_hot = {f'a {word}': np.eye(4, dtype=np.float32)[i] for i, word in enumerate(words)}
+      functions = subject.TextFunctions(lambda texts: np.array([one_hot[words] for words in texts]), None, None, None)
+      found = text.measure(functions, data, 'snli', text.Settings(('entailment',))).metrics
+      blind = subject.TextFunctions(lambda texts: np.ones([len(texts), 4], np.float32) / 2, None, None, None)
+      unseen = text.measure(blind, data, 'snli', text.Settings(('entailment',))).metrics
+    most = float(np.mean(held_out[2] == 0))
+    self.assertAllClose(found, {'entailment_most_common': most, 'entailment_accuracy_1000': 1.0})
+    self.assertAllClose(unseen['entailment_accuracy_1000'], most)
+    with self.assertRaisesRegex(ValueError, '2 and 2 codes with 2 labels of 1 classes; expected equally many'):
+      entailment.accuracy(*[np.eye(2)] * 2, [1, 1], *[np.eye(2)] * 2, [1, 1])
 
 
 class YelpTest(tf.test.TestCase):

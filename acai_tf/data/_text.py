@@ -4,7 +4,7 @@ import dataclasses
 import gzip
 import pathlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -189,13 +189,15 @@ class SentenceDataset(base.Dataset):
     corpus: `Corpus`.
     classes: number of classes; 0: no labels.
     test_part: 'test' or 'valid', what evaluations see.
+    pairs: function -> (training pairs, held-out pairs), each (first sentences, second ones, [n] labels), where the set
+      has labels of pairs.
   """
 
-  def __init__(self, corpus: Corpus, classes: int = 0, test_part: str = 'test'):
+  def __init__(self, corpus: Corpus, classes: int = 0, test_part: str = 'test', pairs: Callable | None = None):
     self.corpus, self.classes, self.vocabulary = corpus, classes, corpus.vocabulary
     self.train_ids, self.train_labels = corpus.train_ids, corpus.train_labels
     self.test_ids, self.test_labels = getattr(corpus, f'{test_part}_ids'), getattr(corpus, f'{test_part}_labels')
-    self.test_part = test_part
+    self.test_part, self.labelled_pairs = test_part, pairs
 
   def describe(self) -> str:
     vocabulary = self.vocabulary

@@ -85,6 +85,35 @@ def sentences(name, data_dir, manual_dir, splits, fields, longest, parse=None, v
           for part in splits}
 
 
+def pairs(name, data_dir, manual_dir, splits, fields, longest) -> dict:
+  """Dict: part -> (first sentences, second ones, [n] int32 labels) of pairs with a label, of at most `longest` words.
+
+  Args:
+    name, data_dir, manual_dir: as of `arrays`.
+    splits: dict: part -> TFDS split.
+    fields: the two features of an example that are text; its `label` is below 0 where it has none.
+    longest: number of words.
+
+  Raises:
+    UserError: as of `arrays`.
+  """
+  def prepare(append):
+    builder = _prepared(name, data_dir, manual_dir)
+    for ours, theirs in splits.items():
+      for batch in builder.as_dataset(split=theirs, shuffle_files=False, batch_size=BATCH).as_numpy_iterator():
+        texts = [[text.decode().split() for text in batch[field]] for field in fields]
+        kept = [i for i, label in enumerate(batch['label'])
+                if label >= 0 and all(0 < len(column[i]) <= longest for column in texts)]
+        for field, column in zip(fields, texts, strict=True):
+          lines = ''.join(' '.join(column[i]) + '\n' for i in kept)
+          append(f'{ours}_{field}', np.frombuffer(lines.encode(), np.uint8))
+        append(f'{ours}_labels', batch['label'][kept].astype(np.int32))
+
+  found = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}_{longest}_pairs', prepare)
+  return {part: (*(bytes(found[f'{part}_{field}']).decode().splitlines() for field in fields),
+                 found[f'{part}_labels']) for part in splits}
+
+
 def _prepared(name, data_dir, manual_dir):
   import tensorflow_datasets as tfds  # Loads TensorFlow; see base.Dataset.pipeline.
 

@@ -45,4 +45,11 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
                           ('premise', 'hypothesis'), config.longest)
   texts, labels = parts['train']
   corpus = _text.build(texts, labels, config.words, config.longest, held_out=parts['test'])
-  return _text.SentenceDataset(corpus, test_part=config.test_part)
+  held_out = {'test': 'test', 'valid': 'validation'}[config.test_part]
+
+  def pairs():
+    found = _tfds.pairs('snli', data_dir, manual_dir, {'train': 'train', held_out: held_out},
+                        ('premise', 'hypothesis'), config.longest)
+    return found['train'], found[held_out]
+
+  return _text.SentenceDataset(corpus, test_part=config.test_part, pairs=pairs)

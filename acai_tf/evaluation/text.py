@@ -7,7 +7,7 @@ import numpy as np
 
 from acai_tf.evaluation import groups, subject
 from acai_tf.experiment.errors import UserError, one_of
-from acai_tf.metrics import arithmetic, language, sentences, text_path, transfer
+from acai_tf.metrics import arithmetic, entailment, language, sentences, text_path, transfer
 
 functions_of = subject.of_text_model  # of a live model
 SAMPLES = 20_000  # generated sentences that a trigram is fitted to
@@ -17,6 +17,7 @@ TRANSFERRED, PROBED = 1000, 20_000  # held-out sentences a class; training sente
 PAIRS, STEPS = 1000, 9  # of the interpolation benchmark
 LSTM_EPOCHS = 6  # of a language model of the text; one of samples, which are fewer, has twice as many
 WORD_PAIRS, EXAMPLES, SCALES = 20, 200, (1, 2, 4)  # of arithmetic: pairs, sentences a word, multiples of the offset
+LABELLED = (28_000, 59_000, 120_000)  # pairs of SNLI whose labels are used (Zhao et al. 2018, section 6)
 UNKNOWN = (1,)  # ids that stand for no word of their own
 SHOWN = 10  # sentences of each kind in sentences.txt
 # By which evaluations are compared, the first there is.
@@ -272,6 +273,22 @@ def _transfer(task):
   task.found.arrays['transfers'] = [(texts[i], written[i]) for i in shown]
 
 
+def _entailment(task):
+  """Of pairs of sentences, learned from few labels on codes that stay as they are; the same pairs for every model."""
+  metrics, encode = task.found.metrics, task.functions.encode
+  training, held_out = task.dataset.labelled_pairs()
+  order = np.random.default_rng(0).permutation(len(training[2]))[:LABELLED[-1]]
+  labels, test_labels = training[2][order], held_out[2]
+  task.progress(f'entailment: codes of {len(order):,} pairs')
+  codes = [encode([column[i] for i in order]) for column in training[:2]]
+  test_codes = [encode(column) for column in held_out[:2]]
+  metrics['entailment_most_common'] = float(np.bincount(test_labels).max() / len(test_labels))
+  for count in (*(count for count in LABELLED if count < len(order)), len(order)):
+    task.progress(f'entailment: {count:,} labels')
+    metrics[f'entailment_accuracy_{count}'] = entailment.accuracy(
+        *(column[:count] for column in codes), labels[:count], *test_codes, test_labels)
+
+
 _GROUPS = {
     'reconstruction': groups.Group(_reconstruction, lambda functions, dataset: functions.decode, quick=True),
     'codes': groups.Group(_codes, lambda functions, dataset: True, quick=True),
@@ -281,6 +298,7 @@ _GROUPS = {
     'swaps': groups.Group(_swaps, lambda functions, dataset: functions.log_probability),
     'paths': groups.Group(_paths, lambda functions, dataset: functions.interpolate),
     'transfer': groups.Group(_transfer, lambda functions, dataset: functions.transfer, quick=True),
+    'entailment': groups.Group(_entailment, lambda functions, dataset: dataset.labelled_pairs),
     'neighbours': groups.Group(_neighbours, lambda functions, dataset: True),
     'arithmetic': groups.Group(_arithmetic, lambda functions, dataset: functions.decode),
 }
