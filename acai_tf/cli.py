@@ -2,7 +2,10 @@
 
 import contextlib
 import os
+import pathlib
+import re
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 
 FLAGS = flags.FLAGS
+NUMBER = re.compile(r"(?:invalid literal for int\(\) with base 10|could not convert string to float): (.*)")  # Python's
 
 
 def set_environment() -> None:
@@ -83,6 +87,7 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
     sys.exit(0)
   try:
     rest = flag_values(sys.argv)
+    _refuse_empty(flag_values)
     if rest[1:] and not words:
       raise UserError(f'unexpected argument {rest[1]!r}; flags start with --. See --help.')
     sys.exit((main(rest[1:]) if words else main()) or 0)
@@ -91,18 +96,55 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
     sys.exit(141)
   except (UserError, flags.Error) as error:
     _let_go(error)
-    print('error: ' + ' '.join(str(error).split()), file=sys.stderr)
+    print('error: ' + ' '.join(NUMBER.sub(r'expected a number, not \1', str(error)).split()), file=sys.stderr)
     sys.exit(2)
   except Exception as error:
     _let_go(error)
     expected = expected_of(error)
     if not expected:
       raise  # A fault of ours: its traceback is what a report needs.
-    print(f'error: {" ".join(str(error).split())[:300]}; {expected} What was saved before is kept.', file=sys.stderr)
+    what = f'{error.strerror}: {error.filename}' if isinstance(error, OSError) and error.filename else str(error)
+    print(f'error: {" ".join(what.split())[:300]}; {expected} What was saved before is kept.', file=sys.stderr)
     sys.exit(1)
   except KeyboardInterrupt:
     print('interrupted.', file=sys.stderr)
     sys.exit(130)
+
+
+def _refuse_empty(flag_values):
+  """UserError where a flag was given with nothing behind it, as a shell does of a variable that is not set."""
+  for name in flag_values:
+    if flag_values[name].present and flag_values[name].value in ('', []):
+      raise UserError(f'--{name} is empty; expected a value, or leave it out.')
+
+
+def check_target(flag, path) -> None:
+  """UserError where a file that is to be made cannot be written, before the work for it begins."""
+  path = pathlib.Path(path)
+  problem = ('is a folder' if path.is_dir() else 'lies in no folder' if not path.parent.is_dir() else
+             '' if os.access(path if path.exists() else path.parent, os.W_OK) else 'cannot be written')
+  if problem:
+    raise UserError(f'--{flag} {path} {problem}; expected a file in a folder that is there and can be written.')
+
+
+def check_folder(flag, path) -> None:
+  """UserError where a folder that results go into, and that is made where it is not there, cannot be written."""
+  path = pathlib.Path(path)
+  there = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+  try:
+    with tempfile.TemporaryDirectory(dir=there):
+      pass
+  except OSError as error:
+    raise UserError(f'--{flag} {path} cannot be written: {error.strerror}; expected a folder, or a place for one.'
+                    ) from error
+
+
+def only(flag_values, names, where) -> None:
+  """UserError where a flag was given that does not apply `where` it stands, because it is none of `names`."""
+  for name in flag_values:
+    if flag_values[name].present and name not in names:
+      fitting = ', '.join(f'--{fit}' for fit in names)
+      raise UserError(f'--{name} does not apply {where}; expected no other flags than {fitting}.')
 
 
 def _let_go(error):
@@ -119,8 +161,10 @@ def expected_of(error) -> str:
   full = 'No space left' in str(error)
   if kinds & {'MemoryError', 'ResourceExhaustedError'} and not full:
     return 'expected more free memory, of the processor or the GPU: lower training.batch, or end other programs.'
-  if full or kinds & {'OSError', 'NotFoundError', 'PermissionDeniedError', 'DataLossError'}:
-    return 'expected readable files and a disk with free space.'
+  if full:
+    return 'expected a disk with free space.'
+  if kinds & {'OSError', 'NotFoundError', 'PermissionDeniedError', 'DataLossError'}:
+    return 'expected files that can be read, and places that are there and can be written.'
   return ''
 
 

@@ -8,10 +8,11 @@ import numpy as np
 from absl import flags
 
 from acai_tf import cli
+from acai_tf.data import base
 from acai_tf.evaluation import images, kinds, report, text
-from acai_tf.experiment import registry, run_folder
+from acai_tf.experiment import registry, run_folder, strict_json
 from acai_tf.experiment.errors import UserError, unknown
-from acai_tf.experiment.resolve import resolve_dataset
+from acai_tf.experiment.resolve import parse_experiment, resolve_dataset
 from acai_tf.training import build
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
@@ -41,6 +42,18 @@ GROUPS = {
     'How': ['metrics', 'restarts', 'train_images', 'features', 'feature_size'],
     'Data': ['data_dir', 'manual_dir'],
 }
+# What each way of use has flags for, beside the one that chooses it.
+MODES = {
+    'run': ['checkpoint', 'weights', *GROUPS['How'], *GROUPS['Data']],
+    'zoo': ['to', *GROUPS['How'], *GROUPS['Data']],
+    'module': ['dataset', 'set', 'to', *GROUPS['How'], *GROUPS['Data']],
+    'interpolations': ['metrics'],
+    'sentences': ['dataset', 'set', *GROUPS['Data']],
+    'paths': ['dataset', 'set', *GROUPS['Data']],
+}
+# Groups of metrics of images that a flag is for.
+NEEDS = {'restarts': ('clustering',), 'train_images': ('clustering', 'fitted_probe'), 'features': ('quality',),
+         'feature_size': ('quality',)}
 
 
 def score_file(path) -> None:
@@ -48,13 +61,12 @@ def score_file(path) -> None:
   from acai_tf.metrics import lines
 
   try:
-    images = np.load(path, allow_pickle=False)
-    if not isinstance(images, np.ndarray) or images.dtype.kind not in 'fiu':
-      raise ValueError('no array of numbers')
-  except (OSError, ValueError, EOFError) as error:
-    raise UserError(f'{path} cannot be read ({error}); expected a .npy file, [n, k, 32, 32, 1] numbers.') from error
+    images = base.mapped(path)
+  except (OSError, ValueError) as error:
+    raise UserError(f'{path} cannot be read ({getattr(error, "strerror", None) or error}); expected a .npy file, '
+                    '[n, k, 32, 32, 1] numbers.') from error
   try:
-    if images.ndim == 5 and images.shape[2:] == (32, 32, 1) and np.isfinite(images).all():
+    if images.ndim == 5 and images.size and images.shape[2:] == (32, 32, 1) and np.isfinite(images).all():
       lines.check_range(images)
     elif images.ndim != 5:
       raise ValueError(f'interpolations have shape {images.shape}; expected [n, k >= 3, 32, 32, 1]')
@@ -87,9 +99,10 @@ def score_text(data_dir) -> None:
     what = f'{len(found):,} sentences, scored by trigrams (docs/benchmarks.md)'
   else:
     try:
-      paths = text_path.parse(pathlib.Path(FLAGS.paths).read_text(encoding='utf-8').splitlines())
+      paths = text_path.parse(strict_json.text_of(FLAGS.paths).splitlines())
     except (OSError, ValueError) as error:
-      raise UserError(f'{FLAGS.paths}: {error}') from error
+      raise UserError(f'{FLAGS.paths}: {getattr(error, "strerror", None) or error}; expected paths of sentences, one a '
+                      'line.') from error
     metrics = {key: value for key, value in text.score_paths(paths, dataset).items() if isinstance(value, float)}
     what = f'{len(paths):,} paths of {len(paths[0])} sentences, scored by a trigram (docs/benchmarks.md)'
   print(f'{FLAGS.sentences or FLAGS.paths}: {what}\n\n{report.grid_of(metrics)}')
@@ -102,27 +115,39 @@ def config_of_flags(names) -> typing.Any:
   if FLAGS.dataset not in names:
     raise UserError(unknown('data set', FLAGS.dataset, names) if FLAGS.dataset else
                     f'--dataset is missing; expected one of {", ".join(names)}.')
-  return resolve_dataset(FLAGS.dataset, parse_overrides(FLAGS.set)['dataset'])
+  overrides = parse_overrides(FLAGS.set)
+  for section, values in overrides.items():
+    for key in values if section != 'dataset' else ():
+      raise UserError(f'--set {section}.{key} does not apply here; expected dataset.KEY=VALUE.')
+  return resolve_dataset(FLAGS.dataset, overrides['dataset'])
 
 
-def text_settings() -> text.Settings:
-  """`text.Settings` from the flags."""
-  groups = {('all',): text.GROUPS, ('quick',): text.QUICK}.get(tuple(FLAGS.metrics), tuple(FLAGS.metrics))
-  try:
-    return text.Settings(groups)
-  except ValueError as error:
-    raise UserError(f'{error} Or quick, or all.') from error
+def groups_of(kind) -> tuple[str, ...]:
+  """The groups of metrics that --metrics names, of models of a kind, 'images' or 'sentences'.
+
+  Raises:
+    UserError: one that is unknown, or another flag that none of them takes.
+  """
+  known = {'images': images, 'sentences': text}[kind]
+  groups = {('all',): known.GROUPS, ('quick',): known.QUICK}.get(tuple(FLAGS.metrics), tuple(FLAGS.metrics))
+  for group in FLAGS.metrics:
+    if group not in (*known.GROUPS, 'quick', 'all'):
+      raise UserError(unknown(f'metrics of {kind}', group, (*known.GROUPS, 'quick', 'all')))
+  if {'quick', 'all'} & {*groups}:
+    raise UserError(f'--metrics {",".join(groups)}: expected quick or all by itself, or groups of metrics.')
+  for name, fitting in NEEDS.items():
+    if FLAGS[name].present and not {*fitting} & {*groups}:
+      raise UserError(f'--{name} does not apply to --metrics {",".join(FLAGS.metrics)} of {kind}; it is for '
+                      f'{" and ".join(fitting)} of images.')
+  if FLAGS['feature_size'].present and not FLAGS.features:
+    raise UserError('--feature_size is of the network that --features names, which is missing.')
+  return groups
 
 
 def settings_of(recipe, dataset, dataset_name, data_dir) -> images.Settings:
   """`images.Settings` from the flags; a feature network that is not there yet is trained."""
-  named = {('all',): images.GROUPS, ('quick',): images.QUICK}
-  groups = tuple(named.get(tuple(FLAGS.metrics), FLAGS.metrics))
+  groups = groups_of('images')
   restarts = FLAGS.restarts or (report.PAPER_RESTARTS if recipe == 'paper' else 10)
-  try:
-    images.Settings(groups)
-  except ValueError as error:
-    raise UserError(f'{error} Or quick, or all.') from error
   features = None
   if 'quality' in groups:
     from acai_tf.evaluation import feature_network
@@ -144,8 +169,11 @@ def evaluate_module(data_dir) -> None:
 
   config = config_of_flags(registry.names('acai_tf.data'))
   run_folder.load_card(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
-  cli.start_tensorflow()
   kind = registry.kind_of('acai_tf.data', FLAGS.dataset)
+  groups_of(kind)  # Before TensorFlow is loaded, too.
+  if FLAGS.to:
+    cli.check_folder('to', FLAGS.to)
+  cli.start_tensorflow()
   functions: subject.Functions | subject.TextFunctions
   if kind == 'sentences':
     functions, shape = subject.of_text_module(FLAGS.module), None
@@ -155,7 +183,8 @@ def evaluate_module(data_dir) -> None:
   if shape and tuple(dataset.shape) != shape:
     raise UserError(f'module {FLAGS.module} takes images of {"x".join(map(str, shape))}; {FLAGS.dataset} has '
                     f'{"x".join(map(str, dataset.shape))}.')
-  settings = text_settings() if kind == 'sentences' else settings_of('fast', dataset, FLAGS.dataset, data_dir)
+  settings = (text.Settings(groups_of(kind)) if kind == 'sentences' else
+              settings_of('fast', dataset, FLAGS.dataset, data_dir))
   with cli.Status() as status:
     measured = kinds.KINDS[kind].measure(
         functions, dataset, FLAGS.dataset, settings, f'module {FLAGS.module}', status)
@@ -174,9 +203,11 @@ def evaluate_module(data_dir) -> None:
 
 def main() -> None:
   """The program."""
-  if sum(bool(FLAGS[key].value) for key in ('run', 'zoo', 'module', 'interpolations', 'sentences', 'paths')) != 1:
+  modes = [key for key in MODES if FLAGS[key].value]
+  if len(modes) != 1:
     raise UserError('expected one of --run DIR (made by acai_tf.train), --zoo NAME, --module DIR --dataset NAME, '
                     '--interpolations FILE.npy, --sentences FILE and --paths FILE.')
+  cli.only(FLAGS, [*modes, *MODES[modes[0]]], f'with --{modes[0]}')
   data_dir = cli.data_dir(FLAGS.data_dir)
   if FLAGS.interpolations:
     if FLAGS.metrics not in (['quick'], ['all'], ['lines']):
@@ -189,17 +220,22 @@ def main() -> None:
   if FLAGS.zoo:
     from zoo import _weights
 
-    _weights.kept(FLAGS.zoo)  # Before TensorFlow is loaded, as below.
+    record, _ = _weights.kept(FLAGS.zoo)  # Before TensorFlow is loaded, as below.
+    groups_of(parse_experiment(record['experiment']).kind)
+    if FLAGS.to:
+      cli.check_folder('to', FLAGS.to)
     cli.start_tensorflow()
     experiment, model, samples = _weights.load(FLAGS.zoo)
   else:
-    run_folder.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
+    # Before TensorFlow is loaded: a wrong folder is told at once.
+    groups_of(run_folder.load_experiment(FLAGS.run).kind)
+    cli.check_folder('run', FLAGS.run)
     cli.start_tensorflow()
     experiment, model, step = build.load_model(FLAGS.run, FLAGS.checkpoint, weights=FLAGS.weights)
     samples = step * experiment.training.batch
   dataset = build.load_data(experiment, data_dir, FLAGS.manual_dir)
   model.adapt(dataset)
-  settings = (text_settings() if experiment.kind == 'sentences' else
+  settings = (text.Settings(groups_of('sentences')) if experiment.kind == 'sentences' else
               settings_of(experiment.training.recipe, dataset, experiment.dataset_name, data_dir))
   from zoo import base as zoo
 

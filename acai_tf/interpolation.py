@@ -12,9 +12,12 @@ def coefficients(alpha, count, dtype=tf.float32) -> tf.Tensor:
   """`alpha`, a number or [count] of them, as [1] or [count] of `dtype`.
 
   Raises:
-    ValueError: another shape, or a number outside [0, 1]. Inside a graph, where numbers are not known yet, only the
-      shape is checked, as far as it is known.
+    ValueError: another type or shape, or a number outside [0, 1]. Inside a graph, where numbers are not known yet, only
+      type and shape are checked, as far as they are known.
   """
+  alpha = tf.convert_to_tensor(alpha)
+  if not (alpha.dtype.is_floating or alpha.dtype.is_integer):
+    raise ValueError(f'alpha is of type {alpha.dtype.name}; expected numbers in [0, 1].')
   alpha = tf.cast(alpha, dtype)
   if not (alpha.shape.rank == 0 or alpha.shape.is_compatible_with([count])):
     raise ValueError(f'alpha has shape {alpha.shape}; expected a number, or [{count}], one for each pair.')

@@ -35,8 +35,9 @@ def classification(labels, logits) -> tuple[tf.Tensor, tf.Tensor]:
     entropy = tf.nn.sigmoid_cross_entropy_with_logits(tf.cast(labels, logits.dtype), logits)
     hits = tf.equal(logits > 0, labels > 0)
   else:
+    labels = tf.cast(labels, tf.int32)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-    hits = tf.equal(tf.argmax(logits, 1, tf.int32), tf.cast(labels, tf.int32))
+    hits = tf.equal(tf.argmax(logits, 1, tf.int32), labels)
   return tf.reduce_mean(entropy), tf.reduce_mean(tf.cast(hits, tf.float32))
 
 

@@ -52,7 +52,9 @@ def experiment_of(arguments) -> config.Experiment:
                         ('training', ('samples', 'batch', 'seed', 'precision'))):
     for key in keys:
       value = getattr(arguments, key)
-      if value is not None and not (key in overrides[section] and not arguments[key].present):
+      if key in overrides[section] and arguments[key].present:
+        raise UserError(f'--{key} and --set {section}.{key} are the same setting; expected one of the two.')
+      if value is not None and key not in overrides[section]:
         overrides[section][key] = value
   if not arguments.zoo:
     usual = {'images': 'acai', 'sentences': 'arae'}[registry.kind_of('acai_tf.data', arguments.dataset)]

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import math
+import os
 import pathlib
 import subprocess
 import sys
@@ -15,12 +16,14 @@ from typing import Annotated, Literal
 import tensorflow as tf
 
 from acai_tf import models
+from acai_tf.data import lines
 from acai_tf.experiment import config, machine, registry, run_folder
-from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.fields import declared
 from acai_tf.experiment.overrides import make, parse_overrides
 from acai_tf.experiment.resolve import parse_experiment, resolve, resolve_dataset
 from acai_tf.models import dropout
+from acai_tf.training import build
 
 
 class OverrideTest(tf.test.TestCase):
@@ -86,6 +89,24 @@ class OverrideTest(tf.test.TestCase):
         resolve('lines', model, 'paper', parse_overrides([f'model.{text}']))
     with self.assertRaisesRegex(ValueError, 'keep is 2'):
       dropout.Config(keep=2.0)
+
+  def test_what_no_training_can_have_is_refused_before_it_starts(self):
+    for model, texts, message in (
+        ('acai', ['training.samples=64', 'training.warmup=65'], 'warmup is 65; expected at most training.samples, 64'),
+        ('acai', ['training.samples=10**12'], 'expected at most 10,000,000 evaluations'),
+        ('acai', ['training.samples=10**30'], 'training.samples is'),
+        ('acai', ['training.seed=2**40'], 'training.seed is'),
+        ('acai', ['training.batch=1'], 'training.batch is 1; expected 2 or more: acai mixes'),
+        ('arae_image', ['training.batch=1'], 'expected 2'), ('acai', ['dataset.test_seed=-5'], 'dataset.test_seed is'),
+        ('acai', ['dataset.size=3'], 'dataset.size is 3'), ('acai', ['dataset.drawing=foo'], 'dataset.drawing')):
+      with self.assertRaisesRegex(UserError, message):
+        resolve('lines', model, 'fast', parse_overrides(texts))
+    resolve('lines', 'autoencoder', 'fast', parse_overrides(['training.batch=1']))
+
+  def test_of_many_names_the_nearest_are_told(self):
+    self.assertEqual(unknown('key', 'b', 'abc'), "unknown key 'b'; did you mean 'b'? Known: a, b, c.")
+    told = unknown('key', 'x17', [f'x{i}' for i in range(100)])
+    self.assertRegex(told, r"did you mean 'x17'\? Known: x17, .*, and 88 more\.$")
 
   def test_a_data_set_alone_needs_no_network_that_fits(self):
     self.assertEqual(resolve_dataset('lines', {'size': '12'}).size, 12)
@@ -275,6 +296,7 @@ class RunFolderTest(tf.test.TestCase):
         (json.dumps({**whole, 'model': {'lambda_': 0.5}}), 'model.gamma missing; expected every key'),
         (json.dumps({**whole, 'network': {**whole['network'], 'depth': None}}), 'network.depth=None: expected'),
         (json.dumps({**whole, 'network': {**whole['network'], 'depth': True}}), 'network.depth=True: expected'),
+        (json.dumps({**whole, 'network': {**whole['network'], 'latent_width': 3}}), 'json: latent width 3 does not'),
         (json.dumps({**whole, 'training': {**whole['training'], 'samples': math.inf}}), 'Infinity is no number'),
         (json.dumps({**whole, 'model': {**whole['model'], 'gamma': 10**400}}), 'type float')):
       (folder / run_folder.EXPERIMENT).write_text(text)
@@ -313,6 +335,46 @@ class RunFolderTest(tf.test.TestCase):
       (folder / run_folder.CARD).write_text(text, 'latin-1')
       with self.assertRaises(UserError):
         run_folder.load_card(folder)
+
+  def test_a_pipe_in_a_file_s_place_is_not_waited_for(self):
+    folder = pathlib.Path(self.get_temp_dir())
+    for name, read in ((run_folder.HISTORY, run_folder.read_history), (run_folder.CARD, run_folder.load_card),
+                       (run_folder.EXPERIMENT, run_folder.load_experiment)):
+      os.mkfifo(folder / name)
+      with self.assertRaisesRegex(UserError, f'{name} cannot be read .*is no file'):
+        read(folder)
+
+  def test_a_lack_of_memory_is_told_before_anything_is_made(self):
+    with unittest.mock.patch.object(machine, 'free_memory', return_value=10**9):
+      machine.require_memory({'one': 10**8, 'two': 9 * 10**8})
+      with self.assertRaisesRegex(UserError, '1.1 GB of memory are needed at least, and 1.0 GB are free; .*lower two'):
+        machine.require_memory({'one': 2 * 10**8, 'two': 9 * 10**8})
+      with self.assertRaisesRegex(UserError, 'dataset.test_images'):
+        lines.load(lines.Config(test_images=10**6))
+    for key, value in (('training', {'batch': 10**12}), ('network', {'depth': 10**6}), ('dataset', {'size': 1 << 20})):
+      with self.assertRaisesRegex(UserError, 'GB of memory are needed at least'):
+        build.require_memory(resolve('lines', 'acai', 'fast', {key: value}))
+    with self.assertRaisesRegex(UserError, 'GB of memory are needed at least'):
+      build.create(resolve('grammar', 'arae', 'fast', {'network': {'embedding': 10**12}}))
+
+  def test_free_memory_is_the_container_s_where_that_is_less(self):
+    group, free = pathlib.Path(self.get_temp_dir()), machine.free_memory()
+    self.assertBetween(free, 10**6, 10**14)
+    for name, text in (('max', '5000000\n'), ('current', '3000000\n'),
+                       ('stat', 'anon 1\nfile 2000000\nshmem 500000\n')):
+      (group / f'memory.{name}').write_text(text)
+    with unittest.mock.patch.object(machine, 'GROUP', group):
+      self.assertEqual(machine.free_memory(), 5_000_000 - 3_000_000 + 2_000_000 - 500_000)
+      (group / 'memory.max').write_text('max\n')
+      self.assertAllClose(machine.free_memory(), free, rtol=0.5)
+
+  def test_no_model_has_fewer_weights_than_it_is_said_to_need(self):
+    for dataset, model, network in (('lines', 'autoencoder', {'depth': 4, 'latent': 3}), ('lines', 'autoencoder', {}),
+                                    ('grammar', 'text_autoencoder', {'hidden': 5, 'latent': 3, 'embedding': 7})):
+      made = resolve(dataset, model, 'fast', {'network': network})
+      shape = registry.load('acai_tf.data', dataset).shape(made.dataset)
+      count = sum(math.prod(weight.shape) for weight in build.create(made).trainable_variables)
+      self.assertBetween(made.network.weights(shape), 0.3 * count, count)
 
   def test_the_commit_is_that_of_our_own_checkout_or_unknown(self):
     for place in ('installed', '.'):  # The folder is a checkout of somebody else's; '.' is ours.

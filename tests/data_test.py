@@ -56,6 +56,20 @@ class PipelineTest(tf.test.TestCase):
     self.assertAllEqual(dataset.pairs(5, 3)[0], dataset.pairs(5, 3)[0])
     self.assertNotAllEqual(dataset.pairs(5, 3)[0], dataset.pairs(5, 4)[0])
 
+  def test_arrays_that_another_version_left_are_refused(self):
+    whole = {f'{part}_{name}': array for part in ('train', 'test') for name, array in (
+        ('images', np.zeros([4, 2, 2, 1], np.uint8)), ('labels', np.arange(4, dtype=np.int32)))}
+    self.assertEqual(_images.checked(whole, (2, 2, 1), 4).shape, (2, 2, 1))
+    for name, array, message in (
+        ('train_images', np.zeros([4, 3, 3, 1], np.uint8), 'train_images are uint8'),
+        ('test_images', np.zeros([4, 2, 2, 1], np.float32), 'test_images are float32'), ('test_labels', None, 'lacks'),
+        ('train_labels', np.arange(3, dtype=np.int32), 'one for each of 4'),
+        ('test_labels', np.arange(4), 'test_labels are int64'),
+        ('train_labels', np.arange(4, dtype=np.int32) + 1, 'train_labels go from 1 to 4; expected 0 to 3'),
+        ('train_labels', np.full([4, 4], 2, np.int32), 'go from 2 to 2; expected 0 to 1')):
+      with self.assertRaisesRegex(UserError, f'data cache memory: .*{message}.*delete that folder'):
+        _images.checked({**whole, name: array}, (2, 2, 1), 4)
+
   def test_the_pipeline_can_be_dropped_at_once(self):
     # Not None, the default, which is on: its thread sleeps up to 60 s.
     self.assertIs(numbered().pipeline(0, 4, 0, 1).options().autotune.enabled, False)

@@ -420,17 +420,54 @@ class SettingsTest(tf.test.TestCase):
   def test_quick_is_the_default_and_the_paper_s_restarts_are_its_recipe_s(self):
     self.assertEqual(self.settings().groups, measure.QUICK)
     self.assertEqual((self.settings().restarts, self.settings(recipe='paper').restarts), (10, 1000))
-    self.assertEqual(self.settings('--restarts', '3', recipe='paper').restarts, 3)
+    self.assertEqual(self.settings('--metrics', 'clustering', '--restarts', '3', recipe='paper').restarts, 3)
     self.assertEqual(self.settings('--metrics', 'clustering,probe').groups, ('clustering', 'probe'))
-    with self.assertRaisesRegex(UserError, "did you mean 'probe'.*Or quick, or all"):
-      self.settings('--metrics', 'prob')
     network = feature_network.Features(lambda images: images, '0123456789ab')
     with unittest.mock.patch.object(feature_network, 'load', lambda *_, **__: network):
       found = self.settings('--metrics', 'all')
     self.assertEqual((found.groups, found.features), (measure.GROUPS, network))
 
 
+  def test_flags_that_do_not_apply_are_refused(self):
+    for arguments, message in (
+        ('--metrics prob', "did you mean 'probe'.*quick, all"), ('--metrics qick', "did you mean 'quick'"),
+        ('--metrics quick,probe', 'expected quick or all by itself'), ('--restarts 3', '--restarts does not apply'),
+        ('--metrics probe --features x', '--features does not apply to --metrics probe of images; it is for quality'),
+        ('--metrics quality --feature_size 9', '--feature_size is of the network'),
+        ('--run x --dataset lines', '--dataset does not apply with --run; expected no other flags than --run'),
+        ('--zoo lines_acai --weights raw', '--weights does not apply'), ('--run x --to y', '--to does not apply'),
+        ('--interpolations x --dataset lines', '--dataset does not apply'), ('--paths x --metrics all', '--metrics'),
+        ('--dataset grammar --sentences x --set training.batch=3', 'training.batch does not apply'),
+        ('--run x --zoo y', 'expected one of --run')):
+      with self.assertRaisesRegex(UserError, message):
+        if '--run' in arguments or '--zoo' in arguments or 'x' in arguments.split() and 'features' not in arguments:
+          evaluate.FLAGS.unparse_flags()
+          evaluate.FLAGS(['evaluate', *arguments.split()])
+          evaluate.main()
+        else:
+          self.settings(*arguments.split())
+
+
 class ErrorsTest(tf.test.TestCase):
+
+  def told(self, *arguments):
+    known = flags.FlagValues()
+    flags.DEFINE_string('text', None, '', flag_values=known)
+    flags.DEFINE_list('names', ['a'], '', flag_values=known)
+    flags.DEFINE_integer('count', None, '', flag_values=known)
+    with contextlib.redirect_stderr(io.StringIO()) as errors, self.assertRaises(SystemExit) as ended, \
+         unittest.mock.patch.object(sys, 'argv', ['program', *arguments]):
+      cli.run(lambda: cli.only(known, ['text'], 'here'), '', {}, flag_values=known)
+    return ended.exception.code, errors.getvalue()
+
+  def test_flags_with_nothing_behind_them_or_out_of_place(self):
+    self.assertEqual(self.told('--text', 'a'), (0, ''))
+    for arguments, message in (
+        ('--text=', 'error: --text is empty; expected a value, or leave it out.\n'),
+        ('--names=', 'error: --names is empty; expected a value, or leave it out.\n'),
+        ('--count=x', "error: flag --count=x: expected a number, not 'x'\n"),
+        ('--count=3', 'error: --count does not apply here; expected no other flags than --text.\n')):
+      self.assertEqual(self.told(arguments), (2, message))
 
   def test_nothing_that_an_error_s_frames_hold_outlives_the_message(self):
     class Held:
@@ -453,11 +490,12 @@ class ErrorsTest(tf.test.TestCase):
     self.assertIsNone(held[0]())
 
   def test_each_lack_is_told_for_what_it_is(self):
-    full, memory = 'a disk with free space', 'more free memory'
+    full, memory, files = 'a disk with free space', 'more free memory', 'files that can be read'
     for error, message in (
-        (OSError(28, 'No space left on device'), full), (PermissionError(13, 'Permission denied'), full),
+        (OSError(28, 'No space left on device'), full), (PermissionError(13, 'Permission denied'), files),
         (tf.errors.ResourceExhaustedError(None, None, 'x; No space left on device'), full),
-        (tf.errors.NotFoundError(None, None, 'no such file'), full), (tf.errors.DataLossError(None, None, 'x'), full),
+        (tf.errors.NotFoundError(None, None, 'no such file'), files),
+        (tf.errors.DataLossError(None, None, 'x'), files),
         (tf.errors.ResourceExhaustedError(None, None, 'OOM when allocating tensor'), memory),
         (MemoryError('Unable to allocate 16 TiB'), memory)):
       self.assertIn(message, cli.expected_of(error), error)
@@ -616,7 +654,7 @@ class ScorerTest(tf.test.TestCase):
     for array, message in (
         (good[0], r'shape \(16, 32, 32, 1\); expected \[n, k'), (good[:, :, ::2], 'expected'), (good[:, :2], 'k >= 3'),
         ((good + 1) / 2, 'give 2 x - 1'), (good * 127, 'scale them'), (good * np.nan, 'NaN'),
-        (np.array(['a']), 'no array of numbers')):
+        (np.array(['a']), 'no .npy file of numbers'), (good[:0], 'n >= 1')):
       with self.assertRaisesRegex(UserError, message):
         self.score(array)
 

@@ -1,5 +1,6 @@
 """Models as Keras's users know them: saved and loaded whole or by weights, and trained with its callbacks."""
 
+import importlib
 import subprocess
 import sys
 import textwrap
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
-from acai_tf.models import acai
+from acai_tf.models import acai, text_autoencoder
 from acai_tf.training.optimizer import optimizer
 
 NETWORK, SHAPE = config.Network(latent_width=2, latent=2, depth=2), (8, 8, 1)
@@ -97,6 +98,70 @@ class KerasTest(tf.test.TestCase):
     model.save(path)
     loaded = keras.models.load_model(path, custom_objects={'Mine': Mine})
     self.assertEqual((loaded.clipnorm, loaded.run_eagerly), (2.0, True))
+
+  def test_what_does_not_fit_is_one_clear_error(self):
+    model, (images, labels) = make(), data()
+    model.compile()
+    batches = tf.data.Dataset.from_tensors
+    for given, message in (
+        ((images * 255, labels), r'images go from -2.*expected finite numbers in \[-1, 1\]'),
+        ((np.where(images > 0, np.nan, images),), 'images go from nan'),
+        ((np.uint8(images * 100 + 100),), 'images are uint8; expected floats'),
+        ((images[:, :4],), r'images have shape \(8, 4, 8, 1\); expected \[n, 8, 8, 1\]'), ((images[:0],), 'nothing'),
+        ((images, labels + 3), 'labels go from 3 to 5; expected 0 to 2'), ((images, labels - 1), 'labels go from -1'),
+        ((images, labels[:4]), 'there are 8 images and 4 labels'), ((images, labels + 0.5), 'labels are float64'),
+        ((images, np.eye(3)[labels]), 'labels are float64'), ((images, labels[:, None]), 'labels have shape'),
+        ((batches(images[:, :4]),), 'images have shape'), ((batches((images, labels + 0.5)),), 'labels are float64'),
+        ((batches((images, labels, np.ones(8))),), 'sample_weight')):
+      with self.assertRaisesRegex(ValueError, f'^[^\n]*{message}[^\n]*$'):
+        model.fit(*given, verbose=0)
+    for name in ('evaluate', 'predict', 'train_on_batch', 'test_on_batch'):
+      with self.assertRaisesRegex(ValueError, 'images go from'):
+        getattr(model, name)(images * 255)
+    for more, message in (({'sample_weight': np.ones(8)}, 'sample_weight'), ({'class_weight': {0: 2.0}}, 'weigh'),
+                          ({'validation_data': (images * 9, labels)}, 'images go from'),
+                          ({'validation_data': (images, labels + 3)}, 'labels go from')):
+      with self.assertRaisesRegex(ValueError, message):
+        model.fit(images, labels, verbose=0, **more)
+    self.assertEqual(int(model.step), 0)
+    model.fit(images, np.uint8(labels), verbose=0)
+    model.fit(batches((images, np.eye(3, dtype=np.int32)[labels])), verbose=0)
+    self.assertEqual(int(model.step), 2)
+    for arguments, message in (({'loss': 'mse'}, 'loss'), ({'metrics': ['mae']}, 'metrics'), ({'clipnorm': -1}, 'clip'),
+                               ({'optimizer': 'adam'}, 'expected a function')):
+      with self.assertRaisesRegex(ValueError, message):
+        model.compile(**arguments)
+
+  def test_methods_refuse_other_shapes_and_types(self):
+    images, _ = data()
+    for name in ('acai', 'vae', 'vqvae', 'arae_image'):
+      module = importlib.import_module(f'acai_tf.models.{name}')
+      model = module.Model(module.Config(), NETWORK, SHAPE)
+      for call in (model.encode, model.represent, model):
+        for wrong in (images[:, :4], np.zeros([2, 28, 28, 1], np.float32), images[0], np.uint8(images)):
+          with self.assertRaisesRegex(ValueError, r'^images [^\n]*; expected [^\n]*$'):
+            call(wrong)
+      for wrong in (np.zeros([2, 3, 3, 2], np.float32), np.zeros([2, 8], np.float32)):
+        with self.assertRaisesRegex(ValueError, 'expected'):
+          model.decode(wrong)
+      with self.assertRaisesRegex(ValueError, 'there are 8 images_a and 4 images_b'):
+        model.interpolate(images, images[:4], 0.5)
+      with self.assertRaisesRegex(ValueError, 'alpha is of type string'):
+        model.interpolate(images, images, 'half')
+    with self.assertRaisesRegex(ValueError, 'count is -3'):
+      model.sample(-3)
+
+  def test_sentences_are_ids_that_there_are(self):
+    model = text_autoencoder.Model(text_autoencoder.Config(), config.TextNetwork(4, 4, 4), (5, 13))
+    model.compile()
+    for ids, message in ((np.zeros([4, 7], int), 'ids of sentences have shape'), (np.zeros([4, 5]), 'are float'),
+                         (np.full([4, 5], 13), 'ids go from 13 to 13; expected 0 to 12')):
+      with self.assertRaisesRegex(ValueError, message):
+        model.fit(ids, verbose=0)
+    with self.assertRaisesRegex(ValueError, 'ids of sentences are string; expected ints'):
+      model.encode(['a cat'])
+    with self.assertRaisesRegex(ValueError, 'codes have shape'):
+      model.decode(np.zeros([2, 7], np.float32))
 
   def test_callbacks(self):
     folder = self.get_temp_dir()

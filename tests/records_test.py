@@ -85,7 +85,8 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(list(_records.load_all('lines', self.folder)), ['lines_acai'])
 
   @parameterized.parameters(
-      'broken', '[]', '7', 'null', '{}', '{"runs": 3}', '{"runs": [null]}', '{"runs": [3]}', '{"runs": [{}]}')
+      'broken', '[]', '7', 'null', '{}', '{"runs": 3}', '{"runs": [null]}', '{"runs": [3]}', '{"runs": [{}]}',
+      '{"definition": "lines_acai", "runs": []}')
   def test_a_file_that_is_no_result_file(self, text):
     (self.folder / 'lines_aae.json').write_text(text)
     with self.assertRaisesRegex(UserError, r'^\S*lines_aae.json[^\n]* cannot be read [^\n]*reproduce it\.$'):
@@ -97,6 +98,8 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
       ({'metrics': {'mean_distance': '1'}}, "'metrics' holds"), ({'medians': 3}, "'medians' holds"),
       ({'train_seconds': 'long'}, "'train_seconds' holds"), ({'weights': 'best'}, "'weights' is 'best'"),
       ({'history': [3]}, "'history' is"), ({'curves': {'alpha': 1}}, "'curves' holds"),
+      ({'history': [{'samples': 1, 'seconds': 'x'}]}, "'history' is"), ({'curves': {'alpha': ['x']}}, "'curves' holds"),
+      ({'metrics': {'mean_distance': True}}, "'metrics' holds"),
       ({'kept': {'file': '../x.npz', 'sha256': '', 'bytes': 1}}, "'kept' names"), ({'kept': 1}, "'kept' names"),
       ({'experiment': {}}, "'experiment.dataset' is no object"))
   def test_a_record_with_a_wrong_part(self, part, message):
@@ -453,6 +456,7 @@ class ReproduceTest(tf.test.TestCase):
 
   def test_the_program_trains_evaluates_and_files_once(self):
     folder = pathlib.Path(self.get_temp_dir())
+    (folder / 'results').mkdir()
     command = [sys.executable, '-m', 'zoo', 'reproduce', 'lines_autoencoder', '--samples', '40', '--restarts', '1',
                '--train_images', '500', '--runs', str(folder / 'runs'), '--results', str(folder / 'results'),
                '--weights', str(folder / 'weights'), '--data_dir', str(folder / 'data')]

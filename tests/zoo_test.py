@@ -163,12 +163,25 @@ class ByNameTest(tf.test.TestCase):
 class ProgramTest(tf.test.TestCase):
 
   def run_program(self, *words, **settings):
-    arguments = dataclasses.make_dataclass('Flags', ['dataset', 'model', 'recipe'])(
-        settings.get('dataset'), settings.get('model'), settings.get('recipe', 'paper'))
-    with (unittest.mock.patch.object(program, 'FLAGS', arguments),
-          contextlib.redirect_stdout(io.StringIO()) as out):
-      program.main(list(words))
+    program.FLAGS.unparse_flags()
+    rest = program.FLAGS(['zoo', *words, *(f'--{name}={value}' for name, value in settings.items())])
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+      program.main(rest[1:])
     return out.getvalue()
+
+  def test_flags_of_other_commands_and_places_that_are_none_are_refused(self):
+    folder = self.get_temp_dir()
+    pathlib.Path(folder, 'file').touch()
+    for words, settings, message in (
+        (['list'], {'seeds': 3}, '--seeds does not apply to list; expected no other flags than --dataset, --model'),
+        (['table', 'lines'], {'recipe': 'fast'}, '--recipe does not apply to table'),
+        (['table', 'lines'], {'results': f'{folder}/none'}, 'none is no folder'),
+        (['reproduce', 'lines_acai'], {'weights': f'{folder}/file'}, '--weights .*/file cannot be written'),
+        (['reproduce', 'yelp_arae'], {'restarts': 3}, '--restarts is for models of images'),
+        (['report'], {'to': folder}, 'is a folder; expected a file'),
+        (['card', 'lines_acai'], {'to': f'{folder}/none/card.md'}, 'lies in no folder')):
+      with self.assertRaisesRegex(UserError, message):
+        self.run_program(*words, **settings)
 
   def test_list(self):
     text = self.run_program('list', dataset='cifar10')

@@ -51,7 +51,7 @@ cli.define_data_flags(FLAGS)
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
           'reproduce': ['seeds', 'samples', 'set', 'restarts', 'train_images', 'runs'],
           'reproduce, keep, gallery': ['weights', 'data_dir', 'manual_dir'], 'keep, gallery': ['run'],
-          'table': ['all', 'brief', 'ablation', 'sources', 'metrics'], 'table, report': ['results'],
+          'table': ['all', 'brief', 'ablation', 'sources', 'metrics'], 'table, report, reproduce, keep': ['results'],
           'table, card': ['format'], 'report, card, publish, gallery': ['to'], 'card, publish': ['owner'],
           'card': ['address'], 'publish': ['yes'], 'gallery': ['serve']}
 
@@ -146,6 +146,9 @@ def reproduce(patterns) -> int:
                                 for keys in (('data_dir', 'manual_dir'), ('restarts', 'train_images')))
   asked = [(definition, _reproduce.experiment_of(definition, seed, FLAGS.recipe or 'fast', FLAGS.samples, settings))
            for seed in range(FLAGS.seeds) for definition in found.values()]  # All, so that a mistake trains none.
+  for name in ('restarts', 'train_images'):
+    if FLAGS[name].present and not all(experiment.kind == 'images' for _, experiment in asked):
+      raise UserError(f'--{name} is for models of images; expected no others beside it.')
   for definition, experiment in asked:
     status = _reproduce.reproduce(definition, experiment, settings, FLAGS.runs, FLAGS.results, FLAGS.weights,
                                   data_flags, evaluate_flags)
@@ -186,6 +189,8 @@ def chosen_format(known) -> str:
 def card(name) -> None:
   """Prints or writes a definition's card."""
   kind = chosen_format(_card.FORMATS)
+  if FLAGS.to:
+    cli.check_target('to', FLAGS.to)
   cli.start_tensorflow()
   text = _card.render(_card.subject(name), kind, FLAGS.owner, FLAGS.address)
   if FLAGS.to:
@@ -228,6 +233,14 @@ def gallery(names) -> None:
 def main(words) -> int:
   """The program; `words` are its arguments without flags."""
   command, names = (words[0], words[1:]) if words else ('', [])
+  fitting = [flag for heading, flags_ in GROUPS.items() for flag in flags_ if command in heading.split(', ')]
+  if fitting:
+    cli.only(FLAGS, fitting, f'to {command}')
+  if not pathlib.Path(FLAGS.results).is_dir():
+    raise UserError(f'--results {FLAGS.results} is no folder; expected the one in which result files lie.')
+  if command in ('reproduce', 'keep'):  # Not after the training.
+    for name in ('results', 'weights', *(['runs'] if command == 'reproduce' else [])):
+      cli.check_folder(name, FLAGS[name].value)
   if command == 'list' and not names:
     show_list(FLAGS.dataset, FLAGS.model)
   elif command == 'show' and len(names) == 1:
@@ -248,6 +261,7 @@ def main(words) -> int:
   elif command == 'report' and not names:
     cli.set_environment()
     target = FLAGS.to or 'report.html'
+    cli.check_target('to', target)
     pathlib.Path(target).write_text(_report.render(FLAGS.results))
     print(f'wrote {target}')
   elif command == 'card' and len(names) == 1:

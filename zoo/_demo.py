@@ -1,7 +1,5 @@
 """Program: what a user does with an exported lines model. `python -m zoo._demo --module DIR --picture FILE`."""
 
-import pathlib
-
 import numpy as np
 from absl import flags
 
@@ -20,6 +18,7 @@ flags.DEFINE_string('picture', 'interpolation.png', 'File to draw')
 def main() -> None:
   """Loads the module with hub.load, interpolates test lines with it, scores and draws them."""
   arguments = flags.FLAGS
+  cli.check_target('picture', arguments.picture)
   if not arguments.module:
     raise UserError('--module DIR is missing; expected a folder made by python -m export.')
   card = run_folder.load_card(arguments.module)
@@ -44,7 +43,6 @@ def main() -> None:
   images = images.reshape(len(first), steps, *images.shape[1:])
   faded = crossfade(first, second)
   title = 'through hub.load: ' + report.title_of(experiment, samples)
-  pathlib.Path(arguments.picture).parent.mkdir(parents=True, exist_ok=True)
   figures.save_rows(arguments.picture, {
       'codes interpolated by the module': images[:6], 'pixels cross-faded, for comparison': faded[:6],
   }, title)

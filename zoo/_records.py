@@ -16,7 +16,6 @@ from zoo import base
 
 FOLDER = pathlib.Path(__file__).parent / 'results'
 
-_NUMBER = (int, float)
 # What a record must hold, and what stands for what it may lack.
 _REQUIRED = {'experiment': dict, 'samples': int, 'metrics': dict}
 _OPTIONAL = {'weights': 'raw', 'medians': {}, 'curves': {}, 'history': [], 'train_seconds': None}
@@ -31,11 +30,13 @@ def load(name, folder=FOLDER) -> list[dict]:
   """
   path = pathlib.Path(folder) / f'{name}.json'
   try:
-    values = strict_json.loads(path.read_text()) if path.exists() else {'runs': []}
+    values = strict_json.read(path) if path.exists() else {'runs': []}
   except (OSError, ValueError) as error:
     raise _broken(path, error) from error
   if not isinstance(values, dict) or not isinstance(values.get('runs'), list):
     raise _broken(path, "it is no object with a list 'runs'")
+  if values.get('definition', name) != name:
+    raise _broken(path, f"'definition' is {values['definition']!r}")
   found = [validated(record, f'{path}, run {i + 1}') for i, record in enumerate(values['runs'])]
   _refuse_twins(found, path)
   return found
@@ -62,15 +63,17 @@ def validated(record, where) -> dict:
   numbers = {
       'metrics': record['metrics'], 'medians': record['medians'], 'train_seconds': {'': record['train_seconds']}}
   for key, values in numbers.items():
-    if not isinstance(values, dict) or not all(v is None or isinstance(v, _NUMBER) for v in values.values()):
+    if not isinstance(values, dict) or not all(map(_is_figure, values.values())):
       raise _broken(where, f'{key!r} holds something that is no number')
   if record['weights'] not in ('average', 'raw'):
     raise _broken(where, f"'weights' is {record['weights']!r}, neither 'average' nor 'raw'")
   if not isinstance(record['history'], list) or not all(
-      isinstance(row, dict) and isinstance(row.get('samples'), int) for row in record['history']):
+      isinstance(row, dict) and type(row.get('samples')) is int and all(map(_is_figure, row.values()))
+      for row in record['history']):
     raise _broken(where, "'history' is no list of evaluations with their samples")
-  if not isinstance(record['curves'], dict) or not all(isinstance(c, list) for c in record['curves'].values()):
-    raise _broken(where, "'curves' holds something that is no list")
+  if not isinstance(record['curves'], dict) or not all(
+      isinstance(curve, list) and all(map(_is_figure, curve)) for curve in record['curves'].values()):
+    raise _broken(where, "'curves' holds something that is no list of numbers")
   kept = record.get('kept')
   if 'kept' in record and not (isinstance(kept, dict) and re.fullmatch(r'\w+\.npz', str(kept.get('file'))) and
                                re.fullmatch('[0-9a-f]{64}', str(kept.get('sha256'))) and
@@ -85,6 +88,10 @@ def validated(record, where) -> dict:
   except (KeyError, UserError) as error:
     raise _broken(where, f'its experiment is unknown here: {error}') from error
   return record
+
+
+def _is_figure(value):
+  return value is None or type(value) in (int, float)
 
 
 def load_all(dataset=None, folder=FOLDER) -> dict:

@@ -110,7 +110,7 @@ def gather(run, definition, results) -> None:
   """
   run = pathlib.Path(run)
   try:
-    record = strict_json.loads((run / run_folder.METRICS).read_text())
+    record = strict_json.read(run / run_folder.METRICS)
   except (OSError, ValueError) as error:
     raise UserError(f'{run / run_folder.METRICS} cannot be read ({error}); expected a run that acai_tf.evaluate has '
                     'measured.') from error

@@ -98,6 +98,36 @@ class ArrayDataset(ImageDataset):
     return self.train_images[indices], self.train_labels[indices]
 
 
+def checked(arrays, shape, classes) -> ArrayDataset:
+  """An `ArrayDataset` of arrays from a cache, which another version, or somebody else, may have left.
+
+  Args:
+    arrays: dict, as `ArrayDataset` takes it.
+    shape: (height, width, channels) of the images.
+    classes: labels' number of classes; 0: all labels are 0.
+
+  Raises:
+    UserError: arrays that are missing, or have another shape, type or range; it names the folder.
+  """
+  folder = next((os.path.dirname(array.filename) for array in arrays.values() if hasattr(array, 'filename')), 'memory')
+
+  def refuse(problem):
+    raise UserError(f'data cache {folder}: {problem}; delete that folder, and it is made anew.')
+
+  for part in ('train', 'test'):
+    images, labels = (arrays.get(f'{part}_{name}') for name in ('images', 'labels'))
+    if images is None or labels is None:
+      refuse(f'it lacks {part}_images or {part}_labels')
+    if images.dtype != np.uint8 or images.shape[1:] != shape:
+      refuse(f'{part}_images are {images.dtype} {images.shape}; expected uint8, {("n", *shape)}')
+    if labels.dtype != np.int32 or labels.shape not in ((len(images),), (len(images), classes)):
+      refuse(f'{part}_labels are {labels.dtype} {labels.shape}; expected int32, one for each of {len(images)} images')
+    last = max(classes - 1, 0) if labels.ndim == 1 else 1
+    if labels.size and not 0 <= labels.min() <= labels.max() <= last:
+      refuse(f'{part}_labels go from {labels.min()} to {labels.max()}; expected 0 to {last}')
+  return ArrayDataset(arrays, classes)
+
+
 def to_float(images) -> np.ndarray:
   """uint8 pixels -> float32 in [-1, 1]; float32 ones pass unchanged."""
   if images.dtype != np.uint8:

@@ -52,6 +52,8 @@ def _lines(path, tabs=False):
   """[(number from 1, line with single spaces)] of a file, but for blank ones; `tabs`: leave white space as it is."""
   path = pathlib.Path(path)
   try:
+    if path.exists() and not path.is_file():  # A pipe would never end.
+      raise OSError('it is no file')
     data = path.read_bytes()
     text = (gzip.decompress(data) if path.suffix == '.gz' else data).decode('utf-8-sig')
   except FileNotFoundError:

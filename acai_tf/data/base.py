@@ -167,12 +167,31 @@ def cached_arrays(folder, prepare) -> dict:
     if not folder.exists():
       _prepare(folder, prepare)
     # Read into memory, SVHN opened in 6 s instead of none, and was slower cold and warm (benchmarks/input.py then).
-    return {path.stem: np.load(path, mmap_mode='r') for path in sorted(folder.glob('*.npy'))}
+    return {path.stem: mapped(path) for path in sorted(folder.glob('*.npy'))}
   except UserError:
     raise
   except (OSError, ValueError, EOFError) as error:
     raise UserError(f'data cache {folder}: {error}; expected a writable disk and whole files. '
                     'Free space or delete that folder and run again.') from error
+
+
+def mapped(path) -> np.ndarray:
+  """The array of a .npy file, memory-mapped: a header that promises more than the file has asks for no memory.
+
+  Raises:
+    ValueError: no .npy file of numbers, or one that is cut off.
+    OSError: no file.
+  """
+  path = pathlib.Path(path)
+  if path.exists() and not path.is_file():
+    raise OSError(f'{path} is no file')
+  try:
+    array = np.load(path, mmap_mode='r', allow_pickle=False)
+  except (ValueError, EOFError, OverflowError) as error:  # NumPy's advice, to unpickle what is no .npy file, is none.
+    raise ValueError('it is no .npy file of numbers, or it is cut off') from error
+  if not isinstance(array, np.ndarray) or array.dtype.kind not in 'fiu':
+    raise ValueError('it is no .npy file of numbers')
+  return array
 
 
 def _sums(folder):

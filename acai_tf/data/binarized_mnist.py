@@ -36,4 +36,5 @@ def binary(batch) -> tuple:
 
 def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
-  return _images.ArrayDataset(_tfds.arrays('mnist', data_dir, manual_dir, '_binary', convert=binary), classes(config))
+  arrays = _tfds.arrays('mnist', data_dir, manual_dir, '_binary', convert=binary)
+  return _images.checked(arrays, shape(config), classes(config))

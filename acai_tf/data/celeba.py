@@ -46,4 +46,4 @@ def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   splits = {'train': 'train', 'test': config.evaluate}
   variant = f'_{config.size}' + ('_validation' if config.evaluate == 'validation' else '')
   arrays = _tfds.arrays('celeb_a', data_dir, manual_dir, variant, splits, convert)
-  return _images.ArrayDataset(arrays, classes(config))
+  return _images.checked(arrays, shape(config), classes(config))

@@ -28,4 +28,4 @@ def classes(config) -> int:
 
 def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
-  return _images.ArrayDataset(_tfds.arrays('cifar10', data_dir, manual_dir), classes(config))
+  return _images.checked(_tfds.arrays('cifar10', data_dir, manual_dir), shape(config), classes(config))

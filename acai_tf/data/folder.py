@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from acai_tf.data import _images, base
+from acai_tf.experiment import machine
 from acai_tf.experiment.config import Network
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import declared
@@ -22,7 +23,7 @@ NETWORK = Network(latent_width=4, latent=16, depth=64)
 SOURCE = 'pictures of whoever trained it', 'theirs'
 ENDINGS = ('.png', '.jpg', '.jpeg', '.webp')
 READER = 'white behind what is transparent, 16 bits to 8'  # how pictures are read; caches of another way are left
-CHUNK, NAMED = 1024, 10  # files read at a time; broken files that are named
+CHUNK, NAMED = 1024, 4  # files read at a time; broken files that are named
 
 
 @declared('dataset')
@@ -38,8 +39,7 @@ class Config:
   channels: Literal[1, 3] = 3
   test_share: Annotated[float, '(0, 1)'] = 0.1
   broken_share: Annotated[float, '[0, 1]'] = 0.01
-  labels: int = -1
-
+  labels: Annotated[int, '[-1, inf)'] = -1
 
 
 def shape(config) -> tuple:
@@ -61,7 +61,11 @@ def resolve(config) -> Config:
   if not config.path:
     raise UserError('dataset.path is missing; expected a folder of pictures: --set dataset.path=DIR.')
   whole = dataclasses.replace(config, path=os.path.abspath(os.path.expanduser(config.path)))
-  return dataclasses.replace(whole, labels=len(_files(whole)[1]))
+  found = len(_files(whole)[1])
+  if config.labels not in (-1, found):
+    raise UserError(f'dataset.labels is {config.labels}, and {whole.path} has {found} class subfolders; expected that '
+                    'number, or leave it out.')
+  return dataclasses.replace(whole, labels=found)
 
 
 def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
@@ -72,6 +76,7 @@ def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   """
   del manual_dir
   files, names = _files(config)
+  machine.require_memory({'dataset.size': min(len(files), CHUNK) * config.channels * config.size**2})
   if len(names) != config.labels:
     raise UserError(f'{config.path} has {len(names)} class subfolders; expected {config.labels}, as configured.')
   identity = [READER, str(dataclasses.replace(config, broken_share=0.0))]
@@ -79,7 +84,7 @@ def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   key = hashlib.sha256(os.fsencode('\n'.join(identity))).hexdigest()[:16]
   arrays = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'folder_{key}',
                               lambda append: _read(files, config, append))
-  return _images.ArrayDataset(arrays, classes(config))
+  return _images.checked(arrays, shape(config), classes(config))
 
 
 def _files(config):
@@ -134,7 +139,7 @@ def _read(files, config, append):
                   if image is not None]
         append(f'{split}_images', np.array([i for i, _ in images], np.uint8).reshape(-1, *shape(config)))
         append(f'{split}_labels', np.array([label for _, label in images], np.int32))
-  named = '; '.join(broken[:NAMED]) + (f'; and {len(broken) - NAMED} more' if len(broken) > NAMED else '')
+  named = '; '.join(sorted(broken)[:NAMED]) + (f'; and {len(broken) - NAMED} more' if len(broken) > NAMED else '')
   if len(broken) > config.broken_share * len(files):
     raise UserError(f'{len(broken)} of {len(files)} pictures cannot be read, more than dataset.broken_share='
                     f'{config.broken_share:g} of them: {named}; mend or remove them, or raise the share.')

@@ -31,8 +31,8 @@ class Config:
   """`count`: sentences that are drawn, a tenth of the different ones for `valid` and for `test` each; `draw_seed`: of
   them; `test_part`: 'test', or 'valid' to choose by."""
 
-  count: Annotated[int, '[100, inf)'] = 24_000
-  draw_seed: int = 0
+  count: Annotated[int, '[100, 1e8]'] = 24_000
+  draw_seed: Annotated[int, '[0, inf)'] = 0
   test_part: Literal['test', 'valid'] = 'test'
 
   KIND = 'sentences'

@@ -5,12 +5,13 @@ interpolation itself can be scored (`acai_tf.metrics.lines`).
 """
 
 import functools
+from typing import Annotated, Literal
 
 import numpy as np
 
 from acai_tf.data import _images
+from acai_tf.experiment import machine
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import declared
 
 BENCHMARK = 'lines'
@@ -18,6 +19,7 @@ NETWORK = Network(latent_width=2, latent=16, depth=16)
 SOURCE = 'lines that this project draws, one from the centre of each image', 'Apache 2.0'
 TWO_PI = 2 * np.pi
 WIDTH = 2.0  # of a line, in pixels along its minor axis
+TEMPLATES = 10_000  # lines that others are compared with
 CHUNK = 128  # lines drawn at a time, so that what is computed on the way stays in the processor's cache
 
 
@@ -28,13 +30,13 @@ class Config:
   `drawing` tells the authors' lines from this project's first ones, which were 2 pixels wide across, not along an axis.
   """
 
-  size: int = 32
-  test_images: int = 512
-  test_seed: int = 20180719
-  drawing: str = 'authors'
+  size: Annotated[int, '[4, inf)'] = 32
+  test_images: Annotated[int, '[1, inf)'] = 512
+  test_seed: Annotated[int, '[0, inf)'] = 20180719
+  drawing: Literal['authors', 'first'] = 'authors'
 
   def __post_init__(self):
-    if self.drawing != 'authors':
+    if self.drawing == 'first':
       raise ValueError("its lines are this project's first ones, drawn otherwise than the ACAI authors'; its figures "
                        'compare with no others. Train it anew with this version')
 
@@ -51,8 +53,13 @@ def render(angles, size=32) -> np.ndarray:
 
   Returns:
     [n, size, size, 1] float32; -1 is background, +1 is line.
+
+  Raises:
+    ValueError: angles that are not finite, or images of less than 4 pixels.
   """
   angles = np.asarray(angles, np.float64).reshape(-1)
+  if not np.isfinite(angles).all() or size < 4:
+    raise ValueError(f'lines of size {size} at {len(angles)} angles; expected a size of 4 or more, and finite angles.')
   images = np.empty([len(angles), size, size], np.float32)
   for start in range(0, len(angles), CHUNK):
     chunk = angles[start:start + CHUNK]
@@ -75,7 +82,7 @@ def render(angles, size=32) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=2)
-def templates(count=10_000, size=32) -> tuple[np.ndarray, np.ndarray]:
+def templates(count=TEMPLATES, size=32) -> tuple[np.ndarray, np.ndarray]:
   """The benchmark's reference lines: `count` evenly spaced angles ([count] radians) and their images, drawn once."""
   angles = np.arange(count) * (TWO_PI / count)
   return angles, render(angles, size)
@@ -92,9 +99,9 @@ class Lines(_images.ImageDataset):
   benchmark = BENCHMARK
 
   def __init__(self, config):
-    if config.size < 4 or config.test_images < 1:
-      raise UserError(f'dataset.size={config.size}, dataset.test_images={config.test_images}; '
-                      'expected at least 4 and 1.')
+    each = 4 * config.size**2
+    machine.require_memory({'dataset.test_images and dataset.size': each * config.test_images,
+                            'dataset.size, for the reference lines': each * TEMPLATES})
     angles = np.random.default_rng(config.test_seed).uniform(0, TWO_PI, config.test_images)
     self.shape, self.classes, self.test_seed = shape(config), classes(config), config.test_seed
     self.test_images, self.test_labels = render(angles, config.size), labels_of(angles)

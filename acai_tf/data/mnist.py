@@ -29,4 +29,4 @@ def classes(config) -> int:
 def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   arrays = _tfds.arrays('mnist', data_dir, manual_dir, '_pad2', convert=_tfds.padded(2))
-  return _images.ArrayDataset(arrays, classes(config))
+  return _images.checked(arrays, shape(config), classes(config))

@@ -19,8 +19,8 @@ class Config:
   """`words` of the vocabulary, besides the marks; `longest`: words of the longest sentence, longer ones are dropped.
   `test_part`: 'test', or 'valid' to choose by. The defaults are the paper's."""
 
-  words: Annotated[int, '[1, inf)'] = 11_000
-  longest: Annotated[int, '[1, inf)'] = 15
+  words: Annotated[int, '[1, 1e7]'] = 11_000
+  longest: Annotated[int, '[1, 1000]'] = 15
   test_part: Literal['test', 'valid'] = 'test'
 
   KIND = 'sentences'

@@ -32,4 +32,4 @@ def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   splits = {'train': 'train+extra' if config.extra else 'train', 'test': 'test'}
   arrays = _tfds.arrays('svhn_cropped', data_dir, manual_dir, '_then_extra' if config.extra else '', splits)
-  return _images.ArrayDataset(arrays, classes(config))
+  return _images.checked(arrays, shape(config), classes(config))

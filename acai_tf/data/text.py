@@ -28,10 +28,10 @@ class Config:
   path: str = ''
   held_out: str = ''
   labels: str = ''
-  words: Annotated[int, '[1, inf)'] = 2000
-  longest: Annotated[int, '[1, inf)'] = 10
+  words: Annotated[int, '[1, 1e7]'] = 2000
+  longest: Annotated[int, '[1, 1000]'] = 10
   lower: bool = True
-  split_seed: int = 0
+  split_seed: Annotated[int, '[0, inf)'] = 0
   test_part: Literal['test', 'valid'] = 'test'
   test_repeats: bool = False
 
@@ -59,9 +59,9 @@ def resolve(config) -> Config:
     raise UserError('dataset.path is missing; expected a file of sentences: --set dataset.path=FILE.')
   paths = [_whole(path) for path in config.path.split(',')]
   held_out = [_whole(path) for path in config.held_out.split(',')] if config.held_out else []
-  for path in paths + held_out:
+  for key, path in [*(('path', path) for path in paths), *(('held_out', path) for path in held_out)]:
     if not os.path.isfile(path):
-      raise UserError(f'dataset.path: {path} is no file; expected sentences, one a line.')
+      raise UserError(f'dataset.{key}: {path} is no file; expected sentences, one a line.')
   if config.labels and len(paths) > 1:
     raise UserError('dataset.labels names the labels of one file; expected one dataset.path, or no labels.')
   if held_out and len(held_out) != len(paths):

@@ -25,8 +25,8 @@ class Config:
   `test_repeats`: whether held-out sentences that training has, too, are kept, as short ones recur in any text."""
 
   full: bool = False
-  words: Annotated[int, '[1, inf)'] = 2000
-  longest: Annotated[int, '[1, inf)'] = 10
+  words: Annotated[int, '[1, 1e7]'] = 2000
+  longest: Annotated[int, '[1, 1000]'] = 10
   test_part: Literal['test', 'valid'] = 'test'
   test_repeats: bool = True
 

@@ -23,8 +23,8 @@ class Config:
   or 'valid' to choose by; both are of the test split's reviews, of which a fifth as many are read."""
 
   reviews: Annotated[int, '[0, inf)'] = 50_000
-  words: Annotated[int, '[1, inf)'] = 5000
-  longest: Annotated[int, '[1, inf)'] = 12
+  words: Annotated[int, '[1, 1e7]'] = 5000
+  longest: Annotated[int, '[1, 1000]'] = 12
   test_part: Literal['test', 'valid'] = 'test'
 
   KIND = 'sentences'

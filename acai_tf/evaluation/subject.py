@@ -253,7 +253,10 @@ def of_module(handle) -> tuple[Functions, tuple]:
 
   try:
     module = hub.load(handle)
-    outside = tuple(module.signatures['encode'].structured_input_signature[1]['images'].shape[1:])
+    inputs = module.signatures['encode'].structured_input_signature[1]
+    if 'images' not in inputs:
+      raise TypeError('it does not take images')
+    outside = tuple(inputs['images'].shape[1:])
     parts = module.encoder, module.decoder, module.interpolator
     for name in ('encode', 'decode'):
       for output, spec in module.signatures[name].structured_outputs.items():

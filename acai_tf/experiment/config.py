@@ -13,6 +13,9 @@ Count = Annotated[int, '[1, inf)']
 Whole = Annotated[int, '[0, inf)']
 Positive = Annotated[float, '(0, inf)']
 Share = Annotated[float, '[0, 1)']
+Seed = Annotated[int, '[0, 4294967295]']
+
+MOST_EVALUATIONS = 10_000_000  # of a training: their steps are listed
 
 PAPER_SAMPLES = 1 << 24  # training images behind every figure of the ACAI paper (section 4)
 
@@ -44,6 +47,15 @@ class Network:
     """UserError unless the code fits images of `shape`."""
     scales(shape[0], self.latent_width)
 
+  def weights(self, shape) -> int:
+    """How many encoder and decoder have at least, of images of `shape`."""
+    *inner, last = (self.depth << scale for scale in range(scales(shape[0], self.latent_width) + 1))
+    return 9 * (2 * sum(width**2 for width in inner) + (inner[-1] + self.latent) * last + self.latent * inner[-1])
+
+  def activations(self, shape) -> int:
+    """Numbers of an image of `shape` that a step holds at least: those of the first scale."""
+    return 3 * self.depth * shape[0] * shape[1]
+
 
 @declared('network')
 class TextNetwork:
@@ -67,6 +79,16 @@ class TextNetwork:
   def check(self, shape) -> None:
     """Any code fits sentences of any `shape`."""
 
+  def weights(self, shape) -> int:
+    """How many encoder and decoder have at least, of sentences of `shape`, (numbers, ids)."""
+    words = shape[1] * (2 * self.embedding + self.hidden)
+    return words + 4 * (self.latent * (self.embedding + self.latent)
+                        + self.hidden * (self.embedding + self.hidden + self.latent))
+
+  def activations(self, shape) -> int:
+    """Numbers of a sentence of `shape` that a step holds at least: what the gates are computed from."""
+    return shape[0] * (2 * self.embedding + self.latent + self.hidden)
+
 
 NETWORKS = {'images': Network, 'sentences': TextNetwork}  # by the kind of data (`Config.KIND`; images have none)
 
@@ -86,9 +108,9 @@ class Training:
   """
 
   recipe: Literal['paper', 'fast'] = 'paper'
-  samples: Count = PAPER_SAMPLES
+  samples: Annotated[int, '[1, 1e15]'] = PAPER_SAMPLES
   batch: Count = 64
-  seed: Whole = 0
+  seed: Seed = 0
   learning_rate: Positive = 1e-4
   classifier_learning_rate: Positive = 1e-4
   beta_1: Share = 0.9
@@ -105,6 +127,14 @@ class Training:
   final_evaluations: Whole = 20
   checkpoint_every: Whole = 1 << 16
   keep: Count = 3
+
+  def __post_init__(self):
+    if self.warmup > self.samples:
+      raise ValueError(f'training.warmup is {self.warmup}; expected at most training.samples, {self.samples}, since '
+                       'the rate would never get to its value.')
+    if self.evaluate_every and self.samples > MOST_EVALUATIONS * self.evaluate_every:
+      raise ValueError(f'training.samples is {self.samples} and training.evaluate_every {self.evaluate_every}; '
+                       f'expected at most {MOST_EVALUATIONS:,} evaluations: evaluate less often.')
 
   @property
   def steps(self) -> int:

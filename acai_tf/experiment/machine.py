@@ -4,6 +4,10 @@ import os
 import pathlib
 import platform
 
+from acai_tf.experiment.errors import UserError
+
+GROUP = pathlib.Path('/sys/fs/cgroup')
+
 
 def fastest_precision() -> str:
   """'mixed_bfloat16' where this process's device computes in bfloat16, which else is emulated; 'float32' elsewhere.
@@ -32,6 +36,34 @@ def processor() -> dict[str, str]:
     if not line:
       break
   return found
+
+
+def free_memory() -> int:
+  """Bytes of memory that this process may still get, swap included; on others than Linux, all that the machine has."""
+  path = pathlib.Path('/proc/meminfo')
+  if not path.exists():
+    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+  rows = dict(line.split(':') for line in path.read_text().splitlines())
+  free = 1024 * sum(int(rows[key].split()[0]) for key in ('MemAvailable', 'SwapFree'))
+  try:  # a container's own bound, in which files that are only cached count as used
+    bound, used, kinds = ((GROUP / f'memory.{name}').read_text() for name in ('max', 'current', 'stat'))
+    rows = dict(line.split() for line in kinds.splitlines())
+    return min(free, int(bound) - int(used) + int(rows['file']) - int(rows['shmem']))
+  except (OSError, ValueError, KeyError):  # There is no such group, or its bound is 'max'.
+    return free
+
+
+def require_memory(parts) -> None:
+  """UserError where more memory is needed than there is.
+
+  Args:
+    parts: dict: setting that decides -> bytes that are needed at least.
+  """
+  need, free = sum(parts.values()), free_memory()
+  if need > free:
+    most = max(parts, key=parts.__getitem__)
+    raise UserError(f'{need / 1e9:,.1f} GB of memory are needed at least, and {free / 1e9:,.1f} GB are free; expected '
+                    f'as much: lower {most}.')
 
 
 def cores() -> set[int] | range:

@@ -47,16 +47,22 @@ def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment
   network.check(data.shape(dataset_config))
   training = make(config.Training, {'recipe': recipe, **config.RECIPES[recipe]}, 'training')
   training = override(training, {**own.get('training', {}), **overrides.get('training', {})}, 'training')
+  least = getattr(model_config, 'LEAST_BATCH', 1)
+  if training.batch < least:
+    raise UserError(f'training.batch is {training.batch}; expected {least} or more: {model} mixes or normalises the '
+                    f'examples of a batch.')
   return config.Experiment(dataset, model, dataset_config, model_config, network, training)
 
 
 def parse_experiment(values) -> config.Experiment:
-  """`Experiment.to_dict`'s dict -> the experiment; UserError names a key that is unknown or missing."""
+  """`Experiment.to_dict`'s dict -> the experiment; UserError names a key that is unknown, missing or does not fit."""
   if not isinstance(values, dict):
     raise UserError('it is no object; expected an experiment.')
   for key in ('dataset_name', 'model_name'):
     if not isinstance(values.get(key), str):
       raise UserError(f'{key} is {values.get(key, "missing")}; expected a name.')
-  return config.Experiment.from_dict(
+  found = config.Experiment.from_dict(
       values, registry.config_class('acai_tf.data', values['dataset_name']),
       registry.config_class('acai_tf.models', values['model_name']))
+  found.network.check(registry.load('acai_tf.data', found.dataset_name).shape(found.dataset))
+  return found

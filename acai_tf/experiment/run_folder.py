@@ -23,7 +23,7 @@ def load_experiment(run_dir) -> config.Experiment:
   """Reads a run's experiment; UserError where the folder is no run or its file is broken."""
   path = pathlib.Path(run_dir) / EXPERIMENT
   try:
-    return parse_experiment(strict_json.loads(path.read_text()))
+    return parse_experiment(strict_json.read(path))
   except FileNotFoundError as error:
     raise UserError(f'{run_dir} is no run folder: {path} is missing; '
                     'expected a folder made by acai_tf.train.') from error
@@ -41,7 +41,7 @@ def load_card(module) -> tuple | None:
   """
   path = pathlib.Path(module) / CARD
   try:
-    card = strict_json.loads(path.read_text())
+    card = strict_json.read(path)
     if not isinstance(card, dict) or not _is_count(card.get('samples')):
       raise ValueError("it is no object with 'samples', a count")
     return parse_experiment(card.get('experiment')), card['samples']
@@ -54,8 +54,10 @@ def load_card(module) -> tuple | None:
 
 
 def check(run_dir, experiment) -> None:
-  """UserError unless `run_dir` is new, or holds this experiment and no more training of it."""
+  """UserError unless `run_dir` is new, or holds this experiment, files that can be read, and no more training of it."""
   run_dir = pathlib.Path(run_dir)
+  read_history(run_dir)
+  read_origins(run_dir)
   if (run_dir / EXPERIMENT).exists():
     keys = conflicts(load_experiment(run_dir).to_dict(), experiment.to_dict())
     if keys:
@@ -122,10 +124,13 @@ def conflicts(there, here) -> str:
 
 
 def checkpoint_steps(folder) -> list[int]:
-  """The steps of the checkpoints in a folder that have both their files, sorted."""
-  folder = pathlib.Path(folder)
-  numbers = (path.stem.removeprefix('step-') for path in folder.glob(f'step-*{INDEX}'))
-  return sorted(int(n) for n in numbers if n.isdecimal() and (folder / f'step-{n}{DATA}').exists())
+  """The steps of the checkpoints in a folder that have both their files, sorted; [] where there is no such folder."""
+  try:
+    names = set(os.listdir(folder))  # `glob` would pass over a folder that may not be read, as if it were empty.
+  except (FileNotFoundError, NotADirectoryError):
+    return []
+  numbers = (name.removeprefix('step-').removesuffix(INDEX) for name in names if name.endswith(INDEX))
+  return sorted(int(n) for n in numbers if n.isdecimal() and f'step-{n}{DATA}' in names)
 
 
 def write(path, text) -> None:
@@ -170,7 +175,7 @@ def add_origin(run_dir, samples, row) -> None:
 def _read_lines(run_dir, name):
   path = pathlib.Path(run_dir) / name
   try:
-    rows = [strict_json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    rows = [strict_json.loads(line) for line in strict_json.text_of(path).splitlines()] if path.exists() else []
   except (ValueError, OSError) as error:
     raise _unreadable(path, error) from error
   before = -1

@@ -1,6 +1,7 @@
 """JSON as RFC 8259 has it: what Python reads beyond that, NaN say, and what ends Python's reader, is a ValueError."""
 
 import json
+import pathlib
 import typing
 
 
@@ -14,6 +15,24 @@ def loads(text) -> typing.Any:
     return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_object)
   except RecursionError as error:
     raise ValueError('nested too deep') from error
+
+
+def read(path) -> typing.Any:
+  """A JSON file's value.
+
+  Raises:
+    ValueError: as `loads`, or bytes that are no UTF-8.
+    OSError: no file, also where a pipe stands in its place, which would never end.
+  """
+  return loads(text_of(path))
+
+
+def text_of(path) -> str:
+  """The text of a UTF-8 file; errors as of `read`."""
+  path = pathlib.Path(path)
+  if path.exists() and not path.is_file():
+    raise OSError(f'{path} is no file')
+  return path.read_text(encoding='utf-8')
 
 
 def _refuse(name):

@@ -76,9 +76,10 @@ def follow(interpolations, angles, templates) -> tuple:
     ValueError: wrong rank or size, or pixels that are not finite.
   """
   interpolations = np.asarray(interpolations)
-  if interpolations.ndim != 5 or interpolations.shape[2:] != templates.shape[1:] or interpolations.shape[1] < 3:
+  if (interpolations.ndim != 5 or interpolations.shape[2:] != templates.shape[1:] or interpolations.shape[1] < 3
+      or not len(interpolations)):
     wanted = ', '.join(map(str, templates.shape[1:]))
-    raise ValueError(f'interpolations have shape {interpolations.shape}; expected [n, k >= 3, {wanted}]')
+    raise ValueError(f'interpolations have shape {interpolations.shape}; expected [n >= 1, k >= 3, {wanted}]')
   if not np.isfinite(interpolations).all():
     raise ValueError('interpolations hold NaN or infinite pixels; the model that made them has diverged')
   n, k = interpolations.shape[:2]

@@ -7,8 +7,11 @@ import keras
 import tensorflow as tf
 
 from acai_tf import interpolation, losses
+from acai_tf.experiment.errors import UserError
 from acai_tf.models import base
 from acai_tf.networks import convolutional, dense
+
+ROUNDING = 1e-3  # by which pixels may be outside [-1, 1]
 
 
 def shared(method, inputs) -> Callable:
@@ -51,7 +54,7 @@ class Autoencoder(base.Model):
     precision: a Keras dtype policy; codes, images and weights stay float32.
 
   Raises:
-    ValueError: images that are not square, or a latent width that does not fit them (`UserError`).
+    UserError: images that are not square, or a latent width that does not fit them.
   """
 
   has_prior = False  # whether `sample` can draw codes; unless a model says otherwise, from N(0, I)
@@ -61,7 +64,7 @@ class Autoencoder(base.Model):
     super().__init__(config, network, shape, classes, seed, precision)
     height, width, channels = shape
     if height != width:
-      raise ValueError(f'images are {height}x{width}; expected square ones.')
+      raise UserError(f'images are {height}x{width}; expected square ones.')
     self.image_shape = tuple(shape)
     self.encoder, self.decoder = self.create_autoencoder(height, channels, precision)
     self.classifier = dense.classifier(classes, seed) if classes else None
@@ -97,11 +100,12 @@ class Autoencoder(base.Model):
           layer(features if layer is self.classifier else images)
     self.built = True
 
-  # What users call. Images are [n, height, width, channels] float32 in [-1, 1].
+  # What users call. Images are [n, height, width, channels] floats in [-1, 1]. Other shapes and types are a ValueError
+  # (`base.fitting`); numbers beyond that range are not looked at, which would cost time in every step.
 
   def encode(self, images, training=False) -> tf.Tensor:
     """Images -> [n, latent_width, latent_width, latent], the codes that are interpolated."""
-    return self.encoder(images, training=training)
+    return self.encoder(base.fitting(images, self.image_shape, 'images'), training=training)
 
   def encode_sample(self, images, seed) -> tf.Tensor:
     """Images -> codes as the authors interpolate and cluster them; here `encode`'s.
@@ -114,7 +118,7 @@ class Autoencoder(base.Model):
 
   def decode(self, codes, training=False) -> tf.Tensor:
     """Codes -> images."""
-    return self.decoder(codes, training=training)
+    return self.decoder(base.fitting(codes, self.code_shape, 'codes'), training=training)
 
   def represent(self, images, training=False) -> tf.Tensor:
     """Images -> [n, features] float32: what the probe and the clustering see; here the flat code."""
@@ -130,8 +134,8 @@ class Autoencoder(base.Model):
       training: as of `encode`.
 
     Raises:
-      ValueError: an unknown path, a geodesic of a model that has none, or what `interpolation.coefficients` refuses of
-        `alpha`.
+      ValueError: an unknown path, a geodesic of a model that has none, images of another shape or count, or what
+        `interpolation.coefficients` refuses of `alpha`.
     """
     if path not in (paths := (*interpolation.PATHS, 'geodesic')):
       raise ValueError(f'path {path!r}; expected one of {paths}')
@@ -139,6 +143,8 @@ class Autoencoder(base.Model):
       raise ValueError(f'path {path!r}: {self.name} decodes the vectors of a codebook, so that images jump from cell '
                        f'to cell, and no path is shortest; expected one of {interpolation.PATHS}')
     first, second = self.encode(images_a, training), self.encode(images_b, training)
+    if not first.shape.is_compatible_with(second.shape):
+      raise ValueError(f'there are {first.shape[0]} images_a and {second.shape[0]} images_b; expected as many.')
     alpha = interpolation.coefficients(alpha, first.shape[0], first.dtype)
     if path == 'geodesic':
       points = interpolation.geodesic(lambda codes: self.decode(codes, training), first, second)
@@ -156,10 +162,11 @@ class Autoencoder(base.Model):
     """`count` images decoded from the prior N(0, I) of the codes; a function of `seed`.
 
     Raises:
-      ValueError: the model has no prior.
+      ValueError: the model has no prior, or `count` is below 1.
     """
     if not self.has_prior:
       raise ValueError(f'{self.name} has no prior to sample codes from.')
+    base.check_count(count)
     return self.decode(tf.random.stateless_normal([count, *self.code_shape], [seed, 0]))
 
   def call(self, images, training=False) -> tf.Tensor:
@@ -253,8 +260,35 @@ class Autoencoder(base.Model):
     """What `represent` gives, from codes that are already there."""
     return tf.reshape(codes, [tf.shape(codes)[0], codes.shape[1] * codes.shape[2] * codes.shape[3]])
 
+  def check_inputs(self, inputs, labels) -> None:
+    base.check_fit(inputs, self.image_shape, 'images')
+    classes = self._arguments['classes']
+    if labels is None or not classes:
+      return
+    shape = tuple(labels.shape)
+    if not (len(shape) == 1 or len(shape) == 2 and shape[1] == classes):
+      raise ValueError(f'labels have shape {shape}; expected [n] classes, or [n, {classes}] of 0 and 1.')
+    if not tf.as_dtype(labels.dtype).is_integer:
+      raise ValueError(f'labels are {tf.as_dtype(labels.dtype).name}; expected ints, [n] classes from 0 to '
+                       f'{classes - 1}, or [n, {classes}] of 0 and 1.')
+
+  def check_values(self, inputs, labels) -> None:
+    low, high = inputs.min(), inputs.max()
+    if not (low >= -1 - ROUNDING and high <= 1 + ROUNDING):  # NaN neither
+      raise ValueError(f'images go from {low:.4g} to {high:.4g}; expected finite numbers in [-1, 1]: x / 127.5 - 1, if '
+                       'yours are in [0, 255].')
+    classes = self._arguments['classes']
+    if labels is None or not classes:
+      return
+    if len(labels) != len(inputs):
+      raise ValueError(f'there are {len(inputs)} images and {len(labels)} labels; expected as many.')
+    last = classes - 1 if labels.ndim == 1 else 1
+    if labels.min() < 0 or labels.max() > last:
+      raise ValueError(f'labels go from {labels.min()} to {labels.max()}; expected 0 to {last}.')
+
   def test_step(self, data) -> dict:
     """Keras's: means so far of the reconstruction error and, with labels, of the online classifier's figures."""
+    self.check_batch(data)
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     logs = {'recon_mse': losses.mean_squared_error(images, self(images))}
     return self.means({**logs, **self.classify(self.represent(images), labels)[1]}, data)

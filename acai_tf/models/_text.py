@@ -27,7 +27,7 @@ class TextAutoencoder(base.Model):
     precision: 'float32'.
 
   Raises:
-    ValueError: another precision.
+    UserError: another precision.
   """
 
   has_prior = False  # whether codes can be drawn without data
@@ -35,7 +35,7 @@ class TextAutoencoder(base.Model):
   def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
     super().__init__(config, network, shape, classes, seed, precision)
     if precision != 'float32':
-      raise ValueError(f'training.precision is {precision}; expected float32, which models of sentences compute in.')
+      raise UserError(f'training.precision is {precision}; expected float32, which models of sentences compute in.')
     (self.length, self.ids), self.classes = shape, classes
     self.words = words_lib.Words(self.ids, self.length - 1)
     self.encoder = recurrent.Encoder(
@@ -73,11 +73,11 @@ class TextAutoencoder(base.Model):
 
   def encode(self, ids) -> tf.Tensor:
     """[n, longest + 1] ids -> [n, latent] float32 codes of norm 1."""
-    return self.encoder(ids)
+    return self.encoder(base.fitting(ids, (self.length,), 'ids of sentences', 'ints'))
 
   def decode(self, codes) -> tf.Tensor:
     """[n, latent] codes -> [n, longest + 1] ids, the most likely word each time."""
-    return self.decoder.greedy(codes, self.length)
+    return self.decoder.greedy(base.fitting(codes, self.code_shape, 'codes'), self.length)
 
   def call(self, ids, training=False) -> tf.Tensor:
     """Reconstructs sentences, as ids."""
@@ -110,8 +110,17 @@ class TextAutoencoder(base.Model):
     hits = tf.cast(tf.equal(tf.argmax(logits, 1, tf.int32), targets), tf.float32)
     return replicas.mean(entropy), replicas.mean(hits)
 
+  def check_inputs(self, inputs, labels) -> None:
+    base.check_fit(inputs, (self.length,), 'ids of sentences', 'ints')
+
+  def check_values(self, inputs, labels) -> None:
+    if inputs.min() < 0 or inputs.max() >= self.ids:
+      raise ValueError(f'ids go from {inputs.min()} to {inputs.max()}; expected 0 to {self.ids - 1}, as '
+                       '`vocabulary.encode` gives them.')
+
   def test_step(self, data) -> dict:
     """Keras's: means so far of reconstruction and its accuracy."""
+    self.check_batch(data)
     ids = data[0] if isinstance(data, (tuple, list)) else data
     loss, accuracy = self.reconstruction(ids, self.encode(ids))
     return self.means({'recon_loss': loss, 'token_accuracy': accuracy}, data)

@@ -24,6 +24,7 @@ class Config:
   gamma: Annotated[float, '[0, 1]'] = 0.2
   partners: Annotated[int, '[1, inf)'] = 1
 
+  LEAST_BATCH = 2
   RECIPES = {'paper': {}, 'fast': {'model': {'partners': 4}, 'training': {'batch': 8, 'average': 0.999}}}
   ESTIMATION = ('partners',)
 

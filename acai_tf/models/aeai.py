@@ -27,6 +27,7 @@ class Config:
   smoothness: Annotated[float, '[0, inf)'] = 0.1
   spectral: bool = False
 
+  LEAST_BATCH = 2
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512, 'spectral': True}}}
 
 

@@ -30,6 +30,7 @@ class Config:
   adversarial_from: Annotated[int, '[0, inf)'] = 0
   error: Literal['absolute', 'squared'] = 'absolute'
 
+  LEAST_BATCH = 2
   # Their optimiser and networks, also in the fast recipe: with its own rate and beta_2 lines were still blank after
   # 65,536 samples, and with absolute errors, for which a blank image is nearly a line, two of three seeds hardly drew
   # any. That recipe has too few steps for the autoencoder to rest in four out of five.

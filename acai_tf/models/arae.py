@@ -53,6 +53,7 @@ class Config:
   sample_noise: Annotated[float, '[0, inf)'] = 0.0
 
   KIND = 'sentences'
+  LEAST_BATCH = 2
   RECIPES = {
       'paper': {'training': {'samples': 10_720_000, 'optimizer': 'sgd', 'learning_rate': 1.0, 'clipnorm': 1.0}},
       'fast': {'network': {'start': 'wide'},

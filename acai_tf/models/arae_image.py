@@ -39,6 +39,8 @@ class Config:
   grad_lambda: Annotated[float, '[0, inf)'] = 0.2
   start: Annotated[float, '(0, inf)'] = 0.02
 
+  LEAST_BATCH = 2
+
   # The authors' batch, length and rate. This project's fast recipe has batches too small for batch norm, averages that
   # its moments are not of, and casts that cost more than products of 64 rows save.
   RECIPES = {
@@ -129,7 +131,7 @@ class Model(_image.Autoencoder):
                       "a code's place on the critic's scale: images' are high, the generator's low, [n]", 'answer')]
 
   def decode(self, codes, training=False) -> tf.Tensor:
-    return self.to_images(self.decoder(codes, training=training))
+    return self.to_images(self.decoder(base.fitting(codes, self.code_shape, 'codes'), training=training))
 
   def to_images(self, logits) -> tf.Tensor:
     """[..., 2] logits of black and white -> 2 p(white) - 1."""
@@ -137,6 +139,7 @@ class Model(_image.Autoencoder):
 
   def sample(self, count, seed=0) -> tf.Tensor:
     """`count` images decoded from the generator's codes; a function of `seed`."""
+    base.check_count(count)
     codes = self.generator(tf.random.stateless_normal([count, self.config.z], [seed, 0]))
     return self.decode(tf.reshape(codes, [-1, *self.code_shape]))
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from acai_tf import replicas
 from acai_tf.experiment.config import Training
+from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import declared
 from acai_tf.models import arae, base
 from acai_tf.networks import codes as code_networks
@@ -58,13 +59,13 @@ class Model(arae.Model):
   other class's decoder.
 
   Raises:
-    ValueError: labels of another number of classes than two.
+    UserError: labels of another number of classes than two.
   """
 
   def create_decoders(self, seeds) -> None:
     if self.classes != 2:
-      raise ValueError(f'the data has {self.classes or "no"} classes; expected two, between which sentences are '
-                       'transferred (dataset.path=FILE0,FILE1).')
+      raise UserError(f'the data has {self.classes or "no"} classes; expected two, between which sentences are '
+                      'transferred (dataset.path=FILE0,FILE1).')
     network = self.network
 
     def decoder(name, output=None):

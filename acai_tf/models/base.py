@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from acai_tf import replicas
@@ -28,6 +29,38 @@ class Callable:
   meaning: str
   output: str
   kept: tuple = ()
+
+
+def check_fit(given, shape, what, kind='floats') -> None:
+  """Checks what a method was given by shape and type alone, so that in a graph it costs time only when it is traced.
+
+  Args:
+    given: an array, tensor or tf.TensorSpec, [n, *shape].
+    shape: without the batch.
+    what: it is, for the message.
+    kind: 'floats' or 'ints'.
+
+  Raises:
+    ValueError: another shape or kind.
+  """
+  found, dtype = tf.TensorShape(given.shape), tf.as_dtype(given.dtype)
+  if not (dtype.is_floating if kind == 'floats' else dtype.is_integer):
+    raise ValueError(f'{what} are {dtype.name}; expected {kind}.')
+  if not found.is_compatible_with([None, *shape]):
+    raise ValueError(f'{what} have shape {found}; expected [{", ".join(map(str, ["n", *shape]))}].')
+
+
+def fitting(given, shape, what, kind='floats') -> tf.Tensor:
+  """`given` as a tensor that `check_fit` has passed; for the arguments see there."""
+  tensor = tf.convert_to_tensor(given)
+  check_fit(tensor, shape, what, kind)
+  return tensor
+
+
+def check_count(count) -> None:
+  """ValueError for an int below 1; what is known only as a graph runs passes."""
+  if isinstance(count, int) and count < 1:
+    raise ValueError(f'count is {count}; expected 1 or more.')
 
 
 class Means:
@@ -162,11 +195,21 @@ class Model(keras.Model):
     """Gives every player an optimiser of its own, built on its own variables.
 
     Args:
-      optimizer: a function player's name -> Keras optimiser; default: the paper's Adam for all.
+      optimizer: a function player's name -> a Keras optimiser of its own; default: the paper's Adam for all.
       clipnorm: bound on the global norm of each player's gradient, after summing over replicas; 0 is off.
       steps: iterations that the training will have, where a model has phases of it; None: unknown.
-      **kwargs: Keras's own, without `loss` and `metrics`.
+      **kwargs: Keras's own, without `loss` and `metrics`: a model has its own.
+
+    Raises:
+      ValueError: an optimiser for several players, losses or metrics, or a bound below 0.
     """
+    for key in ('loss', 'loss_weights', 'metrics', 'weighted_metrics'):
+      if kwargs.get(key) is not None:
+        raise ValueError(f'compile({key}=...): {self.name} has losses and metrics of its own; expected none.')
+    if optimizer is not None and not callable(optimizer):
+      raise ValueError(f'optimizer is {optimizer!r}; expected a function: name of a player -> a Keras optimiser.')
+    if not clipnorm >= 0:
+      raise ValueError(f'clipnorm is {clipnorm}; expected 0 or more.')
     make = optimizer or (lambda player: keras.optimizers.Adam(1e-4, epsilon=1e-8))
     optimizers = {player: make(player) for player in self.players()}
     if len({id(o) for o in optimizers.values()}) < len(optimizers):
@@ -297,7 +340,72 @@ class Model(keras.Model):
 
   def train_step(self, data) -> dict:
     """Keras's, for `fit`: takes a step and returns the means of its epoch's logs so far."""
+    self.check_batch(data)
     return self.means(self.take_step(data), data)
+
+  # What `fit` and its like are given. Arrays are looked at whole, before the first step. Of a tf.data.Dataset or other
+  # source only shapes and types are checked: to look at its numbers would cost time in every step.
+
+  def check_batch(self, data) -> None:
+    """ValueError unless tensors, or tf.TensorSpecs, of a batch have shapes and types that the model takes."""
+    inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+    self._refuse_weights(weights)
+    self.check_inputs(inputs, labels)
+
+  def _refuse_weights(self, weights):
+    if weights is not None:
+      raise ValueError(f'sample_weight or class_weight is given; {self.name} weighs all alike: leave it out.')
+
+  def check_inputs(self, inputs, labels) -> None:
+    """Hook: as `check_batch`."""
+
+  def check_values(self, inputs, labels) -> None:
+    """Hook: ValueError unless arrays of a whole data set have values that the model takes; `labels` may be None."""
+
+  def _check(self, inputs, labels=None):
+    if isinstance(inputs, tf.data.Dataset):  # Before a step is traced, which must not fail at its first time.
+      self.check_batch(inputs.element_spec)
+    if isinstance(inputs, (np.ndarray, tf.Tensor)):
+      labels = None if labels is None else np.asarray(labels)
+      self.check_inputs(inputs, labels)
+      if not len(inputs):
+        raise ValueError('there is nothing in the array that was given; expected some.')
+      self.check_values(np.asarray(inputs), labels)
+
+  def __call__(self, x, *args, **kwargs) -> tf.Tensor:
+    """Keras's; ValueError where an array or tensor does not fit."""
+    if hasattr(x, 'shape'):  # Here, since what `call` raises Keras writes several lines about.
+      self.check_inputs(x, None)
+    return super().__call__(x, *args, **kwargs)
+
+  def fit(self, x=None, y=None, *args, **kwargs) -> keras.callbacks.History:
+    """Keras's; ValueError where arrays do not fit."""
+    self._check(x, y)
+    for key in ('sample_weight', 'class_weight'):
+      self._refuse_weights(kwargs.get(key))
+    if isinstance(kwargs.get('validation_data'), (tuple, list)):
+      self._check(*kwargs['validation_data'][:2])
+    return super().fit(x, y, *args, **kwargs)
+
+  def evaluate(self, x=None, y=None, *args, **kwargs) -> float | list | dict:
+    """Keras's; ValueError where arrays do not fit."""
+    self._check(x, y)
+    return super().evaluate(x, y, *args, **kwargs)
+
+  def predict(self, x, *args, **kwargs) -> np.ndarray:
+    """Keras's; ValueError where arrays do not fit."""
+    self._check(x)
+    return super().predict(x, *args, **kwargs)
+
+  def train_on_batch(self, x, y=None, *args, **kwargs) -> float | list | dict:
+    """Keras's; ValueError where arrays do not fit."""
+    self._check(x, y)
+    return super().train_on_batch(x, y, *args, **kwargs)
+
+  def test_on_batch(self, x, y=None, *args, **kwargs) -> float | list | dict:
+    """Keras's; ValueError where arrays do not fit."""
+    self._check(x, y)
+    return super().test_on_batch(x, y, *args, **kwargs)
 
   @property
   def metrics(self) -> list:

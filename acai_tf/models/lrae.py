@@ -20,6 +20,8 @@ class Config:
   gamma: Annotated[float, '[0, 1]'] = 0.2
   weight: Annotated[float, '[0, inf)'] = 1.0
 
+  LEAST_BATCH = 2
+
 
 class Model(_image.Autoencoder):
   """With z_a = a z + (1 - a) z', a ~ U[0, 0.5] for every image, z' the reversed batch and h ~ N(0, I):

@@ -19,6 +19,8 @@ class Config:
   lambda_: Annotated[float, '[0, inf)'] = 0.5
   gamma: Annotated[float, '[0, 1]'] = 0.2
 
+  LEAST_BATCH = 2
+
 
 class Model(_image.Autoencoder):
   """ACAI with a coefficient, and a critic's answer, for every element of the code.

@@ -31,6 +31,7 @@ class Config:
   target: Literal['code', 'noise'] = 'code'
   adversarial_from: Annotated[int, '[0, inf)'] = 0
 
+  LEAST_BATCH = 2
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512}}}
 
 

@@ -57,6 +57,7 @@ class Model(_image.Autoencoder):
 
   def posterior(self, images, training=False) -> tuple:
     """Images -> (mean, log variance) of q(z given x), [n, d] each, and the probe's features [n, d]."""
+    images = base.fitting(images, self.image_shape, 'images')
     features = self.features(self.encoder(images, training=training))
     return self.mean_head(features), self.log_variance_head(features), features
 
@@ -74,7 +75,7 @@ class Model(_image.Autoencoder):
     return self.to_code(mean + tf.exp(0.5 * log_variance) * noise)
 
   def decode(self, codes, training=False) -> tf.Tensor:
-    return 2 * tf.sigmoid(self.decoder(codes, training=training)) - 1
+    return 2 * tf.sigmoid(self.decoder(base.fitting(codes, self.code_shape, 'codes'), training=training)) - 1
 
   def represent(self, images, training=False) -> tf.Tensor:
     return self.posterior(images, training)[2]

@@ -73,7 +73,7 @@ class Model(_image.Autoencoder):
 
   def bottleneck(self, codes) -> tuple:
     """Codes -> (what is decoded, in the codes' shape; vectors [m, size] before quantising; their indices [m])."""
-    flat = self.features(codes)
+    flat = self.features(base.fitting(codes, self.code_shape, 'codes'))
     vectors = tf.reshape(self.spread(flat) if self.is_dense else flat, [-1, self.vector_size])
     nearest, indices = self.quantizer(vectors)
     if self.is_dense:

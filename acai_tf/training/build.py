@@ -1,6 +1,7 @@
 """Experiments and run folders -> models and data."""
 
 import dataclasses
+import math
 import pathlib
 import typing
 
@@ -22,6 +23,8 @@ def create(experiment) -> 'keras.Model':
 
   tf.config.experimental.enable_tensor_float_32_execution(experiment.training.recipe != 'paper')
   training, data = experiment.training, registry.load('acai_tf.data', experiment.dataset_name)
+  machine.require_memory(
+      {'the sizes of network and data': 4 * experiment.network.weights(data.shape(experiment.dataset))})
   precision = machine.fastest_precision() if training.precision == 'auto' else training.precision
   model = registry.load('acai_tf.models', experiment.model_name).Model(
       experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset),
@@ -29,6 +32,25 @@ def create(experiment) -> 'keras.Model':
   model.compile(lambda player: optimizer(model.training_of(player, training))(player), clipnorm=training.clipnorm,
                 steps=training.steps)
   return model
+
+
+def require_memory(experiment, hosts=1) -> None:
+  """UserError where a training needs more memory than is free, by what it needs at least.
+
+  Args:
+    experiment: `config.Experiment`.
+    hosts: how many share each batch.
+  """
+  import tensorflow as tf
+
+  training, network = experiment.training, experiment.network
+  shape = registry.load('acai_tf.data', experiment.dataset_name).shape(experiment.dataset)
+  held = network.weights(shape) * (2 if training.optimizer == 'sgd' else 4)  # with gradients and Adam's two moments
+  each = math.prod(shape) if experiment.kind == 'images' else shape[0]
+  if not tf.config.list_physical_devices('GPU'):
+    each += network.activations(shape) // 2  # which may be bfloat16
+  machine.require_memory({'the sizes of network and data': 4 * held,
+                          'training.batch, or the size of the data': 4 * each * training.batch // hosts})
 
 
 def load_data(experiment, data_dir=None, manual_dir=None) -> typing.Any:

@@ -31,6 +31,8 @@ def cluster() -> tuple[dict[str, list[str]], dict]:
     found = json.loads(text)
     hosts = {kind: list(found['cluster'][kind]) for kind in ('chief', 'worker') if kind in found['cluster']}
     task = found['task']
+    if task['index'] < 0 or not all(isinstance(address, str) and ':' in address for address in sum(hosts.values(), [])):
+      raise ValueError('a negative index, or addresses that are no "host:port"')
     hosts[task['type']][task['index']]
   except (ValueError, KeyError, TypeError, IndexError) as error:
     raise UserError(f'TF_CONFIG cannot be used ({type(error).__name__}: {error}): {text[:200]}; expected '

@@ -132,13 +132,15 @@ def train(experiment, run_dir, hosts, data_dir=None, manual_dir=None, published=
     An exit status: 0, or 130 / 143 when a signal stopped it.
 
   Raises:
-    UserError: a run folder of another experiment or in use, data that cannot be had, a training that diverges, ...
+    UserError: a run folder of another experiment or in use, less memory than it needs, data that cannot be had, a
+      training that diverges, ...
   """
+  build.require_memory(experiment, hosts.count)
   if not hosts.chief:
     with hosts.telling_who_is_gone():
       return _train(experiment, run_dir, hosts, data_dir, manual_dir, published)
   with run_folder.locked(run_dir), hosts.telling_who_is_gone():
-    run_folder.claim(run_dir, experiment)
+    run_folder.check(run_dir, experiment)
     return _train(experiment, run_dir, hosts, data_dir, manual_dir, published)
 
 
@@ -151,6 +153,8 @@ def _train(experiment, run_dir, hosts, data_dir, manual_dir, published):
     checkpoints = Checkpoints(
         model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, experiment.training.keep, experiment)
   model.adapt(dataset)
+  if hosts.chief:  # Not before: what is wrong with data or settings leaves no folder of that experiment behind.
+    run_folder.claim(run_dir, experiment)
   work = _lead if hosts.chief else _follow
   status, step = work(experiment, run_dir, hosts, dataset, model, checkpoints)
   if hosts.chief and not status:
