@@ -42,12 +42,17 @@ def silent() -> Iterator[None]:
     os.close(sink)
 
 
-def start_tensorflow() -> None:
+def start_tensorflow(xla=False) -> None:
   """Imports TensorFlow without its start-up notices, and sets the threads that are fastest on a CPU.
 
   The notices come before any log level is heeded, straight to the process's standard error. One thread an operation
   and as many operations side by side as there are cores: the convolutions are too small to share.
+
+  Args:
+    xla: whether XLA may compile for a processor, too (`hosts.Hosts` turns it on); it is slower there.
   """
+  if xla:
+    os.environ['TF_XLA_FLAGS'] = f'{os.environ.get("TF_XLA_FLAGS", "")} --tf_xla_cpu_global_jit'
   with silent():
     import tensorflow as tf
   logging.set_verbosity(logging.ERROR)  # TensorFlow Datasets' warnings; what matters is told as an error

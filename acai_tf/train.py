@@ -21,8 +21,8 @@ flags.DEFINE_integer('latent_width', None, 'Height and width of the code', lower
 flags.DEFINE_integer('latent', None, 'Channels of the code', lower_bound=1)
 flags.DEFINE_integer('depth', None, 'Channels of the first scale', lower_bound=1)
 flags.DEFINE_enum('recipe', 'paper', ['paper', 'fast'], "The paper's hyperparameters, or this project's quick ones")
-flags.DEFINE_integer('samples', None, 'Training images in all', lower_bound=1)
-flags.DEFINE_integer('batch', None, 'Images a step', lower_bound=1)
+flags.DEFINE_integer('samples', None, 'Training images in all, of all devices together', lower_bound=1)
+flags.DEFINE_integer('batch', None, 'Images a step, which all devices share; the rates are for it', lower_bound=1)
 flags.DEFINE_integer('seed', 0, 'Of weights, data order and noise', lower_bound=0)
 flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes it [runs/NAME]')
 flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored', 'multi_worker', 'tpu'],
@@ -30,13 +30,16 @@ flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored', 'multi_
 flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16', 'mixed_float16'],
                   'Of the layers; auto: bfloat16 where the device computes in it. float16 scales losses')
 flags.DEFINE_bool('deterministic', False, 'On a GPU, too: no operation whose result depends on timing (slower)')
+flags.DEFINE_enum('xla', 'auto', ['auto', 'on', 'off'],
+                  'Compile by XLA; auto: on an accelerator, and not with --deterministic')
 flags.DEFINE_multi_string('set', [], 'Any key: dataset.KEY=VALUE, model., network., training. (repeatable)')
 cli.define_data_flags(flags.FLAGS)
 
 GROUPS = {
     'What': ['dataset', 'model', 'zoo', 'recipe', 'run_dir'],
     'Network (default: the data set\'s own)': ['latent_width', 'latent', 'depth'],
-    'Training (default: the recipe\'s)': ['samples', 'batch', 'seed', 'precision', 'strategy', 'deterministic', 'set'],
+    'Training (default: the recipe\'s)': ['samples', 'batch', 'seed', 'precision', 'strategy', 'xla', 'deterministic',
+                                         'set'],
     'Data': ['data_dir', 'manual_dir'],
 }
 
@@ -92,12 +95,14 @@ def main() -> int:
   experiment = settled(experiment, run_dir)
   # Before TensorFlow is loaded: a folder of another configuration is told at once.
   run_folder.check(run_dir, experiment)
-  cli.start_tensorflow()
+  cli.start_tensorflow(arguments.xla == 'on')
   from acai_tf.training.hosts import Hosts
 
+  xla = arguments.xla
   if arguments.deterministic:
     cli.make_deterministic()
-  hosts = Hosts(arguments.strategy)
+    xla = 'off' if xla == 'auto' else xla  # It takes the kernels that it finds fastest when it compiles.
+  hosts = Hosts(arguments.strategy, xla)
   experiment = hosts.agreed(with_precision(experiment, machine.fastest_precision()))
   return session.train(experiment, run_dir, hosts, cli.data_dir(arguments.data_dir), arguments.manual_dir,
                        zoo.published_for(experiment))

@@ -2,7 +2,10 @@
 
 Two processes on this machine are the hosts (MultiWorkerMirroredStrategy, over loopback), a third trains alone. Networks
 are tiny, batches of 8, and Adam's epsilon is 1e-3, so that it doesn't turn rounding in gradients that are nearly 0 into
-whole steps. Printed are the largest difference of a weight, and how far weights moved.
+whole steps. Some models amplify rounding, whoever rounds: a fourth process, alone too, starts from weights that each
+are one unit in the last place off. Printed are the largest difference of a weight on two hosts, and after that nudge,
+and how far weights moved. It ends with status 1, naming the models, where two hosts differ by more than LIMIT and by
+more than AMPLIFIED times what the nudge does.
 """
 
 import json
@@ -23,8 +26,10 @@ FLAGS = flags.FLAGS
 flags.DEFINE_integer('steps', 50, 'Of each model', 1)
 flags.DEFINE_list('models', [], 'Names, [all]')
 flags.DEFINE_string('to', None, 'Of a host: folder to write weights to')
+flags.DEFINE_bool('nudged', False, 'Of a host: starts from weights that are one unit in the last place off')
 
 BATCH, PORTS = 8, (23611, 23612)
+LIMIT, AMPLIFIED = 1e-6, 10
 SMALL = {
     'images': ('lines', {'dataset': {'size': 8, 'test_images': 8},
                          'network': {'latent_width': 2, 'latent': 2, 'depth': 2}}),
@@ -54,6 +59,10 @@ def trained(name, steps, hosts) -> tuple:
     model.compile(lambda player: keras.optimizers.Adam(1e-3, epsilon=1e-3), steps=steps)
   model.adapt(dataset)
   start = [variable.numpy() for variable in model.trainable_variables]
+  if FLAGS.nudged:
+    generator = np.random.default_rng(0)
+    for variable, value in zip(model.trainable_variables, start, strict=True):
+      variable.assign(np.nextafter(value, generator.choice(np.float32([-np.inf, np.inf]), value.shape)))
   training = config.Training(batch=BATCH, samples=BATCH * steps)
   loop.Loop(model, hosts.strategy, dataset, training, 1, hosts.count).run(lambda *_: None, [])
   return start, [variable.numpy() for variable in model.trainable_variables]
@@ -79,27 +88,36 @@ def main(_):
     return
   with tempfile.TemporaryDirectory() as folder:
     addresses = [f'127.0.0.1:{port}' for port in PORTS]
-    places = {'alone': {}} | {f'host{i}': {'TF_CONFIG': json.dumps(
+    places = {'alone': {}, 'nudged': {}} | {f'host{i}': {'TF_CONFIG': json.dumps(
         {'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': i}})} for i in (0, 1)}
     processes = []
     for place, environment in places.items():
       (pathlib.Path(folder) / place).mkdir()
       processes.append(subprocess.Popen(
-          [sys.executable, __file__, f'--steps={FLAGS.steps}', f'--models={",".join(names)}', f'--to={folder}/{place}'],
-          env={**os.environ, **environment}, stdout=subprocess.DEVNULL))
-      if place == 'alone':
-        processes[0].wait()
+          [sys.executable, __file__, f'--steps={FLAGS.steps}', f'--models={",".join(names)}', f'--to={folder}/{place}',
+           f'--nudged={place == "nudged"}'], env={**os.environ, **environment}, stdout=subprocess.DEVNULL))
+      if not environment:
+        processes[-1].wait()
     if any(process.wait() for process in processes):
       raise SystemExit('a process failed; its lines stand above.')
-    print(f'after {FLAGS.steps} steps       two hosts differ from one by   weights moved by')
+    print(f'after {FLAGS.steps} steps       two hosts differ from one by   a nudge by   weights moved by')
+    differing = []
     for name in names:
-      arrays = [list(np.load(f'{folder}/{place}/{name}.npz', allow_pickle=False).values()) for place in places]
-      half = len(arrays[0]) // 2
-      apart = max(np.abs(one - other).max() for found in arrays[1:]
-                  for one, other in zip(arrays[0][half:], found[half:], strict=True))
-      moved = np.median([np.abs(one - other).max() for one, other in zip(arrays[0][:half], arrays[0][half:],
-                                                                         strict=True)])
-      print(f'{name:<26} {apart:<30.1e} {moved:.1e}', flush=True)
+      alone, *others = [list(np.load(f'{folder}/{place}/{name}.npz', allow_pickle=False).values()) for place in places]
+      half = len(alone) // 2
+      start, alone = alone[:half], alone[half:]
+      nudged, *two = [furthest(alone, found[half:]) for found in others]
+      moved = np.median([np.abs(one - other).max() for one, other in zip(start, alone, strict=True)])
+      print(f'{name:<26} {max(two):<30.1e} {nudged:<12.1e} {moved:.1e}', flush=True)
+      if max(two) > max(LIMIT, AMPLIFIED * nudged):
+        differing.append(name)
+  if differing:
+    raise SystemExit(f'two hosts differ from one by more than rounding explains: {", ".join(differing)}.')
+
+
+def furthest(first, second) -> float:
+  """The largest difference between two lists of arrays."""
+  return max(np.abs(one - other).max() for one, other in zip(first, second, strict=True))
 
 
 if __name__ == '__main__':

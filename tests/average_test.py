@@ -107,7 +107,7 @@ class AveragesTest(tf.test.TestCase):
     raw = np.mean((images - model(images).numpy())**2)
     with model.averaged():
       average = np.mean((images - model(images).numpy())**2)
-    session = Session(made, model, data, Checkpoints(model, f'{folder}/{run_folder.CHECKPOINTS}', 1), folder)
+    session = Session(made, model, data, Checkpoints(model, f'{folder}/{run_folder.CHECKPOINTS}', 1), folder, '')
     session.evaluate(made.training.steps)
     self.assertAllClose(run_folder.read_history(folder)[-1]['recon_mse'], average, rtol=1e-5)
     self.assertGreater(abs(raw - average), 1e-3 * average)

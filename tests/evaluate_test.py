@@ -721,7 +721,8 @@ class ProgramsTest(tf.test.TestCase):
     first = json.loads((folder / 'run' / 'metrics.json').read_text())
     self.assertEqual(first['samples'], 64)
     self.assertEqual(first['trained_by'], [
-        {'samples': 0, **{key: first[key] for key in ('commit', 'versions', 'device')}}])
+        {'samples': 0, 'devices': '1 device(s), without XLA',
+         **{key: first[key] for key in ('commit', 'versions', 'device')}}])
     theirs = folder / 'module.part' / 'of somebody else'
     theirs.parent.mkdir()
     theirs.touch()

@@ -69,7 +69,8 @@ class HostsTest(tf.test.TestCase):
       self.assertEqual(process.returncode, 0, errors)
       if process is again[0]:
         self.assertIn('resumed from step', output)
-        self.assertIn('2 device(s) on 2 hosts, 4 of each batch of 8 on each', output)
+        self.assertIn('200 steps x global batch 8 = 1,600 samples, learning rate 0.0003; '
+                      '2 device(s) on 2 hosts, 4 of each batch of 8 on each, without XLA', output)
         self.assertIn('recon_mse', output)
       else:
         self.assertIn('worker 1 ', output)
@@ -99,6 +100,25 @@ class ConfigTest(tf.test.TestCase):
     with unittest.mock.patch.dict(os.environ, TF_CONFIG=config([1], 0)):
       alone = hosts.Hosts()
     self.assertEqual((alone.count, alone.chief, alone.of_chief(7), alone.agreed(None)), (1, True, 7, None))
+
+  def test_a_batch_that_they_cannot_share_leaves_no_run_folder(self):
+    own, folder = copy.deepcopy(flags.FLAGS), pathlib.Path(self.get_temp_dir()) / 'run'
+    own(['train', *FLAGS, '--batch', '10'])
+    two = hosts.Hosts('one_device')
+    two.strategy = unittest.mock.Mock(num_replicas_in_sync=2)
+    with self.assertRaisesRegex(UserError, 'training.batch=10 cannot be shared by 2 devices; .* such as 8 or 12'):
+      session.train(train.experiment_of(own), folder, two)
+    self.assertFalse(folder.exists())
+
+  def test_xla_is_for_accelerators_unless_it_is_asked_for(self):
+    self.addCleanup(tf.config.optimizer.set_jit, False)
+    for there, choice, expected in (('', 'auto', False), ('GPU', 'auto', True), ('TPU', 'auto', True), ('', 'on', True),
+                                    ('GPU', 'off', False)):
+      listed = {there: ['one']}
+      with unittest.mock.patch.object(tf.config, 'list_physical_devices', lambda kind, listed=listed: listed.get(kind)):
+        made = hosts.Hosts('one_device', choice)
+      self.assertEqual((made.xla, bool(tf.config.optimizer.get_jit())), (expected, expected), (there, choice))
+      self.assertEqual(made.text(8), f'1 device(s), {"compiled by" if expected else "without"} XLA')
 
   def test_there_is_no_tpu(self):
     with self.assertRaisesRegex(UserError, 'no TPU can be used .* --strategy auto'):

@@ -60,11 +60,7 @@ class Dataset:
     """
     import tensorflow as tf  # Here, so that flags can be checked against Config without loading TensorFlow.
 
-    even = 2 * replicas  # so that each has whole pairs
-    if replicas > 1 and size % even:
-      near = sorted({max(even, size // even * even), size // even * even + even})
-      raise UserError(f'training.batch={size} cannot be shared by {replicas} devices; expected an even number on each, '
-                      f'such as {" or ".join(map(str, near))}.')
+    check_shared(size, replicas)
     table = replicas_lib.rows(size // replicas, replicas)
     count = replicas - first if count is None else count
     samples = self.batch(seed, start, size, table[0][:1])
@@ -86,6 +82,15 @@ class Dataset:
     options.deterministic = True
     options.autotune.enabled = False  # There is nothing to tune, and its thread, asleep, delays the end by up to 60 s.
     return tf.data.Dataset.range((stop - start) * count).map(load).prefetch(4).with_options(options)
+
+
+def check_shared(size, replicas) -> None:
+  """UserError, with the nearest batches that do, unless a batch of `size` divides evenly among the replicas."""
+  even = 2 * replicas  # so that each has whole pairs
+  if replicas > 1 and size % even:
+    near = sorted({max(even, size // even * even), size // even * even + even})
+    raise UserError(f'training.batch={size} cannot be shared by {replicas} devices; expected an even number on each, '
+                    f'such as {" or ".join(map(str, near))}.')
 
 
 @functools.lru_cache(maxsize=2)

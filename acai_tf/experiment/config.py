@@ -97,7 +97,8 @@ NETWORKS = {'images': Network, 'sentences': TextNetwork}  # by the kind of data 
 class Training:
   """How a model is trained; the defaults are the `paper` recipe.
 
-  Counts (`samples`, `warmup`, `*_every`) are images or sentences that the autoencoder sees, not steps. `precision` is a
+  Counts (`samples`, `warmup`, `*_every`) are images or sentences that the autoencoder sees, not steps. `batch` is the
+  global one, which all devices share, and the rates are for it: they depend on no number of devices. `precision` is a
   Keras dtype policy, or 'auto': bfloat16 where the device computes in it, else float32. `optimizer` is 'adam', or
   'sgd', which has no betas. `schedule` is 'constant' or 'cosine' (to `floor` times the rate at `samples`), after a
   linear `warmup`, or 'linear' (constant, and over the last half of the training in a line to `floor` times the rate);

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from acai_tf.data import base
 from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 
@@ -49,18 +50,21 @@ class Hosts:
     count: hosts.
     chief: whether this one writes run folder, events and checkpoints, and evaluates; one host always is.
     name: of this host, in messages; '' where it is alone.
+    xla: whether XLA compiles what is traced from now on.
 
   Args:
     name: 'one_device'; 'mirrored': all GPUs, or all logical CPUs; 'multi_worker': as mirrored on each of TF_CONFIG's
       hosts; 'tpu'; 'auto': multi_worker where TF_CONFIG names several hosts, else tpu, mirrored with two or more
       GPUs, or one_device.
+    xla: 'on', 'off', or 'auto': on an accelerator.
 
   Raises:
     UserError: a TF_CONFIG that is broken or, for multi_worker, missing; no TPU.
   """
 
-  def __init__(self, name='auto'):
+  def __init__(self, name='auto', xla='auto'):
     found, task = cluster()
+    self.xla = _compile_by_xla(xla)
     self.count, self.chief, self.name, self.addresses = 1, True, '', sum(found.values(), [])
     if name == 'multi_worker' and not found:
       raise UserError('TF_CONFIG is not set; expected it to name all hosts and this one\'s place for --strategy '
@@ -120,13 +124,17 @@ class Hosts:
       raise UserError(f'{self.name} has another experiment than the chief; expected the same flags on all hosts.')
     return made
 
+  def check(self, batch) -> None:
+    """UserError where the devices cannot share a global `batch`."""
+    base.check_shared(batch, self.strategy.num_replicas_in_sync)
+
   def text(self, batch) -> str:
-    """How many devices share a global `batch`, and how."""
-    devices = self.strategy.num_replicas_in_sync
+    """How many devices share a global `batch`, and how, and whether XLA compiles for them."""
+    devices, xla = self.strategy.num_replicas_in_sync, 'compiled by XLA' if self.xla else 'without XLA'
     if devices == 1:
-      return '1 device(s)'
+      return f'1 device(s), {xla}'
     where = f' on {self.count} hosts' if self.count > 1 else ''
-    return f'{devices} device(s){where}, {batch // devices} of each batch of {batch} on each'
+    return f'{devices} device(s){where}, {batch // devices} of each batch of {batch} on each, {xla}'
 
   @contextlib.contextmanager
   def telling_who_is_gone(self) -> Iterator[None]:
@@ -142,6 +150,18 @@ class Hosts:
       raise UserError(f'{who} is gone, so {self.name} stops; expected all {self.count} hosts until the end. Its '
                       'own last lines say why. Start all of them again with the same command: they go on from the '
                       'last checkpoint.') from error
+
+
+def _compile_by_xla(choice):
+  """Turns XLA's clustering on or off, and says which.
+
+  Clusters are what XLA can compile of a graph; a step as a whole it cannot, for iterators and sums over devices. A TPU
+  compiles everything, whatever is said here, and a processor nothing without `cli.start_tensorflow(xla=True)`.
+  """
+  accelerated = any(map(tf.config.list_physical_devices, ('GPU', 'TPU')))
+  on = choice == 'on' or (choice == 'auto' and accelerated)
+  tf.config.optimizer.set_jit('autoclustering' if on else False)
+  return on
 
 
 def _tpu():

@@ -30,9 +30,9 @@ def stop_signals() -> Iterator[list[int]]:
 
 
 class Session:
-  """One call of the program: what happens at the loop's evaluation and checkpoint steps."""
+  """One call of the program: what happens at the loop's evaluation and checkpoint steps. `devices`: `Hosts.text`."""
 
-  def __init__(self, experiment, model, dataset, checkpoints, run_dir):
+  def __init__(self, experiment, model, dataset, checkpoints, run_dir, devices):
     import tensorflow as tf
 
     from acai_tf.training.checkpoints import step_of
@@ -42,7 +42,7 @@ class Session:
     self.history = run_folder.read_history(run_dir, self.saved * experiment.training.batch)
     run_folder.write_history(run_dir, self.history)
     if self.saved < experiment.training.steps:
-      run_folder.add_origin(run_dir, self.saved * experiment.training.batch, machine.origin())
+      run_folder.add_origin(run_dir, self.saved * experiment.training.batch, {**machine.origin(), 'devices': devices})
     self.writer = tf.summary.create_file_writer(str(run_dir))
     self.kind = kinds.KINDS[experiment.kind]
     self.functions = self.kind.functions_of(model)
@@ -132,9 +132,10 @@ def train(experiment, run_dir, hosts, data_dir=None, manual_dir=None, published=
     An exit status: 0, or 130 / 143 when a signal stopped it.
 
   Raises:
-    UserError: a run folder of another experiment or in use, less memory than it needs, data that cannot be had, a
-      training that diverges, ...
+    UserError: a run folder of another experiment or in use, a batch that the devices cannot share, less memory than it
+      needs, data that cannot be had, a training that diverges, ...
   """
+  hosts.check(experiment.training.batch)  # before there is a run folder, which would be of that batch
   build.require_memory(experiment, hosts.count)
   if not hosts.chief:
     with hosts.telling_who_is_gone():
@@ -184,7 +185,7 @@ def _lead(experiment, run_dir, hosts, dataset, model, checkpoints):
   from acai_tf.training.checkpoints import DivergedError
   from acai_tf.training.progress import Progress
 
-  training = experiment.training
+  training, devices = experiment.training, hosts.text(experiment.training.batch)
   start, damaged = checkpoints.restore_whole()
   if damaged:
     print(f'checkpoints of step {", ".join(map(str, damaged))} cannot be read and are put aside (.damaged); going on '
@@ -192,11 +193,13 @@ def _lead(experiment, run_dir, hosts, dataset, model, checkpoints):
   check_nothing_lost(run_dir, max([start, *checkpoints.put_aside()]) * training.batch)
   hosts.of_chief(start)
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
-        f'{training.recipe}, {training.precision}, {hosts.text(training.batch)}; run folder {run_dir}')
+        f'{training.recipe}, {training.precision}; run folder {run_dir}')
+  print(f'{training.steps:,} steps x global batch {training.batch} = {training.steps * training.batch:,} samples, '
+        f'learning rate {training.learning_rate:g}; {devices}')
   if start:
     print(f'resumed from step {start} ({start * training.batch:,} samples)')
   with stop_signals() as received:
-    session = Session(experiment, model, dataset, checkpoints, run_dir)
+    session = Session(experiment, model, dataset, checkpoints, run_dir, devices)
     if start in training.evaluation_steps and start * training.batch not in [row['samples'] for row in session.history]:
       session.evaluate(start)  # What was killed after saving, before the history was written.
     calls = [(training.evaluation_steps, session.evaluate), (training.every(training.checkpoint_every), session.save)]
