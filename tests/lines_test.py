@@ -169,7 +169,7 @@ class DatasetTest(tf.test.TestCase):
       parse_experiment(values)
 
   def test_sizes_that_make_no_sense(self):
-    with self.assertRaisesRegex(UserError, 'dataset.size'):
+    with self.assertRaisesRegex(ValueError, 'dataset.size'):
       data.load(data.Config(size=2))
 
 

@@ -458,7 +458,8 @@ class ReproduceTest(tf.test.TestCase):
     folder = pathlib.Path(self.get_temp_dir())
     (folder / 'results').mkdir()
     command = [sys.executable, '-m', 'zoo', 'reproduce', 'lines_autoencoder', '--samples', '40', '--restarts', '1',
-               '--train_images', '500', '--runs', str(folder / 'runs'), '--results', str(folder / 'results'),
+               '--train_images', '500', '--metrics', 'reconstruction,lines,fitted_probe,clustering,quality',
+               '--runs', str(folder / 'runs'), '--results', str(folder / 'results'),
                '--weights', str(folder / 'weights'), '--data_dir', str(folder / 'data')]
     dataset = lines.load(lines.Config())
     features = feature_network.path_of(dataset, 'lines', folder / 'data')

@@ -8,9 +8,10 @@ from absl import flags
 
 import zoo
 from acai_tf import cli
+from acai_tf.evaluation import kinds
 from acai_tf.experiment import run_folder
 from acai_tf.experiment.config import TextNetwork
-from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build
 from zoo import _card, _gallery, _publish, _records, _report, _reproduce, _tables, _weights, base
@@ -36,7 +37,8 @@ flags.DEFINE_bool('all', False, 'Shorter trainings too', flag_values=FLAGS)
 flags.DEFINE_bool('brief', False, 'Few columns, and only what has been trained', flag_values=FLAGS)
 flags.DEFINE_bool('ablation', False, "What one setting changes of a definition's recipe", flag_values=FLAGS)
 flags.DEFINE_bool('sources', False, "What stands beside samples of a model of sentences", flag_values=FLAGS)
-flags.DEFINE_list('metrics', [], 'Of every training, instead of the usual columns', flag_values=FLAGS)
+flags.DEFINE_list('metrics', [], 'Groups that reproduce measures [all]; figures of every training that a table has '
+                  'instead of its columns', flag_values=FLAGS)
 flags.DEFINE_string('results', str(_records.FOLDER), 'Where result files lie', flag_values=FLAGS)
 flags.DEFINE_enum('format', None, sorted({*_tables.FORMATS, *_card.FORMATS}),
                   'Of a table [text] or of a card [markdown]', flag_values=FLAGS)
@@ -51,7 +53,8 @@ cli.define_data_flags(FLAGS)
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
           'reproduce': ['seeds', 'samples', 'set', 'restarts', 'train_images', 'runs'],
           'reproduce, keep, gallery': ['weights', 'data_dir', 'manual_dir'], 'keep, gallery': ['run'],
-          'table': ['all', 'brief', 'ablation', 'sources', 'metrics'], 'table, report, reproduce, keep': ['results'],
+          'table': ['all', 'brief', 'ablation', 'sources'], 'table, reproduce': ['metrics'],
+          'table, report, reproduce, keep': ['results'],
           'table, card': ['format'], 'report, card, publish, gallery': ['to'], 'card, publish': ['owner'],
           'card': ['address'], 'publish': ['yes'], 'gallery': ['serve']}
 
@@ -149,6 +152,11 @@ def reproduce(patterns) -> int:
   for name in ('restarts', 'train_images'):
     if FLAGS[name].present and not all(experiment.kind == 'images' for _, experiment in asked):
       raise UserError(f'--{name} is for models of images; expected no others beside it.')
+  for group in FLAGS.metrics:
+    for _, experiment in asked:
+      if group not in (known := kinds.KINDS[experiment.kind].GROUPS):
+        raise UserError(unknown('value of --metrics', group, known))
+  evaluate_flags.append(f'--metrics={",".join(FLAGS.metrics or ["all"])}')
   for definition, experiment in asked:
     status = _reproduce.reproduce(definition, experiment, settings, FLAGS.runs, FLAGS.results, FLAGS.weights,
                                   data_flags, evaluate_flags)
@@ -236,7 +244,7 @@ def main(words) -> int:
   fitting = [flag for heading, flags_ in GROUPS.items() for flag in flags_ if command in heading.split(', ')]
   if fitting:
     cli.only(FLAGS, fitting, f'to {command}')
-  if not pathlib.Path(FLAGS.results).is_dir():
+  if 'results' in fitting and not pathlib.Path(FLAGS.results).is_dir():
     raise UserError(f'--results {FLAGS.results} is no folder; expected the one in which result files lie.')
   if command in ('reproduce', 'keep'):  # Not after the training.
     for name in ('results', 'weights', *(['runs'] if command == 'reproduce' else [])):

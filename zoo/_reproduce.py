@@ -66,7 +66,7 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
     print(f'{what}: {training.recipe}, {training.samples:,} samples, in {run}', flush=True)
     train = ['acai_tf.train', '--zoo', name, '--recipe', training.recipe, '--samples', str(training.samples),
              '--seed', str(training.seed), '--run_dir', str(run), *(f'--set={text}' for text in settings), *data_flags]
-    evaluate = ['acai_tf.evaluate', '--run', str(run), '--metrics', 'all', *data_flags, *evaluate_flags]
+    evaluate = ['acai_tf.evaluate', '--run', str(run), *data_flags, *evaluate_flags]
     for command in (train, evaluate):
       if status := _call(command, what):
         return status
