@@ -389,7 +389,7 @@ def of_flags() -> list:
       Case('zoo table lines --recipe fast', '--recipe'),
       Case('zoo table lines_acia --ablation', "did you mean 'lines_acai'"),
       Case('zoo table lines_acai', 'unknown data set'),
-      Case('zoo table mnist --brief', 'no results'),
+      Case('zoo table svhn --brief', 'no results'),
       Case('zoo keep lines_acai', '--run is missing'),
       Case('zoo card lines_acai --format pdf', '--format'),
       Case('zoo card lines_acai --format html', '--format'),
