@@ -468,7 +468,7 @@ class ProgramTest(tf.test.TestCase):
 
   def test_killed_and_resumed_is_bit_exact(self):
     folders = [pathlib.Path(self.get_temp_dir()) / name for name in ('whole', 'killed')]
-    flags = ['--samples', '1536', '--set', 'training.checkpoint_every=256', '--set', 'training.evaluate_every=0']
+    flags = ['--samples', '1024', '--set', 'training.checkpoint_every=128', '--set', 'training.evaluate_every=0']
     killed = subprocess.Popen(self.command(folders[1], *flags), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not checkpoint_steps(folders[1] / 'checkpoints' / 'last') and killed.poll() is None:
       time.sleep(0.01)
