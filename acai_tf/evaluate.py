@@ -128,7 +128,7 @@ def groups_of(kind) -> tuple[str, ...]:
   Raises:
     UserError: one that is unknown, or another flag that none of them takes.
   """
-  known = {'images': images, 'sentences': text}[kind]
+  known = kinds.KINDS[kind]
   groups = {('all',): known.GROUPS, ('quick',): known.QUICK}.get(tuple(FLAGS.metrics), tuple(FLAGS.metrics))
   for group in FLAGS.metrics:
     if group not in (*known.GROUPS, 'quick', 'all'):
