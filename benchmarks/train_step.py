@@ -3,7 +3,8 @@
 `python benchmarks/train_step.py` times ACAI on the lines network: TensorFlow as it comes, against the settings that
 this project's programs make (`acai_tf.cli`), in both precisions. `--model arae` times an iteration on random sentences
 of the Yelp benchmark's size (2,000 words, 3 to 10 a sentence). Beside both stand plain PyTorch programs of the same
-sizes, where torch is installed. Each setting has processes of its own, in turn; medians and ratios are printed.
+sizes, where torch is installed. Each setting has processes of its own, in turn, for each batch size and number of
+processors; medians and ratios are printed, with the processor and what it has instructions for.
 """
 
 import importlib.util
@@ -19,13 +20,17 @@ import time
 import numpy as np
 from absl import app, flags
 
+from acai_tf.experiment import machine
+
 flags.DEFINE_enum('model', 'acai', ['acai', 'arae'], 'What is trained')
-flags.DEFINE_integer('batch', 64, 'Images or sentences a step', lower_bound=2)
+flags.DEFINE_list('batches', ['16', '64'], 'Images or sentences a step')
 flags.DEFINE_integer('rounds', 3, 'Processes for each setting', lower_bound=1)
-flags.DEFINE_integer('threads', 0, 'Processors for each process; 0 is all', lower_bound=0)
+flags.DEFINE_list('threads', ['1', '2'], 'Processors for each process')
 flags.DEFINE_float('seconds', 10, 'Measured in each process', lower_bound=1)
 flags.DEFINE_bool('profile', False, 'Print where the time goes instead, by kind of operation')
 flags.DEFINE_string('child', None, 'Internal: one setting, as JSON')
+
+INSTRUCTIONS = 'avx2', 'fma', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_tile', 'amx_bf16'
 
 SETTINGS = {
     'acai': {
@@ -57,12 +62,14 @@ def experiment_of(model, batch, precision='float32'):
 
 
 def runner(setting, model, batch):
-  """The loop as the program makes it: (Loop, iterator)."""
+  """The loop as the program makes it: (Loop, function that takes a step)."""
   from acai_tf import cli
 
   if setting['tuned']:
     cli.set_environment()
     cli.start_tensorflow()
+  import tensorflow as tf
+
   from acai_tf.training import build, hosts, loop
 
   experiment = experiment_of(model, batch, setting['precision'])
@@ -70,7 +77,8 @@ def runner(setting, model, batch):
   with strategy.scope():
     made = build.create(experiment)
   made = loop.Loop(made, strategy, dataset, experiment.training)
-  return made, made.batches(0, experiment.training.steps)
+  iterator, one, no_wish = made.batches(0, experiment.training.steps), tf.constant(1), tf.constant(0.0)
+  return made, lambda: made._run_steps(iterator, one, no_wish).numpy()
 
 
 def torch_step(model, experiment):
@@ -108,11 +116,8 @@ def measure(setting, model, batch, seconds):
   if setting.get('torch'):
     step = timed(torch_step(model, experiment_of(model, batch, setting['precision'])), seconds)
     return print(json.dumps({'step_ms': step * 1e3, 'input_ms': None}))
-  made, iterator = runner(setting, model, batch)
-  import tensorflow as tf
-
-  one = tf.constant(1)
-  step = timed(lambda: made._run_steps(iterator, one).numpy(), seconds)
+  made, step = runner(setting, model, batch)
+  step = timed(step, seconds)
   began = time.perf_counter()
   for i in range(50):
     made.dataset.batch(0, i, batch, np.arange(batch))
@@ -120,63 +125,90 @@ def measure(setting, model, batch, seconds):
   return print(json.dumps({'step_ms': step * 1e3, 'input_ms': drawing * 1e3}))
 
 
-def profile(model, batch):
-  """Prints the operations that take most time in the tuned float32 step."""
+def profile(model, batch, setting):
+  """Prints the operations that take most time in a step."""
   import collections
 
-  made, iterator = runner(SETTINGS[model]['acai_tf, float32'], model, batch)
+  _, step = runner(setting, model, batch)
   import tensorflow as tf
   from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-  one, steps = tf.constant(1), 5
+  steps = 20
   for _ in range(3):
-    made._run_steps(iterator, one).numpy()
+    step()
   with tempfile.TemporaryDirectory() as folder:
     with tf.profiler.experimental.Profile(folder):
       for _ in range(steps):
-        made._run_steps(iterator, one).numpy()
+        step()
     space = xplane_pb2.XSpace.FromString(next(pathlib.Path(folder).rglob('*.xplane.pb')).read_bytes())
-  spent = collections.Counter()
+  spent, calls = collections.Counter(), collections.Counter()
   for plane in space.planes:
     for event in (event for line in plane.lines for event in line.events):
       kind = plane.event_metadata[event.metadata_id].name.partition(':')[2].split('#')[0]
-      if kind and '::' not in kind and (kind[0].isalpha() or kind.startswith('_Mkl')):
+      if kind and '::' not in kind and (kind[0].isalpha() or kind.startswith('_')):
         spent[kind] += event.duration_ps * 1e-9 / steps
-  for kind, ms in spent.most_common(12):
-    print(f'{kind:40} {ms:8.1f} ms of processor time a step')
+        calls[kind] += 1 / steps
+  for kind, ms in spent.most_common(20):
+    print(f'  {kind:40} {calls[kind]:6.0f} times, {ms:8.2f} ms of processor time a step')
+
+
+def processes(settings, batch, cores) -> dict:
+  """{setting: what `measure` printed, one for each of `rounds` processes}, all settings in turn."""
+  arguments, results = flags.FLAGS, {name: [] for name in settings}
+  for _ in range(arguments.rounds):
+    for name, setting in settings.items():
+      done = subprocess.run(
+          ['taskset', '-c', ','.join(map(str, cores)), sys.executable, __file__, '--child', json.dumps(setting),
+           f'--model={arguments.model}', f'--batches={batch}', f'--seconds={arguments.seconds}'],
+          capture_output=True, text=True, check=False)
+      if done.returncode:
+        sys.exit(f'{name} failed:\n{done.stderr[-2000:]}')
+      results[name].append(json.loads(done.stdout.splitlines()[-1]))
+  return results
+
+
+def show(results, batch) -> None:
+  """A line for each setting, beside the first."""
+  settings = SETTINGS[flags.FLAGS.model]
+  steps = {name: statistics.median(row['step_ms'] for row in rows) for name, rows in results.items()}
+  for name, rows in results.items():
+    rates = [batch * 1e3 / row['step_ms'] for row in rows]
+    drawn = [row['input_ms'] for row in rows if row['input_ms'] is not None]
+    other = next((other for other in steps if settings[other].get('torch') and
+                  settings[other]['precision'] == settings[name]['precision']), name)
+    beside = f'  x{steps[other] / steps[name]:.2f} of {other}' if other != name else ''
+    share = f'  input {statistics.median(drawn) / steps[name]:.2%}' if drawn else ''
+    print(f'  {name:34} {batch * 1e3 / steps[name]:7.0f} samples/s ({min(rates):.0f} to {max(rates):.0f})  '
+          f'step {steps[name]:7.1f} ms{share}{beside}', flush=True)
 
 
 def main(_):
   """Runs the children in turn and prints the table."""
   arguments = flags.FLAGS
+  batches, threads = ([int(number) for number in numbers] for numbers in (arguments.batches, arguments.threads))
   if arguments.child:
-    return measure(json.loads(arguments.child), arguments.model, arguments.batch, arguments.seconds)
+    return measure(json.loads(arguments.child), arguments.model, batches[0], arguments.seconds)
   if arguments.profile:
-    return profile(arguments.model, arguments.batch)
+    for name, setting in SETTINGS[arguments.model].items():
+      if setting.get('tuned'):
+        print(f'{arguments.model}, batch {batches[-1]}, {name}', flush=True)
+        profile(arguments.model, batches[-1], setting)
+    return None
   settings = SETTINGS[arguments.model]
   if importlib.util.find_spec('torch') is None:
     settings = {name: setting for name, setting in settings.items() if not setting.get('torch')}
-    if len(settings) < len(SETTINGS[arguments.model]):
-      print('PyTorch is not installed (pip install torch): no row of it.')
-  cores = sorted(os.sched_getaffinity(0))[-arguments.threads:]
-  results = {name: [] for name in settings}
-  for _ in range(arguments.rounds):
-    for name, setting in settings.items():
-      done = subprocess.run(
-          ['taskset', '-c', ','.join(map(str, cores)), sys.executable, __file__, '--child', json.dumps(setting),
-           '--model', arguments.model, '--batch', str(arguments.batch), '--seconds', str(arguments.seconds)],
-          capture_output=True, text=True, check=False)
-      if done.returncode:
-        sys.exit(f'{name} failed:\n{done.stderr[-2000:]}')
-      results[name].append(json.loads(done.stdout.splitlines()[-1]))
-  base = statistics.median(r['step_ms'] for r in next(iter(results.values())))
-  print(f'{arguments.model}, batch {arguments.batch}, {len(cores)} processors, median of {arguments.rounds} processes')
-  for name, rows in results.items():
-    step = statistics.median(r['step_ms'] for r in rows)
-    drawn = [r['input_ms'] for r in rows if r['input_ms'] is not None]
-    share = f'  input {statistics.median(drawn) / step:6.2%}' if drawn else ''
-    print(f'{name:34} {1e3 / step:7.1f} steps/s {arguments.batch * 1e3 / step:7.0f} samples/s  x{base / step:5.2f}  '
-          f'step {step:7.1f} ms{share}')
+    print('PyTorch is not installed (pip install torch): no row of it.')
+  found, cores = machine.processor(), sorted(machine.cores())
+  known = [name for name in INSTRUCTIONS if name in found['flags'].split()]
+  print(f'{found["model name"]}, with {", ".join(known) or "no instructions that we know"}')
+  for count in threads:
+    if count > len(cores):
+      print(f'{arguments.model}, {count} processors: this process may use {len(cores)}.')
+      continue
+    for batch in batches:
+      print(f'{arguments.model}, batch {batch}, processors {count}, median (and range) of {arguments.rounds} processes',
+            flush=True)
+      show(processes(settings, batch, cores[-count:]), batch)
   return None
 
 

@@ -6,6 +6,7 @@ import importlib.util
 import io
 import os
 import pathlib
+import shutil
 import tarfile
 import unittest.mock
 import zipfile
@@ -97,13 +98,45 @@ class RegistryTest(tf.test.TestCase):
 
 class SvhnTest(tf.test.TestCase):
 
-  def test_the_official_format(self):
+  def files(self):
     files = pathlib.Path(self.get_temp_dir()) / 'files'
     files.mkdir()
     made = {}
     for seed, (split, count) in enumerate((('train', 40), ('extra', 30), ('test', 3))):
       made[split] = pixels([32, 32, 3, count], seed), np.arange(1, count + 1)[:, None] % 10 + 1
       scipy.io.savemat(files / f'{split}_32x32.mat', {'X': made[split][0], 'y': made[split][1]})
+    return files, made
+
+  def test_damaged_records_are_named_and_never_cached(self):
+    files, made = self.files()
+    data_dir = pathlib.Path(self.get_temp_dir()) / 'data'
+    with accepted(files):
+      svhn.load(svhn.Config(), str(data_dir), str(files))
+      records, = data_dir.rglob('*svhn_cropped-test.tfrecord*')
+      facts, = data_dir.rglob('dataset_info.json')
+
+      def refused(path, content, message):
+        shutil.rmtree(data_dir / 'acai_tf')
+        whole = path.read_bytes()
+        path.unlink()
+        if content is not None:
+          path.write_bytes(content(whole))
+        with self.subTest(message), self.assertRaisesRegex(
+            UserError, f'data set svhn_cropped: .*{message}.*Delete that folder and run again'):
+          svhn.load(svhn.Config(), str(data_dir), str(files))
+        self.assertEmpty(list((data_dir / 'acai_tf').glob('*')))
+        path.write_bytes(whole)
+
+      (data_dir / 'acai_tf').mkdir(exist_ok=True)
+      refused(records, lambda whole: whole[:-5], 'test in .* is damaged .truncated record')
+      refused(records, lambda whole: whole[:len(whole) // 2] + b'!' + whole[len(whole) // 2 + 1:], 'test in .*corrupted')
+      refused(records, lambda whole: b'', 'test in .*3')
+      refused(records, None, 'test in ')
+      refused(facts, lambda whole: whole[:50], 'dataset_info.json')
+      self.assertLen(svhn.load(svhn.Config(), str(data_dir), str(files)).test_images, len(made['test'][1]))
+
+  def test_the_official_format(self):
+    files, made = self.files()
     data_dir = self.get_temp_dir() + '/data'
     with accepted(files):
       whole = svhn.load(svhn.Config(), data_dir, str(files))

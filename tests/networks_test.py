@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from acai_tf import interpolation, losses
-from acai_tf.experiment import config
+from acai_tf.experiment import config, machine
 from acai_tf.experiment.errors import UserError
 from acai_tf.networks import convolutional, dense
 
@@ -68,6 +68,33 @@ class NetworksTest(tf.test.TestCase):
     found = tape.gradient(outputs, [inputs, layer.kernel.value], tf.constant(upstream, tf.float32))
     self.assertAllClose(found[0], by_images[:, 1:-1, 1:-1], rtol=1e-5, atol=1e-5)
     self.assertAllClose(found[1], by_kernel, rtol=1e-5, atol=1e-5)
+
+  def test_leaky_relu_and_its_first_and_second_gradients(self):
+    inputs, upstream = tf.constant([-2.0, -0.0, 0.0, 1e-30, 3.0]), tf.constant([1.0, 2.0, 3.0, 4.0, 5.0])
+    layer = convolutional.LeakyReLU()
+    with tf.GradientTape() as outer:
+      outer.watch([inputs, upstream])
+      with tf.GradientTape() as inner:
+        inner.watch(inputs)
+        outputs = layer(inputs)
+      gradient = inner.gradient(outputs, inputs, upstream)
+    self.assertAllClose(outputs, [-0.4, 0, 0, 1e-30, 3])
+    self.assertAllClose(gradient, [0.2, 0.4, 0.6, 4, 5])
+    by_inputs, by_upstream = outer.gradient(gradient, [inputs, upstream])
+    self.assertAllEqual(0 if by_inputs is None else by_inputs, np.zeros(() if by_inputs is None else 5))
+    self.assertAllClose(by_upstream, [0.2, 0.2, 0.2, 1, 1])
+
+  def test_batches_side_by_side_or_in_one_call_give_the_same(self):
+    critic = convolutional.Critic(8, config.Network(4, 2, 2))
+    first, second = (tf.random.stateless_normal([n, 8, 8, 1], [n, 0]) for n in (3, 5))
+    critic(first)
+    for cores, calls in (({0}, 1), ({0, 1}, 2)):
+      network = unittest.mock.Mock(side_effect=critic)
+      with unittest.mock.patch.object(machine, 'cores', return_value=cores):
+        found = convolutional.of_each(network, first, second)
+      self.assertEqual(network.call_count, calls)
+      for batch, answers in zip((first, second), found, strict=True):
+        self.assertAllClose(answers, critic(batch), atol=1e-6)
 
   def test_upsampling_is_keras_s_to_the_bit_and_so_is_its_gradient(self):
     generator = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import socket
 import urllib.parse
 
@@ -39,11 +40,10 @@ def arrays(name, data_dir, manual_dir=None, variant='', splits=None, convert=Non
   def prepare(append):
     builder = _prepared(name, data_dir, manual_dir)
     for ours, theirs in (splits or {'train': 'train', 'test': 'test'}).items():
-      for split in theirs.split('+'):
-        for batch in builder.as_dataset(split=split, shuffle_files=False, batch_size=BATCH).as_numpy_iterator():
-          images, labels = (convert or padded(0))(batch)
-          append(f'{ours}_images', images)
-          append(f'{ours}_labels', labels)
+      for batch in _batches(builder, theirs):
+        images, labels = (convert or padded(0))(batch)
+        append(f'{ours}_images', images)
+        append(f'{ours}_labels', labels)
 
   return base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}{variant}', prepare)
 
@@ -67,18 +67,17 @@ def sentences(name, data_dir, manual_dir, splits, fields, longest, parse=None, v
     for ours, theirs in splits.items():
       for field in fields:
         last = None
-        for split in theirs.split('+'):
-          for batch in builder.as_dataset(split=split, shuffle_files=False, batch_size=BATCH).as_numpy_iterator():
-            kept, labels = [], []
-            for i, text in enumerate(batch[field]):
-              found = parse(text.decode()) if parse else [] if text == last else [text.decode()]
-              for words in map(str.split, found):
-                if 0 < len(words) <= longest:
-                  kept.append(' '.join(words) + '\n')
-                  labels.append(batch['label'][i] if parse else 0)
-              last = text
-            append(ours, np.frombuffer(''.join(kept).encode(), np.uint8))
-            append(f'{ours}_labels', np.array(labels, np.int32))
+        for batch in _batches(builder, theirs):
+          kept, labels = [], []
+          for i, text in enumerate(batch[field]):
+            found = parse(text.decode()) if parse else [] if text == last else [text.decode()]
+            for words in map(str.split, found):
+              if 0 < len(words) <= longest:
+                kept.append(' '.join(words) + '\n')
+                labels.append(batch['label'][i] if parse else 0)
+            last = text
+          append(ours, np.frombuffer(''.join(kept).encode(), np.uint8))
+          append(f'{ours}_labels', np.array(labels, np.int32))
 
   found = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}_{longest}{variant}', prepare)
   return {part: (bytes(found[part]).decode().splitlines(), found[f'{part}_labels'] if parse else None)
@@ -100,7 +99,7 @@ def pairs(name, data_dir, manual_dir, splits, fields, longest) -> dict:
   def prepare(append):
     builder = _prepared(name, data_dir, manual_dir)
     for ours, theirs in splits.items():
-      for batch in builder.as_dataset(split=theirs, shuffle_files=False, batch_size=BATCH).as_numpy_iterator():
+      for batch in _batches(builder, theirs):
         texts = [[text.decode().split() for text in batch[field]] for field in fields]
         kept = [i for i, label in enumerate(batch['label'])
                 if label >= 0 and all(0 < len(column[i]) <= longest for column in texts)]
@@ -114,11 +113,36 @@ def pairs(name, data_dir, manual_dir, splits, fields, longest) -> dict:
                  found[f'{part}_labels']) for part in splits}
 
 
+def _batches(builder, splits):
+  """Examples of the splits, 'train+extra' say, one split after the other, as dicts of arrays of BATCH each.
+
+  Raises:
+    UserError: a file of them is missing, cut off or changed: TFDS's records have checksums, and their number is known.
+  """
+  import tensorflow as tf
+
+  for split in splits.split('+'):
+    try:
+      yield from builder.as_dataset(split=split, shuffle_files=False, batch_size=BATCH).as_numpy_iterator()
+    except (tf.errors.OpError, OSError, ValueError) as error:
+      raise _damaged(builder.name, builder.data_path, split, error) from error
+
+
+def _damaged(name, folder, part, error):
+  lines = re.sub(r'{{.*?}}', '', str(error)).strip().splitlines()  # TensorFlow's own name of the operation
+  reason = lines[0][:150] if lines else type(error).__name__
+  return UserError(f'data set {name}: {part} in {folder} is damaged ({reason}); expected the files as TFDS wrote them. '
+                   'Delete that folder and run again, which prepares it anew.')
+
+
 def _prepared(name, data_dir, manual_dir):
   import tensorflow_datasets as tfds  # Loads TensorFlow; see base.Dataset.pipeline.
 
   tfds.display_progress_bar(False)
-  builder = tfds.builder(name, data_dir=str(data_dir))
+  try:
+    builder = tfds.builder(name, data_dir=str(data_dir))
+  except Exception as error:  # A JSON reader's of protobuf among them.
+    raise _damaged(name, pathlib.Path(data_dir) / name, 'dataset_info.json', error) from error
   if builder.is_prepared():
     return builder
   files = [info.filename or url.rsplit('/', 1)[-1] for url, info in builder.url_infos.items()]

@@ -59,13 +59,11 @@ class Model(_image.Autoencoder):
       backwards = tf.reverse(replicas.gather(codes), [0])
       others = tf.concat([replicas.own(tf.roll(backwards, 2 * k, 0)) for k in range(partners)], 0)
       mixed_codes = lerp(others, tf.tile(codes, [partners, 1, 1, 1]), alpha)
-      # Both of decoder's calls, and of critic's, in one: a few small convolutions less.
-      decoded = self.decode(tf.concat([codes, mixed_codes], 0), training=True)
-      reconstructions, mixed = decoded[:batch], decoded[batch:]
+      reconstructions, mixed = convolutional.of_each(
+          lambda batch: self.decode(batch, training=True), codes, mixed_codes)
       tape.watch(mixed)
       real = lerp(tf.stop_gradient(reconstructions), images, self.config.gamma)
-      answers = self.critic(tf.concat([real, mixed], 0))
-      answer_real, answer_mixed = answers[:batch], answers[batch:]
+      answer_real, answer_mixed = convolutional.of_each(self.critic, real, mixed)
 
       recon_mse = losses.mean_squared_error(images, reconstructions)
       critic_loss = losses.mean_squared_error(tf.reshape(alpha, [-1]), answer_mixed) + losses.mean_square(answer_real)

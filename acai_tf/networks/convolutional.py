@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
+from acai_tf.experiment import machine
 from acai_tf.experiment.config import scales
 from acai_tf.networks import dense
 
@@ -96,6 +97,30 @@ class SpectralConv2D(Conv2D):
   load_own_variables = keras.layers.Layer.load_own_variables
 
 
+@tf.custom_gradient
+def leaky_relu(inputs) -> tuple:
+  """LeakyReLU of SLOPE, whose gradient takes the outputs, which have the inputs' signs.
+
+  So nothing else needs what the convolution before gives, and TensorFlow makes the two, and the bias, one operation.
+  """
+  outputs = tf.nn.leaky_relu(inputs, SLOPE)
+
+  def gradient(upstream):
+    return tf.raw_ops.LeakyReluGrad(gradients=upstream, features=outputs, alpha=SLOPE)
+
+  return outputs, gradient
+
+
+class LeakyReLU(keras.layers.LeakyReLU):
+  """Keras's, with a faster gradient: the same to rounding."""
+
+  def __init__(self, **kwargs):
+    super().__init__(negative_slope=SLOPE, **kwargs)
+
+  def call(self, inputs) -> tf.Tensor:
+    return super().call(inputs) if _plain.get() else leaky_relu(tf.convert_to_tensor(inputs))
+
+
 class UpSampling2D(keras.layers.UpSampling2D):
   """Keras's of the nearest pixel, the same to the bit, with shapes that do not go through the graph.
 
@@ -127,7 +152,7 @@ class _Layers:
     if activate:
       if self.normalization == 'instance':
         self.layers.append(keras.layers.GroupNormalization(-1, epsilon=1e-5, center=False, scale=False, dtype=dtype))
-      self.layers.append(keras.layers.LeakyReLU(negative_slope=SLOPE, dtype=dtype))
+      self.layers.append(LeakyReLU(dtype=dtype))
 
   def add(self, kind, *args) -> None:
     self.layers.append(kind(*args, dtype=self.precision))
@@ -162,6 +187,17 @@ def decoder(size, channels, network, seed=0, precision='float32', player='decode
 def critic_map(size, network, seed=0, precision='float32', name='critic', spectral=False) -> keras.Sequential:
   """The encoder's architecture without normalisation and with weights of its own: an answer in the code's shape."""
   return encoder(size, dataclasses.replace(network, normalization='none'), seed, precision, name, spectral)
+
+
+def of_each(network, *batches) -> list:
+  """What `network`, a function of a tensor, gives of each batch; the same to rounding either way.
+
+  Where cores would be idle, that is by calls which run side by side, else by one call of all, which has fewer small
+  operations. Each, in its place, makes a step of ACAI up to a third faster (docs/speed.md).
+  """
+  if len(machine.cores()) > 1 and not tf.config.list_logical_devices('GPU'):
+    return [network(batch) for batch in batches]
+  return tf.split(network(tf.concat(batches, 0)), [batch.shape[0] or tf.shape(batch)[0] for batch in batches])
 
 
 class Critic(keras.Model):
