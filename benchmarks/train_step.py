@@ -30,6 +30,7 @@ flags.DEFINE_float('seconds', 10, 'Measured in each process', lower_bound=1)
 flags.DEFINE_bool('profile', False, 'Print where the time goes instead, by kind of operation')
 flags.DEFINE_string('child', None, 'Internal: one setting, as JSON')
 
+WARM, PROFILED = 3, 20  # steps before the clock or the profile, and in it
 INSTRUCTIONS = 'avx2', 'fma', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_tile', 'amx_bf16'
 
 SETTINGS = {
@@ -61,24 +62,29 @@ def experiment_of(model, batch, precision='float32'):
   return resolve('text', 'arae', 'fast', {'dataset': {'path': str(path)}, 'training': {'batch': batch}})
 
 
-def runner(setting, model, batch):
-  """The loop as the program makes it: (Loop, function that takes a step)."""
+def made_loop(setting, model, batch):
+  """The `Loop` as the program makes it."""
   from acai_tf import cli
 
   if setting['tuned']:
     cli.set_environment()
     cli.start_tensorflow()
-  import tensorflow as tf
-
   from acai_tf.training import build, hosts, loop
 
   experiment = experiment_of(model, batch, setting['precision'])
   strategy, dataset = hosts.Hosts('one_device').strategy, build.load_data(experiment)
   with strategy.scope():
     made = build.create(experiment)
-  made = loop.Loop(made, strategy, dataset, experiment.training)
-  iterator, one, no_wish = made.batches(0, experiment.training.steps), tf.constant(1), tf.constant(0.0)
-  return made, lambda: made._run_steps(iterator, one, no_wish).numpy()
+  return loop.Loop(made, strategy, dataset, experiment.training)
+
+
+def run_for(made, seconds):
+  """Runs a `Loop` for so long, after WARM steps; returns seconds a step."""
+  seen = []
+  made.run(lambda step, _: seen.append((step, time.perf_counter())), [],
+           lambda: len(seen) > 2 * WARM and seen[-1][1] - seen[WARM - 1][1] > seconds)
+  (first, began), (last, ended) = seen[WARM - 1], seen[-1]
+  return (ended - began) / (last - first)
 
 
 def torch_step(model, experiment):
@@ -102,10 +108,10 @@ def torch_step(model, experiment):
 
 def timed(step, seconds):
   """Seconds that `step()` takes, over `seconds` of them."""
-  for _ in range(3):
+  for _ in range(WARM):
     step()
   steps, began = 0, time.perf_counter()
-  while time.perf_counter() - began < seconds or steps < 3:
+  while time.perf_counter() - began < seconds or steps < WARM:
     step()
     steps += 1
   return (time.perf_counter() - began) / steps
@@ -116,8 +122,8 @@ def measure(setting, model, batch, seconds):
   if setting.get('torch'):
     step = timed(torch_step(model, experiment_of(model, batch, setting['precision'])), seconds)
     return print(json.dumps({'step_ms': step * 1e3, 'input_ms': None}))
-  made, step = runner(setting, model, batch)
-  step = timed(step, seconds)
+  made = made_loop(setting, model, batch)
+  step = run_for(made, seconds)
   began = time.perf_counter()
   for i in range(50):
     made.dataset.batch(0, i, batch, np.arange(batch))
@@ -129,25 +135,22 @@ def profile(model, batch, setting):
   """Prints the operations that take most time in a step."""
   import collections
 
-  _, step = runner(setting, model, batch)
+  made = made_loop(setting, model, batch)
   import tensorflow as tf
   from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-  steps = 20
-  for _ in range(3):
-    step()
   with tempfile.TemporaryDirectory() as folder:
-    with tf.profiler.experimental.Profile(folder):
-      for _ in range(steps):
-        step()
+    made.run(lambda *_: None, [([WARM], lambda _: tf.profiler.experimental.start(folder)),
+                               ([WARM + PROFILED], lambda _: tf.profiler.experimental.stop())],
+             lambda: int(made.model.step.numpy()) >= WARM + PROFILED)
     space = xplane_pb2.XSpace.FromString(next(pathlib.Path(folder).rglob('*.xplane.pb')).read_bytes())
   spent, calls = collections.Counter(), collections.Counter()
   for plane in space.planes:
     for event in (event for line in plane.lines for event in line.events):
       kind = plane.event_metadata[event.metadata_id].name.partition(':')[2].split('#')[0]
       if kind and '::' not in kind and (kind[0].isalpha() or kind.startswith('_')):
-        spent[kind] += event.duration_ps * 1e-9 / steps
-        calls[kind] += 1 / steps
+        spent[kind] += event.duration_ps * 1e-9 / PROFILED
+        calls[kind] += 1 / PROFILED
   for kind, ms in spent.most_common(20):
     print(f'  {kind:40} {calls[kind]:6.0f} times, {ms:8.2f} ms of processor time a step')
 
