@@ -9,14 +9,13 @@
 #SBATCH --cpus-per-task=16
 #SBATCH --time=12:00:00
 #SBATCH --signal=TERM@300
-#SBATCH --kill-on-bad-exit=1
 
 set -euo pipefail
 port=23456
 hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed "s/.*/\"&:$port\"/" | paste -sd,)
 export hosts
 
-srun bash -c '
+srun --kill-on-bad-exit=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" bash -c '
   export TF_CONFIG="{\"cluster\": {\"worker\": [$hosts]}, \"task\": {\"type\": \"worker\", \"index\": $SLURM_PROCID}}"
   exec python -m acai_tf.train --zoo celeba_acai_d256 --run_dir "$SLURM_SUBMIT_DIR/runs/celeba_acai" \
     --data_dir "$SLURM_SUBMIT_DIR/data"

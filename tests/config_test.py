@@ -283,6 +283,13 @@ class RunFolderTest(tf.test.TestCase):
     with run_folder.locked(folder):  # a process that dies leaves no lock behind
       pass
 
+  def test_what_cannot_be_written_leaves_nothing(self):
+    folder = pathlib.Path(self.get_temp_dir()) / 'full'
+    (folder / run_folder.HISTORY).mkdir(parents=True)
+    with self.assertRaises(OSError):
+      run_folder.write_history(folder, [{'samples': 1}])
+    self.assertEqual([path.name for path in folder.iterdir()], [run_folder.HISTORY])
+
   def test_broken_and_missing_folders(self):
     folder = pathlib.Path(self.get_temp_dir())
     with self.assertRaisesRegex(UserError, 'no run folder'):

@@ -46,6 +46,15 @@ class PipelineTest(tf.test.TestCase):
     second_worker = self.order(dataset, 0, 2, 4, size=8, replicas=2, first=1, count=1).reshape(2, 4)
     self.assertAllEqual(second_worker, shared[:, 1])
 
+  def test_its_identity_is_what_is_trained_on(self):
+    dataset, pixel, label = numbered(), numbered(), numbered()
+    self.assertEqual(dataset.identity(), numbered().identity())
+    pixel.train_images[3, 1, 1, 0] += 1
+    label.train_labels[3] += 1
+    self.assertLen({dataset.identity(), pixel.identity(), label.identity()}, 3)
+    dataset.test_images = dataset.test_images + 1
+    self.assertEqual(dataset.identity(), numbered().identity())
+
   def test_pairs_hold_no_image_twice_until_all_are_used(self):
     dataset = numbered(11)
     for count in (5, 12):
@@ -127,6 +136,16 @@ class CacheTest(tf.test.TestCase):
       base.cached_arrays(folder, interrupted)
     self.assertEmpty(list(folder.parent.iterdir()))
 
+  def test_of_two_that_prepare_at_once_both_have_it(self):
+    folder = pathlib.Path(self.get_temp_dir()) / 'shared' / 'cache'
+
+    def slower(append):
+      base.cached_arrays(folder, four)  # as another host does on the same disk
+      four(append)
+
+    self.assertAllEqual(base.cached_arrays(folder, slower)['train_images'], np.arange(4))
+    self.assertEqual([path.name for path in folder.parent.iterdir()], ['cache'])
+
   def test_a_cache_that_changed_is_named_and_made_anew(self):
     folder = pathlib.Path(self.get_temp_dir()) / 'changed'
     base.cached_arrays(folder, four)
@@ -136,7 +155,9 @@ class CacheTest(tf.test.TestCase):
         (lambda: images.write_bytes(whole[:-4]), 'train_images.npy changed'),
         (images.unlink, 'train_images.npy changed'),
         (lambda: np.save(folder / 'more.npy', [1]), 'more.npy changed'),
-        ((folder / 'sums.json').unlink, 'sums.json is')):
+        ((folder / 'sums.json').unlink, 'sums.json is missing'),
+        (lambda: (folder / 'sums.json').write_text('[1]'), 'sums.json is no object'),
+        (lambda: (folder / 'sums.json').write_text('null'), 'sums.json is no object')):
       spoil()
       with contextlib.redirect_stdout(io.StringIO()) as output:
         self.assertAllEqual(base.cached_arrays(folder, four)['train_images'], np.arange(4))

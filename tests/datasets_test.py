@@ -109,9 +109,15 @@ class SvhnTest(tf.test.TestCase):
 
   def test_damaged_records_are_named_and_never_cached(self):
     files, made = self.files()
-    data_dir = pathlib.Path(self.get_temp_dir()) / 'data'
+    data_dir, prepare = pathlib.Path(self.get_temp_dir()) / 'data', tfds.core.DatasetBuilder.download_and_prepare
+
+    def late(builder, **kwargs):  # as where another host has prepared the same meanwhile
+      prepare(builder, **kwargs)
+      raise FileExistsError('Destination already exists')
+
     with accepted(files):
-      svhn.load(svhn.Config(), str(data_dir), str(files))
+      with unittest.mock.patch.object(tfds.core.DatasetBuilder, 'download_and_prepare', late):
+        self.assertLen(svhn.load(svhn.Config(), str(data_dir), str(files)).train_images, 70)
       records, = data_dir.rglob('*svhn_cropped-test.tfrecord*')
       facts, = data_dir.rglob('dataset_info.json')
 
@@ -133,6 +139,7 @@ class SvhnTest(tf.test.TestCase):
       refused(records, lambda whole: b'', 'test in .*3')
       refused(records, None, 'test in ')
       refused(facts, lambda whole: whole[:50], 'dataset_info.json')
+      refused(facts, None, 'train in ')
       self.assertLen(svhn.load(svhn.Config(), str(data_dir), str(files)).test_images, len(made['test'][1]))
 
   def test_the_official_format(self):

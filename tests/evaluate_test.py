@@ -592,6 +592,10 @@ class FeatureNetworkTest(tf.test.TestCase):
     kept.write_bytes(kept.read_bytes()[:5000])
     with self.assertRaisesRegex(UserError, 'cannot be read.*delete it'):
       feature_network.load(dataset, 'toy', folder)
+    for other in (feature_network.build((32, 32, 1), 7), feature_network.build((16, 16, 1), 4)):
+      other.save(kept)
+      with self.assertRaisesRegex(UserError, 'cannot be read.*delete it'):
+        feature_network.load(dataset, 'toy', folder)
     dataset.classes = 0
     with self.assertRaisesRegex(UserError, 'toy has no labels'):
       feature_network.load(dataset, 'toy', folder)

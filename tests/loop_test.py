@@ -277,6 +277,14 @@ class CheckpointsTest(tf.test.TestCase):
       Checkpoints(other, self.get_temp_dir(), 2).restore()
     (pathlib.Path(self.get_temp_dir()) / 'last' / 'step-2.index').unlink()
     self.assertEqual(Checkpoints(other, self.get_temp_dir(), 2).restore(), 1)
+    checkpoints.save(checkpoints.best)
+    for ending in (run_folder.INDEX, run_folder.DATA):  # under another name, weights of 2 steps would count as 3's
+      (checkpoints.best / f'step-2{ending}').rename(checkpoints.best / f'step-3{ending}')
+    with self.assertRaisesRegex(UserError, 'step-3 holds step 2; expected .* its own name'):
+      checkpoints.restore(checkpoints.best)
+    (checkpoints.best / f'step-3{run_folder.DATA}').write_bytes(b'')
+    with self.assertRaisesRegex(UserError, 'best/step-3 cannot be read .*; take the last one instead'):
+      checkpoints.restore(checkpoints.best)
 
   def test_a_training_goes_on_from_the_newest_whole_one(self):
     made, folder = experiment(checkpoint_every=64, evaluate_every=64, final_evaluations=0), self.get_temp_dir() + '/run'
@@ -336,8 +344,13 @@ class CheckpointsTest(tf.test.TestCase):
       with unittest.mock.patch.object(config.Experiment, 'to_json', return_value=json.dumps(older)):
         Checkpoints(model, self.get_temp_dir(), 1, ours).save()
       self.assertEqual(Checkpoints(model, self.get_temp_dir(), 1, ours).restore(), 1)
+    Checkpoints(model, self.get_temp_dir(), 1, ours, 'abc').save()
+    for data in ('abc', ''):
+      self.assertEqual(Checkpoints(model, self.get_temp_dir(), 1, ours, data).restore(), 1)
+    with self.assertRaisesRegex(UserError, 'step-1 was trained on other data than there are now .checksum abc, now de'):
+      Checkpoints(model, self.get_temp_dir(), 1, ours, 'de').restore()
     Checkpoints(model, self.get_temp_dir(), 1).save()  # as they were written before they said whose they are
-    self.assertEqual(Checkpoints(model, self.get_temp_dir(), 1, theirs).restore(), 1)
+    self.assertEqual(Checkpoints(model, self.get_temp_dir(), 1, theirs, 'de').restore(), 1)
 
   def test_files_are_what_counts(self):
     model, _ = make(experiment())
@@ -458,6 +471,21 @@ class LostTest(tf.test.TestCase):
     self.assertLen(run_folder.read_history(self.folder), 1)
     for one, two in zip(self.train(), whole, strict=True):
       self.assertEqual({**one, 'seconds': 0}, {**two, 'seconds': 0})
+
+  def test_a_signal_in_the_last_evaluation_is_heard(self):
+    made = experiment('autoencoder', samples=64, evaluate_every=64, final_evaluations=0)
+    write = run_folder.write_history
+
+    def signalled(folder, rows):
+      write(folder, rows)
+      if rows:
+        signal.raise_signal(signal.SIGTERM)
+
+    with (unittest.mock.patch.object(run_folder, 'write_history', signalled),
+          unittest.mock.patch('acai_tf.evaluation.report.report') as report):
+      self.assertEqual(session.train(made, self.folder, hosts.Hosts('one_device')), 128 + signal.SIGTERM)
+    report.assert_not_called()
+    self.assertLen(self.train(), 2)
 
 
 class ProgramTest(tf.test.TestCase):

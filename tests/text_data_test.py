@@ -137,6 +137,12 @@ class CorpusTest(tf.test.TestCase):
                         (plain.test_ids, plain.test_labels)):
       self.assertEqual([plain.vocabulary.words[row[0]] for row in ids], [f'class{label}' for label in labels])
     self.assertAllEqual(_text.build(TEXT, None, 10, 5, shares=(0, 0)).train_labels, np.zeros(5))
+    renamed = _text.build([sentence.replace('word3', 'word99') for sentence in text], None, 17, 4, shares=(0.2, 0.2))
+    again, other = _text.build(text, None, 17, 4, shares=(0.2, 0.2)), _text.build(text[::-1], None, 17, 4, seed=0)
+    plain = _text.build(text, None, 17, 4, shares=(0.2, 0.2))
+    identities = [_text.SentenceDataset(one).identity() for one in (plain, again, renamed, other)]
+    self.assertEqual(identities[0], identities[1])
+    self.assertLen(set(identities), 3)
     with self.assertRaisesRegex(UserError, 'too few'):
       _text.build(['a b'], None, 10, 5)
 

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 import pathlib
+import shutil
 import tempfile
 import unittest.mock
 
 import numpy as np
 import tensorflow as tf
 
-from acai_tf.data import _tfds, grammar, snli, yelp, yelp_polarity
+from acai_tf.data import _tfds, base, grammar, snli, yelp, yelp_polarity
 from acai_tf.data import text as text_data
 from acai_tf.evaluation import subject, text
 from acai_tf.experiment import run_folder
@@ -265,6 +266,29 @@ class YelpTest(tf.test.TestCase):
     self.assertEqual(text.texts_of(data, data.train_ids), ['bad soup .', 'never !', 'good soup .'])
     self.assertAllEqual(data.train_labels, [0, 0, 1])
     self.assertEqual((data.classes, yelp_polarity.shape(yelp_polarity.Config())), (2, (13, 5004)))
+
+  def test_caches_that_another_version_left_are_refused(self):
+    data_dir = self.get_temp_dir() + '/forged'
+    whole = {f'{part}{end}': value for part, word in (('train', b'soup'), ('test', b'bread')) for end, value in (
+        ('', np.frombuffer(b''.join(word + b' %d\n' % i for i in range(9)), np.uint8)),
+        ('_labels', np.zeros(9, np.int32)))}
+
+    def forge(**changes):
+      folder = pathlib.Path(data_dir) / 'acai_tf' / 'yelp_polarity_reviews_4_3'
+      shutil.rmtree(folder, ignore_errors=True)
+      found = {name: array for name, array in {**whole, **changes}.items() if array is not None}
+      base.cached_arrays(folder, lambda append: [append(*item) for item in found.items()])
+      return yelp_polarity.load(yelp_polarity.Config(reviews=3, longest=4), data_dir)
+
+    self.assertLen(forge().train_ids, 9)
+    for changes, message in (({'train': None}, "lacks 'train'"), ({'test_labels': None}, "lacks 'test_labels'"),
+                             ({'train': np.full(9, 255, np.uint8)}, 'train: .*utf-8'),
+                             ({'train_labels': np.zeros(3, np.int32)}, 'one for each of 9'),
+                             ({'train_labels': np.zeros(9, np.float32)}, 'expected int32'),
+                             ({'train_labels': np.full(9, -1, np.int32)}, 'from 0'),
+                             ({'train_labels': np.full(9, 7, np.int32)}, 'labels up to 7; expected 0 to 1')):
+      with self.assertRaisesRegex(UserError, message):
+        forge(**changes)
 
 
 class ProgramTest(tf.test.TestCase):

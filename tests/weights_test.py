@@ -145,7 +145,8 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
         ({first: None}, f'lacks 1 weights, {first} first'),
         ({'more': np.zeros(1)}, 'has, beside them, 1 weights, more first'),
         ({first: arrays[first][..., :1]}, f'{first} has shape'),
-        ({first: arrays[first].astype(int)}, f'{first} is int64')):
+        ({first: arrays[first].astype(int)}, f'{first} is int64'),
+        ({first: arrays[first] * np.nan}, f'{first} has values that are not finite')):
       wrong = {key: array for key, array in {**arrays, **change}.items() if array is not None}
       with self.assertRaisesRegex(UserError, f'^x.npz does not fit acai: [^\n]*{message}[^\n]*$'):
         weights.put(model, wrong, 'x.npz')
@@ -162,6 +163,10 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
         weights.read(self.path)
     with self.assertRaisesRegex(UserError, 'cannot be read'):
       weights.read(self.path.with_name('none.npz'))
+    for samples in (-1, 10**30, True, 1.5):
+      weights.write(self.path, {}, {'experiment': {}, 'samples': samples})
+      with self.assertRaisesRegex(UserError, 'names no experiment and samples'):
+        weights.read(self.path)
 
   def test_nothing_is_unpickled_or_inflated(self):
     experiment = experiment_of()

@@ -90,6 +90,9 @@ class ArrayDataset(ImageDataset):
     return (f'{len(self.train_images):,} training and {len(self.test_images):,} test images, '
             f'{"x".join(map(str, self.shape))} uint8, {size:.3g} GB')
 
+  def identity(self) -> str:
+    return base.checksum(self.train_images, self.train_labels)
+
   def train(self, count, rows=slice(None)) -> tuple:
     return to_float(self.train_images[:count][rows]), np.asarray(self.train_labels[:count][rows])
 

@@ -193,9 +193,16 @@ class SentenceDataset(base.Dataset):
     test_part: 'test' or 'valid', what evaluations see.
     pairs: function -> (training pairs, held-out pairs), each (first sentences, second ones, [n] labels), where the set
       has labels of pairs.
+
+  Raises:
+    UserError: a label beyond the classes, as a cache of another version may have.
   """
 
   def __init__(self, corpus: Corpus, classes: int = 0, test_part: str = 'test', pairs: Callable | None = None):
+    last = max(labels.max(initial=0) for labels in (corpus.train_labels, corpus.valid_labels, corpus.test_labels))
+    if last > max(classes - 1, 0):
+      raise UserError(f'sentences have labels up to {last}; expected 0 to {max(classes - 1, 0)}. Mend the data, or '
+                      'delete the data cache they come from.')
     self.corpus, self.classes, self.vocabulary = corpus, classes, corpus.vocabulary
     self.train_ids, self.train_labels = corpus.train_ids, corpus.train_labels
     self.test_ids, self.test_labels = getattr(corpus, f'{test_part}_ids'), getattr(corpus, f'{test_part}_labels')
@@ -206,6 +213,10 @@ class SentenceDataset(base.Dataset):
     return (f'{len(self.train_ids):,} training and {len(self.test_ids):,} {self.test_part} sentences of at most '
             f'{vocabulary.longest} words, {len(vocabulary.known):,} different ones; '
             f'{self.corpus.unknown_share:.2%} of the training words are unknown ones')
+
+  def identity(self) -> str:
+    words = np.frombuffer('\n'.join(self.vocabulary.words).encode(), np.uint8)
+    return base.checksum(words, self.train_ids, self.train_labels)
 
   def batch(self, seed, step, size, rows) -> tuple[np.ndarray, np.ndarray]:
     indices = base.shuffled(seed, step, size, rows, len(self.train_ids))

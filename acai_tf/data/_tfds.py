@@ -79,9 +79,12 @@ def sentences(name, data_dir, manual_dir, splits, fields, longest, parse=None, v
           append(ours, np.frombuffer(''.join(kept).encode(), np.uint8))
           append(f'{ours}_labels', np.array(labels, np.int32))
 
-  found = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}_{longest}{variant}', prepare)
-  return {part: (bytes(found[part]).decode().splitlines(), found[f'{part}_labels'] if parse else None)
-          for part in splits}
+  folder = pathlib.Path(data_dir) / 'acai_tf' / f'{name}_{longest}{variant}'
+  found, parts = base.cached_arrays(folder, prepare), {}
+  for part in splits:
+    texts, labels = _lines(folder, found, part, f'{part}_labels')
+    parts[part] = texts, labels if parse else None
+  return parts
 
 
 def pairs(name, data_dir, manual_dir, splits, fields, longest) -> dict:
@@ -108,9 +111,27 @@ def pairs(name, data_dir, manual_dir, splits, fields, longest) -> dict:
           append(f'{ours}_{field}', np.frombuffer(lines.encode(), np.uint8))
         append(f'{ours}_labels', batch['label'][kept].astype(np.int32))
 
-  found = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}_{longest}_pairs', prepare)
-  return {part: (*(bytes(found[f'{part}_{field}']).decode().splitlines() for field in fields),
+  folder = pathlib.Path(data_dir) / 'acai_tf' / f'{name}_{longest}_pairs'
+  found = base.cached_arrays(folder, prepare)
+  return {part: (*(_lines(folder, found, f'{part}_{field}', f'{part}_labels')[0] for field in fields),
                  found[f'{part}_labels']) for part in splits}
+
+
+def _lines(folder, found, texts, labels):
+  """(lines of the array `texts`, the array `labels`) of a cache, which another version may have left.
+
+  Raises:
+    UserError: arrays that are missing, are no UTF-8 text and counts, or do not belong together.
+  """
+  try:
+    lines, numbers = bytes(found[texts]).decode().splitlines(), found[labels]
+    if numbers.dtype != np.int32 or numbers.shape != (len(lines),) or min(numbers, default=0) < 0:
+      raise ValueError(f'{labels} are {numbers.dtype} {numbers.shape}; expected int32 from 0, one for each of '
+                       f'{len(lines)} texts')
+  except (KeyError, ValueError) as error:
+    what = f'it lacks {error}' if isinstance(error, KeyError) else f'{texts}: {error}'
+    raise UserError(f'data cache {folder}: {what}; delete that folder, and it is made anew.') from error
+  return lines, numbers
 
 
 def _batches(builder, splits):
@@ -124,7 +145,7 @@ def _batches(builder, splits):
   for split in splits.split('+'):
     try:
       yield from builder.as_dataset(split=split, shuffle_files=False, batch_size=BATCH).as_numpy_iterator()
-    except (tf.errors.OpError, OSError, ValueError) as error:
+    except (tf.errors.OpError, OSError, ValueError, KeyError) as error:  # The last: its facts know no such split.
       raise _damaged(builder.name, builder.data_path, split, error) from error
 
 
@@ -161,6 +182,8 @@ def _prepared(name, data_dir, manual_dir):
         download_dir=str(downloads),
         download_config=tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False))
   except Exception as error:  # TFDS raises requests', its own, OS and assertion errors alike.
+    if builder.is_prepared():  # Another program, or host, has prepared the same meanwhile.
+      return tfds.builder(name, data_dir=str(data_dir))
     reason = str(error).splitlines()[0][:150] if str(error) else type(error).__name__
     raise UserError(f'data set {name} is not in {data_dir} and could not be prepared ({type(error).__name__}: '
                     f'{reason}); {advice}') from error

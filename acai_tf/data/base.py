@@ -1,10 +1,11 @@
 """What all data sets share: a training batch is a function of (seed, step), and arrays are kept on disk."""
 
+import contextlib
 import functools
 import json
-import os
 import pathlib
 import shutil
+import tempfile
 import typing
 import zlib
 
@@ -32,6 +33,10 @@ class Dataset:
   def describe(self) -> str:
     """One line: how much of what there is, and where it lies."""
     raise NotImplementedError
+
+  def identity(self) -> str:
+    """A checksum of the training data, in hexadecimal; '' where the settings say all, as of data that are drawn."""
+    return ''
 
   def batch(self, seed, step, size, rows) -> tuple:
     """Positions `rows` of training batch `step`: a tuple of arrays [n, ...], always of the same types and shapes."""
@@ -82,6 +87,14 @@ class Dataset:
     options.deterministic = True
     options.autotune.enabled = False  # There is nothing to tune, and its thread, asleep, delays the end by up to 60 s.
     return tf.data.Dataset.range((stop - start) * count).map(load).prefetch(4).with_options(options)
+
+
+def checksum(*arrays) -> str:
+  """CRC-32 of arrays, one after the other, in hexadecimal; about a second a GB."""
+  total = 0
+  for array in arrays:
+    total = zlib.crc32(np.ascontiguousarray(array).data, total)
+  return f'{total:08x}'
 
 
 def check_shared(size, replicas) -> None:
@@ -166,9 +179,8 @@ def cached_arrays(folder, prepare) -> dict:
   try:
     if folder.exists() and (changed := _changed(folder)):
       print(f'data cache {folder}: {changed}; it is made anew')
-      aside = folder.with_name(f'{folder.name}.{os.getpid()}.part')
-      folder.rename(aside)
-      shutil.rmtree(aside)
+      with _scratch(folder) as aside, contextlib.suppress(FileNotFoundError):  # Another program was faster.
+        folder.rename(aside / folder.name)
     if not folder.exists():
       _prepare(folder, prepare)
     # Read into memory, SVHN opened in 6 s instead of none, and was slower cold and warm (benchmarks/input.py then).
@@ -217,25 +229,41 @@ def _changed(folder):
     expected = strict_json.loads((folder / SUMS).read_text())
   except (OSError, ValueError):
     return f'{SUMS} is missing or cannot be read'
+  if not isinstance(expected, dict):
+    return f'{SUMS} is no object'
   found = _sums(folder)
   names = [name for name in sorted({*expected, *found}) if expected.get(name) != found.get(name)]
   return f'{", ".join(names)} changed since' if names else ''
 
 
-def _prepare(folder, prepare):
-  scratch, files = folder.with_name(f'{folder.name}.{os.getpid()}.part'), {}
-
-  def append(name, rows):
-    if name not in files:
-      files[name] = _Rows(scratch / f'{name}.npy', rows)
-    files[name].append(rows)
-
-  scratch.mkdir(parents=True)
+@contextlib.contextmanager
+def _scratch(folder):
+  """A new folder beside `folder`, of this program alone also where several hosts share the disk; it is deleted."""
+  folder.parent.mkdir(parents=True, exist_ok=True)
+  scratch = pathlib.Path(tempfile.mkdtemp('.part', f'{folder.name}.', folder.parent))
   try:
+    yield scratch
+  finally:
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _prepare(folder, prepare):
+  files = {}
+  with _scratch(folder) as scratch:
+    made = scratch / folder.name
+    made.mkdir()
+
+    def append(name, rows):
+      if name not in files:
+        files[name] = _Rows(made / f'{name}.npy', rows)
+      files[name].append(rows)
+
     prepare(append)
     for file in files.values():
       file.close()
-    (scratch / SUMS).write_text(json.dumps(_sums(scratch)))
-    scratch.rename(folder)
-  finally:
-    shutil.rmtree(scratch, ignore_errors=True)
+    (made / SUMS).write_text(json.dumps(_sums(made)))
+    try:
+      made.rename(folder)
+    except OSError:
+      if not folder.exists():  # Else another program, or host, has made the same meanwhile.
+        raise

@@ -100,7 +100,8 @@ def load(dataset, name, data_dir, seed=0, progress=lambda *_: None) -> Features:
   path = path_of(dataset, name, data_dir, seed)
   if path.exists():
     try:
-      network = keras.models.load_model(path, compile=False)
+      network = build(dataset.shape, dataset.classes)
+      network.set_weights(keras.models.load_model(path, compile=False).get_weights())  # of this architecture, or none
     except Exception as error:  # Keras raises ValueError, KeyError, zipfile's and h5py's for broken files.
       raise UserError(f'feature network {path} cannot be read ({type(error).__name__}); expected what an evaluation '
                       'wrote there; delete it, and the next one trains it anew.') from error

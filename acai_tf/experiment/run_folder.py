@@ -136,8 +136,11 @@ def checkpoint_steps(folder) -> list[int]:
 def write(path, text) -> None:
   """Writes a file whole or not at all."""
   scratch = pathlib.Path(f'{path}.{os.getpid()}.part')
-  scratch.write_text(text)
-  scratch.replace(path)
+  try:
+    scratch.write_text(text)
+    scratch.replace(path)
+  finally:
+    scratch.unlink(missing_ok=True)  # of a disk that was full
 
 
 def read_history(run_dir, until=None) -> list:

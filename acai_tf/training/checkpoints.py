@@ -15,7 +15,7 @@ from acai_tf.experiment.run_folder import DATA, INDEX, checkpoint_steps, conflic
 from acai_tf.training import weights
 
 DAMAGED = '.damaged'  # behind the names of files that are put aside
-_RUN = 'experiment'  # name of the entry that says, as JSON, which experiment's a checkpoint is
+_RUN, _DATA = 'experiment', 'data'  # entries that say which experiment's a checkpoint is, as JSON, and on which data
 
 
 def step_of(model) -> int:
@@ -41,10 +41,11 @@ class Checkpoints:
     folder: where checkpoints lie.
     keep: how many of the last to keep.
     experiment: `config.Experiment` that checkpoints say they are of, and must be of to be restored; None: any.
+    data: `Dataset.identity` of the training data, likewise; '': any.
   """
 
-  def __init__(self, model, folder, keep, experiment=None):
-    self.model, self.keep, self.experiment = model, keep, experiment
+  def __init__(self, model, folder, keep, experiment=None, data=''):
+    self.model, self.keep, self.experiment, self.data = model, keep, experiment, data
     self.variables = variables(model)
     self.last, self.best = pathlib.Path(folder) / 'last', pathlib.Path(folder) / 'best'
 
@@ -67,6 +68,8 @@ class Checkpoints:
         tensors = {name: variable.read_value() for name, variable in self.variables.items()}
         if self.experiment:
           tensors[_RUN] = tf.constant(self.experiment.to_json())
+        if self.data:
+          tensors[_DATA] = tf.constant(self.data)
         tf.raw_ops.SaveV2(prefix=f'{scratch}/step', tensor_names=list(tensors), shape_and_slices=[''] * len(tensors),
                           tensors=list(tensors.values()))
       _delete(folder, step)
@@ -153,7 +156,8 @@ class Checkpoints:
         raise
       except Exception as error:  # TensorFlow raises OpError, ValueError and others for broken files.
         earlier = [other for other in checkpoint_steps(folder) if other < step]
-        advice = (f'to go on from {folder}/step-{earlier[-1]}, delete {path}{INDEX}' if earlier else
+        advice = ('take the last one instead (--checkpoint last)' if folder == self.best else
+                  f'to go on from {folder}/step-{earlier[-1]}, delete {path}{INDEX}' if earlier else
                   'there is no earlier one; delete the run folder to start anew')
         raise DamagedError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a whole one of this '
                            f'model; {advice}.') from error
@@ -167,6 +171,10 @@ class Checkpoints:
       if keys:
         raise UserError(f'checkpoint {path} is of another training: {keys}. Put the run\'s own files back, or train in '
                         'another run folder.')
+    theirs = reader.get_tensor(_DATA).decode() if shapes.pop(_DATA, None) is not None else ''
+    if self.data and theirs not in ('', self.data):
+      raise UserError(f'checkpoint {path} was trained on other data than there are now (checksum {theirs}, now '
+                      f'{self.data}). Put the data back as they were, or train in another run folder.')
     keys = {name: name for name in self.variables}
     if _numbered(0) in shapes:  # written before variables had names: by their place in the list of all
       keys = {name: _numbered(i) for i, name in enumerate(self.variables)}
@@ -177,6 +185,10 @@ class Checkpoints:
         raise UserError(f'checkpoint {path} does not fit {self.model.name}: {key} has shape {shapes.get(key, "none")} '
                         f'there and {wanted.get(key, "none")} here; expected this version\'s model. Go on with the '
                         'version that wrote it, or train anew in another run folder.')
+    counter = next(keys[name] for name, variable in self.variables.items() if variable is self.model.step.value)
+    if path.name != f'step-{reader.get_tensor(counter)}':
+      raise DamagedError(f'checkpoint {path} holds step {reader.get_tensor(counter)}; expected the file as it was '
+                         'written, under its own name.')
     for name, variable in self.variables.items():
       value = reader.get_tensor(keys[name])
       if value.dtype == np.uint8:  # as words were kept once

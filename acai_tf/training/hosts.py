@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -96,18 +97,17 @@ class Hosts:
 
   def of_chief(self, number) -> int:
     """The chief's `number`, on every host; all wait for it here."""
-    if self.count == 1:
-      return number
+    return number if self.count == 1 else int(self._shared(tf.constant(number, tf.int64)))
 
+  @functools.cached_property
+  def _shared(self):
+    """Graph of an int64 -> the chief's; one for all calls."""
     def own(value):
       first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
       return tf.where(first, value, 0)
 
-    @tf.function
-    def shared(value):
-      return self.strategy.reduce(tf.distribute.ReduceOp.SUM, self.strategy.run(own, args=(value,)), axis=None)
-
-    return int(shared(tf.constant(number, tf.int64)))
+    return tf.function(lambda value: self.strategy.reduce(
+        tf.distribute.ReduceOp.SUM, self.strategy.run(own, args=(value,)), axis=None), autograph=False)
 
   def agreed(self, experiment) -> config.Experiment:
     """The experiment, in the chief's precision, after a look whether all hosts have the same.
@@ -119,10 +119,14 @@ class Hosts:
       return experiment
     precision = PRECISIONS[self.of_chief(PRECISIONS.index(experiment.training.precision))]
     made = dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, precision=precision))
-    own = zlib.crc32(made.to_json().encode())
-    if self.of_chief(own) != own:
-      raise UserError(f'{self.name} has another experiment than the chief; expected the same flags on all hosts.')
+    self.require_same(made.to_json(), 'another experiment', 'the same flags on all hosts')
     return made
+
+  def require_same(self, text, what, expected) -> None:
+    """UserError, that it has `what`, and what is `expected`, on a host whose `text` is not the chief's."""
+    own = zlib.crc32(text.encode())
+    if self.of_chief(own) != own:
+      raise UserError(f'{self.name} has {what} than the chief; expected {expected}.')
 
   def check(self, batch) -> None:
     """UserError where the devices cannot share a global `batch`."""

@@ -149,10 +149,12 @@ def _train(experiment, run_dir, hosts, data_dir, manual_dir, published):
   from acai_tf.training.checkpoints import Checkpoints
 
   dataset = build.load_data(experiment, data_dir, manual_dir)
+  identity = dataset.identity()
+  hosts.require_same(identity, 'other training data', 'the same files on all hosts')
   with hosts.strategy.scope():
     model = build.create(experiment)
     checkpoints = Checkpoints(
-        model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, experiment.training.keep, experiment)
+        model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, experiment.training.keep, experiment, identity)
   model.adapt(dataset)
   if hosts.chief:  # Not before: what is wrong with data or settings leaves no folder of that experiment behind.
     run_folder.claim(run_dir, experiment)
@@ -218,7 +220,7 @@ def _lead(experiment, run_dir, hosts, dataset, model, checkpoints):
     finally:
       progress.close()
     session.save(step)
-    if step < training.steps:
+    if step < training.steps or received:  # or in the last evaluation
       number = received[0] if received else signal.SIGTERM  # or another host's
       print(f'\nstopped by signal {number:d}{"" if received else " of another host"} at step {step}; saved. The same '
             'command resumes it.', flush=True)

@@ -26,6 +26,7 @@ if typing.TYPE_CHECKING:
 ABOUT = 'about.json'  # beside the arrays: experiment, samples, weights, dtype, change
 CHANGE = 0.01  # the largest relative change of a metric for which weights are stored in half precision,
 INTERVAL = 0.5  # or, of a metric with a confidence interval, the largest change in halves of that interval
+MOST_SAMPLES = 10**15  # as `config.Training` has it
 # State that only training needs: the moving averages from which a codebook is made.
 TRAINING_ONLY = ('quantizer/sums', 'quantizer/counts')
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows
@@ -142,6 +143,8 @@ def put(model, arrays, where='the archive') -> None:
       raise _unfit(where, model, f'{key} has shape {array.shape}, not {tuple(variable.shape)}')
     if array.dtype != wanted and (array.dtype, wanted) != (np.float16, np.float32):
       raise _unfit(where, model, f'{key} is {array.dtype}, not {wanted} or its half precision')
+    if array.dtype.kind == 'f' and not np.isfinite(array).all():
+      raise _unfit(where, model, f'{key} has values that are not finite')
   for key, variable in own.items():
     variable.assign(arrays[key].astype(np.dtype(variable.dtype)))
 
@@ -195,7 +198,8 @@ def read(path) -> tuple:
           if stream.read(1):
             raise ValueError(f'{entry.filename} goes on after its array')
     about = strict_json.loads(arrays.pop(ABOUT).tobytes())
-    if not isinstance(about['experiment'], dict) or not isinstance(about['samples'], int):
+    if not isinstance(about['experiment'], dict) or not (type(about['samples']) is int
+                                                         and 0 <= about['samples'] <= MOST_SAMPLES):
       raise ValueError(f'{ABOUT} names no experiment and samples')
   except Exception as error:  # zipfile, NumPy and json raise a dozen kinds for files that are damaged.
     problem = ' '.join(f'{type(error).__name__}: {error}'.split())[:120]
