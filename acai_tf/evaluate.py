@@ -88,6 +88,7 @@ def _templates():
 def score_text(data_dir) -> None:
   """Scores a file of sentences, or of paths between sentences, beside the text of --dataset; prints."""
   config = config_of_flags(registry.names('acai_tf.data', 'sentences'))
+  build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   cli.start_tensorflow()
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
   from acai_tf.data import _text  # Loads TensorFlow.
@@ -169,6 +170,7 @@ def evaluate_module(data_dir) -> None:
 
   config = config_of_flags(registry.names('acai_tf.data'))
   run_folder.load_card(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
+  build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   kind = registry.kind_of('acai_tf.data', FLAGS.dataset)
   groups_of(kind)  # Before TensorFlow is loaded, too.
   if FLAGS.to:
@@ -221,14 +223,18 @@ def main() -> None:
     from zoo import _weights
 
     record, _ = _weights.kept(FLAGS.zoo)  # Before TensorFlow is loaded, as below.
-    groups_of(parse_experiment(record['experiment']).kind)
+    experiment = parse_experiment(record['experiment'])
+    groups_of(experiment.kind)
+    build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
     if FLAGS.to:
       cli.check_folder('to', FLAGS.to)
     cli.start_tensorflow()
     experiment, model, samples = _weights.load(FLAGS.zoo)
   else:
     # Before TensorFlow is loaded: a wrong folder is told at once.
-    groups_of(run_folder.load_experiment(FLAGS.run).kind)
+    experiment = run_folder.load_experiment(FLAGS.run)
+    groups_of(experiment.kind)
+    build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
     cli.check_folder('run', FLAGS.run)
     cli.start_tensorflow()
     experiment, model, step = build.load_model(FLAGS.run, FLAGS.checkpoint, weights=FLAGS.weights)

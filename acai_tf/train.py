@@ -10,7 +10,7 @@ from acai_tf.experiment import config, machine, registry, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve
-from acai_tf.training import session
+from acai_tf.training import build, session
 from zoo import base as zoo
 
 flags.DEFINE_string('dataset', None, 'Data set: ' + ', '.join(registry.names('acai_tf.data')))
@@ -59,12 +59,23 @@ def experiment_of(arguments) -> config.Experiment:
         raise UserError(f'--{key} and --set {section}.{key} are the same setting; expected one of the two.')
       if value is not None and key not in overrides[section]:
         overrides[section][key] = value
-  if not arguments.zoo:
-    usual = {'images': 'acai', 'sentences': 'arae'}[registry.kind_of('acai_tf.data', arguments.dataset)]
-    return resolve(arguments.dataset, arguments.model or usual, arguments.recipe, overrides)
-  defined = zoo.definition(arguments.zoo)
+  defined = zoo.definition(arguments.zoo) if arguments.zoo else None
+  usual = {'images': 'acai', 'sentences': 'arae'}
+  model = defined.model if defined else arguments.model or usual[registry.kind_of('acai_tf.data', arguments.dataset)]
+  _refuse_network(model, overrides['network'])
+  if not defined:
+    return resolve(arguments.dataset, model, arguments.recipe, overrides)
   merged = {section: {**defined.overrides.get(section, {}), **values} for section, values in overrides.items()}
   return resolve(defined.dataset, defined.model, arguments.recipe, merged)
+
+
+def _refuse_network(model, keys):
+  """UserError where keys of `network` are set for a model that does not read them."""
+  if keys and model in registry.names('acai_tf.models'):  # Else `resolve` says what is wrong.
+    made_by = registry.config_class('acai_tf.models', model)
+    if getattr(made_by, 'OWN_NETWORKS', False):
+      raise UserError(f'network.{next(iter(keys))} does not apply to {model}; '
+                      f'expected model.KEY instead, of {", ".join(made_by.__dataclass_fields__)}.')
 
 
 def default_run_dir(experiment) -> str:
@@ -91,6 +102,7 @@ def main() -> int:
   """The program."""
   arguments = flags.FLAGS
   experiment = experiment_of(arguments)
+  build.check_manual_dir(experiment.dataset_name, arguments.manual_dir)
   run_dir = arguments.run_dir or default_run_dir(experiment)
   experiment = settled(experiment, run_dir)
   # Before TensorFlow is loaded: a folder of another configuration is told at once.

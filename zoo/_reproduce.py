@@ -13,6 +13,7 @@ from acai_tf.experiment import run_folder, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import parse_experiment, resolve
+from acai_tf.training import build
 from zoo import _records, base
 
 
@@ -64,6 +65,8 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
     print(f'{what}: there already')
   else:
     print(f'{what}: {training.recipe}, {training.samples:,} samples, in {run}', flush=True)
+    if not build.takes_official_files(experiment.dataset_name):
+      data_flags = [flag for flag in data_flags if not flag.startswith('--manual_dir')]
     train = ['acai_tf.train', '--zoo', name, '--recipe', training.recipe, '--samples', str(training.samples),
              '--seed', str(training.seed), '--run_dir', str(run), *(f'--set={text}' for text in settings), *data_flags]
     evaluate = ['acai_tf.evaluate', '--run', str(run), *data_flags, *evaluate_flags]

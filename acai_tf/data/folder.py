@@ -21,6 +21,7 @@ from acai_tf.experiment.fields import declared
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 SOURCE = 'pictures of whoever trained it', 'theirs'
+OFFICIAL_FILES = False  # that --manual_dir could name
 ENDINGS = ('.png', '.jpg', '.jpeg', '.webp')
 READER = 'white behind what is transparent, 16 bits to 8'  # how pictures are read; caches of another way are left
 CHUNK, NAMED = 1024, 4  # files read at a time; broken files that are named

@@ -14,6 +14,7 @@ from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=64, hidden=96, latent=64)
 SOURCE = 'sentences that this project draws from a grammar', 'Apache 2.0'
+OFFICIAL_FILES = False  # that --manual_dir could name
 
 NOUNS = ('cat', 'dog', 'owl', 'farmer', 'sailor', 'child', 'baker', 'fox', 'teacher', 'neighbour', 'singer', 'horse')
 PLURALS = {'child': 'children', 'fox': 'foxes'}

@@ -17,6 +17,7 @@ from acai_tf.experiment.fields import declared
 BENCHMARK = 'lines'
 NETWORK = Network(latent_width=2, latent=16, depth=16)
 SOURCE = 'lines that this project draws, one from the centre of each image', 'Apache 2.0'
+OFFICIAL_FILES = False  # that --manual_dir could name
 TWO_PI = 2 * np.pi
 WIDTH = 2.0  # of a line, in pixels along its minor axis
 TEMPLATES = 10_000  # lines that others are compared with

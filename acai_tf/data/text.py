@@ -11,6 +11,7 @@ from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = 'sentences of whoever trained it', 'theirs'
+OFFICIAL_FILES = False  # that --manual_dir could name
 
 
 @declared('dataset')

@@ -40,6 +40,7 @@ class Config:
   start: Annotated[float, '(0, inf)'] = 0.02
 
   LEAST_BATCH = 2
+  OWN_NETWORKS = True  # of the widths above; the section `network` says nothing
 
   # The authors' batch, length and rate. This project's fast recipe has batches too small for batch norm, averages that
   # its moments are not of, and casts that cost more than products of 64 rows save.

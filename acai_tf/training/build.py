@@ -53,6 +53,17 @@ def require_memory(experiment, hosts=1) -> None:
                           'training.batch, or the size of the data': 4 * each * training.batch // hosts})
 
 
+def takes_official_files(name) -> bool:
+  """Whether a data set reads official files, which `manual_dir` may hold; others are drawn, or name their own."""
+  return getattr(registry.load('acai_tf.data', name), 'OFFICIAL_FILES', True)
+
+
+def check_manual_dir(name, manual_dir) -> None:
+  """UserError where --manual_dir is given for a data set that does not read it."""
+  if manual_dir and not takes_official_files(name):
+    raise UserError(f'--manual_dir does not apply to data set {name}, which has no official files; leave it out.')
+
+
 def load_data(experiment, data_dir=None, manual_dir=None) -> typing.Any:
   """The experiment's data set; prints how large it is and where it lies."""
   return load_dataset(experiment.dataset_name, experiment.dataset, data_dir, manual_dir)
