@@ -36,7 +36,7 @@ def blocks(page, kind) -> list:
 def commands() -> list:
   """(page, words) of every command that is shown, in a block or in the running text."""
   return [(name, shlex.split(text)) for name, page in PAGES.items()
-          for text in re.findall(r'(?:^|`)((?:python|make) [^\n`<]*)', page, re.M)]
+          for text in re.findall(r'(?:^|`)((?:python|make) [^\n`<]*)', page.replace('\\\n', ''), re.M)]
 
 
 def anchors(page) -> set:
