@@ -2,7 +2,9 @@
 
 import contextlib
 import io
+import os
 import pathlib
+import time
 
 import numpy as np
 import tensorflow as tf
@@ -135,6 +137,17 @@ class CacheTest(tf.test.TestCase):
     with self.assertRaises(KeyboardInterrupt):
       base.cached_arrays(folder, interrupted)
     self.assertEmpty(list(folder.parent.iterdir()))
+
+  def test_what_a_killed_preparation_left_is_deleted_a_day_later(self):
+    folder = pathlib.Path(self.get_temp_dir()) / 'left' / 'cache'
+    for name, age in (('cache.old.part', 90_000), ('cache.new.part', 10), ('other.old.part', 90_000)):
+      (folder.parent / name).mkdir(parents=True)
+      (folder.parent / name / 'x.npy').write_bytes(b'x')
+      for path in (folder.parent / name / 'x.npy', folder.parent / name):
+        os.utime(path, (time.time() - age,) * 2)
+    base.cached_arrays(folder, four)
+    left = [path.name for path in folder.parent.iterdir()]
+    self.assertCountEqual(left, ['cache', 'cache.new.part', 'other.old.part'])
 
   def test_of_two_that_prepare_at_once_both_have_it(self):
     folder = pathlib.Path(self.get_temp_dir()) / 'shared' / 'cache'

@@ -2,10 +2,12 @@
 
 import contextlib
 import functools
+import glob
 import json
 import pathlib
 import shutil
 import tempfile
+import time
 import typing
 import zlib
 
@@ -19,6 +21,7 @@ if typing.TYPE_CHECKING:
   import tensorflow as tf
 
 SUMS, BLOCK = 'sums.json', 1 << 24  # checksums beside a cache's arrays; bytes read at a time
+DAY = 24 * 3600  # seconds
 EXTRA_SEED = 1 << 32  # between the orders of batches and of further ones
 
 
@@ -247,7 +250,16 @@ def _scratch(folder):
     shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _clear(folder):
+  """Deletes what killed preparations left beside `folder`: scratch folders in which nothing was written for a day."""
+  for scratch in folder.parent.glob(f'{glob.escape(folder.name)}.*.part'):
+    with contextlib.suppress(FileNotFoundError):  # Another program is clearing, too.
+      if time.time() - max(path.stat().st_mtime for path in (scratch, *scratch.rglob('*'))) > DAY:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
 def _prepare(folder, prepare):
+  _clear(folder)
   files = {}
   with _scratch(folder) as scratch:
     made = scratch / folder.name
