@@ -441,7 +441,8 @@ def of_values() -> list:
       Case(f'{PLAIN} --seed {10**30}', 'seed'),
       Case(f'{PLAIN} --set network.normalization=batch', 'normalization'),
       *(Case(f'{LINES} --batch 1 --model {model}', 'batch') for model in (
-          'acai', 'aeai', 'amr', 'miae', 'midrae', 'arae_image')),
+          'acai', 'aeai', 'amr', 'miae', 'midrae')),
+      Case('train --dataset lines --model arae_image --batch 1', 'training.batch is 1'),
       Case(f'{TEXT} --dataset grammar --set dataset.count=5', 'count'),
       Case(f'{TEXT} --dataset grammar --set dataset.count=10**15', 'count'),
       Case(f'{TEXT} --dataset grammar --set dataset.draw_seed=-1', 'draw_seed'),
@@ -585,7 +586,7 @@ def of_runs() -> list:
       Case(f'{measure} --to other', '--to'),
       Case(f'{again} --manual_dir idx', '--manual_dir does not apply to data set lines'),
       Case(f'{measure} --manual_dir idx', '--manual_dir does not apply to data set lines'),
-      Case(again, 'of another training', foreign, "another run's checkpoints"),
+      Case(f'{again} --data_dir other_run', 'of another training', foreign, "another run's checkpoints"),
       Case('evaluate --run run --data_dir other_run', 'of another training', foreign, "another run's checkpoints"),
       Case(measure, 'Permission denied', closed(last), 'checkpoints: no right to read', plain=True),
       Case(measure, 'Permission denied', lambda folder: [path.chmod(0) for path in (folder / last).glob('*.index')],
