@@ -59,14 +59,15 @@ def experiment_of(arguments) -> config.Experiment:
         raise UserError(f'--{key} and --set {section}.{key} are the same setting; expected one of the two.')
       if value is not None and key not in overrides[section]:
         overrides[section][key] = value
-  defined = zoo.definition(arguments.zoo) if arguments.zoo else None
-  usual = {'images': 'acai', 'sentences': 'arae'}
-  model = defined.model if defined else arguments.model or usual[registry.kind_of('acai_tf.data', arguments.dataset)]
+  if arguments.zoo:
+    defined = zoo.definition(arguments.zoo)
+    dataset, model, own = defined.dataset, defined.model, defined.overrides
+  else:
+    usual = {'images': 'acai', 'sentences': 'arae'}[registry.kind_of('acai_tf.data', arguments.dataset)]
+    dataset, model, own = arguments.dataset, arguments.model or usual, {}
   _refuse_network(model, overrides['network'])
-  if not defined:
-    return resolve(arguments.dataset, model, arguments.recipe, overrides)
-  merged = {section: {**defined.overrides.get(section, {}), **values} for section, values in overrides.items()}
-  return resolve(defined.dataset, defined.model, arguments.recipe, merged)
+  merged = {section: {**own.get(section, {}), **values} for section, values in overrides.items()}
+  return resolve(dataset, model, arguments.recipe, merged)
 
 
 def _refuse_network(model, keys):

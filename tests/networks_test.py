@@ -80,8 +80,8 @@ class NetworksTest(tf.test.TestCase):
       gradient = inner.gradient(outputs, inputs, upstream)
     self.assertAllClose(outputs, [-0.4, 0, 0, 1e-30, 3])
     self.assertAllClose(gradient, [0.2, 0.4, 0.6, 4, 5])
-    by_inputs, by_upstream = outer.gradient(gradient, [inputs, upstream])
-    self.assertAllEqual(0 if by_inputs is None else by_inputs, np.zeros(() if by_inputs is None else 5))
+    by_inputs, by_upstream = outer.gradient(gradient, [inputs, upstream], unconnected_gradients='zero')
+    self.assertAllEqual(by_inputs, np.zeros(5))
     self.assertAllClose(by_upstream, [0.2, 0.2, 0.2, 1, 1])
 
   def test_batches_side_by_side_or_in_one_call_give_the_same(self):
