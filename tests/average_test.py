@@ -100,6 +100,18 @@ class AveragesTest(tf.test.TestCase):
     for (_, wanted), variable in zip(model.averages(), average.variables_of('autoencoder'), strict=False):
       self.assertAllEqual(wanted, variable)
 
+  def test_players_with_batch_norm_have_none(self):
+    for data, model, settings, averaged in (
+        ('binarized_mnist', 'arae_image', {}, {'classifier'}),
+        ('grammar', 'arae', {}, {'autoencoder', 'critic'}),  # the residual generator alone has batch norm
+        ('grammar', 'arae', {'networks': 'paper'}, {'autoencoder'}),
+        ('grammar', 'text_autoencoder', {}, {'autoencoder'})):
+      with self.subTest(f'{model} {settings}'):
+        made = build.create(resolve(data, model, 'fast', {'model': settings, 'training': {'average': 0.9}}))
+        with_averages = {id(variable) for variable, _ in made.averages()}
+        self.assertEqual(averaged, {player for player in made.players()
+                                    if id(made.variables_of(player)[0]) in with_averages})
+
   def test_evaluations_while_training_are_of_the_averages(self):
     made, folder = experiment(average=0.9, learning_rate=0.01), self.get_temp_dir()
     model, data = trained(made), build.load_data(made)

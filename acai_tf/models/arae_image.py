@@ -42,8 +42,8 @@ class Config:
   LEAST_BATCH = 2
   OWN_NETWORKS = True  # of the widths above; the section `network` says nothing
 
-  # The authors' batch, length and rate. This project's fast recipe has batches too small for batch norm, averages that
-  # its moments are not of, and casts that cost more than products of 64 rows save.
+  # The authors' batch, length and rate. This project's fast recipe has batches too small for batch norm, and casts that
+  # cost more than products of 64 rows save; networks with batch norm have no moving averages in any recipe.
   RECIPES = {
       'paper': {'training': {'batch': 100, 'samples': 1_000_000, 'learning_rate': 5e-4}},
       'fast': {'training': {'batch': 64, 'learning_rate': 5e-4, 'beta_2': 0.999, 'average': 0.0,

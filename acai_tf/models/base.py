@@ -183,6 +183,15 @@ class Model(keras.Model):
     del player
     return training
 
+  def normalizes_batches(self, player) -> bool:
+    """Whether a network of `player` has batch norm.
+
+    Such a player keeps no moving average of its weights: the moments of its batch norm are those of the raw weights,
+    which fit no others.
+    """
+    return any(isinstance(inner, keras.layers.BatchNormalization)
+               for layer in self.players()[player] for inner in layer._flatten_layers())
+
   def adapt(self, dataset) -> None:
     """Hook: takes over what a model must know of its training data, a vocabulary say, before the first step."""
 

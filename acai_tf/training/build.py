@@ -29,8 +29,14 @@ def create(experiment) -> 'keras.Model':
   model = registry.load('acai_tf.models', experiment.model_name).Model(
       experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset),
       training.seed, precision)
-  model.compile(lambda player: optimizer(model.training_of(player, training))(player), clipnorm=training.clipnorm,
-                steps=training.steps)
+
+  def optimizer_of(player):
+    chosen = model.training_of(player, training)
+    if model.normalizes_batches(player):
+      chosen = dataclasses.replace(chosen, average=0.0)
+    return optimizer(chosen)(player)
+
+  model.compile(optimizer_of, clipnorm=training.clipnorm, steps=training.steps)
   return model
 
 
