@@ -338,7 +338,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
           f'{metric}{place}': value for place, value in zip(('', '_sphere'), figures, strict=True)
           for metric in ('reverse_perplexity', 'forward_perplexity')}))
     text = _tables.render_sources('yelp_arae', 'markdown', self.folder)
-    self.assertIn('| the model | 41.0 ± 1.0 [28.3, 53.7] | 41.0 ± 1.0', text)
+    self.assertIn('| the sampler | 41.0 ± 1.0 [28.3, 53.7] | 41.0 ± 1.0', text)
     self.assertIn('| even points on the sphere | 50.0 ± 0.0 | 50.0 ± 0.0 |  |  |', text)
     self.assertNotIn('Gaussian', text)
     self.assertIn('64,000 samples, recipe fast, seeds 0, 1;', text)

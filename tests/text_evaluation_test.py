@@ -1,18 +1,21 @@
 """What is measured of models of sentences, on models of known behaviour; and their way through the programs."""
 
 import dataclasses
+import hashlib
 import json
 import pathlib
 import shutil
 import tempfile
 import unittest.mock
+import zipfile
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
-from acai_tf.data import _tfds, base, grammar, snli, yelp, yelp_polarity
+from acai_tf.data import _text, _tfds, base, grammar, snli, yelp, yelp_polarity
 from acai_tf.data import text as text_data
-from acai_tf.evaluation import subject, text
+from acai_tf.evaluation import language_model, subject, text
 from acai_tf.experiment import run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment, resolve
@@ -71,6 +74,59 @@ class MetricsTest(tf.test.TestCase):
     real = text.score_samples(text.texts_of(self.dataset, self.dataset.train_ids[:400]), self.dataset)
     self.assertGreater(found['reverse_perplexity'], 1.2 * real['reverse_perplexity'])
 
+  def test_real_sentences_are_compared_with_training_text_they_are_not_of(self):
+    """By hand, on a handful: training has 4 sentences, of 3 kinds; 1 of 3 held-out ones is among them."""
+    train, held_out = ['a cat sees it', 'a cat sees it', 'a dog sees it', 'a dog sees me'], ['a dog sees it', 'a', 'it']
+    corpus = _text.build(train, None, 20, 4, held_out=(held_out * 2, None), repeats=True)
+    corpus = dataclasses.replace(corpus, test_ids=corpus.vocabulary.encode(held_out).numpy())
+    dataset = _text.SentenceDataset(corpus)
+    settings = text.Settings(('sources',), samples=4)
+    found = text.measure(known(dataset), dataset, 'text', settings).metrics
+    for place in ('_real_text', '_real_codes'):
+      self.assertAllClose(found[f'copied_share{place}'], 1 / 3)
+      self.assertAllClose(found[f'distinct_share{place}'], 3 / 4)
+      self.assertAllClose(found[f'forward_perplexity{place}'],
+                          text.score_samples(held_out, dataset)['forward_perplexity'])
+      self.assertAllClose(found[f'reverse_perplexity{place}'],
+                          text.score_samples(train, dataset)['reverse_perplexity'])
+    self.assertGreater(found['forward_perplexity_real_text'],
+                       2 * text.score_samples(train, dataset)['forward_perplexity'])
+
+  def test_all_sources_have_the_same_noise_or_none(self):
+    seen = []
+
+    def decode(codes):
+      seen.append(np.array(codes, np.float64))
+      return ['a'] * len(codes)
+
+    eye = np.eye(64, dtype=np.float32)
+    functions = dataclasses.replace(
+        known(self.dataset), encode=lambda texts: eye[np.arange(len(texts)) % 64], decode=decode,
+        prior=lambda count, seed: eye[np.arange(count) % 64][::-1], untrained=lambda count, seed: eye[[5] * count])
+    found = text.measure(functions, self.dataset, 'grammar', text.Settings(('sources',), samples=100)).metrics
+    for name in ('gaussian', 'sphere', 'real_codes', 'prior', 'untrained'):
+      self.assertIn(f'reverse_perplexity_{name}', found)
+      self.assertIn(f'reverse_perplexity_{name}_noise', found)
+    # Of real codes those of training and of held-out sentences, in turn; else without and with noise.
+    pairs = [(0, 1), (2, 3), (4, 6), (5, 7), (8, 9), (10, 11)]
+    self.assertLen(seen, 2 * len(pairs))
+    for plain, noisy in pairs:
+      self.assertAllClose(np.linalg.norm(seen[noisy], axis=1), np.ones(len(seen[noisy])), atol=1e-5)
+      # Noise of deviation s in 64 directions moves a point by about s sqrt(63) along the sphere.
+      distance = np.linalg.norm(seen[noisy] - seen[plain], axis=1).mean()
+      self.assertAllClose(distance, text.NOISE * 63**0.5, rtol=0.07)
+
+  def test_language_models_stop_by_real_text_that_is_not_scored(self):
+    given = []
+    text._lstm_of.cache_clear()
+    self.addCleanup(text._lstm_of.cache_clear)
+    with unittest.mock.patch.object(language_model, 'train', side_effect=lambda *args, **kwargs: given.append(
+        kwargs['held_out']) or language_model.LanguageModel(len(self.dataset.vocabulary), 4)):
+      self.measure('lstm')
+    self.assertLen(given, 2)
+    for held_out in given:
+      self.assertEqual(held_out, self.dataset.vocabulary.strip(self.dataset.corpus.valid_ids))
+
   def test_lstms_tell_fifty_sentences_from_the_language(self):
     found = self.measure('lstm').metrics
     # The samples are real sentences, but few.
@@ -96,6 +152,18 @@ class MetricsTest(tf.test.TestCase):
     self.assertAllClose((copied['transfer_bleu'], copied['reconstruction_bleu']), (100, 100))
     self.assertEqual(random['transfer_accuracy'], 1)
     self.assertLess(random['transfer_bleu'], 30)
+
+  def test_a_sentence_of_the_other_class_is_a_held_out_one(self):
+    """Training texts of a class share a word which held-out ones lack: a judge that knows all of the first is at half
+    with the second."""
+    train = [(f'{word} x{i}', label) for label, word in enumerate(('bad', 'good')) for i in range(20)]
+    held_out = [(f'x{i} y{label}', label) for label in (0, 1) for i in range(10)]
+    data = _text.SentenceDataset(_text.build(*zip(*train, strict=True), 60, 3, held_out=(
+        [sentence for sentence, _ in held_out * 2], [label for _, label in held_out * 2])), 2)
+    found = text.measure(known(data), data, 'text', text.Settings(('transfer',))).metrics
+    self.assertLess(found['transfer_accuracy_random'], 0.8)
+    self.assertGreater(found['transfer_perplexity_random'], text.score_samples(
+        [sentence for sentence, _ in train], data)['forward_perplexity'])
 
   def test_judge_and_probe(self):
     generator = np.random.default_rng(0)
@@ -182,11 +250,12 @@ class TextDataTest(tf.test.TestCase):
 
 
 def prepared(splits, *features):
-  """A stand-in for TFDS's builder; `splits`: dict: split -> examples, tuples of their features."""
+  """A stand-in for TFDS's builder, which shuffles; `splits`: dict: split -> examples, tuples of their features."""
   class Builder:
     def as_dataset(self, split, shuffle_files, batch_size):
       del shuffle_files, batch_size
-      columns = map(list, zip(*splits[split], strict=True))
+      order = np.random.default_rng(0).permutation(len(splits[split]))
+      columns = map(list, zip(*(splits[split][i] for i in order), strict=True))
       return tf.data.Dataset.from_tensor_slices(dict(zip(features, columns, strict=True))).batch(2)
 
   return unittest.mock.patch.object(_tfds, '_prepared', return_value=Builder())
@@ -195,16 +264,48 @@ def prepared(splits, *features):
 class SnliTest(tf.test.TestCase):
 
   def test_what_of_it_is_read(self):
-    """Of two splits all premises, then all hypotheses; without what is repeated or too long."""
-    texts = {'train': [('A cat', 'x'), ('A cat', 'one two three four'), ('a dog', 'y')],
-             'validation': [('a dog', 'z'), ('An owl', '')], 'test': [('a fox', 'a cat'), ('the fox', 'new')]}
+    """Of two splits each premise once, then every hypothesis; without what is too long, whatever the order."""
+    pairs = [(f'{word} {noun}', 'It sleeps' if noun == 'cat' else 'one two three four')
+             for word in ('A', 'The', 'No') for noun in ('cat', 'dog') for _ in range(3)]
+    texts = {'train': pairs, 'validation': [('A dog', 'z'), ('An owl', '')],
+             'test': [('a fox', 'a cat'), ('the fox', 'new'), ('a fox', 'a b c d')]}
     with prepared(texts, 'premise', 'hypothesis'):
       data = snli.load(snli.Config(words=30, longest=3), self.get_temp_dir())
-    self.assertEqual(text.texts_of(data, data.train_ids), ['a cat', 'a dog', 'an owl', 'x', 'y', 'z'])
+    train = text.texts_of(data, data.train_ids)
+    self.assertCountEqual(train[:7], ['a cat', 'a dog', 'the cat', 'the dog', 'no cat', 'no dog', 'an owl'])
+    self.assertCountEqual(train[7:], ['it sleeps'] * 9 + ['z'])
     held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
-    self.assertCountEqual(held, ['a [UNK]', '[UNK] [UNK]', '[UNK]'])  # 'a cat' is in training
+    self.assertCountEqual(held, ['a [UNK]', 'the [UNK]', '[UNK]'])
+    self.assertEndsWith(data.describe(), 'held-out sentences that are left out: 1 of more than 3 words, 1 that the '
+                        'training part has, too')
     self.assertEqual((data.classes, snli.shape(snli.Config())), (0, (16, 11_004)))
 
+  def test_words_are_the_tokens_of_the_binary_parses_in_the_official_archive(self):
+    """TFDS itself reads an archive, made here, as it would read the official one."""
+    columns = ('gold_label', 'sentence1_binary_parse', 'sentence2_binary_parse', 'sentence1', 'sentence2')
+    rows = {'train': [('neutral', "( ( A man ) ( ( does n't ) run . ) )", '( It runs )', "A man doesn't run.", 'It runs'),
+                      ('-', "( ( A man ) ( ( does n't ) run . ) )", '( It runs )', "A man doesn't run.", 'It runs'),
+                      ('entailment', '( "No" ( one , ) )', '( a ( b c ) )', '"No" one,', 'a b c')],
+            'dev': [('contradiction', '( an owl )', '( an owl )', 'an owl', 'an owl')],
+            'test': [('neutral', '( the man )', '( it . )', 'the man', 'it.'),
+                     ('neutral', '( one man )', '( one . )', 'one man', 'one.')]}
+    folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+    with zipfile.ZipFile(folder / 'snli_1.0.zip', 'w') as archive:
+      for part, lines in rows.items():
+        archive.writestr(f'snli_1.0/snli_1.0_{part}.txt', '\n'.join('\t'.join(line) for line in (columns, *lines)) + '\n')
+    data = (folder / 'snli_1.0.zip').read_bytes()
+    infos = tfds.builder_cls('snli').url_infos
+    (url, info), = infos.items()
+    made = dataclasses.replace(info, size=len(data), checksum=hashlib.sha256(data).hexdigest())
+    with unittest.mock.patch.dict(infos, {url: made}):
+      found = snli.load(snli.Config(words=30, longest=8), folder / 'data', folder)
+      first, second, labels = found.labelled_pairs()[0]
+    self.assertEqual(text.texts_of(found, found.train_ids), [
+        "a man does n't run .", '"no" one ,', 'an owl', 'it runs', 'it runs', 'a b c', 'an owl'])
+    self.assertEqual((list(first), list(second), labels.tolist()), (
+        ["A man does n't run .", '"No" one ,'], ['It runs', 'a b c'], [1, 0]))
+    with self.assertRaisesRegex(UserError, 'lacks snli_1.0.zip; expected the official files'):
+      snli.load(snli.Config(), folder / 'other', folder / 'data')
 
   def test_entailment_is_learned_from_codes(self):
     """Pairs without label and of long sentences are left out; that a word is the same is found, and nothing else."""
@@ -219,7 +320,6 @@ class SnliTest(tf.test.TestCase):
       data = snli.load(snli.Config(words=30, longest=3), self.get_temp_dir() + '/pairs')
       training, held_out = data.labelled_pairs()
       self.assertEqual([len(training[2]), len(held_out[2])], [1000, 200])
-      self.assertEqual(training[0][0], rows[0][0])
       one_hot = {f'a {word}': np.eye(4, dtype=np.float32)[i] for i, word in enumerate(words)}
       functions = subject.TextFunctions(lambda texts: np.array([one_hot[words] for words in texts]), None, None, None)
       found = text.measure(functions, data, 'snli', text.Settings(('entailment',))).metrics

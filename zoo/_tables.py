@@ -11,9 +11,10 @@ from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.resolve import resolve
 from zoo import _compare, _records, base
 
-SOURCES = {'': 'the model', '_gaussian': 'a Gaussian fitted to its codes', '_sphere': 'even points on the sphere',
-           '_untrained': 'its generator before training', '_real_codes': 'codes of real sentences: the bound',
-           '_language_model': 'an LSTM language model', '_real_text': 'real sentences themselves'}
+SOURCES = {'': 'the sampler', '_prior': 'the prior', '_gaussian': 'a Gaussian fitted to the codes',
+           '_sphere': 'uniform points on the sphere', '_untrained': 'the generator before training',
+           '_real_codes': 'codes of real sentences: the bound', '_language_model': 'an LSTM language model',
+           '_real_text': 'real sentences'}
 SOURCE_COLUMNS = (_compare.Column('reverse_perplexity', 'reverse perplexity', 1, 1, False),
                   _compare.Column('forward_perplexity', 'forward', 1, 1, False),
                   _compare.Column('distinct_share', 'distinct, %', 100, 1, True),
@@ -305,18 +306,24 @@ def render_sources(name, kind='text', folder=_records.FOLDER) -> str:
   """
   base.definition(name)
   found = sum(_records.longest(_records.load(name, folder), name), [])
-  body = []
+  body, noisy = [], False
   for place, text in SOURCES.items():
-    summaries = [_records.summary(found, column.metric + place) for column in SOURCE_COLUMNS] if found else []
-    if any(summaries):
-      body.append([text, *(figure(column, each, place in ('', '_gaussian'))
-                           for column, each in zip(SOURCE_COLUMNS, summaries, strict=True))])
+    for end in ('', '_noise'):
+      summaries = [_records.summary(found, column.metric + place + end) for column in SOURCE_COLUMNS] if found else []
+      if any(summaries):
+        noisy = noisy or bool(end)
+        body.append([text + ', with noise' * bool(end), *(
+            figure(column, each, place in ('', '_prior', '_gaussian'))
+            for column, each in zip(SOURCE_COLUMNS, summaries, strict=True))])
   if len(body) < 2:
     raise UserError(f'{name} has no figures of sources; expected a run of sentences that was measured with them: '
                     'python -m acai_tf.evaluate --run DIR --metrics all.')
   return laid_out(['sentences from', *(column.heading for column in SOURCE_COLUMNS)], body, [
       f'{name}, {found[0]["samples"]:,} samples, recipe {_records.identity(found[0])[0]}, seeds {seeds_of(found)}; '
-      "mean ± population deviation over seeds, [95 % interval of the mean, Student's t]."], kind)
+      "mean ± population deviation over seeds, [95 % interval of the mean, Student's t]. Forward perplexity and copies "
+      'of real sentences and of their codes are those of held-out ones.'
+      + (f' With noise: N(0, {found[0].get("source_noise")}²) is added to every component of the codes before they are '
+         'decoded.' if noisy else '')], kind)
 
 
 def render_metrics(dataset, metrics, kind='text', folder=_records.FOLDER) -> str:

@@ -123,7 +123,8 @@ class Corpus:
   """Encoded sentences in three parts; no sentence of `valid` or `test` is in another part, unless repeats are kept.
 
   ids are [n, longest + 1] int32 as `Vocabulary.encode` gives them; labels [n] int32 from 0, all 0 without classes.
-  `unknown_share`: of the training words.
+  `unknown_share`: of the training words. `too_long`, `repeated`: how many held-out sentences are left out because they
+  have too many words, or because training has them, too.
   """
 
   train_ids: np.ndarray
@@ -134,6 +135,8 @@ class Corpus:
   test_labels: np.ndarray
   unknown_share: float
   vocabulary: Vocabulary
+  too_long: int = 0
+  repeated: int = 0
 
 
 def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, longest: int, lower: bool = True,
@@ -157,14 +160,17 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
     UserError: no sentence is short enough, or a part that was asked for is empty.
   """
   texts, classes = _tidy(sentences, labels, longest, lower)
+  too_long = 0
   if held_out is None:
     parts = split(texts, shares, seed)
   else:
     shares, (more, more_classes) = (0.5, 0.5), _tidy(*held_out, longest, lower)
+    too_long = len(held_out[0]) - len(more)
     parts = [np.arange(len(texts)), *(len(texts) + part for part in split(more, (0.5,), seed))]
     texts, classes = texts + more, np.concatenate([classes, more_classes])
   vocabulary = fit_vocabulary([texts[i] for i in parts[0]], size, longest, lower)
   ids = vocabulary.encode(texts).numpy()
+  before = sum(map(len, parts[1:]))
   for name, number, share in zip(('train', 'valid', 'test'), range(3), (1, *shares), strict=True):
     parts[number] = parts[number][unseen(ids[parts[number]], *(ids[part] for part in parts[repeats:number]))]
     if share and not len(parts[number]):
@@ -172,7 +178,7 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
   # In an order of their own: the first few of a part are then of all files and classes.
   train, (valid, test) = parts[0], (np.random.default_rng(seed).permutation(part) for part in parts[1:])
   return Corpus(ids[train], classes[train], ids[valid], classes[valid], ids[test], classes[test],
-                vocabulary.unknown_share(ids[train]), vocabulary)
+                vocabulary.unknown_share(ids[train]), vocabulary, too_long, before - len(valid) - len(test))
 
 
 def _tidy(sentences, labels, longest, lower):
@@ -190,7 +196,7 @@ class SentenceDataset(base.Dataset):
   Args:
     corpus: `Corpus`.
     classes: number of classes; 0: no labels.
-    test_part: 'test' or 'valid', what evaluations see.
+    test_part: 'test' or 'valid', what evaluations see; `validation_ids` are the other of the two.
     pairs: function -> (training pairs, held-out pairs), each (first sentences, second ones, [n] labels), where the set
       has labels of pairs.
 
@@ -206,13 +212,21 @@ class SentenceDataset(base.Dataset):
     self.corpus, self.classes, self.vocabulary = corpus, classes, corpus.vocabulary
     self.train_ids, self.train_labels = corpus.train_ids, corpus.train_labels
     self.test_ids, self.test_labels = getattr(corpus, f'{test_part}_ids'), getattr(corpus, f'{test_part}_labels')
+    self.validation_ids = corpus.valid_ids if test_part == 'test' else corpus.test_ids
     self.test_part, self.labelled_pairs = test_part, pairs
 
   def describe(self) -> str:
     vocabulary = self.vocabulary
     return (f'{len(self.train_ids):,} training and {len(self.test_ids):,} {self.test_part} sentences of at most '
             f'{vocabulary.longest} words, {len(vocabulary.known):,} different ones; '
-            f'{self.corpus.unknown_share:.2%} of the training words are unknown ones')
+            f'{self.corpus.unknown_share:.2%} of the training words are unknown ones{self._left_out()}')
+
+  def _left_out(self):
+    corpus = self.corpus
+    counts = ((corpus.too_long, f'of more than {self.vocabulary.longest} words'),
+              (corpus.repeated, 'that the training part has, too'))
+    parts = [f'{count:,} {what}' for count, what in counts if count]
+    return f'; held-out sentences that are left out: {", ".join(parts)}' if parts else ''
 
   def identity(self) -> str:
     words = np.frombuffer('\n'.join(self.vocabulary.words).encode(), np.uint8)

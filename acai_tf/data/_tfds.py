@@ -48,38 +48,42 @@ def arrays(name, data_dir, manual_dir=None, variant='', splits=None, convert=Non
   return base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}{variant}', prepare)
 
 
-def sentences(name, data_dir, manual_dir, splits, fields, longest, parse=None, variant='') -> dict:
-  """Dict: part -> (sentences of a text set that have at most `longest` words, their labels or None).
+def sentences(name, data_dir, manual_dir, splits, fields, longest, parse=None, variant='', once=(),
+              builder_of=None) -> dict:
+  """Dict: part -> (sentences of a text set of at most `longest` words, or of any number, their labels or None).
 
   Args:
     name, data_dir, manual_dir, variant: as of `arrays`.
     splits: dict: part -> TFDS splits that are read one after the other, 'train+validation' say.
     fields: features of an example that are text; all of the first come before those of the second.
-    longest: number of words.
+    longest: number of words; None: any.
     parse: function of a text -> list of its sentences, which then have the example's `label`; None: the text is one
-      sentence, unless it repeats the text right before it.
+      sentence.
+    once: fields of which a text that several examples of a part share is read once.
+    builder_of: as of `_prepared`.
 
   Raises:
     UserError: as of `arrays`.
   """
   def prepare(append):
-    builder = _prepared(name, data_dir, manual_dir)
+    builder = _prepared(name, data_dir, manual_dir, builder_of)
     for ours, theirs in splits.items():
       for field in fields:
-        last = None
+        seen = set()
         for batch in _batches(builder, theirs):
           kept, labels = [], []
           for i, text in enumerate(batch[field]):
-            found = parse(text.decode()) if parse else [] if text == last else [text.decode()]
-            for words in map(str.split, found):
-              if 0 < len(words) <= longest:
+            if field in once and text in seen:
+              continue
+            seen.add(text)
+            for words in map(str.split, parse(text.decode()) if parse else [text.decode()]):
+              if 0 < len(words) <= (longest or len(words)):
                 kept.append(' '.join(words) + '\n')
                 labels.append(batch['label'][i] if parse else 0)
-            last = text
           append(ours, np.frombuffer(''.join(kept).encode(), np.uint8))
           append(f'{ours}_labels', np.array(labels, np.int32))
 
-  folder = pathlib.Path(data_dir) / 'acai_tf' / f'{name}_{longest}{variant}'
+  folder = pathlib.Path(data_dir) / 'acai_tf' / f'{name}{f"_{longest}" if longest else ""}{variant}'
   found, parts = base.cached_arrays(folder, prepare), {}
   for part in splits:
     texts, labels = _lines(folder, found, part, f'{part}_labels')
@@ -87,11 +91,12 @@ def sentences(name, data_dir, manual_dir, splits, fields, longest, parse=None, v
   return parts
 
 
-def pairs(name, data_dir, manual_dir, splits, fields, longest) -> dict:
+def pairs(name, data_dir, manual_dir, splits, fields, longest, variant='', builder_of=None) -> dict:
   """Dict: part -> (first sentences, second ones, [n] int32 labels) of pairs with a label, of at most `longest` words.
 
   Args:
-    name, data_dir, manual_dir: as of `arrays`.
+    name, data_dir, manual_dir, variant: as of `arrays`.
+    builder_of: as of `_prepared`.
     splits: dict: part -> TFDS split.
     fields: the two features of an example that are text; its `label` is below 0 where it has none.
     longest: number of words.
@@ -100,7 +105,7 @@ def pairs(name, data_dir, manual_dir, splits, fields, longest) -> dict:
     UserError: as of `arrays`.
   """
   def prepare(append):
-    builder = _prepared(name, data_dir, manual_dir)
+    builder = _prepared(name, data_dir, manual_dir, builder_of)
     for ours, theirs in splits.items():
       for batch in _batches(builder, theirs):
         texts = [[text.decode().split() for text in batch[field]] for field in fields]
@@ -111,7 +116,7 @@ def pairs(name, data_dir, manual_dir, splits, fields, longest) -> dict:
           append(f'{ours}_{field}', np.frombuffer(lines.encode(), np.uint8))
         append(f'{ours}_labels', batch['label'][kept].astype(np.int32))
 
-  folder = pathlib.Path(data_dir) / 'acai_tf' / f'{name}_{longest}_pairs'
+  folder = pathlib.Path(data_dir) / 'acai_tf' / f'{name}_{longest}{variant}_pairs'
   found = base.cached_arrays(folder, prepare)
   return {part: (*(_lines(folder, found, f'{part}_{field}', f'{part}_labels')[0] for field in fields),
                  found[f'{part}_labels']) for part in splits}
@@ -156,12 +161,14 @@ def _damaged(name, folder, part, error):
                    'Delete that folder and run again, which prepares it anew.')
 
 
-def _prepared(name, data_dir, manual_dir):
+def _prepared(name, data_dir, manual_dir, builder_of=None):
+  """A TFDS builder whose data are there. `builder_of`: function data_dir -> builder; None: TFDS's own of that name."""
   import tensorflow_datasets as tfds  # Loads TensorFlow; see base.Dataset.pipeline.
 
+  builder_of = builder_of or (lambda data_dir: tfds.builder(name, data_dir=data_dir))
   tfds.display_progress_bar(False)
   try:
-    builder = tfds.builder(name, data_dir=str(data_dir))
+    builder = builder_of(str(data_dir))
   except Exception as error:  # A JSON reader's of protobuf among them.
     raise _damaged(name, pathlib.Path(data_dir) / name, 'dataset_info.json', error) from error
   if builder.is_prepared():
@@ -183,7 +190,7 @@ def _prepared(name, data_dir, manual_dir):
         download_config=tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False))
   except Exception as error:  # TFDS raises requests', its own, OS and assertion errors alike.
     if builder.is_prepared():  # Another program, or host, has prepared the same meanwhile.
-      return tfds.builder(name, data_dir=str(data_dir))
+      return builder_of(str(data_dir))
     reason = str(error).splitlines()[0][:150] if str(error) else type(error).__name__
     raise UserError(f'data set {name} is not in {data_dir} and could not be prepared ({type(error).__name__}: '
                     f'{reason}); {advice}') from error

@@ -1,9 +1,13 @@
 """SNLI: premises and hypotheses of the Stanford corpus, as the ARAE paper models them (Zhao et al. 2018, section 5).
 
-Training text is that of the train and the validation split, premises first and then hypotheses, in lower case; held out
-is the test split, half of it to choose by.
+A sentence's words are the tokens of the corpus's binary parse, in lower case, as the authors' program has them:
+punctuation and "n't" are words. Training text is that of the train and the validation split: each premise once, and
+then all hypotheses. Held out is the test split, half of it to choose by. Sentences that are too long are dropped, of
+held-out ones also those that training has; `describe` counts them.
 """
 
+import csv
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from acai_tf.data import base
@@ -12,6 +16,7 @@ from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=300, hidden=300, latent=300)
 SOURCE = 'SNLI (Bowman et al. 2015)', 'CC BY-SA 4.0'
+FIELDS = ('premise', 'hypothesis')
 
 
 @declared('dataset')
@@ -37,19 +42,57 @@ def classes(config) -> int:
   return 0
 
 
+def tokens(parse: str) -> str:
+  """A binary parse, '( ( A cat ) ( sleeps . ) )', without its brackets: 'A cat sleeps .'."""
+  return ' '.join(token for token in parse.split() if token not in ('(', ')'))
+
+
+def examples(lines) -> Iterator[tuple[int, dict]]:
+  """(number, {'premise', 'hypothesis', 'label'}) of the lines of one of SNLI's .txt files, the label -1 if there is
+  none."""
+  for number, row in enumerate(csv.DictReader(lines, delimiter='\t', quoting=csv.QUOTE_NONE)):
+    yield number, {'premise': tokens(row['sentence1_binary_parse']), 'hypothesis': tokens(row['sentence2_binary_parse']),
+                   'label': -1 if row['gold_label'] == '-' else row['gold_label']}
+
+
+def builder(data_dir):
+  """A TFDS builder of SNLI's tokens, in the files' order; TFDS's own has the raw sentences alone, and shuffles them."""
+  import tensorflow_datasets as tfds  # Loads TensorFlow; see base.Dataset.pipeline.
+
+  official = tfds.builder_cls('snli')
+
+  class SnliTokens(official, skip_registration=True):  # type: ignore[misc, valid-type, call-arg]
+    """TFDS's SNLI with the files' other columns."""
+
+    name = 'snli_tokens'
+    VERSION = tfds.core.Version('1.0.0')
+    url_infos = official.url_infos  # of the same archive
+
+    def _info(self):
+      return tfds.core.DatasetInfo(builder=self, disable_shuffling=True, features=tfds.features.FeaturesDict({
+          **{field: tfds.features.Text() for field in FIELDS},
+          'label': tfds.features.ClassLabel(names=['entailment', 'neutral', 'contradiction'])}))
+
+    def _generate_examples(self, filepath):
+      with open(filepath, encoding='utf-8', newline='') as file:
+        yield from examples(file)
+
+  return SnliTokens(data_dir=data_dir)
+
+
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
   from acai_tf.data import _text, _tfds  # Load TensorFlow.
 
-  parts = _tfds.sentences('snli', data_dir, manual_dir, {'train': 'train+validation', 'test': 'test'},
-                          ('premise', 'hypothesis'), config.longest)
+  parts = _tfds.sentences('snli', data_dir, manual_dir, {'train': 'train+validation', 'test': 'test'}, FIELDS, None,
+                          variant='_tokens', once=('premise',), builder_of=builder)
   texts, labels = parts['train']
   corpus = _text.build(texts, labels, config.words, config.longest, held_out=parts['test'])
   held_out = {'test': 'test', 'valid': 'validation'}[config.test_part]
 
   def pairs():
-    found = _tfds.pairs('snli', data_dir, manual_dir, {'train': 'train', held_out: held_out},
-                        ('premise', 'hypothesis'), config.longest)
+    found = _tfds.pairs('snli', data_dir, manual_dir, {'train': 'train', held_out: held_out}, FIELDS, config.longest,
+                        '_tokens', builder)
     return found['train'], found[held_out]
 
   return _text.SentenceDataset(corpus, test_part=config.test_part, pairs=pairs)

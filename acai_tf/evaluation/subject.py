@@ -43,6 +43,7 @@ class TextFunctions:
   interpolate: object  # texts, texts, [n] alpha -> texts
   log_probability: object  # texts, targets -> [n] log probability of the targets given the texts' codes
   sample: object = None  # (count, seed) -> texts
+  prior: object = None  # (count, seed) -> codes drawn from the prior, without noise (a live model's only)
   untrained: object = None  # (count, seed) -> codes of the generator before its training
   transfer: object = None  # texts, [n] classes -> texts
   identity: object = None  # () -> hexadecimal digest of the weights as they are now
@@ -186,9 +187,13 @@ def of_text_model(model) -> TextFunctions:
     return lambda *columns: graph(*(tf.constant(c, spec.dtype) for c, spec in zip(columns, specs, strict=True)))
 
   found = _text_functions({name: traced(name) for name in offered})
-  untrained = getattr(model, 'untrained_codes', None)
+
+  def drawn(name):
+    draw = getattr(model, name, None) if model.has_prior else None
+    return (lambda count, seed: draw(count, seed).numpy()) if draw else None
+
   return dataclasses.replace(
-      found, untrained=(lambda count, seed: untrained(count, seed).numpy()) if untrained else None,
+      found, prior=drawn('prior_codes'), untrained=drawn('untrained_codes'),
       identity=lambda: digest(weight.numpy() for weight in model.weights))
 
 

@@ -12,9 +12,11 @@ from acai_tf.metrics import arithmetic, entailment, language, sentences, text_pa
 functions_of = subject.of_text_model  # of a live model
 SAMPLES = 20_000  # generated sentences that a trigram is fitted to
 HELD_OUT = 10_000  # real sentences that it is scored on
+NOISE = 0.04  # standard deviation of the noise on codes in the sources "with noise": half of that in training, about
 RECONSTRUCTED, SWAPPED, SWAPS = 2000, 1000, 4
 TRANSFERRED, PROBED = 1000, 20_000  # held-out sentences a class; training sentences whose codes are probed
 PAIRS, STEPS = 1000, 9  # of the interpolation benchmark
+VALIDATION = 5000  # real sentences by which the LSTMs' best epochs are chosen
 LSTM_EPOCHS = 6  # of a language model of the text; one of samples, which are fewer, has twice as many
 WORD_PAIRS, EXAMPLES, SCALES = 20, 200, (1, 2, 4)  # of arithmetic: pairs, sentences a word, multiples of the offset
 LABELLED = (28_000, 59_000, 120_000)  # pairs of SNLI whose labels are used (Zhao et al. 2018, section 6)
@@ -84,13 +86,15 @@ def _codes(task):
       code_dimensions=float(spectrum.sum()**2 / (spectrum**2).sum()))
 
 
-def score_samples(texts, dataset, place='') -> dict[str, float]:
+def score_samples(texts, dataset, place='', unseen=None) -> dict[str, float]:
   """The figures of generated sentences, under names that end with `place`.
 
   Args:
     texts: n generated sentences.
     dataset: the data set.
     place: '', or '_gaussian', say.
+    unseen: where `texts` are training sentences, or made from them: the same of held-out sentences. Forward perplexity
+      and copies are theirs then, since the training text is what these two compare with.
 
   Returns:
     Dict: reverse_perplexity (a trigram fitted to the texts, scored on the first HELD_OUT test sentences),
@@ -98,9 +102,11 @@ def score_samples(texts, dataset, place='') -> dict[str, float]:
   """
   vocabulary, (training, judge) = dataset.vocabulary, _training(dataset)
   words, real = word_ids(vocabulary, texts), vocabulary.strip(dataset.test_ids[:HELD_OUT])
+  compared = words if unseen is None else word_ids(vocabulary, unseen)
   metrics = {'reverse_perplexity': language.reverse_perplexity(words, real, _size(vocabulary)),
-             'forward_perplexity': judge.perplexity(words),
-             'distinct_share': sentences.distinct_share(words), 'copied_share': sentences.copied_share(words, training)}
+             'forward_perplexity': judge.perplexity(compared),
+             'distinct_share': sentences.distinct_share(words),
+             'copied_share': sentences.copied_share(compared, training)}
   return {name + place: value for name, value in metrics.items()}
 
 
@@ -112,23 +118,41 @@ def _samples(task):
 
 
 def _sources(task):
-  """What a learned prior must beat, all through the model's own decoder; and real sentences in the samples' place."""
+  """What a learned prior must beat, all through the model's own decoder, once without noise on the codes and once with
+  the same noise for all; and real sentences in the samples' place.
+
+  Sentences from the training text are what trigrams are fitted to (reverse perplexity); the trigram of all training
+  sentences judges held-out ones (forward perplexity, copies).
+  """
   functions, count, generator = task.functions, task.settings.samples, np.random.default_rng(task.settings.draw)
   order = generator.permutation(len(task.dataset.train_ids))[:count]
-  real = texts_of(task.dataset, task.dataset.train_ids[order])
-  codes = functions.encode(real)
-  gaussian = generator.multivariate_normal(codes.mean(axis=0), np.cov(codes.T), size=count, method='cholesky')
-  sphere = generator.standard_normal(codes.shape)
-  sources = {'gaussian': gaussian, 'sphere': sphere, 'real_codes': codes}
-  if functions.untrained:
-    sources['untrained'] = functions.untrained(count, task.seed(2))
-  task.found.metrics.update(score_samples(real, task.dataset, '_real_text'))
+  real, unseen = texts_of(task.dataset, task.dataset.train_ids[order]), task.real(HELD_OUT)
+  codes, unseen_codes = functions.encode(real), functions.encode(unseen)
+  gaussian = generator.multivariate_normal(codes.mean(axis=0), np.cov(codes.T), size=count, method='eigh')
+  sources = {'gaussian': _unit(gaussian), 'sphere': _unit(generator.standard_normal(codes.shape)), 'real_codes': codes}
+  for name, draw, salt in (('prior', functions.prior, 1), ('untrained', functions.untrained, 2)):
+    if draw:
+      sources[name] = draw(count, task.seed(salt))
+  task.found.metrics.update(score_samples(real, task.dataset, '_real_text', unseen))
+
+  def decoded(points, deviation):
+    if deviation:
+      noise = np.random.default_rng([*task.settings.draw, 4]).standard_normal(points.shape)
+      points = _unit(points + deviation * noise)
+    return functions.decode(points.astype(np.float32))
+
   for name, points in sources.items():
-    task.progress(f'sources: {name}')
-    unit = points / np.linalg.norm(points, axis=1, keepdims=True) if name in ('gaussian', 'sphere') else points
-    texts = functions.decode(unit.astype(np.float32))
-    task.found.metrics.update(score_samples(texts, task.dataset, f'_{name}'))
-    task.found.arrays[f'samples_{name}'] = texts[:SHOWN]
+    for place, deviation in (('', 0.0), ('_noise', NOISE)):
+      task.progress(f'sources: {name}{place}')
+      texts = decoded(points, deviation)
+      held_out = decoded(unseen_codes, deviation) if name == 'real_codes' else None
+      task.found.metrics.update(score_samples(texts, task.dataset, f'_{name}{place}', held_out))
+      task.found.arrays[f'samples_{name}{place}'] = texts[:SHOWN]
+
+
+def _unit(points):
+  """[n, d] points divided by their norms."""
+  return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
 @functools.lru_cache(maxsize=1)
@@ -136,7 +160,13 @@ def _lstm_of(dataset):
   """An LSTM language model of all training sentences: trained once for all that is scored."""
   from acai_tf.evaluation import language_model  # Loads TensorFlow.
 
-  return language_model.train(_training(dataset)[0], len(dataset.vocabulary), LSTM_EPOCHS)
+  return language_model.train(
+      _training(dataset)[0], len(dataset.vocabulary), LSTM_EPOCHS, held_out=_validation(dataset))
+
+
+def _validation(dataset):
+  """Real sentences that are neither trained on nor scored, as word ids: they tell when a language model is best."""
+  return dataset.vocabulary.strip(dataset.validation_ids[:VALIDATION])
 
 
 def _lstm(task):
@@ -151,7 +181,7 @@ def _lstm(task):
   task.found.arrays['samples_language_model'] = drawn[:SHOWN]
   words = task.words(task.functions.sample(count, task.seed(1)))
   task.progress('lstm: a language model of the samples')
-  fitted = language_model.train(words, len(vocabulary), 2 * LSTM_EPOCHS)
+  fitted = language_model.train(words, len(vocabulary), 2 * LSTM_EPOCHS, held_out=_validation(task.dataset))
   task.found.metrics.update(
       reverse_perplexity_lstm=fitted.perplexity(vocabulary.strip(task.dataset.test_ids[:HELD_OUT])),
       forward_perplexity_lstm=judge.perplexity(words))
@@ -256,9 +286,10 @@ def _transfer(task):
   words, other = task.words(texts), (1 - labels).astype(np.int32)
   metrics['judge_accuracy'] = judge.accuracy(words, labels)
   generator = np.random.default_rng(0)
-  targets = [generator.choice(np.flatnonzero(dataset.train_labels == label)) for label in other]
+  held_out = dataset.vocabulary.strip(dataset.test_ids)
+  targets = [generator.choice(np.flatnonzero(dataset.test_labels == label)) for label in other]
   written = functions.transfer(texts, other)
-  for place, found in (('', task.words(written)), ('_copy', words), ('_random', [training[i] for i in targets])):
+  for place, found in (('', task.words(written)), ('_copy', words), ('_random', [held_out[i] for i in targets])):
     metrics.update({f'transfer_accuracy{place}': judge.accuracy(found, other),
                     f'transfer_bleu{place}': sentences.bleu(found, words),
                     f'transfer_perplexity{place}': language_model.perplexity(found)})
@@ -323,6 +354,7 @@ class Settings:
   def facts(self) -> dict:
     """What a record says of the measurement."""
     return {'pairs': {'count': PAIRS, 'steps': STEPS}, 'generated': self.samples, 'draw': list(self.draw),
+            'held_out': HELD_OUT, 'source_noise': NOISE,
             'language_model': 'trigram, interpolated Kneser-Ney, discount 0.75, end mark counted'}
 
 

@@ -84,10 +84,13 @@ class TextAutoencoder(base.Model):
     del training
     return self.decode(self.encode(ids))
 
-  def sample_codes(self, count, seed, generator=None) -> tf.Tensor:
-    """Hook: [count, latent] codes drawn from what the model has learned, a function of `seed`, where `has_prior`;
-    `generator`: another one than the model's own."""
+  def prior_codes(self, count, seed) -> tf.Tensor:
+    """Hook: [count, latent] codes drawn from the model's prior, a function of `seed`, where `has_prior`."""
     raise NotImplementedError
+
+  def sample_codes(self, count, seed) -> tf.Tensor:
+    """Hook: the codes that the sampler decodes, as `prior_codes`; here those."""
+    return self.prior_codes(count, seed)
 
   def mix(self, first, second, alpha) -> tf.Tensor:
     """Codes on the great circle from `first` (alpha 0) to `second` (1), [n, latent]: they stay on the sphere."""

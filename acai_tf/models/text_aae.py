@@ -9,7 +9,7 @@ from acai_tf.models import arae
 
 @declared('model')
 class Config(arae.Config):
-  """As of `arae`; nothing is generated: `z` and `sample_noise` say nothing, and `units` is the critic's width."""
+  """As of `arae`; there is no generator: `z` has no effect, and `units` is the critic's width."""
 
 
 class Model(arae.Model):
@@ -30,8 +30,7 @@ class Model(arae.Model):
   def players(self) -> dict[str, list]:
     return {player: layers for player, layers in super().players().items() if player != 'generator'}
 
-  def sample_codes(self, count, seed, generator=None) -> tf.Tensor:
-    del generator
+  def prior_codes(self, count, seed) -> tf.Tensor:
     return tf.math.l2_normalize(tf.random.stateless_normal([count, self.network.latent], [seed, 0]), 1)
 
   def fakes(self, count) -> list:
