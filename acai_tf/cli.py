@@ -93,6 +93,7 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
   try:
     rest = flag_values(sys.argv)
     _refuse_empty(flag_values)
+    _expand_home(flag_values)
     if rest[1:] and not words:
       raise UserError(f'unexpected argument {rest[1]!r}; flags start with --. See --help.')
     sys.exit((main(rest[1:]) if words else main()) or 0)
@@ -121,6 +122,31 @@ def _refuse_empty(flag_values):
   for name in flag_values:
     if flag_values[name].present and flag_values[name].value in ('', []):
       raise UserError(f'--{name} is empty; expected a value, or leave it out.')
+
+
+def _expand_home(flag_values):
+  """Replaces a leading ~ by the home folder, which shells do for `--flag ~/x` and not for `--flag=~/x`.
+
+  Raises:
+    UserError: ~ before something else, a user that is not known here.
+  """
+  def expanded(path, name):
+    whole = os.path.expanduser(path)
+    if whole.startswith('~'):
+      raise UserError(f'--{name}: {path} is in the home folder of a user who is not known here; expected ~/, or a whole '
+                      'path.')
+    return whole
+
+  def every(value, name):  # KEY=PATH,PATH of --set
+    key, sign, paths = value.partition('=')
+    return key + sign + ','.join(expanded(path, name) if path.startswith('~') else path for path in paths.split(','))
+
+  for name in flag_values:
+    value = flag_values[name].value
+    if isinstance(value, str) and value.startswith('~'):
+      flag_values[name].value = expanded(value, name)
+    elif name == 'set' and any('~' in text for text in value):
+      flag_values[name].value = [every(text, name) for text in value]
 
 
 def check_target(flag, path) -> None:

@@ -66,6 +66,11 @@ def two_classes(images, logits) -> tf.Tensor:
   return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(tf.stack([1 - white, white], -1), logits))
 
 
+def squared_norms(values) -> tf.Tensor:
+  """[n, ...] -> [n], the sum of squares of each row."""
+  return tf.reduce_sum(tf.square(values), list(range(1, len(values.shape))))
+
+
 def mean_absolute_error(targets, predictions) -> tf.Tensor:
   """Mean over all elements of |targets - predictions|; same shapes, scalar.
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from acai_tf import losses
 from acai_tf.experiment import config
+from acai_tf.experiment.resolve import resolve
 from acai_tf.models import aeai, amr, lrae, lsgan_ae, miae, midrae
 from acai_tf.networks import convolutional
 
@@ -189,6 +190,27 @@ class ResynthesisTest(tf.test.TestCase):
 
     self.assertEqual([normalizations(b) for b in (model.encoder, model.decoder, model.critic.body)], [5, 5, 0])
 
+  def test_the_authors_networks(self):
+    """Instance norm with scale and offset against NumPy; its start; the slope; no spectral norm of the 1x1."""
+    made = resolve('mnist', 'amr')
+    self.assertEqual((made.network.depth, made.network.slope, made.training.samples), (16, 0.01, 120_000_000))
+    model = amr.Model(made.model, made.network, (32, 32, 1))
+    convolution, norm, activation = model.decoder.layers[:3]
+    scales = np.concatenate([layer.gamma.numpy() for body in (model.encoder, model.decoder) for layer in body.layers
+                             if isinstance(layer, keras.layers.GroupNormalization)])
+    self.assertAllClose([scales.mean(), scales.std()], [0, 1.04**-0.5], atol=0.1)
+    norm.gamma.assign(tf.range(norm.gamma.shape[0], dtype=tf.float32))
+    norm.beta.assign(-norm.gamma)
+    before = convolution(tf.random.stateless_normal([3, 4, 4, 16], [0, 1])).numpy()
+    scaled = (before - before.mean((1, 2), keepdims=True)) / np.sqrt(before.var((1, 2), keepdims=True) + 1e-5)
+    wanted = scaled * norm.gamma.numpy() + norm.beta.numpy()
+    self.assertAllClose(activation(norm(before)), np.where(wanted > 0, wanted, 0.01 * wanted), atol=1e-4)
+    for body in (model.encoder, model.critic.body):
+      self.assertEqual({layer.negative_slope for layer in body.layers if isinstance(layer, keras.layers.LeakyReLU)},
+                       {0.01})
+    first, *others = (layer for layer in model.critic.body.layers if isinstance(layer, keras.layers.Conv2D))
+    self.assertEqual((type(first), {*map(type, others)}), (convolutional.Conv2D, {convolutional.SpectralConv2D}))
+
 
 class InterpolationPenaltyTest(tf.test.TestCase):
 
@@ -232,11 +254,37 @@ class InterpolationPenaltyTest(tf.test.TestCase):
     twin = make(aeai)
     self.assertAllClose(logs['recon_mse'], mean_square(x - twin(x)), rtol=1e-5)
     self.assertAllClose(logs['fool_loss'], cross_entropy(twin.critic(mixed), True), rtol=1e-5)
-    self.assertAllClose(logs['cycle_loss'], mean_square(mixed_codes - twin.encode(mixed)), rtol=1e-4)
+    size = codes.size / BATCH
+    self.assertAllClose(logs['cycle_loss'], size * mean_square(mixed_codes - twin.encode(mixed)), rtol=1e-4)
     self.assertAllClose(logs['critic_loss'], cross_entropy(twin.critic(x), True)
                         + cross_entropy(twin.critic(mixed), False), rtol=1e-5)
     velocity = twin.decode_with_velocity(mixed_codes, tf.constant(codes[::-1] - codes))[1]
-    self.assertAllClose(logs['smoothness_loss'], mean_square(velocity), rtol=1e-4)
+    self.assertAllClose(logs['smoothness_loss'], np.prod(SHAPE) * mean_square(velocity), rtol=1e-4)
+
+  def test_the_critic_is_updated_every_so_many_steps_on_data_and_then_on_mixtures(self):
+    model = aeai.Model(aeai.Config(critic_every=3), TINY, SHAPE, 0, seed=2)
+    model.compile(lambda player: keras.optimizers.SGD(0.1))
+    before = [v.numpy() for v in model.variables_of('critic')]
+    for _ in range(2):
+      model.take_step(images())
+      self.assertAllEqual(before[0], model.variables_of('critic')[0])
+    # The third update by hand: a step on data, and one from there on mixtures.
+    x, critic = images(), model.variables_of('critic')
+    codes, alpha = model.encode(x), model.uniform(BATCH)
+    mixed = model.decode((1 - alpha) * codes + alpha * codes[::-1])
+    start = [v.numpy() for v in critic]
+    for given, real in ((x, True), (mixed, False)):
+      with tf.GradientTape() as tape:
+        loss = losses.real_or_fake(model.critic(given), real)
+      for variable, gradient in zip(critic, tape.gradient(loss, [v.value for v in critic]), strict=True):
+        variable.assign_sub(0.1 * gradient)
+    wanted = [v.numpy() for v in critic]
+    for variable, value in zip(critic, start, strict=True):
+      variable.assign(value)
+    model.take_step(x)
+    for variable, value, old in zip(critic, wanted, start, strict=True):
+      self.assertAllClose(variable, value, atol=1e-6)
+    self.assertGreater(np.abs(wanted[-1] - start[-1]).max(), 1e-4)
 
 
 class StartTest(tf.test.TestCase):
@@ -244,14 +292,15 @@ class StartTest(tf.test.TestCase):
   def test_the_autoencoder_s_loss_before_and_after_the_adversary_starts(self):
     kinds = (
         (aeai, {'adversarial': 2.0, 'cycle': 5.0, 'smoothness': 7.0},
-         {'recon_mse': 1, 'cycle_loss': 5, 'smoothness_loss': 7}, {'fool_loss': 2}),
+         {'recon_mse': 2 * np.prod(SHAPE), 'cycle_loss': 5, 'smoothness_loss': 7}, {'fool_loss': 2}),
         (amr, {'lam': 3.0, 'weight_decay': 0.0}, {'recon_mae': 3}, {'fool_loss': 1}),
         (amr, {'lam': 3.0, 'weight_decay': 0.0, 'error': 'squared'}, {'recon_mse': 3}, {'fool_loss': 1}),
         (lsgan_ae, {'weight': 1e4}, {'recon_mse': 1}, {'fool_loss': 1e4}),
         (midrae, {'weight': 4.0}, {'recon_mse': 1}, {'fool_loss': 1, 'prior_loss': 4}))
     for kind, settings, always, later in kinds:
       model, minimised = make(kind, adversarial_from=3, **settings), []
-      model.move = lambda tape, players, rests=None, seen=minimised: seen.append(players['autoencoder'])
+      model.move = lambda tape, players, rests=None, seen=minimised: seen.extend(
+          loss for player, loss in players.items() if player == 'autoencoder')
       for step, weights in ((2, always), (3, {**always, **later})):
         model.step.assign(step)
         logs = model.take_step(images())

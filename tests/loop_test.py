@@ -181,6 +181,26 @@ class PrecisionTest(tf.test.TestCase):
         start['critic'], half.variables_of('critic'), strict=True)]), 0.01, rtol=0.01)
     self.assertLen(half.averages(), len(exact.averages()))
 
+  def test_float16_keeps_the_critic_s_small_gradients(self):
+    """The gradient by an image is about 1e-9 here, which float16 has as 0 unless it is scaled."""
+    data = tuple(next(iter(build.load_data(experiment()).pipeline(0, 8, 0, 1))))
+
+    def update(precision, weight):
+      made = dataclasses.replace(experiment(precision=precision, optimizer='sgd', learning_rate=1.0))
+      model = make(dataclasses.replace(made, model=dataclasses.replace(made.model, lambda_=weight)))[0]
+      last = model.critic.body.layers[-1]
+      last.kernel.assign(1e-5 * last.kernel)
+      last.bias.assign(tf.fill(last.bias.shape, 0.5))
+      before = [v.numpy() for v in model.variables_of('autoencoder')]
+      model.take_step(data)
+      return np.concatenate([np.ravel(v - old) for v, old in zip(
+          model.variables_of('autoencoder'), before, strict=True)])
+
+    exact, half = (update(precision, 1e5) - update(precision, 0.0) for precision in ('float32', 'mixed_float16'))
+    self.assertGreater(np.abs(exact).max(), 1e-3)
+    self.assertGreater(np.corrcoef(exact, half)[0, 1], 0.99)
+    self.assertAllClose(np.linalg.norm(half), np.linalg.norm(exact), rtol=0.05)
+
   def test_a_run_keeps_its_own(self):
     folder = self.get_temp_dir()
     run_folder.claim(folder, experiment(precision='mixed_bfloat16'))

@@ -71,7 +71,7 @@ class NetworksTest(tf.test.TestCase):
 
   def test_leaky_relu_and_its_first_and_second_gradients(self):
     inputs, upstream = tf.constant([-2.0, -0.0, 0.0, 1e-30, 3.0]), tf.constant([1.0, 2.0, 3.0, 4.0, 5.0])
-    layer = convolutional.LeakyReLU()
+    layer = convolutional.LeakyReLU(negative_slope=0.2)
     with tf.GradientTape() as outer:
       outer.watch([inputs, upstream])
       with tf.GradientTape() as inner:

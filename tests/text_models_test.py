@@ -26,7 +26,9 @@ TINY, BATCH = config.TextNetwork(embedding=5, hidden=6, latent=8), 8
 LENGTH = 5  # words of the longest sentence, and the end mark
 ADVERSARIAL = {'z': 4, 'units': 6, 'critic_steps': 2}
 FAST = {**ADVERSARIAL, 'networks': 'residual', 'joint': True, 'queue': 16, 'lambda_': 2.0, 'penalty': 10.0}
-SETTINGS = {'arae': (ADVERSARIAL, FAST), 'arae_transfer': ({**ADVERSARIAL, 'classifier_units': 6},),
+SETTINGS = {'arae': (ADVERSARIAL, FAST),
+            'arae_transfer': ({**ADVERSARIAL, 'classifier_units': 6},
+                              {**ADVERSARIAL, 'classifier_units': 6, 'by_class': False}),
             'text_aae': (FAST,), 'arae_acai': (FAST,)}
 
 
@@ -49,7 +51,7 @@ def make(name, settings=None, seed=0, optimizer_of=None):
 
 
 def batch(model, index=0):
-  return next(itertools.islice(iter(dataset().pipeline(1, BATCH, 0, 9, extra=model.extra_batches)), index, None))
+  return next(itertools.islice(iter(dataset().pipeline(1, BATCH, 0, 9, extra=model.extra_batches, by_class=model.by_class)), index, None))
 
 
 def state(model):
@@ -348,8 +350,62 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
       self.assertGreater(np.abs(one - plain).max(), 0)
       self.assertAllClose(two - plain, 2 * (one - plain), rtol=2e-2, atol=2e-6)
 
+  def test_transfer_takes_the_authors_steps_class_by_class(self):
+    """Against the same iteration written out: four steps of plain gradient descent, each clipped by itself, and two of
+    the classifier between them; then the critic on class 1, 0, 1, the generator, and the encoder on class 1."""
+    settings = {**ADVERSARIAL, 'critic_steps': 3, 'classifier_units': 6, 'lambda_class': 3.0, 'lambda_': 0.5}
+    model, twin = (make('arae_transfer', settings, optimizer_of=lambda player: keras.optimizers.SGD(
+        {'autoencoder': 1.0, 'classifier': 0.1, 'critic': 0.02, 'generator': 0.02}[player])) for _ in range(2))
+    for made in (model, twin):
+      made.clipnorm = 0.05
+      for variable in made.variables_of('classifier') + made.variables_of('critic') + made.variables_of('generator'):
+        variable.assign(5 * variable)
+    ids, labels = batch(model)
+    parts = [(part[label == 0], part[label == 1]) for part, label in zip(
+        np.split(ids.numpy(), 5), np.split(labels.numpy(), 5), strict=True)]
+    self.assertEqual({len(half) for part in parts for half in part}, {BATCH // 2})
+
+    def step(player, rate, loss_of, clip=None):
+      variables = twin.variables_of(player)
+      with tf.GradientTape() as tape:
+        loss = loss_of()
+      gradients = [tf.convert_to_tensor(g) for g in tape.gradient(
+          loss, [v.value for v in variables], unconnected_gradients='zero')]
+      norm = np.sqrt(sum(np.sum(np.square(g)) for g in gradients))
+      for variable, gradient in zip(variables, gradients, strict=True):
+        variable.assign_sub(rate * (min(1, clip / norm) if clip else 1) * gradient)
+      return norm
+
+    def entropy(logits, target):
+      return tf.reduce_mean(tf.nn.softplus(logits) - target * logits)
+
+    norms = [step('autoencoder', 1.0, lambda: twin.reconstruction(
+        parts[0][y], twin.noisy(twin.encode(parts[0][y]), 300 + y), (twin.decoder, twin.decoder_1)[y])[0], 0.05)
+             for y in (1, 0)]
+    for y in (1, 0):
+      step('classifier', 0.1, lambda: entropy(twin.classifier(twin.encode(parts[0][y]), training=True), y))
+    norms += [step('autoencoder', 1.0, lambda: 3.0 * entropy(
+        twin.classifier(twin.encode(parts[0][y]), training=True), 1 - y), 0.05) for y in (1, 0)]
+    for k, y in enumerate((1, 0, 1)):
+      real, fake = twin.encode(parts[1 + k][y]), twin.generator(twin.normal(BATCH // 2, (4,), 10 + k), training=True)
+      mixed = (a := twin.uniform(BATCH // 2, (1,), 100 + k)) * real + (1 - a) * fake
+      step('critic', 0.02, lambda: tf.reduce_mean(twin.critic(fake, training=True)) - tf.reduce_mean(
+          twin.critic(real, training=True)) + 0.1 * losses.gradient_penalty(
+              lambda points: twin.critic(points, training=True), mixed, True))
+    step('generator', 0.02, lambda: -tf.reduce_mean(
+        twin.critic(twin.generator(twin.normal(BATCH // 2, (4,), 1), training=True), training=True)))
+    norms.append(step('autoencoder', 1.0, lambda: 0.5 * tf.reduce_mean(
+        twin.critic(twin.encode(parts[4][1]), training=True)), 0.05))
+    self.assertGreater(min(norms[:2]), 0.05, 'nothing is clipped')
+    model.take_step((ids, labels))
+    for player in model.players():
+      for one, two in zip(model.variables_of(player), twin.variables_of(player), strict=True):
+        self.assertAllClose(one, two, atol=1e-4, msg=player)
+    with self.assertRaisesRegex(tf.errors.InvalidArgumentError, 'as many sentences of one class'):
+      model.take_step((ids, tf.zeros_like(labels)))
+
   def test_transfer_without_adversary_of_codes(self):
-    model = make('arae_transfer', {**FAST, 'classifier_units': 6, 'lambda_': 0.0})
+    model = make('arae_transfer', {**FAST, 'classifier_units': 6, 'lambda_': 0.0, 'by_class': False})
     self.assertCountEqual(model.players(), ['autoencoder', 'classifier'])
     self.assertEqual(model.extra_batches, 0)
     logs = model.take_step(batch(model))

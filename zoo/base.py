@@ -103,7 +103,7 @@ def published_for(experiment) -> dict:
     return {}
   for definition in definitions(experiment.dataset_name, experiment.model_name).values():
     if all(value == getattr(experiment.network, key) for key, value in dataclasses.asdict(definition.network).items()
-           if key != 'normalization'):
+           if key not in ('normalization', 'slope')):
       return published(definition.dataset, definition.model, definition.latent_dimension)
   return {}
 

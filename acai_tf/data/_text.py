@@ -1,6 +1,7 @@
 """Reads sentences, splits them, and turns them into numbers (`acai_tf.vocabulary`)."""
 
 import dataclasses
+import functools
 import gzip
 import pathlib
 import zlib
@@ -235,3 +236,17 @@ class SentenceDataset(base.Dataset):
   def batch(self, seed, step, size, rows) -> tuple[np.ndarray, np.ndarray]:
     indices = base.shuffled(seed, step, size, rows, len(self.train_ids))
     return self.train_ids[indices], self.train_labels[indices]
+
+  def batch_by_class(self, seed, step, size, rows) -> tuple[np.ndarray, np.ndarray]:
+    places, labels = np.divmod(np.asarray(rows, np.int64), self.classes)
+    indices = np.empty(len(places), np.int64)
+    for label, members in enumerate(self._members):
+      chosen = labels == label
+      indices[chosen] = members[
+          base.shuffled(seed, step, size // self.classes, places[chosen], len(members))]
+    return self.train_ids[indices], self.train_labels[indices]
+
+  @functools.cached_property
+  def _members(self):
+    """For each class, the indices of its training sentences."""
+    return [np.flatnonzero(self.train_labels == label) for label in range(self.classes)]

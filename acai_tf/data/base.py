@@ -45,11 +45,16 @@ class Dataset:
     """Positions `rows` of training batch `step`: a tuple of arrays [n, ...], always of the same types and shapes."""
     raise NotImplementedError
 
+  def batch_by_class(self, seed, step, size, rows) -> tuple:
+    """As `batch`, where position i of a batch has an example of class i modulo the number of classes."""
+    raise NotImplementedError
+
   def prepare(self, *tensors) -> tuple:
     """Tensors of a batch, as `batch` gives arrays -> what models see; called once, while the pipeline is traced."""
     return tensors
 
-  def pipeline(self, seed, size, start, stop, replicas=1, first=0, count=None, extra=0) -> 'tf.data.Dataset':
+  def pipeline(self, seed, size, start, stop, replicas=1, first=0, count=None, extra=0,
+               by_class=False) -> 'tf.data.Dataset':
     """Training batches `start` ... `stop` - 1 as a tf.data.Dataset, read ahead by a thread.
 
     Args:
@@ -59,6 +64,7 @@ class Dataset:
       replicas: replicas that share each batch.
       first, count: of those, the ones fed here, in turn; default: all from `first` on.
       extra: further batches in every element, of an order of their own; its 1 + extra batches stand behind each other.
+      by_class: whether each batch has as many examples of one class as of any other (`batch_by_class`).
 
     Returns:
       Elements as `prepare` gives them, of size / replicas rows; with `extra`, of that many times 1 + extra.
@@ -71,13 +77,14 @@ class Dataset:
     check_shared(size, replicas)
     table = replicas_lib.rows(size // replicas, replicas)
     count = replicas - first if count is None else count
-    samples = self.batch(seed, start, size, table[0][:1])
+    read = self.batch_by_class if by_class else self.batch
+    samples = read(seed, start, size, table[0][:1])
 
     def fetch(index):
       step, replica = divmod(int(index), count)
       rows, step = table[first + replica], start + step
-      parts = [self.batch(seed, step, size, rows),
-               *(self.batch(EXTRA_SEED + seed, step * extra + k, size, rows) for k in range(extra))]
+      parts = [read(seed, step, size, rows),
+               *(read(EXTRA_SEED + seed, step * extra + k, size, rows) for k in range(extra))]
       return tuple(np.concatenate(column) for column in zip(*parts, strict=True)) if extra else parts[0]
 
     def load(index):

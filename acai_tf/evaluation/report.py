@@ -7,7 +7,7 @@ import time
 
 from acai_tf import cli
 from acai_tf.evaluation import kinds
-from acai_tf.experiment import config, machine, run_folder
+from acai_tf.experiment import config, machine, resolve, run_folder
 from acai_tf.experiment.errors import UserError
 
 PAPER_RESTARTS = 1000
@@ -26,8 +26,7 @@ def table(experiment, samples, metrics, floor=None, weights=None, restarts=None,
     sources = '; '.join(sorted({row.source for row in shown}))
     starred = '; * from a single secondary source' if any(not row.confirmed for row in shown) else ''
     text += f'\n  published: {sources}{starred}; the ACAI paper trained on {config.PAPER_SAMPLES:,} samples.'
-  paper = getattr(experiment.model, 'RECIPES', {}).get('paper', {}).get('training', {}).get(
-      'samples', config.PAPER_SAMPLES)
+  paper = resolve.paper_samples(experiment)
   if samples < paper and experiment.kind == 'images':
     text += f'\n  this run is undertrained: {samples:,} samples, {samples / paper:.1%} of the paper\'s.'
   text += f'\n  measured with the {NAMES[weights]}.' if weights else ''

@@ -25,13 +25,15 @@ class Network:
   """The paper's convolutional network (section 4, appendix A).
 
   `latent_width`: height and width of the code; `latent`: its channels; `depth`: channels of the first scale.
-  `normalization`: 'none' (the paper's), or 'instance' after every hidden 3x3 convolution of encoder and decoder.
+  `normalization`: 'none' (the paper's), or 'instance', with scales and offsets, after every hidden 3x3 convolution of
+  encoder and decoder. `slope`: of LeakyReLU for numbers below 0.
   """
 
   latent_width: Count = 4
   latent: Count = 16
   depth: Count = 64
   normalization: Literal['none', 'instance'] = 'none'
+  slope: Share = 0.2
 
   def __post_init__(self):
     if self.normalization == 'instance' and self.latent_width < 2:
@@ -182,7 +184,7 @@ FREE_KEYS = ('training.evaluate_every', 'training.final_evaluations', 'training.
 # Keys that experiments written before there were such keys lack, and what those were trained with.
 BEFORE = {'training.average': 0.0, 'training.optimizer': 'adam', 'training.floor': 0.0,
           'training.final_evaluations': 0, 'dataset.drawing': 'first', 'model.partners': 1, 'model.sample_noise': 0.0,
-          'model.error': 'absolute'}
+          'model.error': 'absolute', 'network.slope': 0.2, 'model.by_class': False}
 
 
 @dataclasses.dataclass(frozen=True)

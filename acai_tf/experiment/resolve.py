@@ -41,7 +41,7 @@ def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment
     raise UserError('training.recipe names where the other keys come from; choose it with --recipe.')
   if recipe not in config.RECIPES:
     raise UserError(unknown('recipe', recipe, config.RECIPES))
-  own = getattr(model_config, 'RECIPES', {}).get(recipe, {})
+  own = recipe_of(model_config, recipe, dataset)
   model_config = override(model_config, {**own.get('model', {}), **overrides.get('model', {})}, 'model')
   network = override(data.NETWORK, {**own.get('network', {}), **overrides.get('network', {})}, 'network')
   network.check(data.shape(dataset_config))
@@ -52,6 +52,25 @@ def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment
     raise UserError(f'training.batch is {training.batch}; expected {least} or more: {model} mixes or normalises the '
                     f'examples of a batch.')
   return config.Experiment(dataset, model, dataset_config, model_config, network, training)
+
+
+def recipe_of(model, recipe, dataset) -> dict:
+  """What a recipe of a model's own sets on a data set, {'model' | 'network' | 'training': {key: value}}.
+
+  Args:
+    model: a model's Config, whose RECIPES has what is the same for all data, and SAMPLES, of the recipe 'paper', the
+      samples by data set, where its paper has several.
+    recipe, dataset: names.
+  """
+  own = getattr(model, 'RECIPES', {}).get(recipe, {})
+  samples = getattr(model, 'SAMPLES', {}).get(dataset) if recipe == 'paper' else None
+  return {**own, 'training': {**own.get('training', {}), 'samples': samples}} if samples else own
+
+
+def paper_samples(experiment) -> int:
+  """The training examples that the paper of an experiment's model took on such data."""
+  own = recipe_of(experiment.model, 'paper', experiment.dataset_name)
+  return own.get('training', {}).get('samples', config.PAPER_SAMPLES)
 
 
 def parse_experiment(values) -> config.Experiment:

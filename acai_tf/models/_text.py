@@ -98,12 +98,12 @@ class TextAutoencoder(base.Model):
 
   # The reconstruction.
 
-  def noisy(self, codes) -> tf.Tensor:
+  def noisy(self, codes, salt=0) -> tf.Tensor:
     """Codes as the decoder sees them in training: plus N(0, s^2), s = noise * noise_decay^(step // noise_every)."""
     settings = self.config
     rounds = tf.cast(tf.convert_to_tensor(self.step) // settings.noise_every, tf.float32)
     deviation = settings.noise * tf.cast(settings.noise_decay, tf.float32) ** rounds
-    return codes + deviation * self.normal(codes.shape[0] or tf.shape(codes)[0], codes.shape[1:])
+    return codes + deviation * self.normal(codes.shape[0] or tf.shape(codes)[0], codes.shape[1:], salt)
 
   def reconstruction(self, ids, codes, decoder=None) -> tuple[tf.Tensor, tf.Tensor]:
     """Of [n, steps] ids given [n, latent] codes, words and end marks, over the global batch: (mean cross-entropy in

@@ -67,11 +67,14 @@ class Model(_image.Autoencoder):
 
       recon_mse = losses.mean_squared_error(images, reconstructions)
       critic_loss = losses.mean_squared_error(tf.reshape(alpha, [-1]), answer_mixed) + losses.mean_square(answer_real)
-      # By an answer, mean (d - a)^2 has the slope 2 (d - a) / n and mean d^2 has 2 d / n: so the way back through the
-      # critic, which the critic's own step goes anyway, serves both (a sixth of the step).
+      # By an answer, mean (d - a)^2 has the slope 2 (d - a) / n and mean d^2 has 2 d / n: so both losses share one
+      # backward pass through the critic (a sixth of the step). Under float16 it is scaled as the autoencoder's losses
+      # are; its small gradients would be 0 otherwise.
+      scale = getattr(self.optimizers['autoencoder'], 'dynamic_scale', None)
       with tape.stop_recording():
         ratio = tf.math.divide_no_nan(answer_mixed, answer_mixed - tf.reshape(alpha, [-1]))
-        slope = tape.gradient(critic_loss, mixed) * tf.reshape(ratio, [-1, 1, 1, 1])
+        slope = tape.gradient(critic_loss, mixed, scale) * tf.reshape(ratio, [-1, 1, 1, 1])
+        slope = slope if scale is None else slope / scale
       fool_loss = losses.with_gradient(losses.mean_square(tf.stop_gradient(answer_mixed)), mixed, slope)
       autoencoder_loss = recon_mse + self.config.lambda_ * fool_loss
       classifier, classifier_logs = self.classify(self.features(codes), labels)

@@ -22,7 +22,8 @@ class Config(arae.Config):
 
   `lambda_class` weighs the encoder's step against it, and waits and grows as `lambda_` does. `classifier_units` is the
   width of its hidden layers; its rate is the training's `classifier_learning_rate`. With `lambda_` 0 there are no
-  generator and no critic.
+  generator and no critic. `by_class`: the steps of the authors' program, each on sentences of one class; without it all
+  sentences of a batch are in one step, in which both classes weigh the same.
   """
 
   noise: Annotated[float, '[0, inf)'] = 0.1
@@ -32,15 +33,24 @@ class Config(arae.Config):
   lambda_: Annotated[float, '[0, inf)'] = 0.01
   lambda_class: Annotated[float, '[0, inf)'] = 1.0
   classifier_units: Annotated[int, '[1, inf)'] = 128
+  by_class: bool = True
 
   RECIPES = {
       'paper': {'network': {'embedding': 128, 'hidden': 128, 'latent': 128},
-                'training': {**arae.Config.RECIPES['paper']['training'], 'samples': 11_000_000, 'batch': 128}},
+                # 25 epochs of the smaller class, 176,787 sentences in batches of 64, and as many of the other one.
+                'training': {**arae.Config.RECIPES['paper']['training'], 'samples': 8_838_400, 'batch': 128}},
       # Not the wide start: from the paper's, sentences are kept much better at equal transfer (docs/results.md).
       'fast': {'network': {'start': 'uniform'},
-               'model': {**arae.Config.RECIPES['fast']['model'], 'noise': 0.075, 'lambda_': 0.0},
+               'model': {**arae.Config.RECIPES['fast']['model'], 'noise': 0.075, 'lambda_': 0.0, 'by_class': False},
                'training': {**arae.Config.RECIPES['fast']['training'], 'samples': 640_000, 'evaluate_every': 64_000,
                             'checkpoint_every': 64_000}}}
+
+  def __post_init__(self):
+    super().__post_init__()
+    for key in ('joint', 'queue'):
+      if self.by_class and getattr(self, key):
+        raise ValueError(f'model.by_class has a step of its own for each loss, and codes drawn for each; expected no '
+                         f'model.{key} beside it, or model.by_class=false.')
 
 
 def balanced(values, labels) -> tf.Tensor:
@@ -49,15 +59,26 @@ def balanced(values, labels) -> tf.Tensor:
   return (first + second) / 2
 
 
+ORDER = (1, 0)  # of the classes in an iteration by class; the authors' file names call them 1 and 2
+
+
 class Model(arae.Model):
   """As `arae`, with decoders p_0, p_1 of two classes y and a classifier C; BCE(l, t): cross-entropy of a logit.
 
-    autoencoder: L_rec = mean over y of -log p_y(x | f(x) + noise) a word
-    classifier:  L_C = mean over y of BCE(C(f(x)), y)
-    encoder:     min lambda_class mean over y of BCE(C(f(x)), 1 - y), and lambda mean D(f(x)) as `arae`
+    autoencoder: L_rec(y) = -log p_y(x | f(x) + noise) a word
+    classifier:  L_C(y) = BCE(C(f(x)), y)
+    encoder:     min lambda_class L_E(y), L_E(y) = BCE(C(f(x)), 1 - y), and lambda mean D(f(x)) as `arae`
 
-  Classes weigh the same, whatever their share of the text. A sentence is transferred by decoding its code with the
-  other class's decoder.
+  With `by_class` an iteration is that of the authors' program (yelp/train.py): a step for L_rec of class 1 and of class
+  0, two steps of the classifier and two for L_E likewise; `critic_steps` of the critic, on codes of class 1, 0, 1, ...;
+  one of the generator; and one of the encoder against the critic, on class 1. A batch has as many sentences of each
+  class, each step half of it. Each loss of the autoencoder is a step of its own, whose gradient is clipped by itself.
+  What stays different: their noise starts its decay again in every epoch, and their batches are of equal length.
+
+  Without it there is one step for all losses of the autoencoder, means over both classes, and one of the classifier;
+  classes weigh the same, whatever their share of the text.
+
+  A sentence is transferred by decoding its code with the other class's decoder.
 
   Raises:
     UserError: labels of another number of classes than two.
@@ -79,8 +100,10 @@ class Model(arae.Model):
   def create_networks(self) -> None:
     self.has_prior = self.config.lambda_ > 0
     super().create_networks()
+    self.by_class = self.config.by_class
     self.classifier = code_networks.classifier(
-        self.network.latent, self.config.classifier_units, dense.seeds(self.seed, 'classifier'))
+        self.network.latent, self.config.classifier_units, dense.seeds(self.seed, 'classifier'),
+        self.config.networks == 'paper')
 
   def players(self) -> dict[str, list]:
     found = super().players() if self.has_prior else {}
@@ -88,10 +111,13 @@ class Model(arae.Model):
 
   def training_of(self, player, training) -> Training:
     if player == 'classifier':
-      return dataclasses.replace(training, optimizer='adam', beta_1=0.5)
+      moves = 2 if self.config.by_class else 1
+      return dataclasses.replace(training, optimizer='adam', beta_1=0.5, samples=moves * training.samples)
+    if player == 'autoencoder' and self.config.by_class:
+      return dataclasses.replace(training, samples=(4 + self.has_prior) * training.samples)
     return super().training_of(player, training)
 
-  def by_class(self, ids, labels, codes) -> list:
+  def mean_of_classes(self, ids, labels, codes) -> list:
     """Mean over the classes of the reconstruction by each one's own decoder: (loss, accuracy)."""
     found = []
     for label, decoder in enumerate((self.decoder, self.decoder_1)):
@@ -106,13 +132,77 @@ class Model(arae.Model):
     return balanced(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), labels), logits
 
   def iteration(self, data) -> dict:
+    return self.steps_by_class(data) if self.config.by_class else self.joint_steps(data)
+
+  def halves(self, ids, labels) -> tuple:
+    """[n, longest + 1] ids -> those of class 0 and those of class 1, [n / 2, longest + 1] each.
+
+    Raises:
+      UserError: n that several devices cannot share so that each has as many pairs of either class.
+    """
+    count = tf.distribute.get_replica_context().num_replicas_in_sync
+    if count > 1 and ids.shape[0] % 4:
+      raise UserError(f'training.batch={ids.shape[0] * count} cannot be shared by class by {count} devices; expected a '
+                      f'multiple of {4 * count}.')
+    order = tf.argsort(labels, stable=True)
+    half = (ids.shape[0] or tf.shape(ids)[0]) // 2
+    with tf.control_dependencies([tf.debugging.assert_equal(
+        tf.gather(labels, order), tf.repeat([0, 1], half), 'expected as many sentences of one class as of the other')]):
+      first, second = tf.split(tf.gather(ids, order), 2)
+    return first, second
+
+  def steps_by_class(self, data) -> dict:
+    """An iteration of the authors' program."""
+    settings, weight, decoders = self.config, self.share(), (self.decoder, self.decoder_1)
+    batch, *others = (self.halves(*part) for part in zip(
+        *(tf.split(column, 1 + self.extra_batches) for column in data[:2]), strict=True))
+    found: dict[str, list] = {name: [] for name in ('recon_loss', 'token_accuracy', 'class_loss', 'class_accuracy')}
+    for label in ORDER:
+      with tf.GradientTape(persistent=True) as tape:
+        loss, accuracy = self.reconstruction(
+            batch[label], self.noisy(self.encode(batch[label]), 300 + label), decoders[label])
+        self.move(tape, {'autoencoder': loss})
+      found['recon_loss'].append(loss)
+      found['token_accuracy'].append(accuracy)
+    for label in ORDER:
+      with tf.GradientTape(persistent=True) as tape:
+        loss, logits = self.class_entropy(tf.stop_gradient(self.encode(batch[label])), label)
+        self.move(tape, {'classifier': loss})
+      found['class_loss'].append(loss)
+      found['class_accuracy'].append(tf.reduce_mean(tf.cast(tf.equal(logits > 0, label > 0), tf.float32)))
+    for label in ORDER:
+      with tf.GradientTape(persistent=True) as tape:
+        loss, _ = self.class_entropy(self.encode(batch[label]), 1 - label)
+        self.move(tape, {'autoencoder': settings.lambda_class * weight * loss})
+    logs = {**{name: (first + second) / 2 for name, (first, second) in found.items()},
+            **self.code_spread(self.encode(tf.concat(batch, 0))), 'weight': weight}
+    if not self.has_prior:
+      return logs
+    count = batch[0].shape[0] or tf.shape(batch[0])[0]
+    for k, fake in enumerate(self.fakes(count)):
+      real = self.encode(others[k][ORDER[k % 2]])
+      logs['critic_loss'], logs['wasserstein'] = self.critic_step(real, tf.stop_gradient(fake), k)
+    logs.update(self.generator_step(count))
+    with tf.GradientTape(persistent=True) as tape:
+      fool_loss = tf.reduce_mean(self.critic(self.encode(others[-1][ORDER[0]]), training=True))
+      self.move(tape, {'autoencoder': settings.lambda_ * weight * fool_loss})
+    return {**logs, 'lambda': settings.lambda_ * weight}
+
+  def class_entropy(self, codes, label) -> tuple:
+    """Mean BCE(C(codes), label) of [n, latent] codes and one label for all; and the [n] logits."""
+    logits = tf.squeeze(self.classifier(codes, training=True), 1)
+    targets = tf.fill(tf.shape(logits), float(label))
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)), logits
+
+  def joint_steps(self, data) -> dict:
+    """An iteration on mixed batches."""
     settings = self.config
     ids, *others = tf.split(data[0], 1 + self.extra_batches)
     labels = data[1][:ids.shape[0] or tf.shape(ids)[0]]
     weight = self.share()
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(ids)
-      recon_loss, accuracy = self.by_class(ids, labels, self.noisy(codes))
+      recon_loss, accuracy = self.mean_of_classes(ids, labels, self.noisy(codes))
       class_loss, logits = self.classification(tf.stop_gradient(codes), labels)
       fool_class, _ = self.classification(codes, labels, truth=False)
       loss = recon_loss + settings.lambda_class * weight * fool_class

@@ -107,6 +107,7 @@ class Model(keras.Model):
   """
 
   extra_batches = 0  # further batches that an iteration sees behind its own
+  by_class = False  # whether every batch must have as many examples of one class as of any other
 
   def __init_subclass__(cls, **kwargs):
     super().__init_subclass__(**kwargs)

@@ -58,9 +58,14 @@ def critic(code: int, units: Sequence[int], seeds: Iterator[int], batch_normaliz
   return keras.Sequential([*layers, _linear(1, next(seeds), batch_normalized)], name='critic')
 
 
-def classifier(code: int, units: int, seeds: Iterator[int]) -> keras.Model:
-  """Of codes, times sqrt(code): linear, ReLU, linear, batch norm, ReLU, linear to a logit, [n, code] -> [n, 1]."""
+def classifier(code: int, units: int, seeds: Iterator[int], small: bool) -> keras.Model:
+  """Of codes: linear, ReLU, linear, batch norm, ReLU, linear to a logit, [n, code] -> [n, 1].
+
+  `small`: the paper's, whose weights and batch norm's scales start from N(0, 0.02^2). Otherwise the start is Glorot's,
+  and codes are multiplied by sqrt(code), so that those of norm 1 have numbers of about 1.
+  """
+  scaled = [] if small else [keras.layers.Rescaling(code**0.5)]
   return keras.Sequential([
-      keras.Input([code]), keras.layers.Rescaling(code**0.5), _linear(units, next(seeds), False), keras.layers.ReLU(),
-      _linear(units, next(seeds), False), batch_norm(seeds, False), keras.layers.ReLU(),
-      _linear(1, next(seeds), False)], name='classifier')
+      keras.Input([code]), *scaled, _linear(units, next(seeds), small), keras.layers.ReLU(),
+      _linear(units, next(seeds), small), batch_norm(seeds, small), keras.layers.ReLU(),
+      _linear(1, next(seeds), small)], name='classifier')

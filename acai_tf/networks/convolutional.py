@@ -12,7 +12,7 @@ from acai_tf.experiment import machine
 from acai_tf.experiment.config import scales
 from acai_tf.networks import dense
 
-SLOPE = 0.2  # of every LeakyReLU; Keras's default is 0.3
+SLOPE = 0.2  # of LeakyReLU, in the start of the weights too; Keras's default is 0.3
 
 
 def initializer(seed) -> keras.initializers.Initializer:
@@ -97,28 +97,28 @@ class SpectralConv2D(Conv2D):
   load_own_variables = keras.layers.Layer.load_own_variables
 
 
-@tf.custom_gradient
-def leaky_relu(inputs) -> tuple:
-  """LeakyReLU of SLOPE, of any shape, whose gradient takes the outputs, which have the inputs' signs.
+def leaky_relu(inputs, slope) -> tf.Tensor:
+  """LeakyReLU of any shape, whose gradient takes the outputs, which have the inputs' signs.
 
   So nothing else needs what the convolution before gives, and TensorFlow makes the two, and the bias, one operation.
   """
-  outputs = tf.nn.leaky_relu(inputs, SLOPE)
+  @tf.custom_gradient
+  def function(inputs):
+    outputs = tf.nn.leaky_relu(inputs, slope)
 
-  def gradient(upstream):
-    return tf.raw_ops.LeakyReluGrad(gradients=upstream, features=outputs, alpha=SLOPE)
+    def gradient(upstream):
+      return tf.raw_ops.LeakyReluGrad(gradients=upstream, features=outputs, alpha=slope)
 
-  return outputs, gradient
+    return outputs, gradient
+
+  return function(inputs)
 
 
 class LeakyReLU(keras.layers.LeakyReLU):
   """Keras's, with a faster gradient: the same to rounding."""
 
-  def __init__(self, **kwargs):
-    super().__init__(negative_slope=SLOPE, **kwargs)
-
   def call(self, inputs) -> tf.Tensor:
-    return super().call(inputs) if _plain.get() else leaky_relu(tf.convert_to_tensor(inputs))
+    return super().call(inputs) if _plain.get() else leaky_relu(tf.convert_to_tensor(inputs), self.negative_slope)
 
 
 class UpSampling2D(keras.layers.UpSampling2D):
@@ -139,20 +139,23 @@ class UpSampling2D(keras.layers.UpSampling2D):
 class _Layers:
   """Collects one network's layers with their seeds and precision."""
 
-  def __init__(self, seed, player, precision, normalization='none', spectral=False):
+  def __init__(self, seed, player, precision, network, spectral=False):
     self.seeds, self.precision, self.layers = dense.seeds(seed, player), precision, []
-    self.normalization, self.kind = normalization, SpectralConv2D if spectral else Conv2D
+    self.network, self.spectral = network, spectral
     if spectral:
       self.precision = 'float32'  # bfloat16's three digits are too few for the power iteration
 
   def convolution(self, channels, kernel=3, activate=True, dtype=None) -> None:
     dtype = dtype or self.precision
+    kind = SpectralConv2D if self.spectral and kernel > 1 else Conv2D
     self.layers.append(
-        self.kind(channels, kernel, padding='same', kernel_initializer=initializer(next(self.seeds)), dtype=dtype))
+        kind(channels, kernel, padding='same', kernel_initializer=initializer(next(self.seeds)), dtype=dtype))
     if activate:
-      if self.normalization == 'instance':
-        self.layers.append(keras.layers.GroupNormalization(-1, epsilon=1e-5, center=False, scale=False, dtype=dtype))
-      self.layers.append(LeakyReLU(dtype=dtype))
+      if self.network.normalization == 'instance':
+        # The scales' start is that of a convolution of one input, which is what AMR's authors' program gives them.
+        start = keras.initializers.RandomNormal(stddev=(1 + SLOPE**2)**-0.5, seed=next(self.seeds))
+        self.layers.append(keras.layers.GroupNormalization(-1, epsilon=1e-5, gamma_initializer=start, dtype=dtype))
+      self.layers.append(LeakyReLU(negative_slope=self.network.slope, dtype=dtype))
 
   def add(self, kind, *args) -> None:
     self.layers.append(kind(*args, dtype=self.precision))
@@ -160,7 +163,7 @@ class _Layers:
 
 def encoder(size, network, seed=0, precision='float32', player='encoder', spectral=False) -> keras.Sequential:
   """[n, size, size, channels] images -> [n, latent_width, latent_width, latent] float32 codes, linear at the end."""
-  layers = _Layers(seed, player, precision, network.normalization, spectral)
+  layers = _Layers(seed, player, precision, network, spectral)
   depth, count = network.depth, scales(size, network.latent_width)
   layers.convolution(depth, kernel=1, activate=False)
   for scale in range(count):
@@ -174,7 +177,7 @@ def encoder(size, network, seed=0, precision='float32', player='encoder', spectr
 
 def decoder(size, channels, network, seed=0, precision='float32', player='decoder') -> keras.Sequential:
   """[n, latent_width, latent_width, latent] codes -> [n, size, size, channels] float32 images, linear at the end."""
-  layers = _Layers(seed, player, precision, network.normalization)
+  layers = _Layers(seed, player, precision, network)
   for scale in reversed(range(scales(size, network.latent_width))):
     layers.convolution(network.depth << scale)
     layers.convolution(network.depth << scale)
@@ -210,7 +213,7 @@ def of_each(network, *batches) -> list:
 class Critic(keras.Model):
   """The mean of a `critic_map` over height, width and channels: [n, size, size, channels] images -> [n] float32.
 
-  `spectral`: whether its convolutions are spectrally normalised; then call `iterate` once a step.
+  `spectral`: whether its 3x3 convolutions are spectrally normalised; then call `iterate` once a step.
   """
 
   def __init__(self, size, network, seed=0, precision='float32', name='critic', spectral=False):

@@ -45,7 +45,7 @@ class Loop:
       count = replicas // context.num_input_pipelines
       pipeline = self.dataset.pipeline(
           self.training.seed, self.training.batch, start, stop, replicas, context.input_pipeline_id * count, count,
-          self.model.extra_batches)
+          self.model.extra_batches, self.model.by_class)
       if self.hosts > 1:  # Finite ones make all hosts ask each other before every step whether each has a batch left.
         pipeline = pipeline.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
       return pipeline
