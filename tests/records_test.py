@@ -15,12 +15,13 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from acai_tf.data import lines
-from acai_tf.evaluation import feature_network
+from acai_tf.evaluation import feature_network, kinds, text
 from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import make
 from acai_tf.experiment.resolve import parse_experiment, resolve
-from zoo import _compare, _readme, _records, _report, _reproduce, _tables, _weights, base
+from acai_tf.training import build
+from zoo import _compare, _publish, _readme, _records, _report, _reproduce, _tables, _weights, base
 
 SERIAL = iter(range(1, 1 << 30))  # of records: no two trainings have every figure in common
 
@@ -339,7 +340,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
           for metric in ('reverse_perplexity', 'forward_perplexity')}))
     text = _tables.render_sources('yelp_arae', 'markdown', self.folder)
     self.assertIn('| the sampler | 41.0 ± 1.0 [28.3, 53.7] | 41.0 ± 1.0', text)
-    self.assertIn('| even points on the sphere | 50.0 ± 0.0 | 50.0 ± 0.0 |  |  |', text)
+    self.assertIn('| uniform points on the sphere | 50.0 ± 0.0 | 50.0 ± 0.0 |  |  |', text)
     self.assertNotIn('Gaussian', text)
     self.assertIn('64,000 samples, recipe fast, seeds 0, 1;', text)
     named = _tables.render_metrics('yelp', ['reverse_perplexity_sphere', 'reverse_perplexity'], 'markdown', self.folder)
@@ -488,6 +489,36 @@ class ReproduceTest(tf.test.TestCase):
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     self.assertEqual(again.returncode, 0, again.stderr)
     self.assertIn('there already', again.stdout)
+
+  def test_sentences_are_kept_loaded_and_measured_again_where_the_terms_allow_it(self):
+    """By the program, twice; with text of other terms it keeps nothing, and says why."""
+    folder = pathlib.Path(self.get_temp_dir())
+    results, archives = folder / 'results', folder / 'weights'
+    results.mkdir(parents=True)
+    rest = ['--samples', '640', '--metrics', 'reconstruction,codes', '--runs', str(folder / 'runs'), '--results',
+            str(results), '--weights', str(archives)]
+
+    def program(*words):
+      return subprocess.run([sys.executable, '-m', 'zoo', *words], capture_output=True, text=True, check=False)
+
+    done = program('reproduce', 'grammar_text_autoencoder', *rest)
+    self.assertEqual((done.returncode, done.stderr), (0, ''))
+    self.assertIn(f'kept {archives}/grammar_text_autoencoder.npz', done.stdout)
+    again = program('reproduce', 'grammar_text_autoencoder', *rest)
+    self.assertEqual((again.returncode, again.stderr), (0, ''))
+    self.assertStartsWith(again.stdout, 'grammar_text_autoencoder, seed 0: there already\n')
+    experiment, model, samples = _weights.load('grammar_text_autoencoder', results=results, folder=archives)
+    filed, = _records.load('grammar_text_autoencoder', results)
+    self.assertEqual((samples, filed['kept']['file']), (640, 'grammar_text_autoencoder.npz'))
+    dataset = build.load_data(experiment)
+    self.assertEqual(model.vocabulary.words, dataset.vocabulary.words)
+    functions = kinds.KINDS['sentences'].functions_of(model)
+    nll = -functions.log_probability(*[text.texts_of(dataset, dataset.test_ids[:text.RECONSTRUCTED])] * 2).mean()
+    self.assertAllClose(nll, filed['metrics']['recon_nll'], rtol=0.01)
+    for call in (lambda: _weights.keep('yelp_arae', folder, results, archives),
+                 lambda: _publish.publish('yelp_arae', 'kaggle', 'me')):
+      with self.assertRaisesRegex(UserError, "^yelp_arae: weights are neither kept nor published, since Yelp's terms"):
+        call()
 
 
 if __name__ == '__main__':

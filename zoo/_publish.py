@@ -22,8 +22,9 @@ def publish(name, place, owner, really=False, results=_records.FOLDER, folder=_w
     folder: of archives.
 
   Raises:
-    UserError: no weights, the library is not installed, or the place refuses.
+    UserError: no weights, data whose terms do not allow it, the library is not installed, or the place refuses.
   """
+  _weights.check_terms(name)
   which = _card.Subject(name, results, folder)
   handle = _card.handle_of(which, place, owner)
   with tempfile.TemporaryDirectory() as scratch:

@@ -14,7 +14,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import parse_experiment, resolve
 from acai_tf.training import build
-from zoo import _records, base
+from zoo import _records, _weights, base
 
 
 def experiment_of(definition, seed, recipe, samples=None, settings=()):
@@ -76,6 +76,9 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
     gather(run, definition, results)
   record = _records.reported(_records.load(name, results), name)
   if record and _records.identity(record) in asked and 'kept' not in record and run.exists():
+    if reason := _weights.refusal(definition.dataset):
+      print(f'{what}: its weights are not kept, since {reason}')
+      return 0
     return _call(['zoo', 'keep', name, '--run', str(run), '--results', str(results), '--weights', str(weights),
                   *data_flags], what)
   return 0

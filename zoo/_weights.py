@@ -2,13 +2,15 @@
 
 import pathlib
 
+from acai_tf.evaluation import kinds
+from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.training import build, weights
 from zoo import _mirror, _records, base
 
 FOLDER = pathlib.Path(__file__).parent / 'weights'
-RECON_CHANGE = 0.01  # relative, between a record's reconstruction error and its checkpoint's: they are the same run's
+RECON_CHANGE = 0.01  # relative, between a record's reconstruction figure and its checkpoint's: they are the same run's
 
 
 def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
@@ -55,6 +57,18 @@ def load(name, precision=None, results=_records.FOLDER, folder=FOLDER) -> tuple:
   return experiment, model, record['samples']
 
 
+def refusal(dataset) -> str:
+  """Why weights that were trained on a data set may not be handed on, by its `NO_WEIGHTS`; '' where they may."""
+  return getattr(registry.load('acai_tf.data', dataset), 'NO_WEIGHTS', '')
+
+
+def check_terms(name) -> None:
+  """UserError where the terms of a definition's data do not allow to hand on weights."""
+  if reason := refusal(base.definition(name).dataset):
+    raise UserError(f'{name}: weights are neither kept nor published, since {reason}; expected a definition on other '
+                    'data.')
+
+
 def keep(name, run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manual_dir=None) -> dict:
   """Writes the archive of a run that its definition reports, and its size and sum into the record.
 
@@ -62,12 +76,10 @@ def keep(name, run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manua
     What the record says of it: {'file', 'sha256', 'bytes', 'dtype', 'float16_changes'}.
 
   Raises:
-    UserError: a run that is not filed, that is not the one which is reported, or whose weights do not give its figures.
+    UserError: a run that is not filed, that is not the one which is reported, or whose weights do not give its figures;
+      data whose terms do not allow it.
   """
-  from acai_tf.evaluation import subject
-  from acai_tf.evaluation.images import measure
-
-  base.definition(name)
+  check_terms(name)
   record = _records.reported(_records.load(name, results), name)
   experiment, model, step = build.load_model(run)
   samples = step * experiment.training.batch
@@ -77,15 +89,16 @@ def keep(name, run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manua
                 f'the one of {record["samples"]:,} samples, seed {_records.identity(record)[3]}')
     raise UserError(f'{run}, of {samples:,} samples, seed {own[3]}, is not the run that {name} reports; that is '
                     f'{reported}. File it first: python -m zoo reproduce {name}.')
-  dataset = build.load_data(experiment, data_dir, manual_dir)
-  measured = subject.of_model(model)
+  dataset, kind = build.load_data(experiment, data_dir, manual_dir), kinds.KINDS[experiment.kind]
+  model.adapt(dataset)
+  functions = kind.functions_of(model)
 
   def figures():
-    return measure(measured, dataset, experiment.dataset_name, model_name=experiment.model_name).metrics
+    return kind.measure(functions, dataset, experiment.dataset_name, model_name=experiment.model_name).metrics
 
-  recorded, error = record['metrics'].get('recon_mse'), figures()['recon_mse']
-  if recorded is not None and abs(error - recorded) > RECON_CHANGE * recorded:
-    raise UserError(f'{run} has a reconstruction error of {error:.4g}; expected {recorded:.4g}, as its record has it. '
+  recorded, found = record['metrics'].get(kind.RECONSTRUCTION), figures()[kind.RECONSTRUCTION]
+  if recorded is not None and abs(found - recorded) > RECON_CHANGE * recorded:
+    raise UserError(f'{run} has a {kind.RECONSTRUCTION} of {found:.4g}; expected {recorded:.4g}, as its record has it. '
                     'Measure it again and file it: python -m acai_tf.evaluate.')
   arrays, chosen = weights.compact(model, figures)
   about = {'definition': name, 'experiment': experiment.to_dict(), 'samples': samples, 'weights': record['weights'],

@@ -16,6 +16,7 @@ from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = "sentences of Yelp's reviews (Shen et al. 2017)", "Yelp's, for academic use"
+NO_WEIGHTS = "Yelp's terms allow academic use of its reviews alone"
 
 
 @declared('dataset')

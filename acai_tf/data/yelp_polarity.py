@@ -13,6 +13,7 @@ from acai_tf.experiment.fields import declared
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = "sentences of Yelp's reviews (Zhang, Zhao, LeCun 2015)", "Yelp's, for academic use"
+NO_WEIGHTS = "Yelp's terms allow academic use of its reviews alone"
 WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[.!?,;:$%&]")  # a word, or a mark that stays
 
 

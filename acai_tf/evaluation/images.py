@@ -19,6 +19,7 @@ REAL = 5000  # test images at most that they are compared with
 SHOWN = 48  # samples in a picture
 LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64
 BETTER = (('mean_distance', -1), ('probe_accuracy', 1), ('recon_mse', -1))  # compare evaluations, the first there is
+RECONSTRUCTION = 'recon_mse'
 MEDIANS = ('mean_distance', 'smoothness_published', 'probe_accuracy')  # of a training's last evaluations, as published
 PLACES = ('', '_of_means', '_of_features')  # behind a metric's name; the first is the published one
 

@@ -24,6 +24,7 @@ UNKNOWN = (1,)  # ids that stand for no word of their own
 SHOWN = 10  # sentences of each kind in sentences.txt
 # By which evaluations are compared, the first there is.
 BETTER = (('reverse_perplexity', -1), ('transfer_accuracy', 1), ('recon_nll', -1))
+RECONSTRUCTION = 'recon_nll'
 MEDIANS = ()  # of the last evaluations: nobody has published such
 
 
