@@ -133,8 +133,8 @@ def _expand_home(flag_values):
   def expanded(path, name):
     whole = os.path.expanduser(path)
     if whole.startswith('~'):
-      raise UserError(f'--{name}: {path} is in the home folder of a user who is not known here; expected ~/, or a whole '
-                      'path.')
+      raise UserError(f'--{name}: {path} is in the home folder of a user who is not known here; expected ~/, or a '
+                      'whole path.')
     return whole
 
   def every(value, name):  # KEY=PATH,PATH of --set

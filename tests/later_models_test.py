@@ -282,7 +282,7 @@ class InterpolationPenaltyTest(tf.test.TestCase):
     for variable, value in zip(critic, start, strict=True):
       variable.assign(value)
     model.take_step(x)
-    for variable, value, old in zip(critic, wanted, start, strict=True):
+    for variable, value in zip(critic, wanted, strict=True):
       self.assertAllClose(variable, value, atol=1e-6)
     self.assertGreater(np.abs(wanted[-1] - start[-1]).max(), 1e-4)
 

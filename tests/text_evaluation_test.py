@@ -283,8 +283,8 @@ class SnliTest(tf.test.TestCase):
   def test_words_are_the_tokens_of_the_binary_parses_in_the_official_archive(self):
     """TFDS itself reads an archive, made here, as it would read the official one."""
     columns = ('gold_label', 'sentence1_binary_parse', 'sentence2_binary_parse', 'sentence1', 'sentence2')
-    rows = {'train': [('neutral', "( ( A man ) ( ( does n't ) run . ) )", '( It runs )', "A man doesn't run.", 'It runs'),
-                      ('-', "( ( A man ) ( ( does n't ) run . ) )", '( It runs )', "A man doesn't run.", 'It runs'),
+    first = "( ( A man ) ( ( does n't ) run . ) )", '( It runs )', "A man doesn't run.", 'It runs'
+    rows = {'train': [('neutral', *first), ('-', *first),
                       ('entailment', '( "No" ( one , ) )', '( a ( b c ) )', '"No" one,', 'a b c')],
             'dev': [('contradiction', '( an owl )', '( an owl )', 'an owl', 'an owl')],
             'test': [('neutral', '( the man )', '( it . )', 'the man', 'it.'),
@@ -292,7 +292,8 @@ class SnliTest(tf.test.TestCase):
     folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
     with zipfile.ZipFile(folder / 'snli_1.0.zip', 'w') as archive:
       for part, lines in rows.items():
-        archive.writestr(f'snli_1.0/snli_1.0_{part}.txt', '\n'.join('\t'.join(line) for line in (columns, *lines)) + '\n')
+        text_of_lines = ''.join('\t'.join(line) + '\n' for line in (columns, *lines))
+        archive.writestr(f'snli_1.0/snli_1.0_{part}.txt', text_of_lines)
     data = (folder / 'snli_1.0.zip').read_bytes()
     infos = tfds.builder_cls('snli').url_infos
     (url, info), = infos.items()

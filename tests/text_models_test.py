@@ -1,6 +1,7 @@
 """What every model of sentences must do (a new file in acai_tf/models is tested without an edit); and ARAE's sums."""
 
 import dataclasses
+import functools
 import itertools
 import tempfile
 
@@ -51,7 +52,8 @@ def make(name, settings=None, seed=0, optimizer_of=None):
 
 
 def batch(model, index=0):
-  return next(itertools.islice(iter(dataset().pipeline(1, BATCH, 0, 9, extra=model.extra_batches, by_class=model.by_class)), index, None))
+  batches = dataset().pipeline(1, BATCH, 0, 9, extra=model.extra_batches, by_class=model.by_class)
+  return next(itertools.islice(iter(batches), index, None))
 
 
 def state(model):
@@ -376,26 +378,38 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
         variable.assign_sub(rate * (min(1, clip / norm) if clip else 1) * gradient)
       return norm
 
-    def entropy(logits, target):
-      return tf.reduce_mean(tf.nn.softplus(logits) - target * logits)
+    def code(part, y):
+      return twin.encode(parts[part][y])
 
-    norms = [step('autoencoder', 1.0, lambda: twin.reconstruction(
-        parts[0][y], twin.noisy(twin.encode(parts[0][y]), 300 + y), (twin.decoder, twin.decoder_1)[y])[0], 0.05)
-             for y in (1, 0)]
+    def reconstruction(y):
+      decoder = (twin.decoder, twin.decoder_1)[y]
+      return twin.reconstruction(parts[0][y], twin.noisy(code(0, y), 300 + y), decoder)[0]
+
+    def class_entropy(y, target, weight):
+      logits = twin.classifier(code(0, y), training=True)
+      return weight * tf.reduce_mean(tf.nn.softplus(logits) - target * logits)
+
+    def answer(codes):
+      return tf.reduce_mean(twin.critic(codes, training=True))
+
+    def fake(salt):
+      return twin.generator(twin.normal(BATCH // 2, (4,), salt), training=True)
+
+    def critic_loss(k, real, generated):
+      alpha = twin.uniform(BATCH // 2, (1,), 100 + k)
+      penalty = losses.gradient_penalty(
+          lambda points: twin.critic(points, training=True), alpha * real + (1 - alpha) * generated, True)
+      return answer(generated) - answer(real) + 0.1 * penalty
+
+    norms = [step('autoencoder', 1.0, functools.partial(reconstruction, y), 0.05) for y in (1, 0)]
     for y in (1, 0):
-      step('classifier', 0.1, lambda: entropy(twin.classifier(twin.encode(parts[0][y]), training=True), y))
-    norms += [step('autoencoder', 1.0, lambda: 3.0 * entropy(
-        twin.classifier(twin.encode(parts[0][y]), training=True), 1 - y), 0.05) for y in (1, 0)]
+      step('classifier', 0.1, functools.partial(class_entropy, y, y, 1.0))
+    for y in (1, 0):
+      step('autoencoder', 1.0, functools.partial(class_entropy, y, 1 - y, 3.0), 0.05)
     for k, y in enumerate((1, 0, 1)):
-      real, fake = twin.encode(parts[1 + k][y]), twin.generator(twin.normal(BATCH // 2, (4,), 10 + k), training=True)
-      mixed = (a := twin.uniform(BATCH // 2, (1,), 100 + k)) * real + (1 - a) * fake
-      step('critic', 0.02, lambda: tf.reduce_mean(twin.critic(fake, training=True)) - tf.reduce_mean(
-          twin.critic(real, training=True)) + 0.1 * losses.gradient_penalty(
-              lambda points: twin.critic(points, training=True), mixed, True))
-    step('generator', 0.02, lambda: -tf.reduce_mean(
-        twin.critic(twin.generator(twin.normal(BATCH // 2, (4,), 1), training=True), training=True)))
-    norms.append(step('autoencoder', 1.0, lambda: 0.5 * tf.reduce_mean(
-        twin.critic(twin.encode(parts[4][1]), training=True)), 0.05))
+      step('critic', 0.02, functools.partial(critic_loss, k, code(1 + k, y), fake(10 + k)))
+    step('generator', 0.02, lambda: -answer(fake(1)))
+    step('autoencoder', 1.0, lambda: 0.5 * answer(code(4, 1)), 0.05)
     self.assertGreater(min(norms[:2]), 0.05, 'nothing is clipped')
     model.take_step((ids, labels))
     for player in model.players():

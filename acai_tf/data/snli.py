@@ -7,12 +7,16 @@ held-out ones also those that training has; `describe` counts them.
 """
 
 import csv
+import typing
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.fields import declared
+
+if typing.TYPE_CHECKING:
+  import tensorflow_datasets as tfds
 
 NETWORK = TextNetwork(embedding=300, hidden=300, latent=300)
 SOURCE = 'SNLI (Bowman et al. 2015)', 'CC BY-SA 4.0'
@@ -51,11 +55,12 @@ def examples(lines) -> Iterator[tuple[int, dict]]:
   """(number, {'premise', 'hypothesis', 'label'}) of the lines of one of SNLI's .txt files, the label -1 if there is
   none."""
   for number, row in enumerate(csv.DictReader(lines, delimiter='\t', quoting=csv.QUOTE_NONE)):
-    yield number, {'premise': tokens(row['sentence1_binary_parse']), 'hypothesis': tokens(row['sentence2_binary_parse']),
+    yield number, {'premise': tokens(row['sentence1_binary_parse']),
+                   'hypothesis': tokens(row['sentence2_binary_parse']),
                    'label': -1 if row['gold_label'] == '-' else row['gold_label']}
 
 
-def builder(data_dir):
+def builder(data_dir) -> 'tfds.core.DatasetBuilder':
   """A TFDS builder of SNLI's tokens, in the files' order; TFDS's own has the raw sentences alone, and shuffles them."""
   import tensorflow_datasets as tfds  # Loads TensorFlow; see base.Dataset.pipeline.
 
