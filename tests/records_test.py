@@ -255,7 +255,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.file('yelp_arae', record(0, 64, name='yelp_arae', reverse_perplexity=40.0))
     text = _tables.render_brief('yelp', 'markdown', self.folder)
     self.assertStartsWith(text, '| definition | samples | seeds | reverse perplexity |\n')
-    self.assertIn("Fewer samples than the paper's (10,720,000): undertrained.", text)
+    self.assertIn("Fewer samples than the paper's (9,520,000): undertrained.", text)
     readme = '<!-- python -m zoo table lines --brief --format markdown -->\nold\n<!-- end -->'
     with unittest.mock.patch.object(_tables, 'render_brief', return_value='new\n'):
       self.assertEqual(_readme.filled(readme), readme.replace('old', 'new'))

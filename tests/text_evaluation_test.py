@@ -276,8 +276,8 @@ class SnliTest(tf.test.TestCase):
     self.assertCountEqual(train[7:], ['it sleeps'] * 9 + ['z'])
     held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
     self.assertCountEqual(held, ['a [UNK]', 'the [UNK]', '[UNK]'])
-    self.assertEndsWith(data.describe(), 'held-out sentences that are left out: 1 of more than 3 words, 1 that the '
-                        'training part has, too')
+    self.assertEndsWith(data.describe(), 'held-out sentences that are left out: 1 of more than 3 words, 1 that are in '
+                        'another part, too')
     self.assertEqual((data.classes, snli.shape(snli.Config())), (0, (16, 11_004)))
 
   def test_words_are_the_tokens_of_the_binary_parses_in_the_official_archive(self):

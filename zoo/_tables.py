@@ -5,6 +5,7 @@ import html
 import numpy as np
 
 from acai_tf import cli
+from acai_tf.evaluation.report import PAPER_RESTARTS
 from acai_tf.experiment import registry
 from acai_tf.experiment.config import PAPER_SAMPLES
 from acai_tf.experiment.errors import UserError, unknown
@@ -145,6 +146,21 @@ def undertrained(names) -> str:
   return f'Fewer samples than the paper\'s ({usual:,}{others}): undertrained.'
 
 
+def restarts(groups) -> list[str]:
+  """[a sentence: of how many restarts of k-means the clustering figures of groups of runs are the best], or []."""
+  counts: dict[int, set] = {}
+  for name, runs in groups:
+    for run in runs:
+      if 'clustering_accuracy' in run['metrics']:
+        counts.setdefault(run.get('kmeans_restarts', 0), set()).add(name)
+  if not counts:
+    return []
+  usual = max(counts, key=lambda count: len(counts[count]))
+  others = ''.join(f'; {count:,}: {", ".join(sorted(names))}' for count, names in sorted(counts.items())
+                   if count != usual)
+  return [f'Clustering: the best of {usual:,} restarts of k-means{others} (the paper: {PAPER_RESTARTS:,}).']
+
+
 def note(dataset, results, body, everything=False) -> list:
   """Paragraphs under a table: how to read it, what is not compared and why, ranks, and what has no result."""
   parts, flat = [], ' | '.join(cell for row in body for cell in row)
@@ -159,6 +175,8 @@ def note(dataset, results, body, everything=False) -> list:
         'the mean, Student\'s t]. "agrees": the means differ by no more than the root of the squares of our half '
         'interval and of 1.96 published deviations; "unclear": they agree, but our half interval is wider than the '
         'figure itself (of an accuracy: than what it lacks of 100 %). * from a single secondary source.')
+  parts += restarts([(name, group) for name, found in results.items() for group in (
+      _records.groups(_records.own(found, name)).values() if everything else _records.longest(found, name))])
   if 'one seed' in flat:
     parts.append('"one seed": one run has no interval and is not compared.')
   if NO_MEDIANS in flat:
@@ -261,7 +279,9 @@ def render_brief(dataset, kind='text', folder=_records.FOLDER) -> str:
              * ('published' in headings))
   return laid_out(headings, body, [
       f'Mean ± population deviation over seeds, [95 % interval of the mean].{medians}{starred} '
-      + undertrained(row[0] for row in body)], kind)
+      + undertrained(row[0] for row in body),
+      *restarts([(name, group) for name, found in results.items() for group in _records.longest(found, name)[:1]])],
+                  kind)
 
 
 def check_networks(dataset, results, everything=False) -> None:

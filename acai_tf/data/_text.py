@@ -125,7 +125,7 @@ class Corpus:
 
   ids are [n, longest + 1] int32 as `Vocabulary.encode` gives them; labels [n] int32 from 0, all 0 without classes.
   `unknown_share`: of the training words. `too_long`, `repeated`: how many held-out sentences are left out because they
-  have too many words, or because training has them, too.
+  have too many words, or because they are in another part, too.
   """
 
   train_ids: np.ndarray
@@ -225,7 +225,7 @@ class SentenceDataset(base.Dataset):
   def _left_out(self):
     corpus = self.corpus
     counts = ((corpus.too_long, f'of more than {self.vocabulary.longest} words'),
-              (corpus.repeated, 'that the training part has, too'))
+              (corpus.repeated, 'that are in another part, too'))
     parts = [f'{count:,} {what}' for count, what in counts if count]
     return f'; held-out sentences that are left out: {", ".join(parts)}' if parts else ''
 

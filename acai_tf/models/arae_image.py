@@ -73,7 +73,7 @@ class Model(_image.Autoencoder):
   The autoencoder's two losses share one Adam, as in the authors' program: a second one would scale each gradient to the
   same size, and grad_lambda would be lost. So the decoder, whose gradient of L_E is 0, goes on by its momentum, which
   makes its rate about three times as large. All moves of a step see the same images; the authors' critic sees new ones
-  in each move. Their logits pass through tanh, which keeps p(white) between 0.12 and 0.88; here they are free.
+  in each move.
 
   All perceptrons have batch norm but in the critic's first layer. ReLU, the critic LeakyReLU; the generator ends in
   tanh, and its codes are not normalised. An image is 2 p(white) - 1.
