@@ -16,6 +16,7 @@ from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 
 FLAGS = flags.FLAGS
+LONGEST = 2000  # characters of an error's line
 NUMBER = re.compile(r"(?:invalid literal for int\(\) with base 10|could not convert string to float): (.*)")  # Python's
 
 
@@ -102,7 +103,7 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
     sys.exit(141)
   except (UserError, flags.Error) as error:
     _let_go(error)
-    print('error: ' + ' '.join(NUMBER.sub(r'expected a number, not \1', str(error)).split()), file=sys.stderr)
+    print('error: ' + one_line(NUMBER.sub(r'expected a number, not \1', str(error))), file=sys.stderr)
     sys.exit(2)
   except Exception as error:
     _let_go(error)
@@ -110,7 +111,7 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
     if not expected:
       raise  # A fault of ours: its traceback is what a report needs.
     what = f'{error.strerror}: {error.filename}' if isinstance(error, OSError) and error.filename else str(error)
-    print(f'error: {" ".join(what.split())[:300]}; {expected} What was saved before is kept.', file=sys.stderr)
+    print(f'error: {one_line(what, 300)}; {expected} What was saved before is kept.', file=sys.stderr)
     sys.exit(1)
   except KeyboardInterrupt:
     print('interrupted.', file=sys.stderr)
@@ -122,6 +123,15 @@ def _refuse_empty(flag_values):
   for name in flag_values:
     if flag_values[name].present and flag_values[name].value in ('', []):
       raise UserError(f'--{name} is empty; expected a value, or leave it out.')
+
+
+def one_line(text, longest=LONGEST) -> str:
+  """A message as one line of at most about `longest` characters that can be printed.
+
+  It may quote file names or what a server says: control characters, which a terminal would obey, are left out.
+  """
+  line = ' '.join(''.join(c if c.isprintable() else ' ' if c.isspace() else '' for c in text).split())
+  return line if len(line) <= longest else f'{line[:longest]}...'
 
 
 def _expand_home(flag_values):

@@ -469,6 +469,33 @@ class ErrorsTest(tf.test.TestCase):
         ('--count=3', 'error: --count does not apply here; expected no other flags than --text.\n')):
       self.assertEqual(self.told(arguments), (2, message))
 
+  def test_control_characters_and_kilobytes_do_not_reach_the_terminal(self):
+    def main():
+      raise UserError('a\x1b[2Jfile\x07 of\nlines \x9b31m' + 'x' * 10_000)
+
+    with contextlib.redirect_stderr(io.StringIO()) as errors, self.assertRaises(SystemExit), \
+         unittest.mock.patch.object(sys, 'argv', ['program']):
+      cli.run(main, '', {}, flag_values=flags.FlagValues())
+    self.assertStartsWith(errors.getvalue(), 'error: a[2Jfile of lines 31mxxx')
+    self.assertLess(len(errors.getvalue()), 2100)
+    self.assertEqual([c for c in errors.getvalue() if not c.isprintable()], ['\n'])
+
+  def test_a_home_folder_is_expanded_behind_an_equals_sign_too(self):
+    known = flags.FlagValues()
+    flags.DEFINE_string('run_dir', None, '', flag_values=known)
+    flags.DEFINE_multi_string('set', [], '', flag_values=known)
+
+    def run(*arguments):
+      with contextlib.redirect_stderr(io.StringIO()) as errors, self.assertRaises(SystemExit), \
+           unittest.mock.patch.object(sys, 'argv', ['program', *arguments]), \
+           unittest.mock.patch.dict(os.environ, {'HOME': '/h'}):
+        cli.run(lambda: None, '', {}, flag_values=known)
+      return errors.getvalue()
+
+    self.assertEqual(run('--run_dir=~/x', '--set=dataset.path=~/a,b,~/c', '--set=model.text=a~b'), '')
+    self.assertEqual((known.run_dir, known.set), ('/h/x', ['dataset.path=/h/a,b,/h/c', 'model.text=a~b']))
+    self.assertRegex(run('--run_dir=~nobody-here/x'), '^error: --run_dir: ~nobody-here/x is in the home folder .*\n$')
+
   def test_nothing_that_an_error_s_frames_hold_outlives_the_message(self):
     class Held:
       pass

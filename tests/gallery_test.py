@@ -167,9 +167,14 @@ class FolderTest(tf.test.TestCase):
     self.assertEqual(server.server_address[0], '127.0.0.1')
     threading.Thread(target=server.serve_forever, daemon=True).start()
     self.addCleanup(server.shutdown)
-    for path, status in (('/a.mjs', 200), ('/../secret', 404), ('/%2e%2e/secret', 404), ('/secret', 404)):
+    (self.folder / 'gallery/link').symlink_to(self.folder / 'secret')
+    own = {'Host': f'localhost:{server.server_port}'}
+    for path, status, headers in (
+        ('/a.mjs', 200, {}), ('/a.mjs', 200, own), ('/../secret', 404, {}), ('/%2e%2e/secret', 404, {}),
+        ('/secret', 404, {}), ('/link', 404, {}), ('/%00', 404, {}),
+        ('/a.mjs', 403, {'Host': f'attacker.example:{server.server_port}'}), ('/a.mjs', 403, {'Host': 'localhost:1'})):
       connection = http.client.HTTPConnection(*server.server_address)
-      connection.request('GET', path)
+      connection.request('GET', path, headers=headers)
       answer = connection.getresponse()
       self.assertEqual(answer.status, status, path)
       if status == 200:

@@ -135,6 +135,62 @@ class MirrorTest(Case):
         self.load()
       self.assertEmpty([path for path in self.cache.rglob('*') if path.suffix in ('.npz', '.part')])
 
+  def test_a_server_that_never_ends_or_never_answers_is_given_up(self):
+    size = (self.archives / f'{NAME}.npz').stat().st_size
+    sent, over = [], threading.Event()
+    self.addCleanup(over.set)
+
+    class Endless(Files):
+      def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+          while not over.is_set():
+            sent.append(self.wfile.write(bytes(1 << 16)))
+
+    class Drop(Files):  # a byte at a time, in the headers too
+      def do_GET(self):
+        with contextlib.suppress(OSError):
+          while not over.wait(0.1):
+            self.wfile.write(b'H')
+
+    class Silent(Files):
+      def do_GET(self):
+        over.wait()
+
+    self.enterContext(unittest.mock.patch.object(_mirror, 'STALL', 0.6))
+    for kind, message in ((Endless, f'more than the {size} bytes on record'), (Drop, '0 bytes in 0.6 seconds'),
+                          (Silent, '0 bytes in 0.6 seconds|timed out')):
+      os.environ['ACAI_TF_ZOO'] = self.serve(kind)
+      began = time.monotonic()
+      with self.assertRaisesRegex(UserError, f'^[^\n]*cannot be fetched [^\n]*({message})[^\n]*ACAI_TF_ZOO[^\n]*$'):
+        self.load()
+      self.assertLess(time.monotonic() - began, 20)
+      self.assertEmpty([path for path in self.cache.rglob('*') if path.suffix in ('.npz', '.part')])
+    self.assertLess(sum(sent), size + (64 << 20))  # what sockets hold beside what was read
+
+  def test_a_connection_that_fails_once_is_tried_again(self):
+    calls = []
+
+    class Fails(Files):
+      def do_GET(self):
+        calls.append(self.path)
+        if len(calls) not in bad:
+          super().do_GET()
+        else:
+          self.send_response(200)
+          self.send_header('Content-Length', '9')
+          self.end_headers()
+          self.wfile.write(b'half')
+
+    os.environ['ACAI_TF_ZOO'] = self.serve(functools.partial(Fails, directory=self.mirror()))
+    bad = {1, 2}
+    with self.assertRaisesRegex(UserError, r'cannot be fetched \(the connection ended after 4 of 9 bytes\)'):
+      self.load()
+    bad = {3}
+    self.load()
+    self.assertLen(calls, 4)
+
   def test_a_cache_that_cannot_be_written(self):
     (self.cache / 'file').write_text('')
     os.environ.update(ACAI_TF_CACHE=str(self.cache / 'file'), ACAI_TF_ZOO=str(self.archives))

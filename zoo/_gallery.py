@@ -9,12 +9,14 @@ import contextlib
 import functools
 import http.server
 import inspect
+import io
 import json
 import os
 import pathlib
 import shutil
 import sys
 import tarfile
+import typing
 
 import numpy as np
 
@@ -219,6 +221,23 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
   def log_message(self, *_):
     """Says nothing: the page asks for a dozen files."""
+
+  def send_head(self) -> typing.BinaryIO | io.BytesIO | None:
+    """As the server's; 403 for a request by another host name than this machine's (DNS rebinding), and 404 for a path
+    that leads out of the folder or is none."""
+    name, _, port = self.headers.get('Host', '').rpartition(':')
+    if name not in ('127.0.0.1', 'localhost') or port != str(typing.cast(_Server, self.server).server_port):
+      self.send_error(http.HTTPStatus.FORBIDDEN, 'expected the address that the gallery has printed')
+      return None
+    try:
+      inside = pathlib.Path(self.translate_path(self.path)).resolve().is_relative_to(
+          pathlib.Path(self.directory).resolve())
+    except (OSError, ValueError):  # a NUL byte
+      inside = False
+    if not inside:
+      self.send_error(http.HTTPStatus.NOT_FOUND)
+      return None
+    return super().send_head()
 
 
 class _Server(http.server.ThreadingHTTPServer):

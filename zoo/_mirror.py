@@ -5,13 +5,18 @@ import fcntl
 import os
 import pathlib
 import shutil
-import sys
+import threading
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import weights
 
 CACHE, MIRROR = 'ACAI_TF_CACHE', 'ACAI_TF_ZOO'  # environment variables
+STALL, LEAST = 10, 10_000  # a server that sends fewer bytes than LEAST in STALL seconds is given up
+BLOCK = 1 << 16
 
 
 def cache() -> pathlib.Path:
@@ -66,7 +71,8 @@ def fetched(kept, missing) -> pathlib.Path:
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     try:
-      found = _download(origin, kept['file'], scratch)
+      found = scratch / kept['file']
+      _download(origin, kept['bytes'], found)
       problem = difference(found, kept)
       if problem:
         raise UserError(f'{origin} {problem}, as the record has it. It is damaged or of another version; nothing of it '
@@ -77,16 +83,65 @@ def fetched(kept, missing) -> pathlib.Path:
   return path
 
 
-def _download(origin, name, folder):
-  """Path of the file that Keras fetched, with its progress on standard error: standard output may be a card."""
-  import keras
+class _Download(threading.Thread):
+  """Fetches a file in a thread of its own, which is left to itself where the server stalls: a read cannot be stopped.
 
-  try:
-    with contextlib.redirect_stdout(sys.stderr):
-      return pathlib.Path(keras.utils.get_file(name, origin, cache_dir=folder, cache_subdir=''))
-  except Exception as error:  # Keras raises plain Exceptions of what urllib says.
-    raise UserError(f'{origin} cannot be fetched ({error}); expected a file of the mirror that {MIRROR} names. Mend '
-                    f'{MIRROR} or the connection.') from error
+  `received` counts bytes, `error` is what went wrong, or None. It stops behind `size` bytes, the most that are written.
+  """
+
+  def __init__(self, origin, size, path):
+    super().__init__(daemon=True)
+    self.origin, self.size, self.path, self.received = origin, size, path, 0
+    self.error = None
+
+  def run(self) -> None:
+    try:
+      with urllib.request.urlopen(self.origin, timeout=STALL) as response, self.path.open('wb') as file:
+        read = getattr(response, 'read1', response.read)  # what there is, without waiting for a whole block
+        while data := read(BLOCK):
+          self.received += len(data)
+          if self.received > self.size:
+            raise ValueError(f'it has more than the {self.size} bytes on record')
+          file.write(data)
+        announced = response.headers.get('Content-Length', '')
+      if announced.isdecimal() and self.received < int(announced):
+        raise ConnectionError(f'the connection ended after {self.received} of {announced} bytes')
+    except Exception as error:  # urllib, http.client and sockets raise a dozen kinds.
+      self.error = error
+
+
+def _download(origin, size, path) -> None:
+  """Fetches a file of at most `size` bytes; once more where the connection fails. Progress goes to standard error.
+
+  Raises:
+    UserError: no such file or server, one that sends more than `size` bytes, or fewer than LEAST within STALL seconds.
+  """
+  for last in (False, True):
+    problem = _attempt(origin, size, path)
+    if problem is None:
+      return
+    if last or isinstance(problem, (urllib.error.HTTPError, ValueError)):  # which another attempt would not change
+      raise UserError(f'{origin} cannot be fetched ({problem}); expected a file of the mirror that {MIRROR} names. '
+                      f'Mend {MIRROR} or the connection.') from problem
+
+
+def _attempt(origin, size, path) -> Exception | None:
+  from rich import console, progress
+
+  download = _Download(origin, size, path)
+  with progress.Progress(*progress.Progress.get_default_columns(), progress.DownloadColumn(), transient=True,
+                         console=console.Console(stderr=True)) as bar:
+    task = bar.add_task(path.name, total=size)
+    download.start()
+    since, before = time.monotonic(), 0
+    while download.is_alive():
+      download.join(0.1)
+      bar.update(task, completed=min(download.received, size))
+      if time.monotonic() > since + STALL:
+        if download.is_alive() and download.received - before < LEAST:
+          return TimeoutError(f'it sent {download.received - before} bytes in {STALL} seconds')
+        since, before = time.monotonic(), download.received
+  return download.error
 
 
 @contextlib.contextmanager
