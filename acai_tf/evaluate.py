@@ -34,12 +34,14 @@ flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for a run of recipe
 flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
 flags.DEFINE_string('features', None, 'Module of image features for `quality` [one trained here]', flag_values=FLAGS)
 flags.DEFINE_integer('feature_size', 299, 'Height and width that it takes', 8, flag_values=FLAGS)
+flags.DEFINE_bool('trust', False, 'Load the module of --module or --features whatever operations it has: it is a '
+                  'program', flag_values=FLAGS)
 flags.DEFINE_string('to', None, 'Folder for the results of --zoo or --module', flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 GROUPS = {
     'What': ['run', 'checkpoint', 'weights', 'zoo', 'module', 'dataset', 'set', 'interpolations',
              'sentences', 'paths', 'to'],
-    'How': ['metrics', 'restarts', 'train_images', 'features', 'feature_size'],
+    'How': ['metrics', 'restarts', 'train_images', 'features', 'feature_size', 'trust'],
     'Data': ['data_dir', 'manual_dir'],
 }
 # What each way of use has flags for, beside the one that chooses it.
@@ -142,6 +144,8 @@ def groups_of(kind) -> tuple[str, ...]:
                       f'{" and ".join(fitting)} of images.')
   if FLAGS['feature_size'].present and not FLAGS.features:
     raise UserError('--feature_size is of the network that --features names, which is missing.')
+  if FLAGS.trust and not (FLAGS.module or FLAGS.features):
+    raise UserError('--trust is of the module that --module or --features names, which is missing.')
   return groups
 
 
@@ -154,7 +158,7 @@ def settings_of(recipe, dataset, dataset_name, data_dir) -> images.Settings:
     from acai_tf.evaluation import feature_network
 
     if FLAGS.features:
-      features = feature_network.of_module(FLAGS.features, FLAGS.feature_size)
+      features = feature_network.of_module(FLAGS.features, FLAGS.feature_size, FLAGS.trust)
     elif dataset.classes or FLAGS.metrics != ['all']:
       with cli.Status() as status:
         features = feature_network.load(dataset, dataset_name, data_dir, progress=status)
@@ -178,9 +182,9 @@ def evaluate_module(data_dir) -> None:
   cli.start_tensorflow()
   functions: subject.Functions | subject.TextFunctions
   if kind == 'sentences':
-    functions, shape = subject.of_text_module(FLAGS.module), None
+    functions, shape = subject.of_text_module(FLAGS.module, FLAGS.trust), None
   else:
-    functions, shape = subject.of_module(FLAGS.module)
+    functions, shape = subject.of_module(FLAGS.module, FLAGS.trust)
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
   if shape and tuple(dataset.shape) != shape:
     raise UserError(f'module {FLAGS.module} takes images of {"x".join(map(str, shape))}; {FLAGS.dataset} has '

@@ -3,7 +3,9 @@
 import keras
 import tensorflow as tf
 import tensorflow_hub as hub
+from keras.src.saving import serialization_lib  # Keras tells nowhere else whether safe mode is on.
 
+from acai_tf import safety
 from acai_tf.experiment.errors import UserError
 
 
@@ -13,7 +15,8 @@ class ModuleLayer(keras.layers.Layer):
 
   Its weights are the layer's own: an optimiser moves them unless `trainable` is False, a `.keras` file keeps them, and
   `get_config` names the module. The graph stays in the module's folder, which must be there when the file is loaded,
-  as this file must have been imported. Losses of weights alone that the module brings are added where it is trained.
+  as this file must have been imported. A module is a program: a file that is loaded in Keras's safe mode may only name
+  one that `safety.check_module` passes. Losses of weights alone that the module brings are added where it is trained.
 
   Args:
     handle: what hub.load takes: the folder that `python -m export` wrote, or an address.
@@ -53,3 +56,14 @@ class ModuleLayer(keras.layers.Layer):
 
   def get_config(self) -> dict:
     return {**super().get_config(), 'handle': self.handle, 'part': self.part}
+
+  @classmethod
+  def from_config(cls, config) -> 'ModuleLayer':
+    """Keras's.
+
+    Raises:
+      UserError: a module that `safety.check_module` refuses, unless `safe_mode=False` was given to `load_model`.
+    """
+    if serialization_lib.in_safe_mode() is not False:
+      safety.check_module(config.get('handle', ''))
+    return super().from_config(config)

@@ -11,6 +11,7 @@ import typing
 
 import numpy as np
 
+from acai_tf import safety
 from acai_tf.experiment.errors import UserError
 
 if typing.TYPE_CHECKING:
@@ -120,13 +121,13 @@ def load(dataset, name, data_dir, seed=0, progress=lambda *_: None) -> Features:
                   hashlib.sha256(weights).hexdigest()[:12])
 
 
-def of_module(handle, size) -> Features:
+def of_module(handle, size, trust=False) -> Features:
   """`Features` of a network of the user's (Inception, say); it takes [n, size, size, 3] in [0, 1].
 
-  Its identity is of the module's files and of the size.
+  Its identity is of the module's files and of the size. With `trust` it is loaded without `safety.check_module`.
 
   Raises:
-    UserError: it cannot be loaded or does not give [n, d].
+    UserError: it cannot be loaded, does not give [n, d], or is one that `safety.check_module` refuses.
   """
   import tensorflow as tf
   import tensorflow_hub as hub
@@ -139,6 +140,8 @@ def of_module(handle, size) -> Features:
       rows.append(np.asarray(module(batch)))
     return np.concatenate(rows)
 
+  if not trust:
+    safety.check_module(handle)
   try:
     module, folder = hub.load(handle), pathlib.Path(hub.resolve(handle))
     shape = features(np.zeros([2, size, size, 3], np.float32)).shape

@@ -5,6 +5,7 @@ import hashlib
 
 import numpy as np
 
+from acai_tf import safety
 from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 
@@ -211,15 +212,21 @@ _TEXT_INPUTS = {'encoder': ('texts',), 'decoder': ('codes',), 'interpolator': ('
                 'log_probability': ('texts', 'targets'), 'transfer': ('texts', 'to'), 'sampler': ('count', 'seed')}
 
 
-def of_text_module(handle) -> TextFunctions:
+def of_text_module(handle, trust=False) -> TextFunctions:
   """`TextFunctions` of a module of sentences that `python -m export` wrote, through hub.load.
 
+  Args:
+    handle: a folder, or an address that hub.load takes.
+    trust: whether it is loaded without `safety.check_module`.
+
   Raises:
-    UserError: nothing there, or no such module.
+    UserError: nothing there, no such module, or one that `safety.check_module` refuses.
   """
   import tensorflow as tf
   import tensorflow_hub as hub
 
+  if not trust:
+    safety.check_module(handle)
   try:
     module = hub.load(handle)
     if 'texts' not in module.signatures['encode'].structured_input_signature[1]:
@@ -242,20 +249,22 @@ def _unloaded(handle, error):
                    'expected what python -m export wrote: a folder or an http(s) address.')
 
 
-def of_module(handle) -> tuple[Functions, tuple]:
+def of_module(handle, trust=False) -> tuple[Functions, tuple]:
   """`Functions` of a module that `python -m export` wrote, through hub.load.
 
   Args:
-    handle: a folder, or an address that hub.load takes.
+    handle, trust: as of `of_text_module`.
 
   Returns:
     (`Functions`, (height, width, channels) of its images).
 
   Raises:
-    UserError: nothing there, or no such module.
+    UserError: as `of_text_module`.
   """
   import tensorflow_hub as hub
 
+  if not trust:
+    safety.check_module(handle)
   try:
     module = hub.load(handle)
     inputs = module.signatures['encode'].structured_input_signature[1]
