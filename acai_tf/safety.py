@@ -44,7 +44,6 @@ def check_module(handle) -> None:
 
 def _graph(path, handle):
   """The SavedModel of a file."""
-  from google.protobuf.message import DecodeError
   from tensorflow.core.protobuf import saved_model_pb2
 
   try:
@@ -53,7 +52,7 @@ def _graph(path, handle):
     if path.stat().st_size > LARGEST:
       raise OSError(f'{GRAPH} has more than {LARGEST} bytes')
     graph = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-  except (OSError, DecodeError) as error:
+  except Exception as error:  # OSError, and protobuf's DecodeError, whose package is TensorFlow's choice.
     problem = f'{error.strerror}: {GRAPH}' if getattr(error, 'strerror', None) else str(error)
     raise UserError(f'module {handle} cannot be loaded ({problem}); expected what python -m export wrote: a folder.'
                     ) from error

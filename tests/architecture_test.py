@@ -21,10 +21,11 @@ ARROWS = {
     'networks': {'experiment', 'vocabulary'},
     'data': {'experiment', 'replicas', 'vocabulary'},
     'models': {'networks', *GROUND},
-    'evaluation': {'metrics', 'data', 'networks', 'interpolation', 'experiment', 'cli'},
+    'safety': {'experiment'},
+    'evaluation': {'metrics', 'data', 'networks', 'interpolation', 'experiment', 'cli', 'safety'},
     'training': {'models', 'data', 'experiment', 'evaluation'},
     'zoo': {'experiment', 'training', 'evaluation', 'export', 'cli'},
-    'export': {'experiment', 'training', 'cli'},
+    'export': {'experiment', 'training', 'cli', 'safety'},
     'evaluate': ROOMS | {'zoo'},
     'train': ROOMS | {'zoo'},
 }

@@ -30,7 +30,8 @@ class ResultsTest(tf.test.TestCase):
         _reproduce.check(record, base.definition(name))
         _reproduce.check_measured(record, name)
         self.assertNotIn('dirty', record['commit'])
-        for key in ('versions', 'device', 'date', 'history', 'metrics', 'train_seconds'):
+        timed = ('history', 'train_seconds') if record['experiment']['training']['evaluate_every'] else ()
+        for key in ('versions', 'device', 'date', 'metrics', *timed):
           self.assertTrue(record[key], f'{name}: {key}')
       # Of interpolations, which models of style transfer have none of.
       drawn = _records.reported(records, name) is not None and not base.definition(name).model.endswith('transfer')
