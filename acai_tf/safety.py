@@ -54,8 +54,8 @@ def _graph(path, handle):
     graph = saved_model_pb2.SavedModel.FromString(path.read_bytes())
   except Exception as error:  # OSError, and protobuf's DecodeError, whose package is TensorFlow's choice.
     problem = f'{error.strerror}: {GRAPH}' if getattr(error, 'strerror', None) else str(error)
-    raise UserError(f'module {handle} cannot be loaded ({problem}); expected what python -m export wrote: a folder.'
-                    ) from error
+    raise UserError(f'module {handle} cannot be loaded ({problem}); expected the folder of a SavedModel, which '
+                    'python -m export writes.') from error
   if not graph.meta_graphs or not all(meta.object_graph_def.nodes for meta in graph.meta_graphs):
     raise UserError(f'module {handle} is of TensorFlow 1, whose graph runs as it is loaded; {ADVICE}.')
   return graph

@@ -155,8 +155,8 @@ class OverrideTest(tf.test.TestCase):
     self.assertEqual((training.average, training.floor, training.final_evaluations), (0, 0, 0))
 
   def test_networks_are_the_protocols(self):
-    self.assertEqual(dataclasses.astuple(resolve('lines', 'acai').network), (2, 16, 16, 'none'))
-    self.assertEqual(dataclasses.astuple(resolve('mnist', 'acai').network), (4, 16, 16, 'none'))
+    self.assertEqual(dataclasses.astuple(resolve('lines', 'acai').network), (2, 16, 16, 'none', 0.2))
+    self.assertEqual(dataclasses.astuple(resolve('mnist', 'acai').network), (4, 16, 16, 'none', 0.2))
 
 
 NAMES = ('mean_distance', 'smoothness_published', 'probe_accuracy')  # of medians

@@ -635,7 +635,7 @@ class FeatureNetworkTest(tf.test.TestCase):
     self.assertAllClose(features(np.zeros([3, 8, 8, 1], np.float32)), np.full([3, 3], 0.5))
     self.assertRegex(features.identity, '^[0-9a-f]{12}$')
     self.assertEqual(feature_network.of_module(self.get_temp_dir() + '/inception', 16).identity, features.identity)
-    with self.assertRaisesRegex(UserError, '--features /nowhere cannot be used'):
+    with self.assertRaisesRegex(UserError, 'module /nowhere cannot be loaded'):
       feature_network.of_module('/nowhere', 16)
 
 
