@@ -92,6 +92,19 @@ class TextNetwork:
     return shape[0] * (2 * self.embedding + self.latent + self.hidden)
 
 
+@declared('model')
+class Annealing:
+  """A regularizer whose weight falls late in the training, so that reconstruction has the last word.
+
+  The weight is constant up to the share `anneal_from` of the training, falls geometrically over the share
+  `anneal_over`, and is `anneal_to` times its value from there on; 1: it does not fall.
+  """
+
+  anneal_from: Share = 0.5
+  anneal_over: Annotated[float, '(0, 1]'] = 0.125
+  anneal_to: Annotated[float, '[0, 1]'] = 1.0
+
+
 NETWORKS = {'images': Network, 'sentences': TextNetwork}  # by the kind of data (`Config.KIND`; images have none)
 
 
@@ -184,7 +197,8 @@ FREE_KEYS = ('training.evaluate_every', 'training.final_evaluations', 'training.
 # Keys that experiments written before there were such keys lack, and what those were trained with.
 BEFORE = {'training.average': 0.0, 'training.optimizer': 'adam', 'training.floor': 0.0,
           'training.final_evaluations': 0, 'dataset.drawing': 'first', 'model.partners': 1, 'model.sample_noise': 0.0,
-          'model.error': 'absolute', 'network.slope': 0.2, 'model.by_class': False}
+          'model.error': 'absolute', 'network.slope': 0.2, 'model.by_class': False,
+          'model.anneal_from': 0.5, 'model.anneal_over': 0.125, 'model.anneal_to': 1.0}
 
 
 @dataclasses.dataclass(frozen=True)

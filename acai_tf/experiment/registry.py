@@ -70,8 +70,8 @@ def _read_config(package, module):
   if last is None:
     raise UserError(f'{source} defines no class Config; every model and data set does.')
   scope = {'__name__': module}
-  for base in nodes[last].bases:
-    entry = ast.unparse(base).removesuffix('.Config')
+  for base in filter(lambda name: name.endswith('.Config'), map(ast.unparse, nodes[last].bases)):
+    entry = base.removesuffix('.Config')
     scope[entry] = types.SimpleNamespace(Config=config_class(package, entry))
   for node in nodes[:last + 1]:
     if not _heavy(node):

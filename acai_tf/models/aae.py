@@ -6,13 +6,14 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import declared
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional, dense
 
 
 @declared('model')
-class Config:
+class Config(Annealing):
   """`units`: width of the discriminator's two hidden layers.
 
   `adversarial` weighs the encoder's cross-entropy (w below), from step `adversarial_from` on; before, w is 0. The
@@ -69,7 +70,7 @@ class Model(_image.Autoencoder):
       fool_loss = losses.real_or_fake(answer, real=True)
       discriminator_loss = losses.real_or_fake(self.discriminator(prior), True) + losses.real_or_fake(answer, False)
       classifier, classifier_logs = self.classify(features, labels)
-      weight = self.config.adversarial * self.since(self.config.adversarial_from)
+      weight = self.config.adversarial * self.annealing() * self.since(self.config.adversarial_from)
       self.move(tape, {
           'autoencoder': recon_mse + weight * fool_loss, 'discriminator': discriminator_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'discriminator_loss': discriminator_loss,

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
+from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import declared
 from acai_tf.interpolation import lerp
 from acai_tf.models import _image, base
@@ -13,7 +14,7 @@ from acai_tf.networks import convolutional
 
 
 @declared('model')
-class Config:
+class Config(Annealing):
   """The paper's lambda (`lambda_`, equation 2) weighs fooling the critic; gamma (equation 1) mixes its real images.
 
   `partners`: how many other images of the batch each image is mixed with. The paper has 1; more of them estimate the
@@ -76,7 +77,7 @@ class Model(_image.Autoencoder):
         slope = tape.gradient(critic_loss, mixed, scale) * tf.reshape(ratio, [-1, 1, 1, 1])
         slope = slope if scale is None else slope / scale
       fool_loss = losses.with_gradient(losses.mean_square(tf.stop_gradient(answer_mixed)), mixed, slope)
-      autoencoder_loss = recon_mse + self.config.lambda_ * fool_loss
+      autoencoder_loss = recon_mse + self.config.lambda_ * self.annealing() * fool_loss
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import declared
 from acai_tf.interpolation import lerp
 from acai_tf.models import _image, base
@@ -13,7 +14,7 @@ from acai_tf.networks import convolutional
 
 
 @declared('model')
-class Config:
+class Config(Annealing):
   """Weights of the paper's L_A (`adversarial`), L_C (`cycle`) and L_S (`smoothness`).
 
   `critic_every`: the critic is updated in every so many steps; the paper's once in an epoch, 938 steps of MNIST.
@@ -79,8 +80,8 @@ class Model(_image.Autoencoder):
       cycle_loss = tf.reduce_mean(losses.squared_norms(mixed_codes - self.encode(mixed, training=True)))
       smoothness_loss = tf.reduce_mean(losses.squared_norms(velocity))
       adversarial = self.config.adversarial * self.since(self.config.adversarial_from)
-      autoencoder_loss = (recon_loss + adversarial * fool_loss + self.config.cycle * cycle_loss
-                          + self.config.smoothness * smoothness_loss)
+      regularizer = adversarial * fool_loss + self.config.cycle * cycle_loss + self.config.smoothness * smoothness_loss
+      autoencoder_loss = recon_loss + self.annealing() * regularizer
       real_loss = losses.real_or_fake(self.critic(images), True)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       self.move(tape, {'autoencoder': autoencoder_loss, 'critic': real_loss, **classifier}, rests)

@@ -6,13 +6,14 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
+from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import declared
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional
 
 
 @declared('model')
-class Config:
+class Config(Annealing):
   """`lam` and `beta` weigh reconstruction and the mixed code's consistency; the authors' lam is 10, 50 on CIFAR.
 
   `mixing`: 'mixup' of `parts` codes with Dirichlet(1, ..., 1) shares (two: a ~ U(0, 1)), or 'bernoulli' of two, by a
@@ -116,11 +117,11 @@ class Model(_image.Autoencoder):
       squared = self.config.error == 'squared'
       error = (losses.mean_squared_error if squared else losses.mean_absolute_error)(images, reconstructions)
       fool_loss = losses.real_or_fake(answer, True) + losses.real_or_fake(answer_mixed, True)
-      autoencoder_loss = (self.config.lam * error + self.since(self.config.adversarial_from) * fool_loss
-                          + self.penalty('autoencoder'))
+      regularizer = self.since(self.config.adversarial_from) * fool_loss
       if self.config.beta:
         consistency = losses.mean_absolute_error(mixed_codes, self.encode(mixed, training=True))
-        autoencoder_loss += self.config.beta * consistency
+        regularizer += self.config.beta * consistency
+      autoencoder_loss = self.config.lam * error + self.annealing() * regularizer + self.penalty('autoencoder')
       critic_loss = (losses.real_or_fake(answer_real, True) + losses.real_or_fake(answer, False)
                      + losses.real_or_fake(answer_mixed, False))
       classifier, classifier_logs = self.classify(self.features(codes), labels)

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
-from acai_tf.experiment.config import Training
+from acai_tf.experiment.config import Annealing, Training
 from acai_tf.experiment.fields import declared
 from acai_tf.models import _text
 from acai_tf.networks import codes as code_networks
@@ -17,7 +17,7 @@ PAPER, FAST = 'paper', 'residual'  # values of Config.networks
 
 
 @declared('model')
-class Config:
+class Config(Annealing):
   """The paper's settings for SNLI, and ways to other ones.
 
   `noise` as of `text_autoencoder`; `z`: numbers of the generator's noise; `units`: width of generator and critic, two
@@ -138,11 +138,11 @@ class Model(_text.TextAutoencoder):
     """0 in the part of the training that the autoencoder has alone, then growing to 1."""
     settings = self.config
     if not (settings.alone or settings.ramp):
-      return tf.constant(1.0)
+      return tf.constant(1.0) * self.annealing()
     if not self.steps:
       raise ValueError('model.alone and model.ramp are shares of the training; expected compile(..., steps=N).')
     done = tf.cast(tf.convert_to_tensor(self.step), tf.float32) / self.steps
-    return tf.clip_by_value((done - settings.alone) / max(settings.ramp, 1e-9), 0.0, 1.0)
+    return tf.clip_by_value((done - settings.alone) / max(settings.ramp, 1e-9), 0.0, 1.0) * self.annealing()
 
   def iteration(self, data) -> dict:
     settings = self.config

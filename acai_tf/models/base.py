@@ -313,6 +313,16 @@ class Model(keras.Model):
     deviation = tf.sqrt(tf.reduce_mean(tf.reduce_sum(tf.square(codes - mean), 1)))
     return {'code_std': deviation, 'code_mean_norm': tf.norm(mean)}
 
+  def annealing(self) -> float | tf.Tensor:
+    """The factor of the regularizer's weight at this step, in [0, 1], as `config.Annealing` says."""
+    settings = self.config
+    if settings.anneal_to == 1:
+      return 1.0
+    if not self.steps:
+      raise ValueError('model.anneal_from is a share of the training; expected compile(..., steps=N).')
+    done = tf.cast(tf.convert_to_tensor(self.step), tf.float32) / self.steps
+    return settings.anneal_to ** tf.clip_by_value((done - settings.anneal_from) / settings.anneal_over, 0.0, 1.0)
+
   def since(self, first) -> tf.Tensor:
     """1 from step `first` on, 0 before: a factor for losses that wait until reconstruction has begun."""
     return tf.cast(tf.convert_to_tensor(self.step) >= first, tf.float32)

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
+from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import declared
 from acai_tf.interpolation import lerp
 from acai_tf.models import _image, base
@@ -13,7 +14,7 @@ from acai_tf.networks import convolutional
 
 
 @declared('model')
-class Config:
+class Config(Annealing):
   """ACAI's `lambda_` and `gamma`, and `weight` (w) of the discrepancy between codes and prior."""
 
   lambda_: Annotated[float, '[0, inf)'] = 0.5
@@ -58,7 +59,8 @@ class Model(_image.Autoencoder):
       recon_mse = losses.mean_squared_error(images, reconstructions)
       fool_loss = losses.mean_square(answer_mixed)
       prior_loss = tf.nn.relu(losses.squared_mmd(*(replicas.gather(self.features(z)) for z in (codes, prior))))
-      autoencoder_loss = recon_mse + self.config.lambda_ * fool_loss + self.config.weight * prior_loss
+      fooling = self.config.lambda_ * self.annealing() * fool_loss
+      autoencoder_loss = recon_mse + fooling + self.config.weight * prior_loss
       alpha_loss = losses.mean_squared_error(tf.reshape(alpha, [-1]), answer_mixed)
       critic_loss = alpha_loss + losses.mean_square(answer_real)
       classifier, classifier_logs = self.classify(self.features(codes), labels)

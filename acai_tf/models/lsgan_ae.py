@@ -9,13 +9,14 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import declared
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional
 
 
 @declared('model')
-class Config:
+class Config(Annealing):
   """`weight`: of fooling the critic, which counts from step `adversarial_from` on."""
 
   weight: Annotated[float, '[0, inf)'] = 0.5
@@ -54,6 +55,6 @@ class Model(_image.Autoencoder):
       fool_loss = losses.mean_square(answer)
       critic_loss = losses.mean_square(self.critic(images)) + losses.mean_square(answer - 1)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      weight = self.config.weight * self.since(self.config.adversarial_from)
+      weight = self.config.weight * self.annealing() * self.since(self.config.adversarial_from)
       self.move(tape, {'autoencoder': recon_mse + weight * fool_loss, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

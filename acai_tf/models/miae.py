@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses
+from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import declared
 from acai_tf.interpolation import lerp
 from acai_tf.models import _image, base
@@ -13,7 +14,7 @@ from acai_tf.networks import convolutional
 
 
 @declared('model')
-class Config:
+class Config(Annealing):
   """`lambda_` weighs fooling the critic; `gamma` is the image's share in the critic's real input, both as ACAI's."""
 
   lambda_: Annotated[float, '[0, inf)'] = 0.5
@@ -55,6 +56,6 @@ class Model(_image.Autoencoder):
       fool_loss = losses.mean_square(answer_mixed)
       critic_loss = losses.mean_squared_error(alpha, answer_mixed) + losses.mean_square(answer_real)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.move(tape, {'autoencoder': recon_mse + self.config.lambda_ * fool_loss, 'critic': critic_loss,
+      self.move(tape, {'autoencoder': recon_mse + self.config.lambda_ * self.annealing() * fool_loss, 'critic': critic_loss,
                        **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

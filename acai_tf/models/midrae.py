@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
+from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import declared
 from acai_tf.interpolation import lerp
 from acai_tf.models import _image, base
@@ -13,7 +14,7 @@ from acai_tf.networks import convolutional
 
 
 @declared('model')
-class Config:
+class Config(Annealing):
   """The authors' `advnoise` and `advfake` weigh fooling the critic with codes mixed with noise, and with noise.
 
   Their values differ by data set and code (zoo/); the defaults are MNIST's with 32 numbers, which the authors state
@@ -80,7 +81,7 @@ class Model(_image.Autoencoder):
       critic_loss = (losses.mean_square(real) + losses.mean_squared_error(alpha, mixed)
                      + losses.mean_squared_error(target, noisy) + losses.mean_square(fake - 0.5))
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      others = self.since(settings.adversarial_from) * (fool_loss + settings.weight * prior_loss)
+      others = self.since(settings.adversarial_from) * (self.annealing() * fool_loss + settings.weight * prior_loss)
       self.move(tape, {'autoencoder': recon_mse + others, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
             **classifier_logs}
