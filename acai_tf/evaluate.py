@@ -76,6 +76,9 @@ def score_file(path) -> None:
   except ValueError as error:
     raise UserError(f'{path}: {error}.') from error
   count, steps = images.shape[:2]
+  if empty := lines.without_line(images):
+    print(f'warning: {empty:,} of {count * steps:,} images have no pixel above 0, so no line; the benchmark compares '
+          'them all the same.')
   print(f'{path}: {count} interpolations of {steps} images\n\n{report.grid_of(scores)}\n\n± is half the 95 % '
         'confidence interval over interpolations. The published figures are means over 256 interpolations of 16 '
         'images.')

@@ -4,6 +4,7 @@ import pathlib
 import re
 from collections.abc import Iterator
 
+from acai_tf.experiment import files
 from acai_tf.experiment.errors import UserError
 
 GRAPH = 'saved_model.pb'
@@ -47,16 +48,17 @@ def _graph(path, handle):
   from tensorflow.core.protobuf import saved_model_pb2
 
   try:
-    if path.exists() and not path.is_file():
-      raise OSError(f'{GRAPH} is no file')
-    if path.stat().st_size > LARGEST:
+    if files.regular(path).stat().st_size > LARGEST:
       raise OSError(f'{GRAPH} has more than {LARGEST} bytes')
     graph = saved_model_pb2.SavedModel.FromString(path.read_bytes())
   except Exception as error:  # OSError, and protobuf's DecodeError, whose package is TensorFlow's choice.
     problem = f'{error.strerror}: {GRAPH}' if getattr(error, 'strerror', None) else str(error)
     raise UserError(f'module {handle} cannot be loaded ({problem}); expected the folder of a SavedModel, which '
                     'python -m export writes.') from error
-  if not graph.meta_graphs or not all(meta.object_graph_def.nodes for meta in graph.meta_graphs):
+  if not graph.meta_graphs:
+    raise UserError(f'module {handle} cannot be loaded ({GRAPH} holds no graph); expected the folder of a SavedModel, '
+                    'which python -m export writes.')
+  if not all(meta.object_graph_def.nodes for meta in graph.meta_graphs):
     raise UserError(f'module {handle} is of TensorFlow 1, whose graph runs as it is loaded; {ADVICE}.')
   return graph
 

@@ -23,10 +23,15 @@ class Vocabulary:
     longest: number of words of the longest sentence.
     lower: whether text is put into lower case before it is looked up.
     size: how many words there are ids for; what `words` has less, no text can spell. Default: as many as `words`.
+
+  Raises:
+    ValueError: no words, or one twice.
   """
 
   def __init__(self, words: Sequence[str], longest: int, lower: bool = True, size: int | None = None):
     self.longest, self.lower, self.known = longest, lower, list(words)
+    if not self.known:
+      raise ValueError('a vocabulary is made of no words; expected 1 or more.')
     self.layer = _vectorizer(lower, output_sequence_length=longest, vocabulary=self.known)
     unused = [f'[UNUSED {i}]' for i in range((size or len(words)) - len(words))]
     self.words = [*MARKS[:2], *words, *unused, *MARKS[2:]]  # what each id stands for

@@ -35,6 +35,7 @@ import time
 import zipfile
 import zlib
 
+ZOO = pathlib.Path(__file__).parents[1] / 'zoo'
 SECONDS, REAL = 10, 20
 PROGRESS = re.compile('^Downloading data from |━')  # Keras's, of a download: no message
 PATIENCE = 120  # seconds by the clock after which a case counts as hanging
@@ -250,6 +251,16 @@ def png(width, height):
           + chunk(b'IDAT', zlib.compress(bytes(1000))) + chunk(b'IEND', b''))
 
 
+def picture(form, kind):
+  """A picture of 8x8 pixels in a format of Pillow's, of a NumPy type."""
+  import numpy as np
+  from PIL import Image
+
+  stream = io.BytesIO()
+  Image.fromarray(np.arange(64, dtype=kind).reshape(8, 8)).save(stream, form)
+  return stream.getvalue()
+
+
 def cache(name, **arrays):
   """A data cache with checksums that are right, of arrays that may not be."""
   def change(folder):
@@ -324,7 +335,11 @@ def of_flags() -> list:
           '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 2}}',
           '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": -3}}',
           '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": "0"}}',
-          '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}')),
+          '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
+          '{"cluster": {"worker": ["a:99999", "b:2"]}, "task": {"type": "worker", "index": 0}}',
+          '{"cluster": {"worker": ["a:0", "b:2"]}, "task": {"type": "worker", "index": 0}}',
+          '{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}',
+          '{"cluster": {"chief": ["a:1", "b:2"]}, "task": {"type": "chief", "index": 0}}', '[' * 20_000)),
       Case(f'{PLAIN} --set training.batch', 'SECTION.KEY=VALUE'),
       Case(f'{PLAIN} --set trainig.batch=3', "did you mean 'training'"),
       Case(f'{PLAIN} --set training.bacth=3', "did you mean 'batch'"),
@@ -402,8 +417,8 @@ def of_flags() -> list:
       Case('zoo reproduce x*', 'definition'),
       Case('zoo reproduce lines_acai --seeds 0', '--seeds'),
       Case('zoo reproduce lines_acai --set training.seed=3', '--seeds'),
-      Case('zoo reproduce lines_acai --set dataset.size=8', 'as the definition says'),
-      Case('zoo reproduce lines_acai --set network.latent=3', 'as the definition says'),
+      Case('zoo reproduce lines_acai --set dataset.size=8', 'as the definition'),
+      Case('zoo reproduce lines_acai --set network.latent=3', 'as the definition'),
       Case('zoo reproduce lines_acai --set model.lambda=3', "did you mean 'lambda_'"),
       Case('zoo gallery lines_acia --to other', "did you mean 'lines_acai'"),
       Case('demo', '--module DIR is missing'),
@@ -416,7 +431,8 @@ def of_values() -> list:
   models = ['acai --set model.lambda_=-1', 'acai --set model.gamma=1.5', 'acai --set model.partners=0',
             'acai --set model.lambda_=x', 'acai --set model.lambda_=nan', 'dropout --set model.keep=2',
             'dropout --set model.keep=0', 'denoising --set model.sigma=-1', 'vae --set model.beta=-1',
-            'vqvae --set model.codes=0', 'vqvae --set model.decay=2', 'vqvae --set model.bottleneck=foo',
+            'vqvae --set model.codes=0', 'vqvae --set model.codes=10**20', 'vqvae --set model.epsilon=1e-320',
+            'vqvae --set model.decay=2', 'vqvae --set model.bottleneck=foo',
             'vqvae --set model.codebook=-1', 'aae --set model.units=-3', 'lrae --set model.interpolate=foo',
             'amr --set model.mixing=foo', 'amr --set model.parts=1', 'midrae --set model.target=foo',
             'arae_image --set model.encoder=foo', 'arae_image --set model.clip=0']
@@ -436,6 +452,7 @@ def of_values() -> list:
       Case(f'{PLAIN} --latent_width 3', 'widths that fit'),
       Case(f'{PLAIN} --latent_width 8', 'widths that fit'),
       Case(f'{PLAIN} --latent {10**12}', 'memory'),
+      Case(f'{LINES} --model vqvae --set model.codes=10**15', 'memory'),
       Case(f'{PLAIN} --depth {10**9}', 'memory'),
       Case(f'{PLAIN} --batch {10**12}', 'memory'),
       Case(f'{PLAIN} --seed {10**30}', 'seed'),
@@ -548,7 +565,18 @@ def of_runs() -> list:
     for path in folder.glob('other_run/checkpoints/last/*'):
       shutil.copy(path, folder / last)
 
+  def pipe(pattern):
+    def change(folder):
+      path = max(folder.glob(pattern), default=folder / pattern, key=os.path.getmtime)
+      path.unlink(missing_ok=True)
+      os.mkfifo(path)
+
+    return change
+
   return [
+      Case(again, 'lock is no file', pipe('run/lock'), 'a pipe in place of lock'),
+      *(Case(command, 'is no file', pipe(f'{last}/*.{ending}'), f'a pipe in place of .{ending}')
+        for command in (measure, again) for ending in ('index', 'data-*')),
       *damaged(measure, 'run/experiment.json', 'experiment.json'),
       *damaged(again, 'run/experiment.json', 'experiment.json', ('cut off', 'a list')),
       *damaged(again, 'run/history.jsonl', 'history.jsonl', [kind for kind in NO_JSON if kind != 'empty']),
@@ -581,7 +609,7 @@ def of_runs() -> list:
         for function in (half, flipped, bytes.swapcase)),
       Case(measure, 'cannot be read', each(f'{last}/*', lambda data: b''), 'checkpoints: empty'),
       Case(measure, 'has no last checkpoint', remove(f'{last}/*.index'), 'no index'),
-      Case(measure, 'Is a directory', both(remove(f'{last}/*.index'), lambda folder: [
+      Case(measure, 'is no file', both(remove(f'{last}/*.index'), lambda folder: [
           path.with_suffix('.index').mkdir() for path in (folder / last).glob('*.data*')]), 'an index: a folder'),
       Case(f'{measure} --to other', '--to'),
       Case(f'{again} --manual_dir idx', '--manual_dir does not apply to data set lines'),
@@ -623,12 +651,19 @@ def of_folders() -> list:
       Case(f'{FOLDER} --set dataset.path=nowhere', 'is no folder'),
       Case(f'{FOLDER} --set dataset.path=sentences.txt', 'is no folder'),
       Case(f'{FOLDER} --set dataset.path=module', 'has no .png'),
-      Case(f'{FOLDER} --set dataset.path=/proc/self', 'has no .png|cannot be'),
+      Case(f'{FOLDER} --set dataset.path=/proc/self', 'is a link to a folder'),
       Case(use, 'is no file', lambda folder: (folder / 'pictures/x.png').symlink_to('nowhere'), 'a dangling link'),
       Case(use, 'is no file', lambda folder: os.mkfifo(folder / 'pictures/x.png'), 'a pipe'),
       Case(use, 'is no file', lambda folder: (folder / 'pictures/x.png').mkdir(), 'a folder x.png'),
       Case(use, 'is no file|cannot be', lambda folder: (folder / 'pictures/x.png').symlink_to('x.png'),
            'a ring of links'),
+      Case(use, 'x.png is a link to a folder', lambda folder: (folder / 'pictures/x.png').symlink_to('.'),
+           'a link to the folder itself'),
+      Case(use, 'again is a link to a folder', both(
+          move, lambda folder: (folder / 'pictures/train/again').symlink_to('..')), 'a link that leads back'),
+      Case(use, '10 of 20', broken(picture('TIFF', 'int32')), 'TIFF of int32'),
+      Case(use, '10 of 20', broken(picture('TIFF', 'float32')), 'TIFF of float32'),
+      Case(use, '10 of 20.*13000x13000', broken(png(13_000, 13_000)), '169 million pixels'),
       Case(use, '10 of 20', broken(b''), 'empty pictures'),
       Case(use, '10 of 20', broken(b'GIF89a'), 'no pictures'),
       Case(use, '10 of 20', broken(png(2**30, 2**30)), 'bombs'),
@@ -660,6 +695,8 @@ def of_sentences() -> list:
   paths = 'evaluate --dataset grammar --paths paths.txt'
   files = {'empty': (b'', 'no sentence'), 'blanks': (b'\n \n\t\n', 'no sentence'),
            'no UTF-8': (b'a cat\n\xff\xfe\n', 'not UTF-8'), 'UTF-16': ('a cat\n'.encode('utf-16'), 'not UTF-8'),
+           'UTF-32': ('a cat\n'.encode('utf-32'), 'not UTF-8'),
+           'UTF-32, no mark': ('a cat\n'.encode('utf-32-le'), 'UTF-32'),
            'too long': (b'a ' * 50 + b'\n', 'has 1 to'), 'one line': (b'a cat\n', 'too few'),
            'one line again and again': (b'a cat\n' * 100, 'too few')}
   return [
@@ -743,6 +780,9 @@ def of_arrays() -> list:
       'another size': array(line[..., :8, :]),
       'two images a path': array(line[:, :2]), 'no paths': array(line[:0]), 'NaN': array(np.full(line.shape, np.nan)),
       '[0, 255]': array(np.full(line.shape, 255)), '[0, 1]': array(np.full(line.shape, 0.5)),
+      '[-1, 0]': array(np.where(np.arange(32)[:, None] == 5, 0, line)), 'background alone': array(line),
+      'four bytes behind it': array(np.where(np.arange(32)[:, None] == 5, 1, line)) + b'1234',
+      'a header of dicts': npy((), header='{1:' * 9000),
       'structures': array(np.zeros([2, 3, 32, 32, 1]), 'f4,f4')}
   code = 'python: from acai_tf.training import weights; weights.load("weights.npz")'
   about = array(np.frombuffer(b'{"experiment": {}, "samples": 3}', np.uint8), 'uint8')
@@ -780,8 +820,8 @@ def of_modules() -> list:
       Case('evaluate --module nowhere --dataset lines', 'cannot be loaded'),
       Case('evaluate --module pictures --dataset lines', 'cannot be loaded'),
       Case('evaluate --module sentences.txt --dataset lines', 'cannot be loaded|cannot be read'),
-      Case('evaluate --module http://127.0.0.1:9/x --dataset lines', 'cannot be loaded'),
-      Case('evaluate --module https://nowhere.invalid/x --dataset lines', 'cannot be loaded'),
+      Case('evaluate --module http://127.0.0.1:9/x --dataset lines', 'is at an address'),
+      Case('evaluate --module https://nowhere.invalid/x --dataset lines', 'is at an address'),
       Case('evaluate --module text_module --dataset lines', 'cannot be loaded'),
       Case('evaluate --module module --dataset grammar', 'cannot be loaded'),
       Case('evaluate --module module --dataset lines', '8x8x1'),
@@ -857,6 +897,14 @@ def of_zoo() -> list:
       'a figure that is text': deeper('metrics', recon_mse='small'),
       'a figure that is a list': deeper('metrics', recon_mse=[1]),
       'a figure that is true': deeper('metrics', recon_mse=True),
+      **{f'{name} {value}': deeper('metrics', **{name: value}) for name, value in (
+          ('mean_distance', -1), ('probe_accuracy', 7), ('ssim', -5), ('recon_mse', 10**400), ('psnr', 10**400))},
+      'a negative figure of the history': run(history=[{'samples': 64, 'recon_mse': -1}]),
+      'a size below 1': run(kept={'file': 'x.npz', 'sha256': 'a' * 64, 'bytes': -1}),
+      'weights of all runs': alter(path, lambda found: {**found, 'runs': [
+          {**one, 'kept': {'file': 'x.npz', 'sha256': 'a' * 64, 'bytes': 3}} for one in found['runs']]}),
+      "another definition's runs": put(path, (ZOO / 'results/lines_vae.json').read_text().replace(
+          '"definition": "lines_vae"', '"definition": "lines_autoencoder"')),
       'a curve that is text': deeper('curves', alpha='x'),
       'a curve of texts': deeper('curves', alpha=['x']),
       'runs twice': alter(path, lambda found: {**found, 'runs': found['runs'] * 2}),
@@ -930,6 +978,31 @@ def of_calls() -> list:
       *(Case(f'python: made({name!r}).decode(np.zeros([2, 3, 3, 2], np.float32))', 'shape')
         for name in ('acai', 'vae', 'vqvae', 'arae_image')),
       Case('python: made().decode(np.zeros([2, 8], np.float32))', 'shape'),
+      *(Case(f'python: made().fit({text}, verbose=0)', message) for text, message in (
+          ('{"x": images}', 'x is a dict'), ('(images, labels)', 'x is a tuple'), ('[images]', 'x is a list'),
+          ('None', 'x is a NoneType'), ('"images"', 'x is a str'), ('images, list(labels)', 'labels are a list'),
+          ('images.astype("datetime64[s]")', 'images are datetime64'),
+          ('images, labels.astype("datetime64[s]")', 'labels are datetime64'),
+          ('images, labels, batch_size=1.5', 'batch_size'), ('images, labels, batch_size=0', 'batch_size'),
+          ('batches({"image": images})', 'a batch holds a dict'),
+          ('batches((images, labels + 3)), shuffle=False', 'a label is'),
+          ('batches((images, labels - 3)), shuffle=False', 'a label is'))),
+      *(Case(f'python: made("vae").{name}({text})', 'expected') for name in ('encode', 'decode', 'represent')
+        for text in ('{"x": images}', 'None', '"x"', 'images[:0]', 'np.zeros([0, 2, 2, 2], np.float32)',
+          'images.astype("datetime64[s]")', '[images]')),
+      *(Case(f'python: made("vae").predict({text}, verbose=0)', 'expected') for text in (
+          '{"x": images}', '[images]', 'None', 'images, 1.5')),
+      *(Case(f'python: made("vae").sample({text})', message) for text, message in (
+          ('2.5', 'count'), ('10**12', 'memory'), ('10**400', 'count'), ('"a"', 'count'), ('None', 'count'),
+          ('2, 1.5', 'seed'), ('2, 2**70', 'seed'))),
+      Case('python: from acai_tf.models import aae, acai; from acai_tf.experiment.config import Network; '
+           'aae.Model(acai.Config(), Network(), (32, 32, 1))', 'config of aae'),
+      Case('python: from acai_tf.models import aae; from acai_tf.experiment.config import Network; '
+           'aae.Model(aae.Config(), Network(depth=10**6), (32, 32, 1))', 'memory'),
+      Case('python: from acai_tf.models import aae; from acai_tf.experiment.config import Network; '
+           'aae.Model(aae.Config(), Network(), (32, 32))', 'shape of aae'),
+      Case('python: from acai_tf import vocabulary; vocabulary.Vocabulary([], 4)', 'no words'),
+      Case('python: import zoo; zoo.load(["lines_acai"])', 'is a list'),
       Case('python: made().sample(3)', 'no prior'),
       Case('python: made("vae").sample(-3)', 'count'),
       *(Case(f'python: from acai_tf.models import {name}; {name}.Config({text})', text.split('=')[0])
@@ -977,11 +1050,10 @@ def good(folder, ask) -> None:
   for name in ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte', 't10k-images-idx3-ubyte',
                't10k-labels-idx1-ubyte'):
     (folder / 'idx' / f'{name}.gz').write_bytes(gzip.compress(b'\0\0\x08\x03' + bytes(100)))
-  zoo = pathlib.Path(__file__).parents[1] / 'zoo'
   for part, ending in (('results', 'json'), ('weights', 'npz')):
     (folder / part).mkdir()
-    shutil.copy(zoo / part / f'lines_autoencoder.{ending}', folder / part)
-  shutil.copy(zoo / 'weights' / 'lines_autoencoder.npz', folder / 'weights.npz')
+    shutil.copy(ZOO / part / f'lines_autoencoder.{ending}', folder / part)
+  shutil.copy(ZOO / 'weights' / 'lines_autoencoder.npz', folder / 'weights.npz')
   for command in (f'{PLAIN} --run_dir run', f'{PLAIN} --run_dir other_run --seed 5',
                   f'{TEXT} --dataset grammar --set dataset.count=400 --run_dir text_run',
                   'export --run run --to module', 'export --run text_run --to text_module'):

@@ -90,8 +90,10 @@ def _of_one_argument(offered):
     return lambda tensor, training=False: function([tensor], training)
 
   def call(tensors, training=False):
-    flat = {**tensors, 'alpha': tf.reshape(tensors['alpha'], [-1])} if 'alpha' in tensors else tensors
-    return function([flat[name] for name in offered.inputs], training)
+    given = dict(tensors)
+    if 'alpha' in given:  # A graph refuses what has more dimensions than one.
+      given['alpha'] = tf.broadcast_to(given['alpha'], tf.shape(given[next(iter(offered.inputs))])[:1])
+    return function([given[name] for name in offered.inputs], training)
 
   return call
 

@@ -350,6 +350,15 @@ class RunFolderTest(tf.test.TestCase):
       os.mkfifo(folder / name)
       with self.assertRaisesRegex(UserError, f'{name} cannot be read .*is no file'):
         read(folder)
+    os.mkfifo(folder / run_folder.LOCK)
+    with self.assertRaisesRegex(UserError, 'lock is no file'), run_folder.locked(folder):
+      pass
+
+  def test_numbers_that_float32_or_64_bits_lack(self):
+    for wrong, message in (({'epsilon': 1e-320}, 'float32 has not'), ({'learning_rate': 1e39}, 'float32 has not'),
+                           ({'samples': 1 << 63}, 'too large|in'), ({'keep': 10**400}, 'too large')):
+      with self.assertRaisesRegex(ValueError, message):
+        config.Training(**wrong)
 
   def test_a_lack_of_memory_is_told_before_anything_is_made(self):
     with unittest.mock.patch.object(machine, 'free_memory', return_value=10**9):

@@ -9,6 +9,7 @@ import pathlib
 import shutil
 import tarfile
 import unittest.mock
+import warnings
 import zipfile
 
 import numpy as np
@@ -262,6 +263,30 @@ class FolderTest(tf.test.TestCase):
     self.assertAllClose(_images.read_square(path, 2, 3), seen, atol=1)
     Image.fromarray(hidden).quantize(4).save(path)  # a palette with a transparent colour
     self.assertAllEqual(_images.read_square(path, 2, 3)[0, 1], [255] * 3)
+
+  def test_other_formats_and_huge_pictures_are_refused(self):
+    path = pathlib.Path(self.get_temp_dir()) / 'odd.png'
+    for kind in (np.int32, np.float32, np.uint8):
+      Image.fromarray(np.zeros([4, 4], kind)).save(path, 'TIFF')
+      with self.assertRaisesRegex(OSError, 'cannot identify'):
+        _images.read_square(path, 2, 1)
+    with unittest.mock.patch.object(_images, 'MOST_PIXELS', 15), warnings.catch_warnings(record=True) as shown:
+      Image.fromarray(np.zeros([4, 4], np.uint8)).save(path)
+      with self.assertRaisesRegex(ValueError, '4x4 pixels, more than 15'):
+        _images.read_square(path, 2, 1)
+    self.assertEmpty(shown)
+
+  def test_links_to_folders_are_followed_once(self):
+    outside = pathlib.Path(self.get_temp_dir()) / 'outside'
+    for name in ('train/a/0.png', 'test/a/0.png', 'test/b/0.png'):
+      self.write(name, 50)
+    self.write('../outside/0.png', 90)
+    (outside.parent / 'pictures/train/b').symlink_to(outside)
+    data = self.load()
+    self.assertEqual((data.classes, sorted(data.train_labels)), (2, [0, 1]))
+    (outside / 'back').symlink_to('..')
+    with self.assertRaisesRegex(UserError, 'back is a link to a folder; expected links in place of class folders only'):
+      self.load()
 
   def test_classes_formats_crops_and_splits(self):
     for i in range(20):

@@ -82,6 +82,8 @@ class ModuleTest(tf.test.TestCase):
         self.assertAllClose(between({**ends, 'alpha': alpha}), (expected + 1) / 2, atol=1e-5)
       with self.assertRaises((ValueError, tf.errors.InvalidArgumentError)):
         between({**ends, 'alpha': [0.3, 0.4]})
+      with self.assertRaises((ValueError, tf.errors.InvalidArgumentError)):
+        between({**ends, 'alpha': [[0.3], [0.4], [0.5]]})
       unknown = between({**ends, 'alpha': [0.5, np.nan, 0.5]}).numpy()
       self.assertAllEqual(np.isnan(unknown).all(axis=(1, 2, 3)), [False, True, False])
     linear, spherical = (getattr(loaded, name)({**ends, 'alpha': 0.5})

@@ -90,7 +90,9 @@ class ConfigTest(tf.test.TestCase):
 
   def test_what_cannot_be_used_is_told(self):
     for text in ('{', '[]', '{"cluster": {"worker": ["a:1"]}}', config([1, 2], 2), config([1, 2], -1),
-                 '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}'):
+                 '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', config([1, 99999], 0),
+                 config([0, 1], 0), config([7, 7], 0), '[' * 100_000,
+                 '{"cluster": {"chief": ["a:1", "b:1"]}, "task": {"type": "chief", "index": 0}}'):
       with unittest.mock.patch.dict(os.environ, TF_CONFIG=text), self.assertRaisesRegex(UserError, 'TF_CONFIG cannot'):
         hosts.Hosts()
     with unittest.mock.patch.dict(os.environ, TF_CONFIG=''), self.assertRaisesRegex(UserError, 'TF_CONFIG is not set'):

@@ -9,9 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from acai_tf import vocabulary
 from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
-from acai_tf.models import acai, text_autoencoder
+from acai_tf.models import acai, text_autoencoder, vqvae
 from acai_tf.training.optimizer import optimizer
 
 NETWORK, SHAPE = config.Network(latent_width=2, latent=2, depth=2), (8, 8, 1)
@@ -112,7 +113,12 @@ class KerasTest(tf.test.TestCase):
         ((images, labels[:4]), 'there are 8 images and 4 labels'), ((images, labels + 0.5), 'labels are float64'),
         ((images, np.eye(3)[labels]), 'labels are float64'), ((images, labels[:, None]), 'labels have shape'),
         ((batches(images[:, :4]),), 'images have shape'), ((batches((images, labels + 0.5)),), 'labels are float64'),
-        ((batches((images, labels, np.ones(8))),), 'sample_weight')):
+        ((batches((images, labels, np.ones(8))),), 'sample_weight'), (({'x': images}, labels), 'x is a dict'),
+        (((images, labels),), 'x is a tuple'), (([images],), 'x is a list'), ((None,), 'x is a NoneType'),
+        ((images, list(labels)), 'labels are a list'), ((images, labels, 1.5), 'batch_size is 1.5'),
+        ((images.astype('datetime64[s]'),), 'images are datetime64'),
+        ((images, labels.astype('datetime64[s]')), 'labels are datetime64'),
+        ((batches({'x': images}),), 'a batch holds a dict'), ((tf.sparse.from_dense(images),), 'x is a SparseTensor')):
       with self.assertRaisesRegex(ValueError, f'^[^\n]*{message}[^\n]*$'):
         model.fit(*given, verbose=0)
     for name in ('evaluate', 'predict', 'train_on_batch', 'test_on_batch'):
@@ -124,6 +130,9 @@ class KerasTest(tf.test.TestCase):
       with self.assertRaisesRegex(ValueError, message):
         model.fit(images, labels, verbose=0, **more)
     self.assertEqual(int(model.step), 0)
+    for shift, message in ((3, 'a label is [345]; expected classes from 0 to 2'), (-3, 'a label is -[123]')):
+      with self.assertRaisesRegex(ValueError, f'^{message}[^\n]*$'):
+        make().fit(batches((images, labels + shift)), verbose=0)
     model.fit(images, np.uint8(labels), verbose=0)
     model.fit(batches((images, np.eye(3, dtype=np.int32)[labels])), verbose=0)
     self.assertEqual(int(model.step), 2)
@@ -148,8 +157,35 @@ class KerasTest(tf.test.TestCase):
         model.interpolate(images, images[:4], 0.5)
       with self.assertRaisesRegex(ValueError, 'alpha is of type string'):
         model.interpolate(images, images, 'half')
-    with self.assertRaisesRegex(ValueError, 'count is -3'):
-      model.sample(-3)
+    for count, seed, message in ((-3, 0, 'count is -3'), (2.5, 0, 'count is 2.5; expected an int'), (1e3, 0, 'count'),
+                                 (10**400, 0, 'count is too large'), (10**12, 0, '256,000.0 GB .* lower count'),
+                                 (2, 0.5, 'seed is 0.5'), (2, 1 << 70, 'seed is too large')):
+      with self.assertRaisesRegex(ValueError, message):
+        model.sample(count, seed)
+    self.assertAllEqual(model.sample(np.int64(2), tf.constant(1)), model.sample(2, 1))
+
+  def test_what_is_no_array_of_numbers_is_refused_in_one_line(self):
+    images, _ = data()
+    model = make()
+    for wrong in ({'x': images}, None, 'x', images[:0], tf.sparse.from_dense(images), images.astype('datetime64[s]')):
+      for call in (model.encode, model.decode, model.represent, lambda x: model.interpolate(x, x, 0.5)):
+        with self.assertRaisesRegex(ValueError, r'^[^\n]*expected[^\n]*$'):
+          call(wrong)
+
+  def test_a_constructor_refuses_what_is_not_its_own(self):
+    network = config.TextNetwork(4, 4, 4)
+    for arguments, message in (
+        ((text_autoencoder.Config(), NETWORK, SHAPE), r'config of acai is \S+text_autoencoder.Config; '),
+        ((None, NETWORK, SHAPE), 'config of acai is'), ((acai.Config(), network, SHAPE), 'network of acai is'),
+        ((acai.Config(), NETWORK, (8, 8)), r'shape of acai is \(8, 8\)'),
+        ((acai.Config(), NETWORK, (8, 8, 0.5)), 'shape of acai is'),
+        ((acai.Config(), config.Network(depth=10**7), SHAPE), 'GB of memory are needed')):
+      with self.assertRaisesRegex(ValueError, message):
+        acai.Model(*arguments)
+    with self.assertRaisesRegex(ValueError, "GB of memory are needed .* lower the model's sizes"):
+      vqvae.Model(vqvae.Config(codes=10**15), NETWORK, SHAPE)
+    with self.assertRaisesRegex(ValueError, 'made of no words'):
+      vocabulary.Vocabulary([], 4)
 
   def test_sentences_are_ids_that_there_are(self):
     model = text_autoencoder.Model(text_autoencoder.Config(), config.TextNetwork(4, 4, 4), (5, 13))

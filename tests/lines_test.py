@@ -134,6 +134,13 @@ class ScoreTest(tf.test.TestCase):
         (good[0], 'shape'), (good[:, :2], 'shape'), (good[:, :, :16], 'shape'), (good * np.nan, 'NaN')):
       with self.assertRaisesRegex(ValueError, message):
         score(bad)
+    lines.check_range(good)
+    for bad, message in (((good - 1) / 2, r'none is above 0, .*give 2 x \+ 1'), (good * 0 - 1, 'there is no line'),
+                         ((good + 1) / 2, 'give 2 x - 1'), (good * 99, 'scale them first')):
+      with self.assertRaisesRegex(ValueError, message):
+        lines.check_range(bad)
+    good[0, 1] = -1
+    self.assertEqual(lines.without_line(good), 1)
 
 
 class DatasetTest(tf.test.TestCase):

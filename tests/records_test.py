@@ -102,7 +102,12 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
       ({'history': [{'samples': 1, 'seconds': 'x'}]}, "'history' is"), ({'curves': {'alpha': ['x']}}, "'curves' holds"),
       ({'metrics': {'mean_distance': True}}, "'metrics' holds"),
       ({'kept': {'file': '../x.npz', 'sha256': '', 'bytes': 1}}, "'kept' names"), ({'kept': 1}, "'kept' names"),
-      ({'experiment': {}}, "'experiment.dataset' is no object"))
+      ({'experiment': {}}, "'experiment.dataset' is no object"),
+      ({'metrics': {'mean_distance': -1}}, 'mean_distance is -1, outside'),
+      ({'metrics': {'psnr': 10**400}}, "'metrics' holds"),
+      ({'metrics': {'probe_accuracy': 7}}, 'probe_accuracy is 7'), ({'medians': {'ssim': -5}}, 'ssim is -5'),
+      ({'history': [{'samples': 1, 'recon_mse': -1}]}, 'recon_mse is -1'), ({'train_seconds': -1}, 'seconds is -1'),
+      ({'kept': {'file': 'x.npz', 'sha256': 'a' * 64, 'bytes': -1}}, "'kept' names"))
   def test_a_record_with_a_wrong_part(self, part, message):
     path = self.folder / 'lines_acai.json'
     path.write_text(json.dumps({'runs': [record(), {**record(1), **part}]}))
@@ -112,6 +117,17 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     wrong['experiment']['training']['momentum'] = 3
     with self.assertRaisesRegex(UserError, "experiment is unknown here: unknown key of training 'momentum'"):
       _records.add('lines_acai', wrong, self.folder.with_name('other'))
+
+  def test_a_file_of_another_definition_s_runs(self):
+    (self.folder / 'lines_vae.json').write_text(json.dumps({'runs': [record()]}))
+    with self.assertRaisesRegex(UserError, 'lines_vae.json, run 1 has model_name acai; expected vae'):
+      _records.load('lines_vae', self.folder)
+
+  def test_weights_are_of_one_run(self):
+    runs = [{**record(seed), 'kept': {'file': 'x.npz', 'sha256': 'a' * 64, 'bytes': 3}} for seed in (0, 1)]
+    (self.folder / 'lines_acai.json').write_text(json.dumps({'runs': runs}))
+    with self.assertRaisesRegex(UserError, "more than one run has 'kept'"):
+      _records.load('lines_acai', self.folder)
 
   def test_what_older_records_lack_is_filled_in(self):
     old = record()
@@ -378,14 +394,15 @@ class ReproduceTest(tf.test.TestCase):
 
   def test_only_the_definition_s_own_data_and_code_are_filed(self):
     definition = base.definition('lines_acai')
-    _reproduce.check(record(seed=3, settings=['model.lambda_=0.4', 'dataset.test_images=64']), definition)
+    changed = record(seed=3, settings=['model.lambda_=0.4', 'dataset.test_images=64'])
+    _records.check_definition(changed, 'lines_acai', 'it')
     for section, key, value in (('dataset', 'size', 64), ('network', 'latent', 4), ('network', 'latent_width', 4)):
       other = record()
       other['experiment'][section][key] = value
       with self.assertRaisesRegex(UserError, f'{section}.{key} {value}; expected'):
-        _reproduce.check(other, definition)
+        _records.check_definition(other, 'lines_acai', 'it')
     with self.assertRaisesRegex(UserError, 'model_name acai; expected vae'):
-      _reproduce.check(record(), base.definition('lines_vae'))
+      _records.check_definition(record(), 'lines_vae', 'it')
     with self.assertRaisesRegex(UserError, 'metrics.json cannot be read'):
       _reproduce.gather(self.get_temp_dir(), definition, self.get_temp_dir())
 

@@ -27,7 +27,7 @@ class ResultsTest(tf.test.TestCase):
   def test_results_are_whole_and_their_definitions(self):
     for name, records in RESULTS.items():
       for record in records:
-        _reproduce.check(record, base.definition(name))
+        _records.check_definition(record, name, name)
         _reproduce.check_measured(record, name)
         self.assertNotIn('dirty', record['commit'])
         timed = ('history', 'train_seconds') if record['experiment']['training']['evaluate_every'] else ()

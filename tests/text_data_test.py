@@ -79,6 +79,7 @@ class FilesTest(tf.test.TestCase):
         (_text.read_sentences, folder, 'cannot be read'),
         (_text.read_sentences, self.write('empty', b' \n\n'), 'no sentence'),
         (_text.read_sentences, self.write('latin', 'ab caf\xe9 x'.encode('latin-1')), 'byte 6 is not UTF-8'),
+        (_text.read_sentences, self.write('wide', 'a cat'.encode('utf-32-le')), 'character 1 is 0, as in UTF-16'),
         (_text.read_sentences, self.write('no.gz', b'plain'), 'cannot be read'),
         (_text.read_sentences, self.write('cut.gz', gzip.compress(b'abc' * 99)[:-9]), 'cannot be read'),
         (_text.read_sentences, self.write('broken.gz', b'\x1f\x8b\x08\0\0\0\0\0\0\0\xff\xff'), 'cannot be read'),

@@ -33,7 +33,7 @@ def handle(name, results=_records.FOLDER, folder=_weights.FOLDER) -> str:
 def intact(folder) -> bool:
   """Whether a module has every file that it was made with, byte by byte, and no other."""
   try:
-    recorded = strict_json.loads((folder / SUMS).read_text())
+    recorded = strict_json.read(folder / SUMS)
     return recorded == _sums(folder)
   except (OSError, ValueError):
     return False

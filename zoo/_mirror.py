@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
+from acai_tf.experiment import files
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import weights
 
@@ -148,7 +149,7 @@ def _attempt(origin, size, path) -> Exception | None:
 def alone(path) -> Iterator[None]:
   """Waits until no other process is within; the system lets go of the lock, a file, of a process that is killed."""
   path.parent.mkdir(parents=True, exist_ok=True)
-  with path.open('w') as stream:
+  with files.regular(path).open('w') as stream:
     fcntl.flock(stream, fcntl.LOCK_EX)
     yield
 

@@ -8,6 +8,7 @@ import pathlib
 import re
 import statistics
 
+from acai_tf.evaluation import ranges
 from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import differences
@@ -38,6 +39,10 @@ def load(name, folder=FOLDER) -> list[dict]:
   if values.get('definition', name) != name:
     raise _broken(path, f"'definition' is {values['definition']!r}")
   found = [validated(record, f'{path}, run {i + 1}') for i, record in enumerate(values['runs'])]
+  for i, record in enumerate(found):
+    check_definition(record, name, f'{path}, run {i + 1}')
+  if sum('kept' in record for record in found) > 1:
+    raise _broken(path, "more than one run has 'kept'")
   _refuse_twins(found, path)
   return found
 
@@ -61,23 +66,26 @@ def validated(record, where) -> dict:
     raise _broken(where, f"'samples' is {record['samples']}")
   record = {**_OPTIONAL, **record}
   numbers = {
-      'metrics': record['metrics'], 'medians': record['medians'], 'train_seconds': {'': record['train_seconds']}}
+      'metrics': record['metrics'], 'medians': record['medians'], 'train_seconds': {'seconds': record['train_seconds']}}
   for key, values in numbers.items():
     if not isinstance(values, dict) or not all(map(_is_figure, values.values())):
       raise _broken(where, f'{key!r} holds something that is no number')
+    _check_ranges(values, where)
   if record['weights'] not in ('average', 'raw'):
     raise _broken(where, f"'weights' is {record['weights']!r}, neither 'average' nor 'raw'")
   if not isinstance(record['history'], list) or not all(
       isinstance(row, dict) and type(row.get('samples')) is int and all(map(_is_figure, row.values()))
       for row in record['history']):
     raise _broken(where, "'history' is no list of evaluations with their samples")
+  for row in record['history']:
+    _check_ranges(row, where)
   if not isinstance(record['curves'], dict) or not all(
       isinstance(curve, list) and all(map(_is_figure, curve)) for curve in record['curves'].values()):
     raise _broken(where, "'curves' holds something that is no list of numbers")
   kept = record.get('kept')
   if 'kept' in record and not (isinstance(kept, dict) and re.fullmatch(r'\w+\.npz', str(kept.get('file'))) and
                                re.fullmatch('[0-9a-f]{64}', str(kept.get('sha256'))) and
-                               isinstance(kept.get('bytes'), int)):
+                               type(kept.get('bytes')) is int and kept['bytes'] > 0):
     raise _broken(where, "'kept' names no file with its sha256 and bytes")
   experiment = record['experiment']
   for key in ('dataset', 'model', 'network', 'training'):
@@ -91,7 +99,30 @@ def validated(record, where) -> dict:
 
 
 def _is_figure(value):
-  return value is None or type(value) in (int, float)
+  return value is None or type(value) is float or type(value) is int and abs(value) < 1 << 63
+
+
+def _check_ranges(values, where):
+  for name, value in values.items():
+    low, high = ranges.range_of(name)
+    if value is not None and not low <= value <= high:
+      raise _broken(where, f'{name} is {value:.6g}, outside [{low:g}, {high:g}]')
+
+
+def check_definition(record, name, where) -> None:
+  """UserError unless a record's experiment is of a definition's data, model, and shape of the code.
+
+  Other settings are an ablation's, and are allowed.
+  """
+  definition, experiment = base.definition(name), record['experiment']
+  wanted = [('dataset_name', experiment.get('dataset_name'), definition.dataset),
+            ('model_name', experiment.get('model_name'), definition.model)]
+  if all(has == wants for _, has, wants in wanted):
+    wanted = [row for row in changes(record, name)
+              if row[0].startswith('dataset.') or row[0] in ('network.latent_width', 'network.latent')]
+  for key, has, wants in wanted:
+    if has != wants:
+      raise UserError(f'{where} has {key} {has}; expected {wants}, as the definition {name} says.')
 
 
 def load_all(dataset=None, folder=FOLDER) -> dict:

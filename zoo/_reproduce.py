@@ -37,7 +37,7 @@ def experiment_of(definition, seed, recipe, samples=None, settings=()):
   overrides = {key: {**definition.overrides.get(key, {}), **values} for key, values in overrides.items()}
   overrides['training'] |= {'seed': seed, **({'samples': samples} if samples else {})}
   experiment = resolve(definition.dataset, definition.model, recipe, overrides)
-  check({'experiment': experiment.to_dict()}, definition)
+  _records.check_definition({'experiment': experiment.to_dict()}, definition.name, 'it')
   return experiment
 
 
@@ -121,7 +121,7 @@ def gather(run, definition, results) -> None:
     raise UserError(f'{run / run_folder.METRICS} cannot be read ({error}); expected a run that acai_tf.evaluate has '
                     'measured.') from error
   record = _records.validated(record, run / run_folder.METRICS)
-  check(record, definition)
+  _records.check_definition(record, definition.name, f'{run / run_folder.METRICS}')
   check_measured(record, run)
   keep = ('samples', 'seconds', 'recon_mse', 'probe_accuracy', 'mean_distance', 'smoothness_published',
           'recon_nll', 'reverse_perplexity', 'transfer_accuracy')
@@ -132,21 +132,6 @@ def gather(run, definition, results) -> None:
     for name in ('interpolation.png', 'paths.png'):  # of images, of sentences
       if (run / name).exists():
         shutil.copyfile(run / name, pathlib.Path(results) / f'{definition.name}.png')
-
-
-def check(record, definition) -> None:
-  """UserError unless a record's experiment is the definition's: same data, model, and shape of the code.
-
-  Other settings are an ablation's, and are allowed.
-  """
-  experiment = record['experiment']
-  for key, wants in (('dataset_name', definition.dataset), ('model_name', definition.model)):
-    if experiment.get(key) != wants:
-      raise UserError(f'a run of {definition.name} has {key} {experiment.get(key)}; expected {wants}, as the '
-                      'definition says.')
-  for key, has, wants in _records.changes(record, definition.name):
-    if key.startswith('dataset.') or key in ('network.latent_width', 'network.latent'):
-      raise UserError(f'a run of {definition.name} has {key} {has}; expected {wants}, as the definition says.')
 
 
 def check_measured(record, where) -> None:

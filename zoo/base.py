@@ -79,6 +79,8 @@ def definitions(dataset=None, model=None) -> dict:
 
 def definition(name) -> Definition:
   """The Definition of that name; UserError with a suggestion if there is none."""
+  if not isinstance(name, str):
+    raise UserError(f'the name of a definition is a {type(name).__name__}; expected text: see python -m zoo list.')
   known = definitions()
   if name not in known:
     raise UserError(unknown('definition', name, known).split(' Known: ')[0] + ' python -m zoo list shows all.')

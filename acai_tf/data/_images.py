@@ -3,6 +3,7 @@
 import itertools
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from concurrent import futures
 
@@ -10,8 +11,12 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from acai_tf.data import base
+from acai_tf.experiment import files
 from acai_tf.experiment.errors import UserError
 
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)  # `read_square` refuses such pictures.
+MOST_PIXELS = 89_478_485  # Pillow's own bound, above which it warns
+FORMATS = ('PNG', 'JPEG', 'WEBP')
 BLOCK = 1 << 25  # bytes of float32 images that `blocks` gives at a time
 
 
@@ -158,7 +163,9 @@ def read_square(path, size, channels) -> np.ndarray:
   Raises:
     OSError, ValueError, SyntaxError: a file that is no picture or is broken; whatever Pillow raises.
   """
-  with Image.open(path) as picture:
+  with Image.open(files.regular(path), formats=FORMATS) as picture:
+    if picture.width * picture.height > MOST_PIXELS:
+      raise ValueError(f'{picture.width}x{picture.height} pixels, more than {MOST_PIXELS:,}')
     upright = _opaque(ImageOps.exif_transpose(picture)).convert({1: 'L', 3: 'RGB'}[channels])
   side = min(upright.size)
   left, top = ((length - side) // 2 for length in upright.size)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from acai_tf.data import base
+from acai_tf.experiment import files
 from acai_tf.experiment.errors import UserError
 from acai_tf.vocabulary import Vocabulary, fit_vocabulary, lower_case
 
@@ -53,9 +54,7 @@ def _lines(path, tabs=False):
   """[(number from 1, line with single spaces)] of a file, but for blank ones; `tabs`: leave white space as it is."""
   path = pathlib.Path(path)
   try:
-    if path.exists() and not path.is_file():  # A pipe would never end.
-      raise OSError('it is no file')
-    data = path.read_bytes()
+    data = files.regular(path).read_bytes()
     text = (gzip.decompress(data) if path.suffix == '.gz' else data).decode('utf-8-sig')
   except FileNotFoundError:
     raise UserError(f'{path}: no such file; expected sentences, one a line.') from None
@@ -63,6 +62,8 @@ def _lines(path, tabs=False):
     raise UserError(f'{path}: byte {error.start} is not UTF-8; convert the file to it.') from None
   except (OSError, EOFError, zlib.error) as error:
     raise UserError(f'{path}: it cannot be read: {error}') from None
+  if '\0' in text:
+    raise UserError(f'{path}: character {text.index(chr(0))} is 0, as in UTF-16 and UTF-32; convert the file to UTF-8.')
   lines = [(number, line if tabs else ' '.join(line.split())) for number, line in enumerate(text.split('\n'), start=1)]
   lines = [(number, line) for number, line in lines if line.strip()]
   if not lines:

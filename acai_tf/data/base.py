@@ -14,7 +14,7 @@ import zlib
 import numpy as np
 
 from acai_tf import replicas as replicas_lib
-from acai_tf.experiment import strict_json
+from acai_tf.experiment import files, strict_json
 from acai_tf.experiment.errors import UserError
 
 if typing.TYPE_CHECKING:
@@ -209,15 +209,17 @@ def mapped(path) -> np.ndarray:
     ValueError: no .npy file of numbers, or one that is cut off.
     OSError: no file.
   """
-  path = pathlib.Path(path)
-  if path.exists() and not path.is_file():
-    raise OSError(f'{path} is no file')
+  path = files.regular(path)
   try:
     array = np.load(path, mmap_mode='r', allow_pickle=False)
-  except (ValueError, EOFError, OverflowError) as error:  # NumPy's advice, to unpickle what is no .npy file, is none.
+  except OSError:
+    raise
+  except Exception as error:  # A dozen kinds for broken headers. NumPy's advice, to unpickle the file, is none.
     raise ValueError('it is no .npy file of numbers, or it is cut off') from error
-  if not isinstance(array, np.ndarray) or array.dtype.kind not in 'fiu':
+  if not isinstance(array, np.memmap) or array.dtype.kind not in 'fiu':
     raise ValueError('it is no .npy file of numbers')
+  if (more := path.stat().st_size - array.offset - array.nbytes):
+    raise ValueError(f'it has {more} bytes after its array')
   return array
 
 
@@ -226,7 +228,7 @@ def _sums(folder):
   found = {}
   for path in sorted(folder.glob('*.npy')):
     total, size = 0, 0
-    with path.open('rb') as file:
+    with files.regular(path).open('rb') as file:
       while part := file.read(BLOCK):
         total, size = zlib.crc32(part, total), size + len(part)
     found[path.name] = f'{total:08x} {size}'
@@ -236,7 +238,7 @@ def _sums(folder):
 def _changed(folder):
   """What is wrong with a cache, by its checksums; '' if nothing is."""
   try:
-    expected = strict_json.loads((folder / SUMS).read_text())
+    expected = strict_json.read(folder / SUMS)
   except (OSError, ValueError):
     return f'{SUMS} is missing or cannot be read'
   if not isinstance(expected, dict):

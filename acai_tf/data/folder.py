@@ -99,9 +99,9 @@ def _files(config):
   if beside:
     raise UserError(f'{root} has pictures beside train and test, {_text(beside[0].name)} say; expected all in the two.')
   found = [(path, name, path.relative_to(top).parts[:-1])
-           for name, top in roots.items() for path in sorted(top.rglob('*')) if path.suffix.lower() in ENDINGS]
+           for name, top in roots.items() for path in sorted(_below(top)) if path.suffix.lower() in ENDINGS]
   for path, _, _ in found:
-    if not path.is_file():  # A pipe would never end, and a link may lead nowhere.
+    if not path.is_file():  # A link may lead nowhere.
       raise UserError(f'{_text(path)} is no file; expected pictures in files: remove it.')
   names = sorted({parts[0] for _, _, parts in found if parts})
   if not found or (names and not all(parts for _, _, parts in found)):
@@ -109,6 +109,24 @@ def _files(config):
     raise UserError(f'{root} has {what}; expected pictures in it, or all of them in one subfolder a class.')
   return [(path, name or _split(path.relative_to(root), config.test_share), names.index(parts[0]) if parts else 0)
           for path, name, parts in found], names
+
+
+def _below(folder, linked=True):
+  """Paths of all that lies in a folder, at any depth.
+
+  A link to a folder is followed where `linked`, directly in `folder`: so may classes lie elsewhere.
+
+  Raises:
+    UserError: a link to a folder anywhere else, which could lead back.
+  """
+  for place, folders, names in os.walk(folder):
+    yield from (pathlib.Path(place) / name for name in folders + names)
+    for path in (pathlib.Path(place) / name for name in folders):
+      if path.is_symlink():
+        if not (linked and place == str(folder)):
+          raise UserError(f'{_text(path)} is a link to a folder; expected links in place of class folders only: remove '
+                          'it, or put the folder there.')
+        yield from _below(path, linked=False)
 
 
 def _text(path):

@@ -4,10 +4,10 @@ import hashlib
 import json
 import os
 import pathlib
-import zipfile
 
 import numpy as np
 
+from acai_tf.experiment import files
 from acai_tf.experiment.errors import UserError
 
 FILE = 'codes.npz'
@@ -82,7 +82,7 @@ def _encoded(functions, dataset, part, total, seed, own, progress):
 def _read(path, key):
   """What `_write` wrote with the same key; None where there is no such file, or a broken one, which is made anew."""
   try:
-    with np.load(path) as arrays:
+    with np.load(files.regular(path)) as arrays:
       if str(arrays['key']) != key:
         return None
       found = {part: {} for part in PARTS}
@@ -91,7 +91,7 @@ def _read(path, key):
         if part in PARTS:
           found[part][column] = arrays[name]
       return found
-  except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+  except Exception:  # NumPy and zipfile raise a dozen kinds for broken files.
     return None
 
 

@@ -16,6 +16,7 @@ from acai_tf.experiment.errors import one_of
 
 READ: dict[str, type] = {}  # module's name -> its Config, read by `registry` from a file that is not imported yet
 
+SMALLEST, LARGEST = 1.2e-38, 3.4e38  # of float32's normal numbers
 _ABSTRACT: dict[type, type] = {int: numbers.Integral, float: numbers.Real}
 
 
@@ -74,6 +75,10 @@ def check(key, given, annotation) -> typing.Any:
     raise ValueError(f'{key} is too large; expected a finite number.') from error
   if kind is float and not math.isfinite(value):
     raise ValueError(f'{key} is {value}; expected a finite number.')
+  if kind is float and value and not SMALLEST <= abs(value) <= LARGEST:
+    raise ValueError(f'{key} is {value}, which float32 has not; expected 0, or from {SMALLEST} to {LARGEST}.')
+  if kind is int and abs(value) >= 1 << 63:
+    raise ValueError(f'{key} is too large; expected an integer of 64 bits.')
   if typing.get_origin(annotation) is Literal:
     one_of(key, value, typing.get_args(annotation))
   if typing.get_origin(annotation) is Annotated:

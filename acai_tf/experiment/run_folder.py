@@ -7,7 +7,7 @@ import os
 import pathlib
 from collections.abc import Iterator
 
-from acai_tf.experiment import config, strict_json
+from acai_tf.experiment import config, files, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import differences
 from acai_tf.experiment.resolve import parse_experiment
@@ -92,7 +92,7 @@ def locked(run_dir) -> Iterator[None]:
   """
   with _writing(run_dir):
     pathlib.Path(run_dir).mkdir(parents=True, exist_ok=True)
-    file = (pathlib.Path(run_dir) / LOCK).open('w')
+    file = files.regular(pathlib.Path(run_dir) / LOCK).open('w')
   with file:
     try:
       fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

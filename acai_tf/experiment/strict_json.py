@@ -1,8 +1,9 @@
 """JSON as RFC 8259 has it: what Python reads beyond that, NaN say, and what ends Python's reader, is a ValueError."""
 
 import json
-import pathlib
 import typing
+
+from acai_tf.experiment import files
 
 
 def loads(text) -> typing.Any:
@@ -29,10 +30,7 @@ def read(path) -> typing.Any:
 
 def text_of(path) -> str:
   """The text of a UTF-8 file; errors as of `read`."""
-  path = pathlib.Path(path)
-  if path.exists() and not path.is_file():
-    raise OSError(f'{path} is no file')
-  return path.read_text(encoding='utf-8')
+  return files.regular(path).read_text(encoding='utf-8')
 
 
 def _refuse(name):

@@ -119,6 +119,13 @@ def check_range(interpolations) -> None:
     raise ValueError(f'{found}, give or take what a decoder overshoots: scale them first')
   if middle > -0.5:  # Most pixels are background.
     raise ValueError(f'{found}; half are above {middle:.2g}: if yours are in [0, 1], give 2 x - 1')
+  if high <= 0:
+    raise ValueError(f'{found}; none is above 0, so that there is no line: if yours are in [-1, 0], give 2 x + 1')
+
+
+def without_line(interpolations) -> int:
+  """How many images of [n, k, height, width, 1] have no pixel above 0, and so no line."""
+  return int((np.max(interpolations, axis=(2, 3, 4)) <= 0).sum())
 
 
 def half_width(values) -> float | None:

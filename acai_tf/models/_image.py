@@ -1,12 +1,14 @@
 """What all autoencoders of images share: networks, codes, paths between them, and the one-objective step."""
 
 import contextlib
+import math
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 from acai_tf import interpolation, losses
+from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 from acai_tf.models import base
 from acai_tf.networks import convolutional, dense
@@ -166,8 +168,18 @@ class Autoencoder(base.Model):
     """
     if not self.has_prior:
       raise ValueError(f'{self.name} has no prior to sample codes from.')
-    base.check_count(count)
-    return self.decode(tf.random.stateless_normal([count, *self.code_shape], [seed, 0]))
+    return self.decode(self.draw_noise(count, seed, self.code_shape))
+
+  def draw_noise(self, count, seed, shape) -> tf.Tensor:
+    """[count, *shape] of N(0, 1), a function of `seed`, for `count` images.
+
+    Raises:
+      ValueError: no integers, a `count` below 1, or one whose images need more memory than is free.
+    """
+    count, seed = base.integer(count, 'count', 1), base.integer(seed, 'seed', -1 << 63)
+    if isinstance(count, int):
+      machine.require_memory({'count': 4 * count * math.prod(self.image_shape)})
+    return tf.random.stateless_normal([count, *shape], [seed, 0])
 
   def call(self, images, training=False) -> tf.Tensor:
     """Reconstructs images."""
@@ -268,9 +280,7 @@ class Autoencoder(base.Model):
     shape = tuple(labels.shape)
     if not (len(shape) == 1 or len(shape) == 2 and shape[1] == classes):
       raise ValueError(f'labels have shape {shape}; expected [n] classes, or [n, {classes}] of 0 and 1.')
-    if not tf.as_dtype(labels.dtype).is_integer:
-      raise ValueError(f'labels are {tf.as_dtype(labels.dtype).name}; expected ints, [n] classes from 0 to '
-                       f'{classes - 1}, or [n, {classes}] of 0 and 1.')
+    base.check_type(labels, 'labels', f'ints, [n] classes from 0 to {classes - 1}, or [n, {classes}] of 0 and 1')
 
   def check_values(self, inputs, labels) -> None:
     low, high = inputs.min(), inputs.max()

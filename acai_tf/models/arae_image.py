@@ -140,8 +140,7 @@ class Model(_image.Autoencoder):
 
   def sample(self, count, seed=0) -> tf.Tensor:
     """`count` images decoded from the generator's codes; a function of `seed`."""
-    base.check_count(count)
-    codes = self.generator(tf.random.stateless_normal([count, self.config.z], [seed, 0]))
+    codes = self.generator(self.draw_noise(count, seed, [self.config.z]))
     return self.decode(tf.reshape(codes, [-1, *self.code_shape]))
 
   def noise_deviation(self) -> tf.Tensor:

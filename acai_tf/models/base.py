@@ -2,7 +2,11 @@
 
 import contextlib
 import dataclasses
+import numbers
+import operator
+import re
 import sys
+import typing
 from collections.abc import Iterator
 
 import keras
@@ -11,7 +15,7 @@ import tensorflow as tf
 
 from acai_tf import replicas
 from acai_tf.experiment import config as experiment_config
-from acai_tf.experiment import overrides
+from acai_tf.experiment import machine, overrides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +35,16 @@ class Callable:
   kept: tuple = ()
 
 
+def check_type(given, what, kind) -> None:
+  """As `check_fit`, of the type alone."""
+  try:
+    dtype = tf.as_dtype(given.dtype)
+  except TypeError:  # of times, say, which TensorFlow has not
+    raise ValueError(f'{what} are {given.dtype}; expected {kind}.') from None
+  if not (dtype.is_floating if kind == 'floats' else dtype.is_integer):
+    raise ValueError(f'{what} are {dtype.name}; expected {kind}.')
+
+
 def check_fit(given, shape, what, kind='floats') -> None:
   """Checks what a method was given by shape and type alone, so that in a graph it costs time only when it is traced.
 
@@ -43,24 +57,54 @@ def check_fit(given, shape, what, kind='floats') -> None:
   Raises:
     ValueError: another shape or kind.
   """
-  found, dtype = tf.TensorShape(given.shape), tf.as_dtype(given.dtype)
-  if not (dtype.is_floating if kind == 'floats' else dtype.is_integer):
-    raise ValueError(f'{what} are {dtype.name}; expected {kind}.')
+  check_type(given, what, kind)
+  found = tf.TensorShape(given.shape)
   if not found.is_compatible_with([None, *shape]):
     raise ValueError(f'{what} have shape {found}; expected [{", ".join(map(str, ["n", *shape]))}].')
 
 
 def fitting(given, shape, what, kind='floats') -> tf.Tensor:
-  """`given` as a tensor that `check_fit` has passed; for the arguments see there."""
-  tensor = tf.convert_to_tensor(given)
+  """`given`, numbers of any form, as a tensor that `check_fit` has passed, of at least one datum; for the arguments see
+  there."""
+  try:
+    tensor = tf.convert_to_tensor(given)
+  except (ValueError, TypeError):
+    raise ValueError(f'{what} are of type {type(given).__name__}, which is no array of numbers; expected {kind}, '
+                     f'[{", ".join(map(str, ["n", *shape]))}].') from None
   check_fit(tensor, shape, what, kind)
+  if tensor.shape[0] == 0:
+    raise ValueError(f'there are no {what} in the array that was given; expected 1 or more.')
   return tensor
 
 
-def check_count(count) -> None:
-  """ValueError for an int below 1; what is known only as a graph runs passes."""
-  if isinstance(count, int) and count < 1:
-    raise ValueError(f'count is {count}; expected 1 or more.')
+def integer(given, what, least) -> int | tf.Tensor:
+  """`given` as an int; a tensor that is known only as a graph runs passes unchanged.
+
+  Args:
+    given: an int, or what counts as one.
+    what: it is, for the message.
+    least: the smallest that is allowed.
+
+  Raises:
+    ValueError: no integer, or one that is smaller or has more than 64 bits.
+  """
+  known = tf.get_static_value(given) if tf.is_tensor(given) else given
+  if known is None and tf.is_tensor(given):
+    return given
+  try:
+    number = operator.index(known)
+  except TypeError:
+    raise ValueError(f'{what} is {str(known)[:80]}; expected an integer.') from None
+  if number < least:
+    raise ValueError(f'{what} is {number if number > -1 << 63 else "too small"}; expected {least} or more.')
+  if number >= 1 << 63:
+    raise ValueError(f'{what} is too large; expected an integer of 64 bits.')
+  return number
+
+
+def network_class(config) -> type:
+  """The network's settings, `config.Network` or another, that go with a model's Config."""
+  return experiment_config.NETWORKS[getattr(config, 'KIND', 'images')]
 
 
 class Means:
@@ -116,11 +160,30 @@ class Model(keras.Model):
 
   def __init__(self, config, network=None, shape=(), classes=0, seed=0, precision='float32'):
     super().__init__(name=type(self).__module__.rpartition('.')[2])
+    self._check_arguments(config, network, shape)
     self.config, self.network, self.seed = config, network, seed
     self._arguments = {'shape': list(shape), 'classes': classes, 'seed': seed, 'precision': precision}
     self.step = self.add_weight(
         name='step', shape=(), dtype='int64', initializer='zeros', trainable=False, aggregation='only_first_replica')
     self.optimizers, self.means = {}, Means()
+
+  @classmethod
+  def config_class(cls) -> typing.Any:
+    """The Config of the file that the model, or what it is made from, stands in; None where there is no such file."""
+    files = (sys.modules.get(kind.__module__) for kind in cls.__mro__)
+    return next((config for file in files if (config := getattr(file, 'Config', None))), None)
+
+  def _check_arguments(self, config, network, shape):
+    kind = self.config_class() or type(config)
+    for given, wanted, what in ((config, kind, 'config'), (network, network_class(kind), 'network')):
+      if not isinstance(given, wanted):
+        raise ValueError(f'{what} of {self.name} is {type(given).__module__}.{type(given).__name__}; expected '
+                         f'{wanted.__module__}.{wanted.__name__}.')
+    rank = 3 if isinstance(network, experiment_config.Network) else 2
+    if len(shape) != rank or not all(isinstance(number, numbers.Integral) and number > 0 for number in shape):
+      raise ValueError(f'shape of {self.name} is {shape}; expected {rank} integers of 1 or more.')
+    own = getattr(config, 'weights', lambda network: 0)(network)
+    machine.require_memory({'the sizes of network and data': 4 * network.weights(shape), "the model's sizes": 4 * own})
 
   def callables(self) -> list[Callable]:
     """List of `Callable`, of different names."""
@@ -147,9 +210,8 @@ class Model(keras.Model):
     """The model that `get_config` tells of, with weights as new; UserError where a key of a section is wrong or
     missing."""
     del custom_objects
-    made_by = next(module.Config for module in (sys.modules[kind.__module__] for kind in cls.__mro__)
-                   if hasattr(module, 'Config'))
-    network = experiment_config.NETWORKS[getattr(made_by, 'KIND', 'images')]
+    made_by = cls.config_class()
+    network = network_class(made_by)
     arguments = {**config, 'shape': tuple(config['shape'])}
     return cls(**{**arguments, 'config': overrides.whole(made_by, config.get('config'), 'model'),
                   'network': overrides.whole(network, config.get('network'), 'network')})
@@ -370,6 +432,9 @@ class Model(keras.Model):
     """ValueError unless tensors, or tf.TensorSpecs, of a batch have shapes and types that the model takes."""
     inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
     self._refuse_weights(weights)
+    for part in (inputs, labels):
+      if part is not None and not hasattr(part, 'shape'):
+        raise ValueError(f'a batch holds a {type(part).__name__}; expected one array of inputs, or (inputs, labels).')
     self.check_inputs(inputs, labels)
 
   def _refuse_weights(self, weights):
@@ -382,15 +447,28 @@ class Model(keras.Model):
   def check_values(self, inputs, labels) -> None:
     """Hook: ValueError unless arrays of a whole data set have values that the model takes; `labels` may be None."""
 
-  def _check(self, inputs, labels=None):
+  def _check(self, inputs, labels=None, batch_size=None):
+    if batch_size is not None:
+      integer(batch_size, 'batch_size', 1)
     if isinstance(inputs, tf.data.Dataset):  # Before a step is traced, which must not fail at its first time.
       self.check_batch(inputs.element_spec)
-    if isinstance(inputs, (np.ndarray, tf.Tensor)):
-      labels = None if labels is None else np.asarray(labels)
-      self.check_inputs(inputs, labels)
-      if not len(inputs):
-        raise ValueError('there is nothing in the array that was given; expected some.')
-      self.check_values(np.asarray(inputs), labels)
+    elif hasattr(inputs, '__array__'):
+      self._check_arrays(inputs, labels)
+    elif not (isinstance(inputs, (keras.utils.PyDataset, tf.distribute.DistributedDataset))
+              or hasattr(inputs, '__next__')):
+      raise ValueError(f'x is a {type(inputs).__name__}; expected an array or a tensor of inputs, a tf.data.Dataset, '
+                       'or another source of batches.')
+
+  def _check_arrays(self, inputs, labels):
+    if not hasattr(inputs, 'shape'):
+      inputs = np.asarray(inputs)
+    if labels is not None and not hasattr(labels, '__array__'):
+      raise ValueError(f'labels are a {type(labels).__name__}; expected an array.')
+    labels = None if labels is None else np.asarray(labels)
+    self.check_inputs(inputs, labels)
+    if not len(inputs):
+      raise ValueError('there is nothing in the array that was given; expected some.')
+    self.check_values(np.asarray(inputs), labels)
 
   def __call__(self, x, *args, **kwargs) -> tf.Tensor:
     """Keras's; ValueError where an array or tensor does not fit."""
@@ -398,24 +476,26 @@ class Model(keras.Model):
       self.check_inputs(x, None)
     return super().__call__(x, *args, **kwargs)
 
-  def fit(self, x=None, y=None, *args, **kwargs) -> keras.callbacks.History:
-    """Keras's; ValueError where arrays do not fit."""
-    self._check(x, y)
+  def fit(self, x=None, y=None, batch_size=None, *args, **kwargs) -> keras.callbacks.History:
+    """Keras's; ValueError where what is given does not fit."""
+    self._check(x, y, batch_size)
     for key in ('sample_weight', 'class_weight'):
       self._refuse_weights(kwargs.get(key))
     if isinstance(kwargs.get('validation_data'), (tuple, list)):
       self._check(*kwargs['validation_data'][:2])
-    return super().fit(x, y, *args, **kwargs)
+    with self._telling_of_labels():
+      return super().fit(x, y, batch_size, *args, **kwargs)
 
-  def evaluate(self, x=None, y=None, *args, **kwargs) -> float | list | dict:
-    """Keras's; ValueError where arrays do not fit."""
-    self._check(x, y)
-    return super().evaluate(x, y, *args, **kwargs)
+  def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs) -> float | list | dict:
+    """Keras's; ValueError where what is given does not fit."""
+    self._check(x, y, batch_size)
+    with self._telling_of_labels():
+      return super().evaluate(x, y, batch_size, *args, **kwargs)
 
-  def predict(self, x, *args, **kwargs) -> np.ndarray:
-    """Keras's; ValueError where arrays do not fit."""
-    self._check(x)
-    return super().predict(x, *args, **kwargs)
+  def predict(self, x, batch_size=None, *args, **kwargs) -> np.ndarray:
+    """Keras's; ValueError where what is given does not fit."""
+    self._check(x, None, batch_size)
+    return super().predict(x, batch_size, *args, **kwargs)
 
   def train_on_batch(self, x, y=None, *args, **kwargs) -> float | list | dict:
     """Keras's; ValueError where arrays do not fit."""
@@ -426,6 +506,18 @@ class Model(keras.Model):
     """Keras's; ValueError where arrays do not fit."""
     self._check(x, y)
     return super().test_on_batch(x, y, *args, **kwargs)
+
+  @contextlib.contextmanager
+  def _telling_of_labels(self):
+    """A context in which TensorFlow's refusal of a class that does not exist becomes one line. On a GPU it refuses
+    none: the classifier's loss is NaN."""
+    try:
+      yield
+    except tf.errors.InvalidArgumentError as error:
+      found = re.search(r'label value of (-?\d+)', str(error))
+      if not found:
+        raise
+      raise ValueError(f'a label is {found[1]}; expected classes from 0 to {self._arguments["classes"] - 1}.') from None
 
   @property
   def metrics(self) -> list:

@@ -33,6 +33,12 @@ class Config:
 
   RECIPES = {'paper': {}, 'fast': {'model': {'restart': 0.1}}}
 
+  def weights(self, network) -> int:
+    """How many the bottleneck has, of a `config.Network`."""
+    if self.bottleneck == 'conv':
+      return self.codebook * network.latent
+    return (self.codebook + self.codes * (network.dimension + self.units) + self.units) * network.dimension
+
 
 class Model(_image.Autoencoder):
   """L = mean (x - g(q))^2 + commitment mean (z - sg[e])^2, e the codebook vectors nearest to z, q made from them.

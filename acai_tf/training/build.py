@@ -23,8 +23,6 @@ def create(experiment) -> 'keras.Model':
 
   tf.config.experimental.enable_tensor_float_32_execution(experiment.training.recipe != 'paper')
   training, data = experiment.training, registry.load('acai_tf.data', experiment.dataset_name)
-  machine.require_memory(
-      {'the sizes of network and data': 4 * experiment.network.weights(data.shape(experiment.dataset))})
   precision = machine.fastest_precision() if training.precision == 'auto' else training.precision
   model = registry.load('acai_tf.models', experiment.model_name).Model(
       experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset),

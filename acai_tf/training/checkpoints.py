@@ -8,7 +8,7 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from acai_tf.experiment import strict_json
+from acai_tf.experiment import files, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.experiment.run_folder import DATA, INDEX, checkpoint_steps, conflicts
@@ -145,7 +145,7 @@ class Checkpoints:
   def _restore(self, folder, step):
     path = folder / f'step-{step}'
     for ending in (INDEX, DATA):
-      with pathlib.Path(f'{path}{ending}').open('rb'):
+      with files.regular(f'{path}{ending}').open('rb'):
         pass  # A file that may not be read is no damaged one.
     with tempfile.TemporaryDirectory() as link:
       # TensorFlow looks for a path as for a pattern, and so for none with a [ or a backslash: it gets another.

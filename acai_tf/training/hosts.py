@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import json
 import os
 import re
 import typing
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from acai_tf.data import base
-from acai_tf.experiment import config
+from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError
 
 PRECISIONS = tuple(p for p in typing.get_args(typing.get_type_hints(config.Training)['precision']) if p != 'auto')
@@ -30,11 +29,19 @@ def cluster() -> tuple[dict[str, list[str]], dict]:
   if not text:
     return {}, {}
   try:
-    found = json.loads(text)
+    found = strict_json.loads(text)
     hosts = {kind: list(found['cluster'][kind]) for kind in ('chief', 'worker') if kind in found['cluster']}
-    task = found['task']
-    if task['index'] < 0 or not all(isinstance(address, str) and ':' in address for address in sum(hosts.values(), [])):
-      raise ValueError('a negative index, or addresses that are no "host:port"')
+    task, addresses = found['task'], sum(hosts.values(), [])
+    if task['index'] < 0:
+      raise ValueError('a negative index')
+    for address in addresses:
+      port = str(address).rpartition(':')[2]
+      if not (isinstance(address, str) and re.fullmatch(r'\S+:\d{1,5}', address) and 0 < int(port) < 1 << 16):
+        raise ValueError(f'{address!r} is no "host:port" with a port from 1 to 65535')
+    if len(set(addresses)) < len(addresses):
+      raise ValueError('two hosts have the same address')
+    if len(hosts.get('chief', [])) > 1:
+      raise ValueError(f'{len(hosts["chief"])} chiefs instead of one')
     hosts[task['type']][task['index']]
   except (ValueError, KeyError, TypeError, IndexError) as error:
     raise UserError(f'TF_CONFIG cannot be used ({type(error).__name__}: {error}): {text[:200]}; expected '

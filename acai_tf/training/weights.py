@@ -15,7 +15,7 @@ import zipfile
 
 import numpy as np
 
-from acai_tf.experiment import strict_json
+from acai_tf.experiment import files, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.training import build
@@ -177,7 +177,7 @@ def write(path, arrays, about) -> dict:
 
 def facts(path) -> dict:
   """{'sha256', 'bytes'} of a file."""
-  data = pathlib.Path(path).read_bytes()
+  data = files.regular(path).read_bytes()
   return {'sha256': hashlib.sha256(data).hexdigest(), 'bytes': len(data)}
 
 
@@ -189,7 +189,7 @@ def read(path) -> tuple:
   """
   arrays = {}
   try:
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(files.regular(path)) as archive:
       for entry in archive.infolist():
         if entry.compress_type != zipfile.ZIP_STORED:  # What is stored cannot be larger than the file.
           raise ValueError(f'{entry.filename} is compressed')
