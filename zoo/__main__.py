@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import pathlib
+import threading
 
 from absl import flags
 
@@ -14,7 +15,7 @@ from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build
-from zoo import _card, _gallery, _publish, _records, _report, _reproduce, _tables, _weights, base
+from zoo import _card, _gallery, _jobs, _publish, _records, _report, _reproduce, _tables, _weights, base
 
 USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, `table NAME --ablation`, '
          '`table NAME --sources`, `report`, `card NAME`, `publish NAME --to kaggle|huggingface --owner OWNER` or '
@@ -25,6 +26,9 @@ flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_v
 flags.DEFINE_string('model', None, 'Only definitions of this model', flag_values=FLAGS)
 flags.DEFINE_enum('recipe', None, ['paper', 'fast'], '[paper for show, fast for reproduce]', flag_values=FLAGS)
 flags.DEFINE_integer('seeds', 1, 'How many, from 0 on', 1, flag_values=FLAGS)
+flags.DEFINE_integer('jobs', 1, 'Trainings side by side, each on processors or a GPU of its own', 1, flag_values=FLAGS)
+flags.DEFINE_bool('plan', False, 'Print what would be trained and how long that takes; train nothing',
+                  flag_values=FLAGS)
 flags.DEFINE_integer('samples', None, "Training images of each run [the recipe's]", 1, flag_values=FLAGS)
 flags.DEFINE_multi_string('set', [], 'SECTION.KEY=VALUE that an ablation changes (repeatable)', flag_values=FLAGS)
 flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for recipe paper]', 1, flag_values=FLAGS)
@@ -51,7 +55,7 @@ flags.DEFINE_bool('yes', False, 'Really upload; otherwise it is only said what w
 cli.define_data_flags(FLAGS)
 
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
-          'reproduce': ['seeds', 'samples', 'set', 'restarts', 'train_images', 'runs'],
+          'reproduce': ['seeds', 'samples', 'set', 'jobs', 'plan', 'restarts', 'train_images', 'runs'],
           'reproduce, keep, gallery': ['weights', 'data_dir', 'manual_dir'], 'keep, gallery': ['run'],
           'table': ['all', 'brief', 'ablation', 'sources'], 'table, reproduce': ['metrics'],
           'table, report, reproduce, keep': ['results'],
@@ -157,6 +161,12 @@ def reproduce(patterns) -> int:
       if group not in (known := kinds.KINDS[experiment.kind].GROUPS):
         raise UserError(unknown('value of --metrics', group, known))
   evaluate_flags.append(f'--metrics={",".join(FLAGS.metrics or ["all"])}')
+  if FLAGS.plan:
+    jobs = _jobs.plan(asked, settings, FLAGS.runs, FLAGS.results)
+    print(_jobs.table(jobs, FLAGS.jobs) if jobs else 'no training is missing')
+    return 0
+  if FLAGS.jobs > 1:
+    return side_by_side(asked, data_flags, evaluate_flags)
   for definition, experiment in asked:
     status = _reproduce.reproduce(definition, experiment, settings, FLAGS.runs, FLAGS.results, FLAGS.weights,
                                   data_flags, evaluate_flags)
@@ -171,6 +181,19 @@ def reproduce(patterns) -> int:
     raise UserError(f'{len(failed)} runs are missing: {"; ".join(failed)}; their messages stand above. '
                     'The same command trains what is missing.')
   return 0
+
+
+def side_by_side(asked, data_flags, evaluate_flags) -> int:
+  """As `reproduce`, --jobs of them at once; `asked`: list of (definition, experiment). Returns an exit status."""
+  filing = threading.Lock()
+
+  def one(job, call):
+    return _reproduce.reproduce(job.definition, job.experiment, FLAGS.set, FLAGS.runs, FLAGS.results, FLAGS.weights,
+                                data_flags, evaluate_flags, call, filing)
+
+  jobs = _jobs.plan(asked, FLAGS.set, FLAGS.runs, FLAGS.results)
+  print(_jobs.table(jobs, FLAGS.jobs) if jobs else 'no training is missing')
+  return _jobs.work(jobs, FLAGS.jobs, one, FLAGS.runs)
 
 
 def keep(name) -> None:

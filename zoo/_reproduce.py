@@ -1,5 +1,6 @@
 """Trains and evaluates what is missing among a definition's results, and gathers it."""
 
+import contextlib
 import dataclasses
 import fnmatch
 import os
@@ -41,7 +42,14 @@ def experiment_of(definition, seed, recipe, samples=None, settings=()):
   return experiment
 
 
-def reproduce(definition, experiment, settings, runs_dir, results, weights, data_flags=(), evaluate_flags=()) -> int:
+def run_dir(name, experiment, settings, runs_dir) -> pathlib.Path:
+  """The run folder of a definition's training, below `runs_dir`; the others as of `reproduce`."""
+  training, changed = experiment.training, ''.join('_' + re.sub(r'[^\w.=-]', '-', text) for text in sorted(settings))
+  return pathlib.Path(runs_dir) / f'{name}_{training.recipe}_{training.samples}{changed}_s{training.seed}'
+
+
+def reproduce(definition, experiment, settings, runs_dir, results, weights, data_flags=(), evaluate_flags=(),
+              call=None, filing=None) -> int:
   """One run of a definition: trains it, or goes on where it stopped; evaluates it; files the result; keeps weights.
 
   Args:
@@ -53,14 +61,15 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
     weights: folder of archives.
     data_flags: flags of data, handed on to the programs.
     evaluate_flags: flags of acai_tf.evaluate.
+    call: function (command, what) -> exit status that runs a program; default: with its output on this one's.
+    filing: a context in which result files are written, where several runs are reproduced at once.
 
   Returns:
     The exit status of the program that failed, or 0.
   """
-  training, changed = experiment.training, ''.join('_' + re.sub(r'[^\w.=-]', '-', text) for text in sorted(settings))
+  training, call, filing = experiment.training, call or _call, filing or contextlib.nullcontext()
   name, what = definition.name, f'{definition.name}, seed {training.seed}'
-  asked = identities(experiment)
-  run = pathlib.Path(runs_dir) / f'{name}_{training.recipe}_{training.samples}{changed}_s{training.seed}'
+  asked, run = identities(experiment), run_dir(definition.name, experiment, settings, runs_dir)
   if asked & set(map(_records.identity, _records.load(name, results))):
     print(f'{what}: there already')
   else:
@@ -71,16 +80,18 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
              '--seed', str(training.seed), '--run_dir', str(run), *(f'--set={text}' for text in settings), *data_flags]
     evaluate = ['acai_tf.evaluate', '--run', str(run), *data_flags, *evaluate_flags]
     for command in (train, evaluate):
-      if status := _call(command, what):
+      if status := call(command, what):
         return status
-    gather(run, definition, results)
+    with filing:
+      gather(run, definition, results)
   record = _records.reported(_records.load(name, results), name)
   if record and _records.identity(record) in asked and 'kept' not in record and run.exists():
     if reason := _weights.refusal(definition.dataset):
       print(f'{what}: its weights are not kept, since {reason}')
       return 0
-    return _call(['zoo', 'keep', name, '--run', str(run), '--results', str(results), '--weights', str(weights),
-                  *data_flags], what)
+    with filing:
+      return call(['zoo', 'keep', name, '--run', str(run), '--results', str(results), '--weights', str(weights),
+                   *data_flags], what)
   return 0
 
 

@@ -1,0 +1,277 @@
+"""Several trainings side by side: which comes when, on which processors or GPU, how far each is, and what is left."""
+
+import collections
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from acai_tf.experiment import config, machine, run_folder
+from acai_tf.training import session
+from zoo import _records, _reproduce, base
+
+PROGRESS = re.compile(r'([\d,]+) / [\d,]+ samples, (\d+) samples/s, (\S+) left')  # as training.progress prints it
+QUIET_SECONDS = 60  # between two lines about a job where the output is no terminal
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+  """One run of a definition that is to be reproduced.
+
+  `trained`: samples that its run folder holds already. `seconds`: that its training takes from there on, as earlier
+  records predict; None where there is no record to go by.
+  """
+
+  definition: base.Definition
+  experiment: config.Experiment
+  trained: int
+  seconds: float | None
+
+  @property
+  def name(self) -> str:
+    """'lines_acai, seed 0'."""
+    return f'{self.definition.name}, seed {self.experiment.training.seed}'
+
+  @property
+  def samples(self) -> int:
+    """Samples that are left to train."""
+    return max(self.experiment.training.samples - self.trained, 0)
+
+
+def plan(asked, settings, runs_dir, results) -> list[Job]:
+  """The jobs among `asked` whose results are not filed yet, longest first.
+
+  Args:
+    asked: list of (definition, experiment).
+    settings: as of `_reproduce.experiment_of`.
+    runs_dir: where run folders lie.
+    results: folder of result files.
+  """
+  filed, speeds = _records.load_all(folder=results), _speeds(_records.load_all(folder=results))
+  jobs = []
+  for definition, experiment in asked:
+    if _reproduce.identities(experiment) & set(map(_records.identity, filed.get(definition.name, []))):
+      continue
+    run = _reproduce.run_dir(definition.name, experiment, settings, runs_dir)
+    steps = run_folder.checkpoint_steps(run / run_folder.CHECKPOINTS / 'last')
+    trained = steps[-1] * experiment.training.batch if steps else 0
+    speed = next((speeds[key] for key in _keys(definition.name, experiment) if key in speeds), None)
+    job = Job(definition, experiment, trained, None)
+    jobs.append(dataclasses.replace(job, seconds=job.samples / speed if speed else None))
+  return sorted(jobs, key=lambda job: (-(job.seconds or 0), -job.samples, job.name))
+
+
+def _keys(name, experiment):
+  """What trainings of about the same speed have in common, the closest first."""
+  recipe = experiment.training.recipe
+  yield recipe, name
+  yield recipe, experiment.dataset_name, experiment.model_name
+  yield recipe, experiment.kind, experiment.model_name
+  yield recipe, experiment.kind
+
+
+def _speeds(filed):
+  """Dict: key of `_keys` -> the median of the samples a second of the trainings on record."""
+  found = collections.defaultdict(list)
+  for name, records in filed.items():
+    for record in records:
+      if record['train_seconds']:
+        for key in _keys(name, _records.parse_experiment(record['experiment'])):
+          found[key].append(record['samples'] / record['train_seconds'])
+  return {key: statistics.median(speeds) for key, speeds in found.items()}
+
+
+def makespan(jobs, count) -> float | None:
+  """Seconds that `count` workers need for jobs that are taken in their order; None where a job's time is unknown."""
+  ends = [0.0] * count
+  for job in jobs:
+    if job.seconds is None:
+      return None
+    ends[ends.index(min(ends))] += job.seconds
+  return max(ends)
+
+
+def hours(seconds) -> str:
+  """'1:05 h', or 'unknown'."""
+  return 'unknown' if seconds is None else f'{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02d} h'
+
+
+def table(jobs, count) -> str:
+  """Text of a plan: each job with its samples and the time that it will take, and the whole time of `count` workers."""
+  from rich import box
+  from rich import table as rich_table
+
+  from acai_tf import cli
+
+  grid = rich_table.Table(box=box.SIMPLE_HEAD)
+  for heading in ('training', 'recipe', 'samples', 'trained', 'left'):
+    grid.add_column(heading, justify='left' if heading in ('training', 'recipe') else 'right')
+  for job in jobs:
+    training = job.experiment.training
+    grid.add_row(job.name, training.recipe, f'{training.samples:,}', f'{job.trained:,}', hours(job.seconds))
+  return (f'{cli.text_of(grid)}\n{len(jobs)} trainings are missing; {count} side by side take about '
+          f'{hours(makespan(jobs, count))}, by the speeds on record, without the evaluations.')
+
+
+class Worker(threading.Thread):
+  """Reproduces one job after the other on processors, and on a GPU, of its own.
+
+  Args:
+    number: of the worker, from 0 on.
+    count: of all workers.
+    take: function -> the next Job, or None.
+    reproduce: function (job, call) -> exit status; `call` runs a program.
+    done: function (job, status), called after each job.
+    logs: folder in which each job's output is written.
+  """
+
+  def __init__(self, number, count, take, reproduce, done, logs):
+    super().__init__(daemon=True)
+    cores, gpus = sorted(machine.cores()), visible_gpus()
+    self.cores = set(cores[number::count]) or {cores[number % len(cores)]}
+    self.environment = {'CUDA_VISIBLE_DEVICES': gpus[number % len(gpus)]} if gpus else {}
+    self.take, self.reproduce, self.done, self.logs = take, reproduce, done, pathlib.Path(logs)
+    self.job, self.far, self.process, self.stopped = None, '', None, False
+
+  def run(self) -> None:
+    if hasattr(os, 'sched_setaffinity'):
+      os.sched_setaffinity(0, self.cores)  # of this thread, and so of the processes that it starts
+    while not self.stopped and (job := self.take()):
+      self.job, self.far = job, 'starting'
+      try:
+        status = self.reproduce(job, self.call)
+      except Exception as error:  # One job's end is not that of the others.
+        self.far, status = f'{type(error).__name__}: {error}', 1
+        self.write(f'{self.far}\n')
+      self.done(job, status)
+      self.job = None
+
+  def call(self, command, what) -> int:
+    """Runs a program of ours to its end, its output in the job's log; returns its exit status."""
+    del what
+    if self.stopped:
+      return 128 + signal.SIGTERM
+    self.far = {'acai_tf.train': 'starting', 'acai_tf.evaluate': 'evaluating'}.get(command[0], command[0])
+    self.process = subprocess.Popen(
+        [sys.executable, '-m', *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
+        start_new_session=True,  # so that Ctrl-C reaches it once, by `stop`
+        env={**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[1]), **self.environment})
+    for line in self.process.stdout:
+      self.write(line)
+      if found := PROGRESS.search(line):
+        self.far = f'{found[1]} of {self.job.experiment.training.samples:,} samples, {found[2]}/s, {found[3]} left'
+    return self.process.wait()
+
+  def write(self, text) -> None:
+    """Adds to the job's log."""
+    with log_of(self.logs, self.job).open('a') as file:
+      file.write(text)
+
+  def stop(self) -> None:
+    """Asks the program that runs to save and end, and takes no further job."""
+    self.stopped = True
+    if self.process and self.process.poll() is None:
+      self.process.terminate()
+
+
+def log_of(folder, job) -> pathlib.Path:
+  """The file that a job's output is written to."""
+  return pathlib.Path(folder) / f'{job.definition.name}_s{job.experiment.training.seed}.log'
+
+
+def visible_gpus() -> list[str]:
+  """Numbers or names of the GPUs that CUDA_VISIBLE_DEVICES allows, or else of all that nvidia-smi lists."""
+  allowed = os.environ.get('CUDA_VISIBLE_DEVICES')
+  if allowed is not None:
+    return [name.strip() for name in allowed.split(',') if name.strip() not in ('', '-1')]
+  if not shutil.which('nvidia-smi'):
+    return []
+  listed = subprocess.run(['nvidia-smi', '--query-gpu=index', '--format=csv,noheader'], capture_output=True, text=True,
+                          check=False)
+  return listed.stdout.split() if listed.returncode == 0 else []
+
+
+@contextlib.contextmanager
+def _board() -> Iterator[Callable]:
+  """Gives a function (workers) that shows how far each is: a line each that changes on a terminal, elsewhere a line for
+  each now and then."""
+  from rich import console, live, text
+
+  screen = console.Console()
+  if screen.is_terminal:
+    with live.Live(console=screen, refresh_per_second=2) as shown:
+      yield lambda workers: shown.update(text.Text('\n'.join(
+          f'{worker.job.name}: {worker.far}' for worker in workers if worker.job)))
+    return
+  due: dict[str, float] = {}
+
+  def show(workers):
+    for worker in workers:
+      if worker.job and time.monotonic() >= due.get(worker.job.name, 0.0):
+        print(f'{worker.job.name}: {worker.far}', flush=True)
+        due[worker.job.name] = time.monotonic() + QUIET_SECONDS
+
+  yield show
+
+
+def work(jobs, count, reproduce, logs) -> int:
+  """Reproduces jobs, `count` side by side, the first first; prints how far they are, what failed, and what is left.
+
+  SIGTERM or Ctrl-C makes all of them save and end; the same command goes on. A job that fails stops no other.
+
+  Args:
+    jobs: list of `Job`.
+    count: of workers, 1 or more.
+    reproduce: function (job, call) -> exit status.
+    logs: folder of the jobs' logs.
+
+  Returns:
+    0; 1 where a job failed; 130 or 143 where a signal ended the work.
+  """
+  waiting, statuses = collections.deque(jobs), {}
+  pathlib.Path(logs).mkdir(parents=True, exist_ok=True)
+
+  def take():
+    try:
+      return waiting.popleft()
+    except IndexError:
+      return None
+
+  def done(job, status):
+    statuses[job.name] = status
+    if status not in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+      print(f'{job.name}: ' + ('filed' if not status else f'FAILED with status {status}, see {log_of(logs, job)}'),
+            flush=True)
+
+  workers = [Worker(number, count, take, reproduce, done, logs) for number in range(min(count, len(jobs)))]
+  with session.stop_signals() as received, _board() as show:
+    for worker in workers:
+      worker.start()
+    told = False
+    while any(worker.is_alive() for worker in workers):
+      if received and not told:
+        told = True
+        print('stopping: each training saves its state', flush=True)
+        for worker in workers:
+          worker.stop()
+      show(workers)
+      time.sleep(0.5)
+  ended = {128 + signal.SIGINT, 128 + signal.SIGTERM}
+  failed = [job for job in jobs if statuses.get(job.name, 0) not in {0, *ended}]
+  left = [job for job in jobs if statuses.get(job.name) in {None, *ended}]
+  print(f'{len(jobs) - len(failed) - len(left)} filed, {len(failed)} failed, {len(left)} left')
+  for job in failed:
+    print(f'failed: {job.name}, see {log_of(logs, job)}')
+  if left:
+    print(f'left: {"; ".join(job.name for job in left)}. The same command resumes them; --plan prints how long that '
+          'takes.')
+  return 128 + received[0] if received else 1 if failed else 0
