@@ -152,7 +152,7 @@ class Worker(threading.Thread):
       except Exception as error:  # One job's end is not that of the others.
         self.far, status = f'{type(error).__name__}: {error}', 1
         self.write(f'{self.far}\n')
-      self.done(job, status)
+      self.done(job, 128 + signal.SIGTERM if status and self.stopped else status)
       self.job = None
 
   def call(self, command, what) -> int:
@@ -217,7 +217,7 @@ def _board() -> Iterator[Callable]:
   def show(workers):
     for worker in workers:
       if worker.job and time.monotonic() >= due.get(worker.job.name, 0.0):
-        print(f'{worker.job.name}: {worker.far}', flush=True)
+        _reproduce.say(f'{worker.job.name}: {worker.far}')
         due[worker.job.name] = time.monotonic() + QUIET_SECONDS
 
   yield show
@@ -249,8 +249,8 @@ def work(jobs, count, reproduce, logs) -> int:
   def done(job, status):
     statuses[job.name] = status
     if status not in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-      print(f'{job.name}: ' + ('filed' if not status else f'FAILED with status {status}, see {log_of(logs, job)}'),
-            flush=True)
+      _reproduce.say(f'{job.name}: ' + ('filed' if not status else
+                                        f'FAILED with status {status}, see {log_of(logs, job)}'))
 
   workers = [Worker(number, count, take, reproduce, done, logs) for number in range(min(count, len(jobs)))]
   with session.stop_signals() as received, _board() as show:
@@ -260,7 +260,7 @@ def work(jobs, count, reproduce, logs) -> int:
     while any(worker.is_alive() for worker in workers):
       if received and not told:
         told = True
-        print('stopping: each training saves its state', flush=True)
+        _reproduce.say('stopping: each training saves its state')
         for worker in workers:
           worker.stop()
       show(workers)

@@ -189,9 +189,9 @@ def as_it_was(record, samples) -> list:
   With a rate that does not fall, a longer training is a shorter one gone on with, so that its evaluations on the way
   are the shorter one's. They took the quick groups.
   """
-  training = parse_experiment(record['experiment']).training
+  experiment = parse_experiment(record['experiment']).to_dict()
   rows = [row for row in record['history'] if row['samples'] == samples < record['samples']]
-  if training.schedule != 'constant' or not rows:
+  if config.depends_on_length(experiment['model'], experiment['training']) or not rows:
     return []
   metrics = {key: value for key, value in rows[-1].items() if key not in ('samples', 'seconds')}
   return [{**record, 'samples': samples, 'metrics': metrics, 'medians': {}, 'curves': {}, 'history': [],

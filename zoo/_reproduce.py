@@ -71,9 +71,9 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
   name, what = definition.name, f'{definition.name}, seed {training.seed}'
   asked, run = identities(experiment), run_dir(definition.name, experiment, settings, runs_dir)
   if asked & set(map(_records.identity, _records.load(name, results))):
-    print(f'{what}: there already')
+    say(f'{what}: there already')
   else:
-    print(f'{what}: {training.recipe}, {training.samples:,} samples, in {run}', flush=True)
+    say(f'{what}: {training.recipe}, {training.samples:,} samples, in {run}')
     if not build.takes_official_files(experiment.dataset_name):
       data_flags = [flag for flag in data_flags if not flag.startswith('--manual_dir')]
     train = ['acai_tf.train', '--zoo', name, '--recipe', training.recipe, '--samples', str(training.samples),
@@ -87,12 +87,18 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
   record = _records.reported(_records.load(name, results), name)
   if record and _records.identity(record) in asked and 'kept' not in record and run.exists():
     if reason := _weights.refusal(definition.dataset):
-      print(f'{what}: its weights are not kept, since {reason}')
+      say(f'{what}: its weights are not kept, since {reason}')
       return 0
     with filing:
       return call(['zoo', 'keep', name, '--run', str(run), '--results', str(results), '--weights', str(weights),
                    *data_flags], what)
   return 0
+
+
+def say(text) -> None:
+  """Prints a line in one piece, as several threads need it."""
+  sys.stdout.write(f'{text}\n')
+  sys.stdout.flush()
 
 
 def identities(experiment) -> set:

@@ -105,6 +105,17 @@ class Annealing:
   anneal_to: Annotated[float, '[0, 1]'] = 1.0
 
 
+def depends_on_length(model, training) -> bool:
+  """Whether a training's steps depend on how many there will be: by a learning rate that falls, or by phases of a model
+  that are shares of the training.
+
+  Args:
+    model, training: the two sections of an experiment as dicts.
+  """
+  return bool(training['schedule'] != 'constant' or model.get('alone') or model.get('ramp')
+              or model.get('anneal_to', 1.0) != 1.0)
+
+
 NETWORKS = {'images': Network, 'sentences': TextNetwork}  # by the kind of data (`Config.KIND`; images have none)
 
 

@@ -116,11 +116,12 @@ def _writing(run_dir):
 def conflicts(there, here) -> str:
   """Which keys of two experiments, dicts, may not differ in one training and do, as a text; '' if there are none."""
   free = set(config.FREE_KEYS)
-  phases = any(part['model'].get(key) for part in (there, here) for key in ('alone', 'ramp'))  # shares of the training
-  if there['training']['schedule'] == here['training']['schedule'] == 'constant' and not phases:
-    free.add('training.samples')  # A longer training with a constant rate is the same one, gone on with.
-  return '; '.join(f'{key} is {was} there and {asked} here' for key, was, asked in differences(there, here)
-                   if key not in free)
+  lasting = not any(config.depends_on_length(part['model'], part['training']) for part in (there, here))
+  if lasting:
+    free.add('training.samples')  # A longer training is the same one, gone on with.
+  found = [(key, was, asked) for key, was, asked in differences(there, here) if key not in free]
+  why = {'training.samples': ' (its schedule depends on the length, so that another length is another training)'}
+  return '; '.join(f'{key} is {was} there and {asked} here{why.get(key, "")}' for key, was, asked in found)
 
 
 def checkpoint_steps(folder) -> list[int]:
