@@ -122,6 +122,10 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     (self.folder / 'lines_vae.json').write_text(json.dumps({'runs': [record()]}))
     with self.assertRaisesRegex(UserError, 'lines_vae.json, run 1 has model_name acai; expected vae'):
       _records.load('lines_vae', self.folder)
+    wide = resolve('mnist', 'acai', 'fast', {'network': {'latent': 16}}).to_dict()
+    (self.folder / 'mnist_acai_d32.json').write_text(json.dumps({'runs': [{**record(), 'experiment': wide}]}))
+    with self.assertRaisesRegex(UserError, 'mnist_acai_d32.json, run 1: it is a run of mnist_acai_d256'):
+      _records.load('mnist_acai_d32', self.folder)
 
   def test_weights_are_of_one_run(self):
     runs = [{**record(seed), 'kept': {'file': 'x.npz', 'sha256': 'a' * 64, 'bytes': 3}} for seed in (0, 1)]

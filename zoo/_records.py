@@ -40,7 +40,7 @@ def load(name, folder=FOLDER) -> list[dict]:
     raise _broken(path, f"'definition' is {values['definition']!r}")
   found = [validated(record, f'{path}, run {i + 1}') for i, record in enumerate(values['runs'])]
   for i, record in enumerate(found):
-    check_definition(record, name, f'{path}, run {i + 1}')
+    _refuse_others(record, name, f'{path}, run {i + 1}')
   if sum('kept' in record for record in found) > 1:
     raise _broken(path, "more than one run has 'kept'")
   _refuse_twins(found, path)
@@ -109,20 +109,37 @@ def _check_ranges(values, where):
       raise _broken(where, f'{name} is {value:.6g}, outside [{low:g}, {high:g}]')
 
 
+def _refuse_others(record, name, where):
+  """UserError where a record is of other data or another model, or is a run of another definition of both."""
+  misfit = _misfit(record, name)
+  if misfit and misfit[0] in ('dataset_name', 'model_name'):
+    check_definition(record, name, where)
+  if misfit:
+    own = base.definition(name)
+    for other in base.definitions(own.dataset, own.model):
+      if not _misfit(record, other):
+        raise _broken(where, f'it is a run of {other}')
+
+
 def check_definition(record, name, where) -> None:
-  """UserError unless a record's experiment is of a definition's data, model, and shape of the code.
+  """UserError unless a record's experiment is of a definition's data, model, and latent dimension.
 
   Other settings are an ablation's, and are allowed.
   """
+  if misfit := _misfit(record, name):
+    key, has, wants = misfit
+    raise UserError(f'{where} has {key} {has}; expected {wants}, as the definition {name} says.')
+
+
+def _misfit(record, name):
+  """(key, value, the definition's value) of the first setting by which a record is not of a definition; or None."""
   definition, experiment = base.definition(name), record['experiment']
   wanted = [('dataset_name', experiment.get('dataset_name'), definition.dataset),
             ('model_name', experiment.get('model_name'), definition.model)]
   if all(has == wants for _, has, wants in wanted):
     wanted = [row for row in changes(record, name)
               if row[0].startswith('dataset.') or row[0] in ('network.latent_width', 'network.latent')]
-  for key, has, wants in wanted:
-    if has != wants:
-      raise UserError(f'{where} has {key} {has}; expected {wants}, as the definition {name} says.')
+  return next((row for row in wanted if row[1] != row[2]), None)
 
 
 def load_all(dataset=None, folder=FOLDER) -> dict:

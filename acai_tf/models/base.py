@@ -174,6 +174,8 @@ class Model(keras.Model):
     return next((config for file in files if (config := getattr(file, 'Config', None))), None)
 
   def _check_arguments(self, config, network, shape):
+    if network is None and not shape:  # a model of neither images nor text
+      return
     kind = self.config_class() or type(config)
     for given, wanted, what in ((config, kind, 'config'), (network, network_class(kind), 'network')):
       if not isinstance(given, wanted):
