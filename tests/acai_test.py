@@ -7,7 +7,7 @@ from absl.testing import parameterized
 
 from acai_tf.data import lines
 from acai_tf.experiment import config
-from acai_tf.models import acai, autoencoder
+from acai_tf.models import aae, acai, aeai, autoencoder, lrae, lsgan_ae, miae, midrae
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=2, depth=2), (8, 8, 1), 4
 
@@ -151,6 +151,56 @@ class PlayersTest(tf.test.TestCase):
     self.assertLess(np.mean(history[-20:]), 0.5 / 48)
     for old, new in zip(variables, model.variables_of('autoencoder'), strict=True):
       self.assertAllEqual(old, new.numpy())
+
+
+class AnnealingTest(parameterized.TestCase, tf.test.TestCase):
+
+  def moved(self, module, step, **settings):
+    """The autoencoder's weights after one step of plain gradient descent, taken as step `step` of 64."""
+    model = module.Model(module.Config(**settings), TINY, SHAPE, 3, seed=3)
+    model.compile(lambda player: keras.optimizers.SGD(0.1), steps=64)
+    model.step.assign(step)
+    for player in model.players().keys() - {'autoencoder', 'classifier'}:
+      for variable in model.variables_of(player):  # A new critic hardly tells images apart.
+        variable.assign(5 * variable)
+    model.take_step(batch())
+    return [v.numpy() for v in model.variables_of('autoencoder')]
+
+  def test_the_factor_by_hand(self):
+    model = acai.Model(acai.Config(anneal_from=0.5, anneal_over=0.25, anneal_to=0.01), TINY, SHAPE)
+    model.compile(steps=64)
+    factors = []
+    for step in (0, 32, 36, 40, 48, 63):  # shares 0, 1/2, 9/16, 5/8, 3/4, 63/64: a fall from 1/2 to 3/4
+      model.step.assign(step)
+      factors.append(float(model.annealing()))
+    self.assertAllClose(factors, [1, 1, 10**-0.5, 0.1, 0.01, 0.01], rtol=1e-5)
+
+  def test_to_zero_and_not_at_all(self):
+    model = acai.Model(acai.Config(anneal_to=0.0), TINY, SHAPE)
+    model.compile()
+    with self.assertRaisesRegex(ValueError, 'share of the training; expected compile.*steps=N'):
+      model.annealing()
+    model.compile(steps=64)
+    for step, factor in ((32, 1), (33, 0), (63, 0)):
+      model.step.assign(step)
+      self.assertEqual(float(model.annealing()), factor)
+    self.assertEqual(acai.Model(acai.Config(), TINY, SHAPE).annealing(), 1)
+
+  @parameterized.named_parameters(
+      ('acai', acai, {'lambda_': 0.5}), ('miae', miae, {'lambda_': 0.5}), ('lrae', lrae, {'lambda_': 0.5}),
+      ('lsgan_ae', lsgan_ae, {'weight': 0.5}), ('aae', aae, {'adversarial': 0.5}),
+      ('midrae', midrae, {'lambda_': 0.5, 'advnoise': 0.4, 'advfake': 0.3}),
+      ('aeai', aeai, {'adversarial': 0.5, 'cycle': 0.4, 'smoothness': 0.3}))
+  def test_a_fallen_weight_is_a_smaller_weight(self, module, weights):
+    late = {'adversarial_from': 0} if hasattr(module.Config(), 'adversarial_from') else {}
+    smaller = {key: 0.1 * value for key, value in weights.items()}
+    early, fallen = (self.moved(module, step, **weights, **late, anneal_to=0.1) for step in (3, 60))
+    for step, found, expected in ((3, early, weights), (60, fallen, smaller)):
+      for one, two in zip(found, self.moved(module, step, **expected, **late), strict=True):
+        self.assertAllClose(one, two, rtol=1e-4, atol=1e-5)
+    full = self.moved(module, 60, **weights, **late)
+    self.assertNotAllClose(np.concatenate([v.ravel() for v in fallen]), np.concatenate([v.ravel() for v in full]),
+                           rtol=1e-3, atol=1e-4)
 
 
 class InterfaceTest(tf.test.TestCase):

@@ -261,6 +261,14 @@ class RunFolderTest(tf.test.TestCase):
         with self.assertRaisesRegex(UserError, 'training.samples is 1024 there and 2048 here'):
           run_folder.claim(folder, made)
 
+  def test_a_regularizer_that_falls_fixes_the_training_s_samples(self):
+    folder = self.get_temp_dir()
+    first, longer = (resolve('lines', 'acai', 'fast', {'model': {'anneal_to': 0.02}, 'training': {'samples': samples}})
+                     for samples in (1024, 2048))
+    run_folder.claim(folder, first)
+    with self.assertRaisesRegex(UserError, 'samples is 1024 there and 2048 here .its schedule depends on the length'):
+      run_folder.claim(folder, longer)
+
   def test_where_there_are_no_locks_a_line_says_so(self):
     printed = io.StringIO()
     with (unittest.mock.patch.object(run_folder.fcntl, 'flock', side_effect=OSError(38, 'Function not implemented')),

@@ -34,9 +34,9 @@ FLAGS = ['--dataset', 'lines', '--latent_width', '2', '--latent', '2', '--depth'
          '--set', 'training.final_evaluations=0']
 
 
-def experiment(model='acai', **training):
+def experiment(model='acai', settings=None, **training):
   return resolve('lines', model, 'fast', {
-      **SMALL, 'training': {'batch': 8, 'samples': 256, 'precision': 'float32', **training}})
+      **SMALL, 'model': settings or {}, 'training': {'batch': 8, 'samples': 256, 'precision': 'float32', **training}})
 
 
 def make(made, strategy=None):
@@ -66,12 +66,11 @@ class LoopTest(tf.test.TestCase):
       else:
         self.assertAllClose(one, two, atol=atol, rtol=0)
 
-  def test_resuming_is_bit_exact(self):
-    made = experiment()
+  def assert_resumes(self, made):
     whole = trained(made)
     first, strategy = make(made)
     checkpoints = Checkpoints(first, self.get_temp_dir(), 3)
-    half = made.training.steps // 2
+    half = made.training.steps * 5 // 8
     stop = [False]
     loop.Loop(first, strategy, build.load_data(made), made.training).run(
         lambda step, _: stop.__setitem__(0, step == half), [], lambda: stop[0])
@@ -81,6 +80,12 @@ class LoopTest(tf.test.TestCase):
     self.assertEqual(Checkpoints(second, self.get_temp_dir(), 3).restore(), half)
     loop.Loop(second, strategy, build.load_data(made), made.training).run(lambda *_: None, [])
     self.assert_same(whole, second)
+
+  def test_resuming_is_bit_exact(self):
+    self.assert_resumes(experiment())
+
+  def test_resuming_while_the_regularizer_s_weight_falls(self):
+    self.assert_resumes(experiment(settings={'anneal_to': 0.02, 'anneal_over': 0.25}, schedule='linear', floor=0.1))
 
   def test_fused_steps_change_nothing(self):
     made = experiment('autoencoder')

@@ -351,6 +351,11 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertStartsWith(row, '| model.gamma 0.9 (recipe 0.2) |')
     self.assertIn('4.50 ± 2.50', row)  # seed 0 on its way, and the run of seed 1 that ended there
 
+  def test_a_run_whose_regularizer_falls_stands_for_no_shorter_one(self):
+    for setting, found in (('model.anneal_to=1', 1), ('model.anneal_to=0.02', 0)):
+      run = {**record(settings=[setting]), 'history': [{'samples': 1 << 16, 'seconds': 8.0, 'mean_distance': 2e-3}]}
+      self.assertLen(_records.as_it_was(run, 1 << 16), found)
+
   def test_sources_of_sentences_have_their_own_table(self):
     with self.assertRaisesRegex(UserError, 'yelp_arae has no figures of sources; expected a run'):
       _tables.render_sources('yelp_arae', folder=self.folder)
