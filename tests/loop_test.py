@@ -70,14 +70,14 @@ class LoopTest(tf.test.TestCase):
     whole = trained(made)
     first, strategy = make(made)
     checkpoints = Checkpoints(first, self.get_temp_dir(), 3)
-    half = made.training.steps * 5 // 8
+    stopped = made.training.steps * 5 // 8  # while the weight falls, where it does
     stop = [False]
     loop.Loop(first, strategy, build.load_data(made), made.training).run(
-        lambda step, _: stop.__setitem__(0, step == half), [], lambda: stop[0])
-    self.assertEqual(step_of(first), half)
+        lambda step, _: stop.__setitem__(0, step == stopped), [], lambda: stop[0])
+    self.assertEqual(step_of(first), stopped)
     checkpoints.save()
     second, strategy = make(made)
-    self.assertEqual(Checkpoints(second, self.get_temp_dir(), 3).restore(), half)
+    self.assertEqual(Checkpoints(second, self.get_temp_dir(), 3).restore(), stopped)
     loop.Loop(second, strategy, build.load_data(made), made.training).run(lambda *_: None, [])
     self.assert_same(whole, second)
 
