@@ -134,6 +134,16 @@ class OverrideTest(tf.test.TestCase):
     self.assertEqual({key: getattr(training, key) for key in expected}, expected)
     self.assertEqual(training.steps, 262_144)
 
+  def test_a_model_s_recipe_may_differ_between_data_sets(self):
+    lines, mnist = (resolve(dataset, 'acai', 'fast') for dataset in ('lines', 'mnist'))
+    self.assertEqual((lines.model.anneal_to, lines.training.schedule, lines.training.floor), (0.02, 'linear', 0.1))
+    self.assertEqual((mnist.model.anneal_to, mnist.training.schedule), (1.0, 'constant'))
+    self.assertEqual((lines.model.partners, lines.training.batch), (mnist.model.partners, mnist.training.batch))
+    paper = resolve('lines', 'acai')
+    self.assertEqual((paper.model.anneal_to, paper.training.schedule), (1.0, 'constant'))
+    own = resolve('lines', 'acai', 'fast', {'model': {'anneal_to': 1.0}})
+    self.assertEqual((own.model.anneal_to, own.training.schedule), (1.0, 'linear'))
+
   def test_papers_evaluations(self):
     training = resolve('lines', 'acai', 'paper').training
     self.assertEqual(training.evaluation_steps, list(range(1024, 262_145, 1024)))

@@ -1,6 +1,7 @@
 """What is measured of models of sentences, on models of known behaviour; and their way through the programs."""
 
 import dataclasses
+import gzip
 import hashlib
 import json
 import pathlib
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from acai_tf.data import _text, _tfds, base, grammar, snli, yelp, yelp_polarity
+from acai_tf.data import _text, _tfds, base, captions, grammar, snli, yelp, yelp_polarity
 from acai_tf.data import text as text_data
 from acai_tf.evaluation import language_model, subject, text
 from acai_tf.experiment import run_folder
@@ -199,7 +200,7 @@ class GrammarTest(tf.test.TestCase):
     one, two = (grammar.load(grammar.Config(count=300), None) for _ in range(2))
     self.assertAllEqual(one.train_ids, two.train_ids)
     self.assertEqual(one.vocabulary.words, two.vocabulary.words)
-    for name in ('grammar', 'snli', 'yelp', 'yelp_polarity', 'text'):
+    for name in ('grammar', 'snli', 'yelp', 'yelp_polarity', 'captions', 'text'):
       with self.assertRaisesRegex(UserError, "dataset.test_part 'train'. Known: test, valid"):
         resolve(name, 'arae', overrides={'dataset': {'test_part': 'train'}})
 
@@ -331,6 +332,26 @@ class SnliTest(tf.test.TestCase):
     self.assertAllClose(unseen['entailment_accuracy_1000'], most)
     with self.assertRaisesRegex(ValueError, '2 and 2 codes with 2 labels of 1 classes; expected equally many'):
       entailment.accuracy(*[np.eye(2)] * 2, [1, 1], *[np.eye(2)] * 2, [1, 1])
+
+
+class CaptionsTest(tf.test.TestCase):
+
+  def test_training_and_held_out_files(self):
+    folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+    (folder / 'train.txt').write_text(''.join(f'a man holds {i} cups\n' for i in range(30)))
+    with gzip.open(folder / 'held_out.txt.gz', 'wt') as stream:
+      stream.write(''.join(f'a man holds {i} cups\n{i} cups holds a man\n' for i in range(20)) + 'a ' * 16 + '\n')
+    data = captions.load(captions.Config(words=40), None, folder)
+    held_out = text.texts_of(data, data.test_ids) + text.texts_of(data, data.validation_ids)
+    self.assertLen(data.train_ids, 30)
+    self.assertCountEqual(held_out, [f'{i} cups holds a man' for i in range(20)])  # Not what training has, too.
+    self.assertEqual((data.classes, captions.shape(captions.Config())), (0, (16, 5004)))
+
+  def test_bad_folders(self):
+    with self.assertRaisesRegex(UserError, 'captions.* expected --manual_dir DIR with train.txt and held_out.txt'):
+      captions.load(captions.Config(), None)
+    with self.assertRaisesRegex(UserError, 'train.txt: no such file'):
+      captions.load(captions.Config(), None, self.get_temp_dir())
 
 
 class YelpTest(tf.test.TestCase):

@@ -44,6 +44,12 @@ def read_labelled(path) -> tuple[list[str], list[str]]:
   return [sentence for sentence, _ in pairs], [label for _, label in pairs]
 
 
+def text_file(folder, name) -> pathlib.Path:
+  """NAME.txt in a folder, or NAME.txt.gz where only that is there."""
+  paths = [pathlib.Path(folder) / f'{name}.txt{end}' for end in ('', '.gz')]
+  return next((path for path in paths if path.exists()), paths[0])
+
+
 def read_classes(paths: Sequence) -> tuple[list[str], list[int]]:
   """(sentences, labels) of several files: all of the first are of class 0, and so on."""
   texts = [read_sentences(path) for path in paths]

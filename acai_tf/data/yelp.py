@@ -6,7 +6,6 @@ trained on, with 2,000 words and at most 10 in a sentence, which two cores can d
 `full=true words=30000 longest=25`. Half of the validation files' sentences are to choose by, the other is reported.
 """
 
-import pathlib
 from typing import Annotated, Literal
 
 from acai_tf.data import base
@@ -58,11 +57,7 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
     raise UserError("data set yelp: its files cannot be downloaded; expected --manual_dir DIR with the ARAE program's "
                     'test0.txt, test1.txt, valid1.txt and valid2.txt (or .txt.gz).')
 
-  def file(name):
-    paths = [pathlib.Path(manual_dir) / f'{name}.txt{end}' for end in ('', '.gz')]
-    return next((path for path in paths if path.exists()), paths[0])
-
-  train, held_out = (_text.read_classes([file(name) for name in names]) for names in (
+  train, held_out = (_text.read_classes([_text.text_file(manual_dir, name) for name in names]) for names in (
       ('train2', 'train1') if config.full else ('test0', 'test1'), ('valid2', 'valid1')))
   corpus = _text.build(*train, config.words, config.longest, held_out=held_out, repeats=config.test_repeats)
   return _text.SentenceDataset(corpus, 2, config.test_part)

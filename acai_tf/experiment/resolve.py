@@ -55,16 +55,16 @@ def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment
 
 
 def recipe_of(model, recipe, dataset) -> dict:
-  """What a recipe of a model's own sets on a data set, {'model' | 'network' | 'training': {key: value}}.
+  """What a model's recipe sets on a data set, {'model' | 'network' | 'training': {key: value}}.
 
   Args:
-    model: a model's Config, whose RECIPES has what is the same for all data, and SAMPLES, of the recipe 'paper', the
-      samples by data set, where its paper has several.
+    model: a model's Config. Its RECIPES, {recipe: {section: {key: value}}}, hold for all data sets; its DATA_RECIPES,
+      {data set: RECIPES}, for one of them, and override the former.
     recipe, dataset: names.
   """
-  own = getattr(model, 'RECIPES', {}).get(recipe, {})
-  samples = getattr(model, 'SAMPLES', {}).get(dataset) if recipe == 'paper' else None
-  return {**own, 'training': {**own.get('training', {}), 'samples': samples}} if samples else own
+  general = getattr(model, 'RECIPES', {}).get(recipe, {})
+  specific = getattr(model, 'DATA_RECIPES', {}).get(dataset, {}).get(recipe, {})
+  return {section: {**general.get(section, {}), **specific.get(section, {})} for section in {**general, **specific}}
 
 
 def paper_samples(experiment) -> int:

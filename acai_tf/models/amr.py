@@ -32,8 +32,6 @@ class Config(Annealing):
   error: Literal['absolute', 'squared'] = 'absolute'
 
   LEAST_BATCH = 2
-  # Their scripts' epochs: 2,000 of MNIST's 60,000 images, 6,000 of SVHN's 73,257 and 3,000 of CIFAR-10's 50,000.
-  SAMPLES = {'mnist': 120_000_000, 'svhn': 439_542_000, 'cifar10': 150_000_000}
   RECIPES = {
       'paper': {'training': {'beta_1': 0.5, 'beta_2': 0.99},
                 'network': {'normalization': 'instance', 'slope': 0.01, 'depth': 16}},
@@ -41,6 +39,9 @@ class Config(Annealing):
                'network': {'normalization': 'instance', 'slope': 0.01, 'depth': 16},
                'model': {'generator_every': 1, 'lam': 500.0, 'adversarial_from': 512, 'error': 'squared'}},
   }
+  # Their scripts' epochs: 2,000 of MNIST's 60,000 images, 6,000 of SVHN's 73,257 and 3,000 of CIFAR-10's 50,000.
+  DATA_RECIPES = {dataset: {'paper': {'training': {'samples': samples}}} for dataset, samples in (
+      ('mnist', 120_000_000), ('svhn', 439_542_000), ('cifar10', 150_000_000))}
 
   def __post_init__(self):
     if self.mixing == 'bernoulli' and self.parts > 2:

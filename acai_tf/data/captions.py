@@ -1,0 +1,57 @@
+"""Captions of pictures: Multi30k's English ones (Elliott et al. 2016; of Flickr30k's pictures), from --manual_dir.
+
+The folder holds train.txt and held_out.txt, gzipped or not: one tokenised caption a line, of different pictures.
+Multi30k has five captions of each picture (data/task2 of its repository); SNLI's premises are captions of the same
+kind. Half of the held-out sentences are to choose by, the other half is reported.
+"""
+
+from typing import Annotated, Literal
+
+from acai_tf.data import base
+from acai_tf.experiment.config import TextNetwork
+from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.fields import declared
+
+NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
+SOURCE = 'Multi30k (Elliott et al. 2016), captions of Flickr30k', 'pictures for non-commercial research'
+NO_WEIGHTS = 'Multi30k has no licence that allows it'
+
+
+@declared('dataset')
+class Config:
+  """`words` of the vocabulary, besides the marks; `longest`: words of the longest sentence, longer ones are dropped.
+  `test_part`: 'test', or 'valid' to choose by."""
+
+  words: Annotated[int, '[1, 1e7]'] = 5000
+  longest: Annotated[int, '[1, 1000]'] = 15
+  test_part: Literal['test', 'valid'] = 'test'
+
+  KIND = 'sentences'
+
+
+def shape(config) -> tuple:
+  """(numbers of an encoded sentence, numbers of ids)."""
+  return config.longest + 1, config.words + 4
+
+
+def classes(config) -> int:
+  """None."""
+  del config
+  return 0
+
+
+def load(config, data_dir, manual_dir=None) -> base.Dataset:
+  """Returns the data set.
+
+  Raises:
+    UserError: no `manual_dir`, or a file that it lacks or that cannot be read.
+  """
+  del data_dir
+  from acai_tf.data import _text  # Loads TensorFlow.
+
+  if not manual_dir:
+    raise UserError('data set captions: its files cannot be downloaded; expected --manual_dir DIR with train.txt and '
+                    'held_out.txt (or .txt.gz), one tokenised caption a line.')
+  train, held_out = (_text.read_sentences(_text.text_file(manual_dir, name)) for name in ('train', 'held_out'))
+  corpus = _text.build(train, None, config.words, config.longest, held_out=(held_out, None))
+  return _text.SentenceDataset(corpus, 0, config.test_part)
