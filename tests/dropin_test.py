@@ -21,10 +21,6 @@ from acai_tf import losses
 from acai_tf.models import _image
 
 
-def halved(errors: tf.Tensor) -> tf.Tensor:  # which Config, read without TensorFlow, does not need
-  return errors / 2
-
-
 @declared('model')
 class Config:
   """`power`: of the error."""
@@ -96,8 +92,6 @@ class Config:
   noise_decay: float = 1.0
   noise_every: int = 1
 
-  KIND = 'sentences'
-
 
 class Model(_text.TextAutoencoder):
   """L = -log p(x | f(x) + noise)."""
@@ -154,7 +148,7 @@ class DropInTest(tf.test.TestCase):
       shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns('__pycache__', 'results'))
     (self.folder / 'acai_tf' / 'models' / 'toy_model.py').write_text(MODEL)
     (self.folder / 'acai_tf' / 'data' / 'toy_data.py').write_text(DATA)
-    (self.folder / 'acai_tf' / 'models' / 'toy_writer.py').write_text(WRITER)
+    (self.folder / 'acai_tf' / 'models' / 'sentences' / 'toy_writer.py').write_text(WRITER)
     (self.folder / 'acai_tf' / 'data' / 'toy_sums.py').write_text(COUNTING)
 
   def run_python(self, *arguments):

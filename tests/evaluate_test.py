@@ -703,7 +703,8 @@ class ProgramsTest(tf.test.TestCase):
       self.assertEqual(code, 0)
       self.assertLess(output.count('\n'), 40)
       self.assertIn('What\n', output)
-    check = ('import sys, acai_tf.train, acai_tf.evaluate, export.__main__, zoo.__main__; '
+    check = ('import sys, acai_tf.train, acai_tf.evaluate, export.__main__, zoo.__main__, zoo.base; '
+             '[found.latent_dimension for found in zoo.base.definitions().values()]; '
              'sys.exit("tensorflow" in sys.modules)')
     self.assertEqual(subprocess.run([sys.executable, '-c', check], check=False).returncode, 0)
 

@@ -14,8 +14,6 @@ from typing import Annotated, Literal
 
 from acai_tf.experiment.errors import one_of
 
-READ: dict[str, type] = {}  # module's name -> its Config, read by `registry` from a file that is not imported yet
-
 SMALLEST, LARGEST = 1.2e-38, 3.4e38  # of float32's normal numbers
 _ABSTRACT: dict[type, type] = {int: numbers.Integral, float: numbers.Real}
 
@@ -24,8 +22,6 @@ _ABSTRACT: dict[type, type] = {int: numbers.Integral, float: numbers.Real}
 def declared(section) -> Callable[[type], typing.Any]:
   """Class decorator: a frozen dataclass that checks its fields before its own `__post_init__`.
 
-  A file's Config is one class, whether the file was only read (`registry.config_class`) or is imported.
-
   Args:
     section: 'dataset', 'model', 'network' or 'training': the first half of the keys in messages.
 
@@ -33,8 +29,6 @@ def declared(section) -> Callable[[type], typing.Any]:
     ValueError: from the class's constructor: a value that a field may not have; the message says what it may.
   """
   def decorate(cls):
-    if cls.__name__ == 'Config' and cls.__module__ in READ:
-      return READ.pop(cls.__module__)
     own = getattr(cls, '__post_init__', None)
 
     def post_init(self):
@@ -44,7 +38,7 @@ def declared(section) -> Callable[[type], typing.Any]:
       if own:
         own(self)
 
-    cls.__post_init__, cls.SECTION = post_init, section
+    cls.__post_init__ = post_init
     return dataclasses.dataclass(frozen=True)(cls)
 
   return decorate

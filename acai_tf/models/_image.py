@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from acai_tf import interpolation, losses
 from acai_tf.experiment import machine
+from acai_tf.experiment.config import Network
 from acai_tf.experiment.errors import UserError
 from acai_tf.models import base
 from acai_tf.networks import convolutional, dense
@@ -59,6 +60,7 @@ class Autoencoder(base.Model):
     UserError: images that are not square, or a latent width that does not fit them.
   """
 
+  network_class = Network
   has_prior = False  # whether `sample` can draw codes; unless a model says otherwise, from N(0, I)
   smooth = True  # whether images change with codes, not from cell to cell of a codebook, so that paths have lengths
 

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from acai_tf import interpolation, replicas
+from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
 from acai_tf.models import base
 from acai_tf.networks import dense, recurrent
@@ -30,6 +31,7 @@ class TextAutoencoder(base.Model):
     UserError: another precision.
   """
 
+  network_class = TextNetwork
   has_prior = False  # whether codes can be drawn without data
 
   def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):

@@ -102,11 +102,6 @@ def integer(given, what, least) -> int | tf.Tensor:
   return number
 
 
-def network_class(config) -> type:
-  """The network's settings, `config.Network` or another, that go with a model's Config."""
-  return experiment_config.NETWORKS[getattr(config, 'KIND', 'images')]
-
-
 class Means:
   """Running means of logs, for Keras's `fit` and `evaluate`; held by a model without being part of its state.
 
@@ -150,6 +145,7 @@ class Model(keras.Model):
     precision: a Keras dtype policy.
   """
 
+  network_class: type = type(None)  # of `network`; what models of images, or of sentences, have in common
   extra_batches = 0  # further batches that an iteration sees behind its own
   by_class = False  # whether every batch must have as many examples of one class as of any other
 
@@ -177,11 +173,11 @@ class Model(keras.Model):
     if network is None and not shape:  # a model of neither images nor text
       return
     kind = self.config_class() or type(config)
-    for given, wanted, what in ((config, kind, 'config'), (network, network_class(kind), 'network')):
+    for given, wanted, what in ((config, kind, 'config'), (network, self.network_class, 'network')):
       if not isinstance(given, wanted):
         raise ValueError(f'{what} of {self.name} is {type(given).__module__}.{type(given).__name__}; expected '
                          f'{wanted.__module__}.{wanted.__name__}.')
-    rank = 3 if isinstance(network, experiment_config.Network) else 2
+    rank = 3 if self.network_class is experiment_config.Network else 2
     if len(shape) != rank or not all(isinstance(number, numbers.Integral) and number > 0 for number in shape):
       raise ValueError(f'shape of {self.name} is {shape}; expected {rank} integers of 1 or more.')
     own = getattr(config, 'weights', lambda network: 0)(network)
@@ -213,10 +209,9 @@ class Model(keras.Model):
     missing."""
     del custom_objects
     made_by = cls.config_class()
-    network = network_class(made_by)
     arguments = {**config, 'shape': tuple(config['shape'])}
     return cls(**{**arguments, 'config': overrides.whole(made_by, config.get('config'), 'model'),
-                  'network': overrides.whole(network, config.get('network'), 'network')})
+                  'network': overrides.whole(cls.network_class, config.get('network'), 'network')})
 
   def get_compile_config(self) -> dict | None:
     """The players' optimisers, and those of `compile`'s other arguments that are plain values (bool, number, text);

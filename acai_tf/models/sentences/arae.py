@@ -52,7 +52,6 @@ class Config(Annealing):
   gan_beta_2: Annotated[float, '[0, 1)'] = 0.999
   sample_noise: Annotated[float, '[0, inf)'] = 0.0
 
-  KIND = 'sentences'
   LEAST_BATCH = 2
   RECIPES = {
       # 15 epochs of the training sentences of at most 15 words: 714,667 less those that are longer, whose share is

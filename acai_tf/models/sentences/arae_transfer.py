@@ -11,7 +11,8 @@ from acai_tf import replicas
 from acai_tf.experiment.config import Training
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import declared
-from acai_tf.models import arae, base
+from acai_tf.models import base
+from acai_tf.models.sentences import arae
 from acai_tf.networks import codes as code_networks
 from acai_tf.networks import dense, recurrent
 

@@ -4,7 +4,7 @@
 import tensorflow as tf
 
 from acai_tf.experiment.fields import declared
-from acai_tf.models import arae
+from acai_tf.models.sentences import arae
 
 
 @declared('model')

@@ -12,7 +12,8 @@ import tensorflow as tf
 from acai_tf import losses, replicas
 from acai_tf.experiment.fields import declared
 from acai_tf.interpolation import lerp
-from acai_tf.models import arae, base
+from acai_tf.models import base
+from acai_tf.models.sentences import arae
 from acai_tf.networks import dense, recurrent
 
 

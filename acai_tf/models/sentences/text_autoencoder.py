@@ -17,7 +17,6 @@ class Config:
   noise_decay: Annotated[float, '(0, 1]'] = 0.9995
   noise_every: Annotated[int, '[1, inf)'] = 100
 
-  KIND = 'sentences'
   RECIPES = {
       'paper': {'training': {'samples': 9_520_000, 'optimizer': 'sgd', 'learning_rate': 1.0, 'clipnorm': 1.0}},
       'fast': {'network': {'start': 'wide'},
