@@ -18,7 +18,7 @@ import tensorflow as tf
 from acai_tf.data import lines
 from acai_tf.experiment import config, machine, registry, run_folder
 from acai_tf.experiment.errors import UserError, unknown
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.experiment.overrides import make, parse_overrides
 from acai_tf.experiment.resolve import parse_experiment, resolve, resolve_dataset
 from acai_tf.models import dropout, sentences
@@ -52,14 +52,14 @@ class OverrideTest(tf.test.TestCase):
       resolve('lines', 'amr', 'paper', {'network': {'latent_width': '1'}})
 
   def test_what_a_field_may_be_is_its_annotation(self):
-    @declared('model')
+    @config_dataclass('model')
     class Config:
       weight: float = 1
       share: Annotated[float, '(0, 1]'] = 0.5
       later: 'int' = 3
       way: Literal['linear', 'spherical'] = 'linear'
 
-    @declared('model')
+    @config_dataclass('model')
     class Derived(Config):
       late: Annotated[int, '[0, inf)'] = 0
 
@@ -190,10 +190,10 @@ class RegistryTest(tf.test.TestCase):
     for name in ('_hidden', 'base', 'toy_base'):
       (folder / f'{name}.py').write_text('')
     (folder / 'toy_model.py').write_text(textwrap.dedent("""
-        from acai_tf.experiment.fields import declared
+        from acai_tf.experiment.fields import config_dataclass
         from acai_tf.models.sentences import arae
 
-        @declared('model')
+        @config_dataclass('model')
         class Config(arae.Config):
           size: int = 3
         """))

@@ -16,12 +16,12 @@ from typing import Annotated
 
 import tensorflow as tf
 
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf import losses
 from acai_tf.models import _image
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
   """`power`: of the error."""
 
@@ -42,14 +42,14 @@ DATA = '''"""A toy: grey squares."""
 
 import numpy as np
 
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.experiment.config import Network
 from acai_tf.data import _images
 
 NETWORK = Network(latent_width=4, latent=2, depth=2)
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """`count` of images."""
 
@@ -80,11 +80,11 @@ WRITER = '''"""A toy: the plain autoencoder of sentences."""
 
 import tensorflow as tf
 
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.models import _text
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
   """`noise` and its decay."""
 
@@ -108,13 +108,13 @@ class Model(_text.TextAutoencoder):
 
 COUNTING = '''"""A toy: sums."""
 
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.experiment.config import TextNetwork
 
 NETWORK = TextNetwork(embedding=4, hidden=5, latent=6)
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """Nothing to set."""
 

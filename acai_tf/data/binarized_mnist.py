@@ -5,14 +5,14 @@ import numpy as np
 
 from acai_tf.data import _images, _tfds
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=7, latent=2, depth=16)  # 98 numbers; ARAE's own code has 100
 SOURCE = 'MNIST (LeCun, Cortes, Burges), black and white', 'CC BY-SA 3.0'
 THRESHOLD = 128  # the first grey that is white
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """Nothing to set."""
 

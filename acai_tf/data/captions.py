@@ -10,14 +10,14 @@ from typing import Annotated, Literal
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = 'Multi30k (Elliott et al. 2016), captions of Flickr30k', 'pictures for non-commercial research'
 NO_WEIGHTS = 'Multi30k has no licence that allows it'
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """`words` of the vocabulary, besides the marks; `longest`: words of the longest sentence, longer ones are dropped.
   `test_part`: 'test', or 'valid' to choose by."""

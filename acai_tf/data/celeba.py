@@ -9,14 +9,14 @@ import numpy as np
 
 from acai_tf.data import _images, _tfds
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 SOURCE = 'CelebA (Liu et al. 2015)', 'for research that is not commercial'
 ROWS, COLUMNS = 36, 16  # cropped from each side of 218x178, which leaves 146x146
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """`size`: height and width in pixels, the paper's 32; `evaluate`: the split measured on, 'test' or 'validation'."""
 

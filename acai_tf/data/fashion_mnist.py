@@ -3,13 +3,13 @@
 
 from acai_tf.data import _images, _tfds
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=16)
 SOURCE = 'Fashion-MNIST (Xiao, Rasul, Vollgraf 2017)', 'MIT'
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """Nothing to set."""
 

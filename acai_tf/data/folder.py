@@ -17,7 +17,7 @@ from acai_tf.data import _images, base
 from acai_tf.experiment import machine
 from acai_tf.experiment.config import Network
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 SOURCE = 'pictures of whoever trained it', 'theirs'
@@ -27,7 +27,7 @@ READER = 'white behind what is transparent, 16 bits to 8'  # how pictures are re
 CHUNK, NAMED = 1024, 4  # files read at a time; broken files that are named
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """`path`: the folder; `size`: height and width in pixels, to which pictures are resized and centrally cropped.
 

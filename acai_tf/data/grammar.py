@@ -10,7 +10,7 @@ import numpy as np
 
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=64, hidden=96, latent=64)
 SOURCE = 'sentences that this project draws from a grammar', 'Apache 2.0'
@@ -27,7 +27,7 @@ ADVERBS = (('sadly', 'never', 'hardly'), ('gladly', 'always', 'often'))
 ENDS = (('.', '...'), ('.', '!'))
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """`count`: sentences that are drawn, a tenth of the different ones for `valid` and for `test` each; `draw_seed`: of
   them; `test_part`: 'test', or 'valid' to choose by."""

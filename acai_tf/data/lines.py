@@ -12,7 +12,7 @@ import numpy as np
 from acai_tf.data import _images
 from acai_tf.experiment import machine
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 BENCHMARK = 'lines'
 NETWORK = Network(latent_width=2, latent=16, depth=16)
@@ -24,7 +24,7 @@ TEMPLATES = 10_000  # lines that others are compared with
 CHUNK = 128  # lines drawn at a time, so that what is computed on the way stays in the processor's cache
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """`size`: height and width in pixels; `test_images`: how many lines the test split holds, fixed by `test_seed`.
 

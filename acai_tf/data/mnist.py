@@ -3,13 +3,13 @@
 
 from acai_tf.data import _images, _tfds
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=16)
 SOURCE = 'MNIST (LeCun, Cortes, Burges)', 'CC BY-SA 3.0'
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """Nothing to set."""
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 if typing.TYPE_CHECKING:
   import tensorflow_datasets as tfds
@@ -23,7 +23,7 @@ SOURCE = 'SNLI (Bowman et al. 2015)', 'CC BY-SA 4.0'
 FIELDS = ('premise', 'hypothesis')
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """`words` of the vocabulary, besides the marks; `longest`: words of the longest sentence, longer ones are dropped.
   `test_part`: 'test', or 'valid' to choose by. The defaults are the paper's."""

@@ -3,13 +3,13 @@
 
 from acai_tf.data import _images, _tfds
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 SOURCE = 'Street View House Numbers (Netzer et al. 2011)', 'for use that is not commercial'
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """`extra`: whether the 531,131 easier images are trained on too, as in the paper; they come after those of train."""
 

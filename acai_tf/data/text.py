@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = 'sentences of whoever trained it', 'theirs'
 OFFICIAL_FILES = False  # that --manual_dir could name
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """`path`: the file, or several parted by commas, one a class. `held_out`: files likewise, in the classes' order, of
   which `valid` and `test` are made, half of the sentences each, without those that training has; by default both are a

@@ -11,14 +11,14 @@ from typing import Annotated, Literal
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = "sentences of Yelp's reviews (Shen et al. 2017)", "Yelp's, for academic use"
 NO_WEIGHTS = "Yelp's terms allow academic use of its reviews alone"
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """`full`: train on train1 and train2 instead of test0 and test1. `words` of the vocabulary, besides the marks;
   `longest`: words of the longest sentence, longer ones are dropped. `test_part`: 'test', or 'valid' to choose by.

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = "sentences of Yelp's reviews (Zhang, Zhao, LeCun 2015)", "Yelp's, for academic use"
@@ -17,7 +17,7 @@ NO_WEIGHTS = "Yelp's terms allow academic use of its reviews alone"
 WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[.!?,;:$%&]")  # a word, or a mark that stays
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """`reviews`: how many of the training split are read, its first ones; 0 is all, 560,000. `words` of the vocabulary,
   besides the marks; `longest`: words and marks of the longest sentence, longer ones are dropped. `test_part`: 'test',

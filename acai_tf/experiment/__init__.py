@@ -1,1 +1,1 @@
-"""What is trained and where it lies. No file here imports TensorFlow at its top; models' files, which some import, do."""
+"""What is trained and where it lies. No file here imports TensorFlow at its top; a model's file does."""

@@ -6,7 +6,7 @@ import math
 from typing import Annotated, Literal
 
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.experiment.overrides import whole
 
 Count = Annotated[int, '[1, inf)']
@@ -20,7 +20,7 @@ MOST_EVALUATIONS = 10_000_000  # of a training: their steps are listed
 PAPER_SAMPLES = 1 << 24  # training images behind every figure of the ACAI paper (section 4)
 
 
-@declared('network')
+@config_dataclass('network')
 class Network:
   """The paper's convolutional network (section 4, appendix A).
 
@@ -59,7 +59,7 @@ class Network:
     return 3 * self.depth * shape[0] * shape[1]
 
 
-@declared('network')
+@config_dataclass('network')
 class TextNetwork:
   """ARAE's recurrent network: an LSTM that reads and one that writes (Zhao et al. 2018, section 5).
 
@@ -92,7 +92,7 @@ class TextNetwork:
     return shape[0] * (2 * self.embedding + self.latent + self.hidden)
 
 
-@declared('model')
+@config_dataclass('model')
 class Annealing:
   """A regularizer whose weight falls late in the training, so that reconstruction has the last word.
 
@@ -119,7 +119,7 @@ def depends_on_length(model, training) -> bool:
 NETWORKS = {'images': Network, 'sentences': TextNetwork}  # by the kind of data (`Config.KIND`; images have none)
 
 
-@declared('training')
+@config_dataclass('training')
 class Training:
   """How a model is trained; the defaults are the `paper` recipe.
 

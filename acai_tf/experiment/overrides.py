@@ -24,7 +24,7 @@ def whole(kind, values, prefix) -> typing.Any:
   """
   if not isinstance(values, dict):
     raise UserError(f'section {prefix} is {"missing" if values is None else "no object"}; expected its keys.')
-  lacking = [f'{prefix}.{name}' for name in fields.kinds(kind) if name not in values]
+  lacking = [f'{prefix}.{name}' for name in fields.annotations_of(kind) if name not in values]
   if lacking:
     raise UserError(f'{", ".join(lacking)} missing; expected every key.')
   return make(kind, values, prefix)
@@ -37,11 +37,11 @@ def override(instance, values, prefix) -> typing.Any:
     UserError: an unknown key (the nearest is suggested), a value that is not of the field's type, or one out of range.
   """
   kind: typing.Any = type(instance)
-  annotations, parsed = fields.kinds(kind), {}
+  annotations, parsed = fields.annotations_of(kind), {}
   for key, value in values.items():
     if key not in annotations:
       raise UserError(unknown(f'key of {prefix}', key, annotations))
-    parsed[key] = _parse(f'{prefix}.{key}', value, fields.kind_of(annotations[key]))
+    parsed[key] = _parse(f'{prefix}.{key}', value, fields.type_of(annotations[key]))
   try:
     return dataclasses.replace(instance, **parsed)
   except ValueError as error:

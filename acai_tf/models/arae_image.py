@@ -8,12 +8,12 @@ import tensorflow as tf
 
 from acai_tf import losses
 from acai_tf.experiment.config import Training
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.models import _image, base
 from acai_tf.networks import convolutional, dense
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
   """`code` is the size of a code, `z` that of the generator's noise; `encoder`, `decoder`, `generator` and `critic` are
   the widths of their hidden layers, 'A-B-C'.

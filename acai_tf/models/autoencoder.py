@@ -1,11 +1,11 @@
 """The baseline: a convolutional autoencoder trained on mean squared error alone (ACAI paper, section 4)."""
 
 
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.models import _image
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
   """Nothing to set."""
 

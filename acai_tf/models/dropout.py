@@ -5,11 +5,11 @@ from typing import Annotated
 import tensorflow as tf
 
 from acai_tf import losses
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.models import _image
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
   """`keep`: the probability with which each number of the code is kept."""
 

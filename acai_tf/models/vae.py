@@ -5,12 +5,12 @@ from typing import Annotated
 import tensorflow as tf
 
 from acai_tf import losses
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.models import _image, base
 from acai_tf.networks import dense
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
   """`beta` weighs the KL divergence."""
 

@@ -6,12 +6,12 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.models import _image, base
 from acai_tf.networks import dense, quantizer
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
   """`commitment` weighs the encoder's distance to its codes (the paper's beta).
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from acai_tf import losses, replicas
 from acai_tf.experiment.config import Annealing, Training
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.models import _text
 from acai_tf.networks import codes as code_networks
 from acai_tf.networks import dense
@@ -16,7 +16,7 @@ from acai_tf.networks import dense
 PAPER, FAST = 'paper', 'residual'  # values of Config.networks
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(Annealing):
   """The paper's settings for SNLI, and ways to other ones.
 

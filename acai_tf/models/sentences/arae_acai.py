@@ -10,14 +10,14 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
 from acai_tf.models import base
 from acai_tf.models.sentences import arae
 from acai_tf.networks import dense, recurrent
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(arae.Config):
   """As of `arae`; and `lambda_mix`: weighs the autoencoder's step against the critic of mixtures, waits and grows as
   `lambda_` does; `gamma`: share of the real sentence in what that critic is to answer 0 for, the rest being its

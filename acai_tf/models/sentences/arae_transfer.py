@@ -10,14 +10,14 @@ import tensorflow as tf
 from acai_tf import replicas
 from acai_tf.experiment.config import Training
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.models import base
 from acai_tf.models.sentences import arae
 from acai_tf.networks import codes as code_networks
 from acai_tf.networks import dense, recurrent
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(arae.Config):
   """As of `arae`, with the paper's values for Yelp; and of the classifier:
 

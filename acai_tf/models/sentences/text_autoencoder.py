@@ -4,11 +4,11 @@ from typing import Annotated
 
 import tensorflow as tf
 
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.models import _text
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
   """`noise`: deviation of what is added to each number of a code for the decoder alone; it falls by the factor
   `noise_decay` every `noise_every` steps. With the default it is the paper's noise of SNLI."""
