@@ -96,11 +96,11 @@ def score_text(data_dir) -> None:
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   cli.start_tensorflow()
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
-  from acai_tf.data import _text  # Loads TensorFlow.
+  from acai_tf.data import text_base  # Loads TensorFlow.
   from acai_tf.metrics import text_path
 
   if FLAGS.sentences:
-    found = _text.read_sentences(FLAGS.sentences)
+    found = text_base.read_sentences(FLAGS.sentences)
     metrics = text.score_samples(found, dataset)
     what = f'{len(found):,} sentences, scored by trigrams (docs/benchmarks.md)'
   else:

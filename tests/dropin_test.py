@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf import losses
-from acai_tf.models import _image
+from acai_tf.models import image_base
 
 
 @config_dataclass('model')
@@ -28,7 +28,7 @@ class Config:
   power: Annotated[float, '(0, inf)'] = 1.0
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """L = mean |x - g(f(x))|^power."""
 
   def objective(self, images):
@@ -44,7 +44,7 @@ import numpy as np
 
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf.experiment.config import Network
-from acai_tf.data import _images
+from acai_tf.data import image_base
 
 NETWORK = Network(latent_width=4, latent=2, depth=2)
 
@@ -71,7 +71,7 @@ def load(config, data_dir, manual_dir=None):
   shades = np.linspace(0, 255, config.count).astype(np.uint8)
   images = shades[:, None, None, None] * np.ones([1, 16, 16, 1], np.uint8)
   labels = (shades > 127).astype(np.int32)
-  return _images.ArrayDataset({'train_images': images, 'train_labels': labels, 'test_images': images,
+  return image_base.ArrayDataset({'train_images': images, 'train_labels': labels, 'test_images': images,
                             'test_labels': labels}, 2)
 '''
 
@@ -81,7 +81,7 @@ WRITER = '''"""A toy: the plain autoencoder of sentences."""
 import tensorflow as tf
 
 from acai_tf.experiment.fields import config_dataclass
-from acai_tf.models import _text
+from acai_tf.models import text_base
 
 
 @config_dataclass('model')
@@ -93,7 +93,7 @@ class Config:
   noise_every: int = 1
 
 
-class Model(_text.TextAutoencoder):
+class Model(text_base.TextAutoencoder):
   """L = -log p(x | f(x) + noise)."""
 
   def players(self):
@@ -133,9 +133,10 @@ def classes(config):
 
 def load(config, data_dir, manual_dir=None):
   """Returns them."""
-  from acai_tf.data import _text
+  from acai_tf.data import text_base
 
-  return _text.SentenceDataset(_text.build([f'{i} plus {j}' for i in range(15) for j in range(15)], None, 20, 3))
+  sums = [f'{i} plus {j}' for i in range(15) for j in range(15)]
+  return text_base.SentenceDataset(text_base.build(sums, None, 20, 3))
 '''
 
 

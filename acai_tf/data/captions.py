@@ -47,11 +47,11 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
     UserError: no `manual_dir`, or a file that it lacks or that cannot be read.
   """
   del data_dir
-  from acai_tf.data import _text  # Loads TensorFlow.
+  from acai_tf.data import text_base  # Loads TensorFlow.
 
   if not manual_dir:
     raise UserError('data set captions: its files cannot be downloaded; expected --manual_dir DIR with train.txt and '
                     'held_out.txt (or .txt.gz), one tokenised caption a line.')
-  train, held_out = (_text.read_sentences(_text.text_file(manual_dir, name)) for name in ('train', 'held_out'))
-  corpus = _text.build(train, None, config.words, config.longest, held_out=(held_out, None))
-  return _text.SentenceDataset(corpus, 0, config.test_part)
+  train, held_out = (text_base.read_sentences(text_base.text_file(manual_dir, name)) for name in ('train', 'held_out'))
+  corpus = text_base.build(train, None, config.words, config.longest, held_out=(held_out, None))
+  return text_base.SentenceDataset(corpus, 0, config.test_part)

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from acai_tf.data import _images, base
+from acai_tf.data import base, image_base
 from acai_tf.experiment import machine
 from acai_tf.experiment.config import Network
 from acai_tf.experiment.errors import UserError
@@ -69,7 +69,7 @@ def resolve(config) -> Config:
   return dataclasses.replace(whole, labels=found)
 
 
-def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
+def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
   """Returns the data set, prepared once into `data_dir`; names the files that cannot be read.
 
   Raises:
@@ -85,7 +85,7 @@ def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   key = hashlib.sha256(os.fsencode('\n'.join(identity))).hexdigest()[:16]
   arrays = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'folder_{key}',
                               lambda append: _read(files, config, append))
-  return _images.checked(arrays, shape(config), classes(config))
+  return image_base.checked(arrays, shape(config), classes(config))
 
 
 def _files(config):
@@ -144,7 +144,7 @@ def _read(files, config, append):
 
   def read(file):
     try:
-      return _images.read_square(file[0], config.size, config.channels)
+      return image_base.read_square(file[0], config.size, config.channels)
     except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError and others for broken files.
       broken.append(f'{_text(file[0])} ({" ".join(str(error).split())[:80]})')
       return None

@@ -77,10 +77,10 @@ def draw(generator: np.random.Generator, mood: int) -> str:
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; it is drawn anew each time."""
   del data_dir, manual_dir
-  from acai_tf.data import _text  # Loads TensorFlow.
+  from acai_tf.data import text_base  # Loads TensorFlow.
 
   generator = np.random.default_rng(config.draw_seed)
   labels = generator.integers(2, size=config.count)
   sentences = [draw(generator, int(mood)) for mood in labels]
-  corpus = _text.build(sentences, labels, WORDS, LONGEST, shares=(0.1, 0.1), seed=config.draw_seed)
-  return _text.SentenceDataset(corpus, 2, config.test_part)
+  corpus = text_base.build(sentences, labels, WORDS, LONGEST, shares=(0.1, 0.1), seed=config.draw_seed)
+  return text_base.SentenceDataset(corpus, 2, config.test_part)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from acai_tf.data import _images
+from acai_tf.data import image_base
 from acai_tf.experiment import machine
 from acai_tf.experiment.config import Network
 from acai_tf.experiment.fields import config_dataclass
@@ -94,7 +94,7 @@ def labels_of(angles) -> np.ndarray:
   return np.minimum(np.floor(10 * np.mod(angles, TWO_PI) / TWO_PI), 9).astype(np.int32)
 
 
-class Lines(_images.ImageDataset):
+class Lines(image_base.ImageDataset):
   """Training lines at continuous angles, drawn for each batch; test lines fixed by their own seed."""
 
   benchmark = BENCHMARK

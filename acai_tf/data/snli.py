@@ -87,12 +87,12 @@ def builder(data_dir) -> 'tfds.core.DatasetBuilder':
 
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
-  from acai_tf.data import _text, _tfds  # Load TensorFlow.
+  from acai_tf.data import _tfds, text_base  # Load TensorFlow.
 
   parts = _tfds.sentences('snli', data_dir, manual_dir, {'train': 'train+validation', 'test': 'test'}, FIELDS, None,
                           variant='_tokens', once=('premise',), builder_of=builder)
   texts, labels = parts['train']
-  corpus = _text.build(texts, labels, config.words, config.longest, held_out=parts['test'])
+  corpus = text_base.build(texts, labels, config.words, config.longest, held_out=parts['test'])
   held_out = {'test': 'test', 'valid': 'validation'}[config.test_part]
 
   def pairs():
@@ -100,4 +100,4 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
                         '_tokens', builder)
     return found['train'], found[held_out]
 
-  return _text.SentenceDataset(corpus, test_part=config.test_part, pairs=pairs)
+  return text_base.SentenceDataset(corpus, test_part=config.test_part, pairs=pairs)

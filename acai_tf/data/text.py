@@ -81,17 +81,17 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
     UserError: files that cannot be read, a label that is not named, or too few sentences that are short enough.
   """
   del data_dir, manual_dir
-  from acai_tf.data import _text  # Loads TensorFlow.
+  from acai_tf.data import text_base  # Loads TensorFlow.
 
   def read(paths):
     if not config.labels:
-      return _text.read_classes(paths.split(','))
-    names, (sentences, labels) = [name.strip() for name in config.labels.split(',')], _text.read_labelled(paths)
+      return text_base.read_classes(paths.split(','))
+    names, (sentences, labels) = [name.strip() for name in config.labels.split(',')], text_base.read_labelled(paths)
     for label in set(labels) - set(names):
       raise UserError(f'{paths} has the label {label!r}; expected dataset.labels={config.labels}.')
     return sentences, [names.index(label) for label in labels]
 
   sentences, labels = read(config.path)
-  corpus = _text.build(sentences, labels, config.words, config.longest, config.lower, seed=config.split_seed,
-                       held_out=read(config.held_out) if config.held_out else None, repeats=config.test_repeats)
-  return _text.SentenceDataset(corpus, classes(config), config.test_part)
+  corpus = text_base.build(sentences, labels, config.words, config.longest, config.lower, seed=config.split_seed,
+                           held_out=read(config.held_out) if config.held_out else None, repeats=config.test_repeats)
+  return text_base.SentenceDataset(corpus, classes(config), config.test_part)

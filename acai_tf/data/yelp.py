@@ -51,13 +51,13 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
     UserError: no `manual_dir`, or a file that it lacks or that cannot be read.
   """
   del data_dir
-  from acai_tf.data import _text  # Loads TensorFlow.
+  from acai_tf.data import text_base  # Loads TensorFlow.
 
   if not manual_dir:
     raise UserError("data set yelp: its files cannot be downloaded; expected --manual_dir DIR with the ARAE program's "
                     'test0.txt, test1.txt, valid1.txt and valid2.txt (or .txt.gz).')
 
-  train, held_out = (_text.read_classes([_text.text_file(manual_dir, name) for name in names]) for names in (
+  train, held_out = (text_base.read_classes([text_base.text_file(manual_dir, name) for name in names]) for names in (
       ('train2', 'train1') if config.full else ('test0', 'test1'), ('valid2', 'valid1')))
-  corpus = _text.build(*train, config.words, config.longest, held_out=held_out, repeats=config.test_repeats)
-  return _text.SentenceDataset(corpus, 2, config.test_part)
+  corpus = text_base.build(*train, config.words, config.longest, held_out=held_out, repeats=config.test_repeats)
+  return text_base.SentenceDataset(corpus, 2, config.test_part)

@@ -57,7 +57,7 @@ def sentences_of(review: str) -> list[str]:
 
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
-  from acai_tf.data import _text, _tfds  # Load TensorFlow.
+  from acai_tf.data import _tfds, text_base  # Load TensorFlow.
 
   few = config.reviews
   splits = {'train': f'train[:{few}]', 'test': f'test[:{max(few // 5, 1)}]'} if few else {
@@ -65,5 +65,5 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
   parts = _tfds.sentences('yelp_polarity_reviews', data_dir, manual_dir, splits, ('text',), config.longest,
                           sentences_of, f'_{few}' if few else '')
   texts, labels = parts['train']
-  corpus = _text.build(texts, labels, config.words, config.longest, held_out=parts['test'])
-  return _text.SentenceDataset(corpus, classes(config), config.test_part)
+  corpus = text_base.build(texts, labels, config.words, config.longest, held_out=parts['test'])
+  return text_base.SentenceDataset(corpus, classes(config), config.test_part)

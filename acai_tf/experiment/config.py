@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import config_dataclass
-from acai_tf.experiment.overrides import whole
+from acai_tf.experiment.overrides import make_complete
 
 Count = Annotated[int, '[1, inf)']
 Whole = Annotated[int, '[0, inf)']
@@ -205,11 +205,22 @@ RECIPES = {
 # Keys that change neither weights nor data order, so that a run may be resumed with other values.
 FREE_KEYS = ('training.evaluate_every', 'training.final_evaluations', 'training.checkpoint_every', 'training.keep')
 
-# Keys that experiments written before there were such keys lack, and what those were trained with.
-BEFORE = {'training.average': 0.0, 'training.optimizer': 'adam', 'training.floor': 0.0,
-          'training.final_evaluations': 0, 'dataset.drawing': 'first', 'model.partners': 1, 'model.sample_noise': 0.0,
-          'model.error': 'absolute', 'network.slope': 0.2, 'model.by_class': False,
-          'model.anneal_from': 0.5, 'model.anneal_over': 0.125, 'model.anneal_to': 1.0}
+# What experiments were trained with whose files are older than these keys.
+DEFAULTS_OF_OLDER_FILES = {
+    'training.average': 0.0,
+    'training.optimizer': 'adam',
+    'training.floor': 0.0,
+    'training.final_evaluations': 0,
+    'dataset.drawing': 'first',
+    'model.partners': 1,
+    'model.sample_noise': 0.0,
+    'model.error': 'absolute',
+    'model.by_class': False,
+    'model.anneal_from': 0.5,
+    'model.anneal_over': 0.125,
+    'model.anneal_to': 1.0,
+    'network.slope': 0.2,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,7 +254,7 @@ class Experiment:
 
   @classmethod
   def from_dict(cls, values, dataset_config, model_config) -> 'Experiment':
-    """Rebuilds `to_dict`'s result; nothing is filled in but keys that files of their time did not have (`BEFORE`).
+    """Rebuilds the experiment from `to_dict`'s result. Nothing is filled in but `DEFAULTS_OF_OLDER_FILES`.
 
     Args:
       values: the nested dict.
@@ -259,9 +270,10 @@ class Experiment:
     for key, part in parts.items():
       given = values.get(key)
       if isinstance(given, dict):
-        given = {**{field.name: BEFORE[f'{key}.{field.name}'] for field in dataclasses.fields(part)
-                    if f'{key}.{field.name}' in BEFORE}, **given}
-      built[key] = whole(part, given, key)
+        older = {field.name: DEFAULTS_OF_OLDER_FILES[f'{key}.{field.name}'] for field in dataclasses.fields(part)
+                 if f'{key}.{field.name}' in DEFAULTS_OF_OLDER_FILES}
+        given = {**older, **given}
+      built[key] = make_complete(part, given, key)
     return cls(dataset_name=values['dataset_name'], model_name=values['model_name'], **built)
 
 

@@ -16,8 +16,8 @@ def make(kind, values, prefix) -> typing.Any:
   return override(kind(), values, prefix)
 
 
-def whole(kind, values, prefix) -> typing.Any:
-  """As `make`, with a value for every field: nothing is filled in.
+def make_complete(kind, values, prefix) -> typing.Any:
+  """As `make`, where every field must have a value: none is filled in from the defaults.
 
   Raises:
     UserError: as `override`; no dict, or a key that is missing.

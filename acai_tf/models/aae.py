@@ -8,7 +8,7 @@ import tensorflow as tf
 from acai_tf import losses
 from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import config_dataclass
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional, dense
 
 
@@ -28,7 +28,7 @@ class Config(Annealing):
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial': 0.01, 'adversarial_from': 512}}}
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """A discriminator D tells codes from the prior N(0, I); the encoder makes them alike. BCE(l, t): cross-entropy.
 
     discriminator: L_D = BCE(D(h), 1) + BCE(D(f(x)), 0), h ~ N(0, I)
@@ -70,7 +70,7 @@ class Model(_image.Autoencoder):
       fool_loss = losses.real_or_fake(answer, real=True)
       discriminator_loss = losses.real_or_fake(self.discriminator(prior), True) + losses.real_or_fake(answer, False)
       classifier, classifier_logs = self.classify(features, labels)
-      weight = self.config.adversarial * self.annealing() * self.since(self.config.adversarial_from)
+      weight = self.config.adversarial * self.annealing() * self.active_from(self.config.adversarial_from)
       self.move(tape, {
           'autoencoder': recon_mse + weight * fool_loss, 'discriminator': discriminator_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'discriminator_loss': discriminator_loss,

@@ -9,7 +9,7 @@ from acai_tf import losses, replicas
 from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional
 
 
@@ -33,7 +33,7 @@ class Config(Annealing):
   ESTIMATION = ('partners',)
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """A critic d recovers the mixing coefficient of decoded interpolations; the autoencoder makes it answer 0.
 
   With x^_a = g(a f(x1) + (1 - a) f(x2)), a ~ U[0, 0.5] for every image and x2 the reversed batch, and its rotations
@@ -61,13 +61,13 @@ class Model(_image.Autoencoder):
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)
       backwards = tf.reverse(replicas.gather(codes), [0])
-      others = tf.concat([replicas.own(tf.roll(backwards, 2 * k, 0)) for k in range(partners)], 0)
+      others = tf.concat([replicas.local_rows(tf.roll(backwards, 2 * k, 0)) for k in range(partners)], 0)
       mixed_codes = lerp(others, tf.tile(codes, [partners, 1, 1, 1]), alpha)
-      reconstructions, mixed = convolutional.of_each(
+      reconstructions, mixed = convolutional.map_batches(
           lambda batch: self.decode(batch, training=True), codes, mixed_codes)
       tape.watch(mixed)
       real = lerp(tf.stop_gradient(reconstructions), images, self.config.gamma)
-      answer_real, answer_mixed = convolutional.of_each(self.critic, real, mixed)
+      answer_real, answer_mixed = convolutional.map_batches(self.critic, real, mixed)
 
       recon_mse = losses.mean_squared_error(images, reconstructions)
       critic_loss = losses.mean_squared_error(tf.reshape(alpha, [-1]), answer_mixed) + losses.mean_square(answer_real)

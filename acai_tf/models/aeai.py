@@ -9,7 +9,7 @@ from acai_tf import losses
 from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional
 
 
@@ -32,7 +32,7 @@ class Config(Annealing):
   RECIPES = {'paper': {'model': {'critic_every': 938}}, 'fast': {}}
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """With z_a = (1 - a) z_i + a z_j, a ~ U(0, 1) for every pair, D = sigmoid(d) and |.|^2 the sum of squares:
 
     critic:      L_D = -log D(x), and then -log(1 - D(g(z_a)))
@@ -79,7 +79,7 @@ class Model(_image.Autoencoder):
       fool_loss = losses.real_or_fake(self.critic(mixed), True)
       cycle_loss = tf.reduce_mean(losses.squared_norms(mixed_codes - self.encode(mixed, training=True)))
       smoothness_loss = tf.reduce_mean(losses.squared_norms(velocity))
-      adversarial = self.config.adversarial * self.since(self.config.adversarial_from)
+      adversarial = self.config.adversarial * self.active_from(self.config.adversarial_from)
       regularizer = adversarial * fool_loss + self.config.cycle * cycle_loss + self.config.smoothness * smoothness_loss
       autoencoder_loss = recon_loss + self.annealing() * regularizer
       real_loss = losses.real_or_fake(self.critic(images), True)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from acai_tf import losses, replicas
 from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import config_dataclass
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional
 
 
@@ -48,7 +48,7 @@ class Config(Annealing):
       raise ValueError(f"model.mixing is 'bernoulli' of {self.parts} parts; expected 2, or 'mixup'.")
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """With z_m a mixture of codes, D = sigmoid(d), d spectrally normalised, BCE(p, t) the cross-entropy:
 
     critic:      L_D = BCE(D(x), 1) + BCE(D(x^), 0) + BCE(D(g(z_m)), 0)
@@ -80,7 +80,7 @@ class Model(_image.Autoencoder):
 
     def permuted(salt):
       order = tf.argsort(replicas.gather(self.uniform(batch, (), salt)))
-      return replicas.own(tf.gather(everyones, order))
+      return replicas.local_rows(tf.gather(everyones, order))
 
     partners = [codes] + [permuted(1 + k) for k in range(self.config.parts - 1)]
     if self.config.mixing == 'bernoulli':
@@ -118,7 +118,7 @@ class Model(_image.Autoencoder):
       squared = self.config.error == 'squared'
       error = (losses.mean_squared_error if squared else losses.mean_absolute_error)(images, reconstructions)
       fool_loss = losses.real_or_fake(answer, True) + losses.real_or_fake(answer_mixed, True)
-      regularizer = self.since(self.config.adversarial_from) * fool_loss
+      regularizer = self.active_from(self.config.adversarial_from) * fool_loss
       if self.config.beta:
         consistency = losses.mean_absolute_error(mixed_codes, self.encode(mixed, training=True))
         regularizer += self.config.beta * consistency

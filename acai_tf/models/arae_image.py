@@ -9,7 +9,7 @@ import tensorflow as tf
 from acai_tf import losses
 from acai_tf.experiment.config import Training
 from acai_tf.experiment.fields import config_dataclass
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional, dense
 
 
@@ -60,7 +60,7 @@ class Config:
     return [int(width) for width in getattr(self, key).split('-')]
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """c = f(x) / |f(x)| is a code, G(z), z ~ N(0, I), makes others; e ~ N(0, I), s = noise_r anneal^floor(step / epoch),
   H the cross-entropy of a pixel's two classes. A step is one of the first line; critic_steps times the second, of a
   critic clipped to +-clip before, and the third; and one of the last:
@@ -132,7 +132,7 @@ class Model(_image.Autoencoder):
                       "a code's place on the critic's scale: images' are high, the generator's low, [n]", 'answer')]
 
   def decode(self, codes, training=False) -> tf.Tensor:
-    return self.to_images(self.decoder(base.fitting(codes, self.code_shape, 'codes'), training=training))
+    return self.to_images(self.decoder(base.as_checked_tensor(codes, self.code_shape, 'codes'), training=training))
 
   def to_images(self, logits) -> tf.Tensor:
     """[..., 2] logits of black and white -> 2 p(white) - 1."""

@@ -2,7 +2,7 @@
 
 
 from acai_tf.experiment.fields import config_dataclass
-from acai_tf.models import _image
+from acai_tf.models import image_base
 
 
 @config_dataclass('model')
@@ -10,5 +10,5 @@ class Config:
   """Nothing to set."""
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """L = mean (x - g(f(x)))^2."""

@@ -63,9 +63,8 @@ def check_fit(given, shape, what, kind='floats') -> None:
     raise ValueError(f'{what} have shape {found}; expected [{", ".join(map(str, ["n", *shape]))}].')
 
 
-def fitting(given, shape, what, kind='floats') -> tf.Tensor:
-  """`given`, numbers of any form, as a tensor that `check_fit` has passed, of at least one datum; for the arguments see
-  there."""
+def as_checked_tensor(given, shape, what, kind='floats') -> tf.Tensor:
+  """`given`, numbers of any form, as a tensor of at least one example that `check_fit` has passed; its arguments."""
   try:
     tensor = tf.convert_to_tensor(given)
   except (ValueError, TypeError):
@@ -210,8 +209,8 @@ class Model(keras.Model):
     del custom_objects
     made_by = cls.config_class()
     arguments = {**config, 'shape': tuple(config['shape'])}
-    return cls(**{**arguments, 'config': overrides.whole(made_by, config.get('config'), 'model'),
-                  'network': overrides.whole(cls.network_class, config.get('network'), 'network')})
+    return cls(**{**arguments, 'config': overrides.make_complete(made_by, config.get('config'), 'model'),
+                  'network': overrides.make_complete(cls.network_class, config.get('network'), 'network')})
 
   def get_compile_config(self) -> dict | None:
     """The players' optimisers, and those of `compile`'s other arguments that are plain values (bool, number, text);
@@ -382,7 +381,7 @@ class Model(keras.Model):
     done = tf.cast(tf.convert_to_tensor(self.step), tf.float32) / self.steps
     return settings.anneal_to ** tf.clip_by_value((done - settings.anneal_from) / settings.anneal_over, 0.0, 1.0)
 
-  def since(self, first) -> tf.Tensor:
+  def active_from(self, first) -> tf.Tensor:
     """1 from step `first` on, 0 before: a factor for losses that wait until reconstruction has begun."""
     return tf.cast(tf.convert_to_tensor(self.step) >= first, tf.float32)
 
@@ -392,7 +391,7 @@ class Model(keras.Model):
     count = tf.distribute.get_replica_context().num_replicas_in_sync
     seed = tf.random.experimental.stateless_fold_in(
         tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)]), salt)
-    return replicas.own(sampler([batch * count, *shape], seed))
+    return replicas.local_rows(sampler([batch * count, *shape], seed))
 
   def uniform(self, batch, shape=(), salt=0) -> tf.Tensor:
     """[batch, *shape] of U[0, 1), a function of (seed, step, salt): each draw of an iteration takes another `salt`.

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from acai_tf import losses
 from acai_tf.experiment.fields import config_dataclass
-from acai_tf.models import _image
+from acai_tf.models import image_base
 
 
 @config_dataclass('model')
@@ -16,7 +16,7 @@ class Config:
   sigma: Annotated[float, '[0, inf)'] = 1.0
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """L = mean (x - g(f(x + n)))^2, n ~ N(0, sigma^2). Interpolation and probe see the clean image's code."""
 
   def objective(self, images) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:

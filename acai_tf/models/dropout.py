@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from acai_tf import losses
 from acai_tf.experiment.fields import config_dataclass
-from acai_tf.models import _image
+from acai_tf.models import image_base
 
 
 @config_dataclass('model')
@@ -16,7 +16,7 @@ class Config:
   keep: Annotated[float, '(0, 1]'] = 0.5
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """L = mean (x - g(m f(x) / keep))^2, m ~ Bernoulli(keep) for every number of the code.
 
   Interpolation and probe see the code without dropout.

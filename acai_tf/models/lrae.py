@@ -9,7 +9,7 @@ from acai_tf import losses, replicas
 from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional
 
 
@@ -24,7 +24,7 @@ class Config(Annealing):
   LEAST_BATCH = 2
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """With z_a = a z + (1 - a) z', a ~ U[0, 0.5] for every image, z' the reversed batch and h ~ N(0, I):
 
     critic:      L_d = mean (d(g(z_a)) - a)^2 + mean d(gamma x + (1 - gamma) x^)^2

@@ -9,7 +9,7 @@ from acai_tf import losses, replicas
 from acai_tf.experiment.config import Annealing
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional
 
 
@@ -36,7 +36,7 @@ class Config(Annealing):
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512}}}
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """With z_m as MI-AE's, h ~ N(0, I), z_n = b z + (1 - b) h, b ~ U(0, 1) for every element; D gives a map:
 
     critic:      L_D = mean D(x^ + gamma (x - x^))^2 + mean (D(g(z_m)) - a)^2 + mean (D(g(z_n)) - b)^2
@@ -81,7 +81,8 @@ class Model(_image.Autoencoder):
       critic_loss = (losses.mean_square(real) + losses.mean_squared_error(alpha, mixed)
                      + losses.mean_squared_error(target, noisy) + losses.mean_square(fake - 0.5))
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      others = self.since(settings.adversarial_from) * (self.annealing() * fool_loss + settings.weight * prior_loss)
+      others = self.annealing() * fool_loss + settings.weight * prior_loss
+      others = self.active_from(settings.adversarial_from) * others
       self.move(tape, {'autoencoder': recon_mse + others, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
             **classifier_logs}

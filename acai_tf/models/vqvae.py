@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from acai_tf import losses, replicas
 from acai_tf.experiment.fields import config_dataclass
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import dense, quantizer
 
 
@@ -40,7 +40,7 @@ class Config:
     return (self.codebook + self.codes * (network.dimension + self.units) + self.units) * network.dimension
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """L = mean (x - g(q))^2 + commitment mean (z - sg[e])^2, e the codebook vectors nearest to z, q made from them.
 
   The gradient of q passes straight to z. Interpolated is the convolutional map, before quantising; the probe sees what
@@ -79,7 +79,7 @@ class Model(_image.Autoencoder):
 
   def bottleneck(self, codes) -> tuple:
     """Codes -> (what is decoded, in the codes' shape; vectors [m, size] before quantising; their indices [m])."""
-    flat = self.features(base.fitting(codes, self.code_shape, 'codes'))
+    flat = self.features(base.as_checked_tensor(codes, self.code_shape, 'codes'))
     vectors = tf.reshape(self.spread(flat) if self.is_dense else flat, [-1, self.vector_size])
     nearest, indices = self.quantizer(vectors)
     if self.is_dense:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from acai_tf import losses, replicas
 from acai_tf.experiment.config import Annealing, Training
 from acai_tf.experiment.fields import config_dataclass
-from acai_tf.models import _text
+from acai_tf.models import text_base
 from acai_tf.networks import codes as code_networks
 from acai_tf.networks import dense
 
@@ -70,7 +70,7 @@ class Config(Annealing):
       raise ValueError(f'model.queue is {self.queue}; expected a multiple of model.critic_steps, {self.critic_steps}.')
 
 
-class Model(_text.TextAutoencoder):
+class Model(text_base.TextAutoencoder):
   """A critic D tells codes f(x) from generated ones G(z), z ~ N(0, I); encoder and generator make them alike.
 
     autoencoder (1): L_rec = -log p(x | f(x) + noise) a word
@@ -227,4 +227,4 @@ class Model(_text.TextAutoencoder):
     full = tf.tile(fresh, [-(-size // rows), 1])[:size]
     queue = tf.where(tf.equal(self.step, 0), full, tf.concat([fresh, self.queue.value], 0)[:size])
     self.queue.assign(queue)
-    return [replicas.own(part) for part in tf.split(queue, self.config.critic_steps)]
+    return [replicas.local_rows(part) for part in tf.split(queue, self.config.critic_steps)]

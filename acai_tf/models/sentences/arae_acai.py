@@ -58,7 +58,7 @@ class Model(arae.Model):
     settings = self.config
     batch = ids.shape[0] or tf.shape(ids)[0]
     alpha = 0.5 * self.uniform(batch, (), 200)
-    others = replicas.own(tf.reverse(replicas.gather(codes), [0]))
+    others = replicas.local_rows(tf.reverse(replicas.gather(codes), [0]))
     decoded = self.decoder.soft(tf.concat([codes, self.mix(codes, others, alpha)], 0), self.length)
     reconstructions, mixed = decoded[:batch], decoded[batch:]
     # Behind the end mark the decoder's distributions mean nothing, and `judge` does not read them.

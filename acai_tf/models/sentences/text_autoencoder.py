@@ -5,7 +5,7 @@ from typing import Annotated
 import tensorflow as tf
 
 from acai_tf.experiment.fields import config_dataclass
-from acai_tf.models import _text
+from acai_tf.models import text_base
 
 
 @config_dataclass('model')
@@ -26,7 +26,7 @@ class Config:
                             'evaluate_every': 102_400, 'checkpoint_every': 102_400, 'final_evaluations': 0}}}
 
 
-class Model(_text.TextAutoencoder):
+class Model(text_base.TextAutoencoder):
   """L = -log p(x | f(x) + noise) a word."""
 
   def players(self) -> dict[str, list]:

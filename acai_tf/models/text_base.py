@@ -75,11 +75,11 @@ class TextAutoencoder(base.Model):
 
   def encode(self, ids) -> tf.Tensor:
     """[n, longest + 1] ids -> [n, latent] float32 codes of norm 1."""
-    return self.encoder(base.fitting(ids, (self.length,), 'ids of sentences', 'ints'))
+    return self.encoder(base.as_checked_tensor(ids, (self.length,), 'ids of sentences', 'ints'))
 
   def decode(self, codes) -> tf.Tensor:
     """[n, latent] codes -> [n, longest + 1] ids, the most likely word each time."""
-    return self.decoder.greedy(base.fitting(codes, self.code_shape, 'codes'), self.length)
+    return self.decoder.greedy(base.as_checked_tensor(codes, self.code_shape, 'codes'), self.length)
 
   def call(self, ids, training=False) -> tf.Tensor:
     """Reconstructs sentences, as ids."""
