@@ -19,12 +19,11 @@ NO_WEIGHTS = 'Multi30k has no licence that allows it'
 
 @config_dataclass('dataset')
 class Config:
-  """`words` of the vocabulary, besides the marks; `longest`: words of the longest sentence, longer ones are dropped.
-  `test_part`: 'test', or 'valid' to choose by."""
+  """Settings of the data set."""
 
-  words: Annotated[int, '[1, 1e7]'] = 5000
-  longest: Annotated[int, '[1, 1000]'] = 15
-  test_part: Literal['test', 'valid'] = 'test'
+  words: Annotated[int, '[1, 1e7]'] = 5000  # vocabulary size, without the special tokens
+  longest: Annotated[int, '[1, 1000]'] = 15  # words; longer sentences are dropped
+  test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
 
   KIND = 'sentences'
 

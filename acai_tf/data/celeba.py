@@ -18,10 +18,10 @@ ROWS, COLUMNS = 36, 16  # cropped from each side of 218x178, which leaves 146x14
 
 @config_dataclass('dataset')
 class Config:
-  """`size`: height and width in pixels, the paper's 32; `evaluate`: the split measured on, 'test' or 'validation'."""
+  """Settings of the data set."""
 
-  size: Annotated[int, '[2, 146]'] = 32
-  evaluate: Literal['test', 'validation'] = 'test'
+  size: Annotated[int, '[2, 146]'] = 32  # height and width in pixels; the paper: 32
+  evaluate: Literal['test', 'validation'] = 'test'  # split on which models are evaluated
 
 
 def shape(config) -> tuple:

@@ -29,18 +29,14 @@ CHUNK, NAMED = 1024, 4  # files read at a time; broken files that are named
 
 @config_dataclass('dataset')
 class Config:
-  """`path`: the folder; `size`: height and width in pixels, to which pictures are resized and centrally cropped.
+  """Settings of the data set; `path` has to be given."""
 
-  `channels`: 3, or 1 for grey. `test_share`: kept for testing. `broken_share`: how many files may be unreadable.
-  `labels`: number of class subfolders, found by itself (-1).
-  """
-
-  path: str = ''
-  size: Annotated[int, '[2, inf)'] = 32
-  channels: Literal[1, 3] = 3
-  test_share: Annotated[float, '(0, 1)'] = 0.1
-  broken_share: Annotated[float, '[0, 1]'] = 0.01
-  labels: Annotated[int, '[-1, inf)'] = -1
+  path: str = ''  # the folder
+  size: Annotated[int, '[2, inf)'] = 32  # height and width in pixels, after resizing and a central crop
+  channels: Literal[1, 3] = 3  # 1: grey
+  test_share: Annotated[float, '(0, 1)'] = 0.1  # share of the pictures that is kept for testing
+  broken_share: Annotated[float, '[0, 1]'] = 0.01  # share of the files that may be unreadable
+  labels: Annotated[int, '[-1, inf)'] = -1  # number of class subfolders; -1: as many as there are
 
 
 def shape(config) -> tuple:

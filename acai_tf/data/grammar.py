@@ -29,12 +29,11 @@ ENDS = (('.', '...'), ('.', '!'))
 
 @config_dataclass('dataset')
 class Config:
-  """`count`: sentences that are drawn, a tenth of the different ones for `valid` and for `test` each; `draw_seed`: of
-  them; `test_part`: 'test', or 'valid' to choose by."""
+  """Settings of the data set. Of the different sentences a tenth is the test part, another tenth the valid part."""
 
-  count: Annotated[int, '[100, 1e8]'] = 24_000
-  draw_seed: Annotated[int, '[0, inf)'] = 0
-  test_part: Literal['test', 'valid'] = 'test'
+  count: Annotated[int, '[100, 1e8]'] = 24_000  # sentences that are drawn
+  draw_seed: Annotated[int, '[0, inf)'] = 0  # of the draw
+  test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
 
   KIND = 'sentences'
 

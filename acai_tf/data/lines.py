@@ -26,14 +26,12 @@ CHUNK = 128  # lines drawn at a time, so that what is computed on the way stays 
 
 @config_dataclass('dataset')
 class Config:
-  """`size`: height and width in pixels; `test_images`: how many lines the test split holds, fixed by `test_seed`.
+  """Settings of the data set."""
 
-  `drawing` tells the authors' lines from this project's first ones, which were 2 pixels wide across, not along an axis.
-  """
-
-  size: Annotated[int, '[4, inf)'] = 32
-  test_images: Annotated[int, '[1, inf)'] = 512
-  test_seed: Annotated[int, '[0, inf)'] = 20180719
+  size: Annotated[int, '[4, inf)'] = 32  # height and width in pixels
+  test_images: Annotated[int, '[1, inf)'] = 512  # lines of the test split
+  test_seed: Annotated[int, '[0, inf)'] = 20180719  # of the test split
+  # 'authors'; 'first', in old files: this project's first lines, which were 2 pixels wide across, not along an axis.
   drawing: Literal['authors', 'first'] = 'authors'
 
   def __post_init__(self):

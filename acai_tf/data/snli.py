@@ -25,12 +25,11 @@ FIELDS = ('premise', 'hypothesis')
 
 @config_dataclass('dataset')
 class Config:
-  """`words` of the vocabulary, besides the marks; `longest`: words of the longest sentence, longer ones are dropped.
-  `test_part`: 'test', or 'valid' to choose by. The defaults are the paper's."""
+  """Settings of the data set; the defaults are the ARAE paper's."""
 
-  words: Annotated[int, '[1, 1e7]'] = 11_000
-  longest: Annotated[int, '[1, 1000]'] = 15
-  test_part: Literal['test', 'valid'] = 'test'
+  words: Annotated[int, '[1, 1e7]'] = 11_000  # vocabulary size, without the special tokens
+  longest: Annotated[int, '[1, 1000]'] = 15  # words; longer sentences are dropped
+  test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
 
   KIND = 'sentences'
 

@@ -11,9 +11,9 @@ SOURCE = 'Street View House Numbers (Netzer et al. 2011)', 'for use that is not 
 
 @config_dataclass('dataset')
 class Config:
-  """`extra`: whether the 531,131 easier images are trained on too, as in the paper; they come after those of train."""
+  """Settings of the data set."""
 
-  extra: bool = True
+  extra: bool = True  # train on the 531,131 easier images too, as the paper does; they come after those of train
 
 
 def shape(config) -> tuple[int, int, int]:

@@ -16,25 +16,19 @@ OFFICIAL_FILES = False  # that --manual_dir could name
 
 @config_dataclass('dataset')
 class Config:
-  """`path`: the file, or several parted by commas, one a class. `held_out`: files likewise, in the classes' order, of
-  which `valid` and `test` are made, half of the sentences each, without those that training has; by default both are a
-  twentieth of `path`.
+  """Settings of the data set; `path` has to be given."""
 
-  `labels`: names of classes parted by commas, where lines are a label, a tab and a sentence. `words`: how many, the
-  most frequent ones, the vocabulary has; `longest`: words of the longest sentence, longer ones are dropped; `lower`:
-  whether text is put into lower case; `split_seed`: of what is held out. `test_part`: 'test', or 'valid' to choose by;
-  `test_repeats`: whether sentences of `held_out` that training has are kept, as they recur in any text.
-  """
-
-  path: str = ''
+  path: str = ''  # file of the training sentences, or several separated by commas, one for each class
+  # Files in the same order, of which half of the sentences are the test part and half the valid part, without those
+  # that training has; '': both parts are a twentieth of `path`.
   held_out: str = ''
-  labels: str = ''
-  words: Annotated[int, '[1, 1e7]'] = 2000
-  longest: Annotated[int, '[1, 1000]'] = 10
-  lower: bool = True
-  split_seed: Annotated[int, '[0, inf)'] = 0
-  test_part: Literal['test', 'valid'] = 'test'
-  test_repeats: bool = False
+  labels: str = ''  # names of the classes, separated by commas, where a line is a label, a tab and a sentence
+  words: Annotated[int, '[1, 1e7]'] = 2000  # vocabulary size: the most frequent words, without the special tokens
+  longest: Annotated[int, '[1, 1000]'] = 10  # words; longer sentences are dropped
+  lower: bool = True  # convert text to lower case
+  split_seed: Annotated[int, '[0, inf)'] = 0  # of the choice of what is held out
+  test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
+  test_repeats: bool = False  # keep sentences of `held_out` that training has too: they recur in any text
 
   KIND = 'sentences'
 

@@ -20,15 +20,13 @@ NO_WEIGHTS = "Yelp's terms allow academic use of its reviews alone"
 
 @config_dataclass('dataset')
 class Config:
-  """`full`: train on train1 and train2 instead of test0 and test1. `words` of the vocabulary, besides the marks;
-  `longest`: words of the longest sentence, longer ones are dropped. `test_part`: 'test', or 'valid' to choose by.
-  `test_repeats`: whether held-out sentences that training has, too, are kept, as short ones recur in any text."""
+  """Settings of the data set."""
 
-  full: bool = False
-  words: Annotated[int, '[1, 1e7]'] = 2000
-  longest: Annotated[int, '[1, 1000]'] = 10
-  test_part: Literal['test', 'valid'] = 'test'
-  test_repeats: bool = True
+  full: bool = False  # train on train1 and train2 instead of test0 and test1
+  words: Annotated[int, '[1, 1e7]'] = 2000  # vocabulary size, without the special tokens
+  longest: Annotated[int, '[1, 1000]'] = 10  # words; longer sentences are dropped
+  test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
+  test_repeats: bool = True  # keep held-out sentences that training has too: short ones recur in any text
 
   KIND = 'sentences'
 

@@ -19,14 +19,12 @@ WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[.!?,;:$%&]")  # a word, or a mark t
 
 @config_dataclass('dataset')
 class Config:
-  """`reviews`: how many of the training split are read, its first ones; 0 is all, 560,000. `words` of the vocabulary,
-  besides the marks; `longest`: words and marks of the longest sentence, longer ones are dropped. `test_part`: 'test',
-  or 'valid' to choose by; both are of the test split's reviews, of which a fifth as many are read."""
+  """Settings of the data set. Its test and valid parts are of the test split."""
 
-  reviews: Annotated[int, '[0, inf)'] = 50_000
-  words: Annotated[int, '[1, 1e7]'] = 5000
-  longest: Annotated[int, '[1, 1000]'] = 12
-  test_part: Literal['test', 'valid'] = 'test'
+  reviews: Annotated[int, '[0, inf)'] = 50_000  # read from the training split, and a fifth of them from test; 0: all
+  words: Annotated[int, '[1, 1e7]'] = 5000  # vocabulary size, without the special tokens
+  longest: Annotated[int, '[1, 1000]'] = 12  # words and punctuation marks; longer sentences are dropped
+  test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
 
   KIND = 'sentences'
 

@@ -14,17 +14,14 @@ from acai_tf.networks import convolutional, dense
 
 @config_dataclass('model')
 class Config(Annealing):
-  """`units`: width of the discriminator's two hidden layers.
+  """Settings of `Model`."""
 
-  `adversarial` weighs the encoder's cross-entropy (w below), from step `adversarial_from` on; before, w is 0. The
-  original has 1 from the start. With the fast recipe's learning rate that drives all codes the same way before
-  reconstruction has begun, and images never come back; its values are found by trial on lines.
-  """
+  units: Annotated[int, '[1, inf)'] = 100  # of each of the discriminator's two hidden layers
+  adversarial: Annotated[float, '[0, inf)'] = 1.0  # w, weight of the encoder's cross-entropy; the original: 1
+  adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which w is 0
 
-  units: Annotated[int, '[1, inf)'] = 100
-  adversarial: Annotated[float, '[0, inf)'] = 1.0
-  adversarial_from: Annotated[int, '[0, inf)'] = 0
-
+  # With the fast recipe's learning rate and w = 1 from the start, all latents drift the same way before reconstruction
+  # has begun, and the model never reconstructs. The recipe's values are found by trial on lines.
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial': 0.01, 'adversarial_from': 512}}}
 
 

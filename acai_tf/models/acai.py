@@ -15,14 +15,12 @@ from acai_tf.networks import convolutional
 
 @config_dataclass('model')
 class Config(Annealing):
-  """The paper's lambda (`lambda_`, equation 2) weighs fooling the critic; gamma (equation 1) mixes its real images.
+  """Settings of `Model`; the symbols are the paper's."""
 
-  `partners`: how many other images of the batch each image is mixed with. The paper has 1; more of them estimate the
-  same expectations with less noise, for about a sixth of a step each.
-  """
-
-  lambda_: Annotated[float, '[0, inf)'] = 0.5
-  gamma: Annotated[float, '[0, 1]'] = 0.2
+  lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of the adversarial term (equation 2)
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in real input (equation 1)
+  # Other images of the batch that each image is mixed with; the paper: 1. More of them estimate the same expectations
+  # with less noise, for about a sixth of a step each.
   partners: Annotated[int, '[1, inf)'] = 1
 
   LEAST_BATCH = 2

@@ -15,18 +15,14 @@ from acai_tf.networks import convolutional
 
 @config_dataclass('model')
 class Config(Annealing):
-  """Weights of the paper's L_A (`adversarial`), L_C (`cycle`) and L_S (`smoothness`).
+  """Settings of `Model`; the losses are named as in the paper."""
 
-  `critic_every`: the critic is updated in every so many steps; the paper's once in an epoch, 938 steps of MNIST.
-  L_A's weight is 0 before step `adversarial_from`. `spectral` normalises the critic's 3x3 convolutions.
-  """
-
-  adversarial: Annotated[float, '[0, inf)'] = 0.01
-  adversarial_from: Annotated[int, '[0, inf)'] = 0
-  cycle: Annotated[float, '[0, inf)'] = 0.01
-  smoothness: Annotated[float, '[0, inf)'] = 0.1
-  critic_every: Annotated[int, '[1, inf)'] = 1
-  spectral: bool = False
+  adversarial: Annotated[float, '[0, inf)'] = 0.01  # weight of L_A
+  adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which the weight of L_A is 0
+  cycle: Annotated[float, '[0, inf)'] = 0.01  # weight of L_C
+  smoothness: Annotated[float, '[0, inf)'] = 0.1  # weight of L_S
+  critic_every: Annotated[int, '[1, inf)'] = 1  # steps between updates of the critic; the paper: an epoch, 938 on MNIST
+  spectral: bool = False  # whether the critic's 3x3 convolutions are spectrally normalised
 
   LEAST_BATCH = 2
   RECIPES = {'paper': {'model': {'critic_every': 938}}, 'fast': {}}

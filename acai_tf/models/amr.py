@@ -14,22 +14,17 @@ from acai_tf.networks import convolutional
 
 @config_dataclass('model')
 class Config(Annealing):
-  """`lam` and `beta` weigh reconstruction and the mixed code's consistency; the authors' lam is 10, 50 on CIFAR.
+  """Settings of `Model`."""
 
-  `mixing`: 'mixup' of `parts` codes with Dirichlet(1, ..., 1) shares (two: a ~ U(0, 1)), or 'bernoulli' of two, by a
-  mask for each image and channel. The autoencoder moves in every `generator_every`-th step, the critic in all.
-  `weight_decay` is the L2 penalty of encoder, decoder and critic. Fooling the critic counts from step
-  `adversarial_from` on. `error` of the reconstruction: 'absolute', theirs, or 'squared'.
-  """
-
-  lam: Annotated[float, '[0, inf)'] = 10.0
-  beta: Annotated[float, '[0, inf)'] = 0.0
+  lam: Annotated[float, '[0, inf)'] = 10.0  # weight of the reconstruction; the authors: 10, and 50 on CIFAR-10
+  beta: Annotated[float, '[0, inf)'] = 0.0  # weight of the consistency of the mixed latent
+  # 'mixup': shares from Dirichlet(1, ..., 1), of two latents U(0, 1); 'bernoulli': a mask for each image and channel.
   mixing: Literal['mixup', 'bernoulli'] = 'mixup'
-  parts: Annotated[int, '[2, inf)'] = 2
-  generator_every: Annotated[int, '[1, inf)'] = 5
-  weight_decay: Annotated[float, '[0, inf)'] = 1e-5
-  adversarial_from: Annotated[int, '[0, inf)'] = 0
-  error: Literal['absolute', 'squared'] = 'absolute'
+  parts: Annotated[int, '[2, inf)'] = 2  # latents in a mixture; 2 with 'bernoulli'
+  generator_every: Annotated[int, '[1, inf)'] = 5  # steps between updates of the autoencoder; the critic: every step
+  weight_decay: Annotated[float, '[0, inf)'] = 1e-5  # L2 penalty of encoder, decoder and critic
+  adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which fooling the critic has weight 0
+  error: Literal['absolute', 'squared'] = 'absolute'  # of the reconstruction; the authors: absolute
 
   LEAST_BATCH = 2
   RECIPES = {

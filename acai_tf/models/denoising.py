@@ -11,9 +11,9 @@ from acai_tf.models import image_base
 
 @config_dataclass('model')
 class Config:
-  """`sigma`: standard deviation of the pixels' noise, on images in [-1, 1]."""
+  """Settings of `Model`."""
 
-  sigma: Annotated[float, '[0, inf)'] = 1.0
+  sigma: Annotated[float, '[0, inf)'] = 1.0  # standard deviation of the noise on pixels, which are in [-1, 1]
 
 
 class Model(image_base.Autoencoder):

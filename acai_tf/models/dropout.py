@@ -11,9 +11,9 @@ from acai_tf.models import image_base
 
 @config_dataclass('model')
 class Config:
-  """`keep`: the probability with which each number of the code is kept."""
+  """Settings of `Model`."""
 
-  keep: Annotated[float, '(0, 1]'] = 0.5
+  keep: Annotated[float, '(0, 1]'] = 0.5  # probability with which each element of the latent is kept
 
 
 class Model(image_base.Autoencoder):

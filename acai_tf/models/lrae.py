@@ -15,11 +15,11 @@ from acai_tf.networks import convolutional
 
 @config_dataclass('model')
 class Config(Annealing):
-  """ACAI's `lambda_` and `gamma`, and `weight` (w) of the discrepancy between codes and prior."""
+  """Settings of `Model`; `lambda_` and `gamma` are ACAI's."""
 
-  lambda_: Annotated[float, '[0, inf)'] = 0.5
-  gamma: Annotated[float, '[0, 1]'] = 0.2
-  weight: Annotated[float, '[0, inf)'] = 1.0
+  lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling the critic
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in the critic's real input
+  weight: Annotated[float, '[0, inf)'] = 1.0  # w, weight of the discrepancy between latents and prior
 
   LEAST_BATCH = 2
 

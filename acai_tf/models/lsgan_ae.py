@@ -17,10 +17,10 @@ from acai_tf.networks import convolutional
 
 @config_dataclass('model')
 class Config(Annealing):
-  """`weight`: of fooling the critic, which counts from step `adversarial_from` on."""
+  """Settings of `Model`."""
 
-  weight: Annotated[float, '[0, inf)'] = 0.5
-  adversarial_from: Annotated[int, '[0, inf)'] = 0
+  weight: Annotated[float, '[0, inf)'] = 0.5  # of fooling the critic
+  adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which that weight is 0
 
   # With the paper's weight from the first step the fast recipe never reconstructs lines (trial: 0.076 after 65,536).
   RECIPES = {'paper': {}, 'fast': {'model': {'weight': 0.05, 'adversarial_from': 512}}}

@@ -15,10 +15,10 @@ from acai_tf.networks import convolutional
 
 @config_dataclass('model')
 class Config(Annealing):
-  """`lambda_` weighs fooling the critic; `gamma` is the image's share in the critic's real input, both as ACAI's."""
+  """Settings of `Model`; both are ACAI's."""
 
-  lambda_: Annotated[float, '[0, inf)'] = 0.5
-  gamma: Annotated[float, '[0, 1]'] = 0.2
+  lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling the critic
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in the critic's real input
 
   LEAST_BATCH = 2
 

@@ -15,24 +15,24 @@ from acai_tf.networks import convolutional
 
 @config_dataclass('model')
 class Config(Annealing):
-  """The authors' `advnoise` and `advfake` weigh fooling the critic with codes mixed with noise, and with noise.
+  """Settings of `Model`, under the authors' names.
 
-  Their values differ by data set and code (zoo/); the defaults are MNIST's with 32 numbers, which the authors state
-  inconsistently: another file of theirs has the two swapped. `weight` (w) is the discrepancy's. `target` is what the
-  critic answers to a mixture with noise: 'code', the real code's share b, as their program has it, though its other
-  targets (0 for real, 0.5 for noise) point the other way; or 'noise', the share 1 - b. All but reconstruction counts
-  from step `adversarial_from` on; the fast recipe needs that, since from the start all lines became one image.
+  `advnoise` and `advfake` differ by data set and latent dimension (zoo/). The defaults are those of MNIST with 32
+  dimensions, which the authors state inconsistently: another file of theirs has the two swapped.
   """
 
-  lambda_: Annotated[float, '[0, inf)'] = 0.5
-  gamma: Annotated[float, '[0, 1]'] = 0.2
-  advnoise: Annotated[float, '[0, inf)'] = 0.05
-  advfake: Annotated[float, '[0, inf)'] = 1.0
-  weight: Annotated[float, '[0, inf)'] = 1.0
+  lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling the critic with mixtures of two latents
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in the critic's real input
+  advnoise: Annotated[float, '[0, inf)'] = 0.05  # weight of fooling the critic with mixtures of a latent and noise
+  advfake: Annotated[float, '[0, inf)'] = 1.0  # weight of fooling the critic with noise
+  weight: Annotated[float, '[0, inf)'] = 1.0  # w, weight of the discrepancy between latents and prior
+  # The critic's target for a latent mixed with noise. 'code': the latent's share b, as in the authors' program, though
+  # its other targets (0 for real input, 0.5 for noise) point the other way; 'noise': 1 - b.
   target: Literal['code', 'noise'] = 'code'
-  adversarial_from: Annotated[int, '[0, inf)'] = 0
+  adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which all but the reconstruction has weight 0
 
   LEAST_BATCH = 2
+  # In the fast recipe, without `adversarial_from`, the decoder gave one constant image of lines.
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512}}}
 
 

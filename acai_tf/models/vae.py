@@ -12,9 +12,9 @@ from acai_tf.networks import dense
 
 @config_dataclass('model')
 class Config:
-  """`beta` weighs the KL divergence."""
+  """Settings of `Model`."""
 
-  beta: Annotated[float, '[0, inf)'] = 1.0
+  beta: Annotated[float, '[0, inf)'] = 1.0  # weight of the KL divergence
 
 
 class Model(image_base.Autoencoder):

@@ -19,12 +19,10 @@ from acai_tf.networks import dense, recurrent
 
 @config_dataclass('model')
 class Config(arae.Config):
-  """As of `arae`; and `lambda_mix`: weighs the autoencoder's step against the critic of mixtures, waits and grows as
-  `lambda_` does; `gamma`: share of the real sentence in what that critic is to answer 0 for, the rest being its
-  reconstruction."""
+  """The settings of `arae`, and those of ACAI's critic of mixtures."""
 
-  lambda_mix: Annotated[float, '[0, inf)'] = 0.5
-  gamma: Annotated[float, '[0, 1]'] = 0.2
+  lambda_mix: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling that critic; it waits and grows as `lambda_` does
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the sentence, not its reconstruction, in that critic's real input
 
 
 class Model(arae.Model):

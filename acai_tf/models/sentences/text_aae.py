@@ -9,7 +9,7 @@ from acai_tf.models.sentences import arae
 
 @config_dataclass('model')
 class Config(arae.Config):
-  """As of `arae`; there is no generator: `z` has no effect, and `units` is the critic's width."""
+  """The settings of `arae`. There is no generator: `z` has no effect, and `units` is the critic's width."""
 
 
 class Model(arae.Model):

@@ -10,12 +10,11 @@ from acai_tf.models import text_base
 
 @config_dataclass('model')
 class Config:
-  """`noise`: deviation of what is added to each number of a code for the decoder alone; it falls by the factor
-  `noise_decay` every `noise_every` steps. With the default it is the paper's noise of SNLI."""
+  """Settings of `Model`; the defaults are the paper's for SNLI."""
 
-  noise: Annotated[float, '[0, inf)'] = 0.05
-  noise_decay: Annotated[float, '(0, 1]'] = 0.9995
-  noise_every: Annotated[int, '[1, inf)'] = 100
+  noise: Annotated[float, '[0, inf)'] = 0.05  # standard deviation of the noise on latents that are decoded in training
+  noise_decay: Annotated[float, '(0, 1]'] = 0.9995  # factor of `noise` after every `noise_every` steps
+  noise_every: Annotated[int, '[1, inf)'] = 100  # steps
 
   RECIPES = {
       'paper': {'training': {'samples': 9_520_000, 'optimizer': 'sgd', 'learning_rate': 1.0, 'clipnorm': 1.0}},
