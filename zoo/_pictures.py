@@ -3,6 +3,8 @@
 import pathlib
 
 from acai_tf import cli
+from acai_tf.training import build
+from zoo import _weights
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'docs' / 'pictures'
 PAIRS = (0, 1)  # the first two of the test lines' pairs
@@ -13,8 +15,6 @@ def main() -> None:
   """Draws lines.png (ACAI beside the cross-fade) and models.png (one pair, each model)."""
   cli.start_tensorflow()
   from acai_tf.evaluation import figures, images
-  from acai_tf.training import build
-  from zoo import _weights
 
   panels = {}
   for name in MODELS:

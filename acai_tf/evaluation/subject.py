@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+from concurrent import futures
 
 import numpy as np
 
@@ -69,8 +70,6 @@ def _batched(function, size, *specs):
 
   A function of two arguments gets a seed of its own for each batch, made from the ints that follow the array.
   """
-  from concurrent import futures
-
   import tensorflow as tf
 
   pool = futures.ThreadPoolExecutor(len(machine.cores()))
@@ -151,8 +150,6 @@ def _texts(answer):
 
 def _pieces(function):
   """Lists and arrays of n in, NumPy or a list of strings out, in batches that run side by side on all processors."""
-  from concurrent import futures
-
   pool = futures.ThreadPoolExecutor(len(machine.cores()))
 
   def call(*columns):

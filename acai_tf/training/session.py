@@ -10,6 +10,7 @@ from acai_tf.evaluation import kinds, report
 from acai_tf.experiment import machine, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
+from acai_tf.training.progress import Progress
 
 
 @contextlib.contextmanager
@@ -185,7 +186,6 @@ def _lead(experiment, run_dir, hosts, dataset, model, checkpoints):
   """What the chief does, or the only host."""
   from acai_tf.training import loop
   from acai_tf.training.checkpoints import DivergedError
-  from acai_tf.training.progress import Progress
 
   training, devices = experiment.training, hosts.text(experiment.training.batch)
   start, damaged = checkpoints.restore_whole()
