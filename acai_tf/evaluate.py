@@ -10,7 +10,7 @@ from absl import flags
 from acai_tf import cli
 from acai_tf.data import base
 from acai_tf.data import lines as lines_data
-from acai_tf.evaluation import feature_network, images, kinds, report, subject, text
+from acai_tf.evaluation import images, kinds, report, subject, text
 from acai_tf.experiment import registry, run_folder, strict_json
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.overrides import parse_overrides
@@ -156,6 +156,8 @@ def settings_of(recipe, dataset, dataset_name, data_dir) -> images.Settings:
   restarts = FLAGS.restarts or (report.PAPER_RESTARTS if recipe == 'paper' else 10)
   features = None
   if 'quality' in groups:
+    from acai_tf.evaluation import feature_network  # Loads TensorFlow.
+
     if FLAGS.features:
       features = feature_network.of_module(FLAGS.features, FLAGS.feature_size, FLAGS.trust)
     elif dataset.classes or FLAGS.metrics != ['all']:

@@ -10,7 +10,7 @@ from acai_tf.experiment import config, machine, registry, run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve
-from acai_tf.training import build, session
+from acai_tf.training import build
 from zoo import base as zoo
 
 flags.DEFINE_string('dataset', None, 'Data set: ' + ', '.join(registry.names('acai_tf.data')))
@@ -108,6 +108,7 @@ def main() -> int:
   run_dir = arguments.run_dir or default_run_dir(experiment)
   experiment = settled(experiment, run_dir)
   run_folder.check(run_dir, experiment)
+  from acai_tf.training import session
   from acai_tf.training.hosts import Hosts
 
   xla = arguments.xla

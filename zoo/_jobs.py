@@ -20,7 +20,6 @@ from rich import table as rich_table
 
 from acai_tf import cli
 from acai_tf.experiment import config, machine, run_folder
-from acai_tf.training import session
 from zoo import _records, _reproduce, base
 
 PROGRESS = re.compile(r'([\d,]+) / [\d,]+ samples, (\d+) samples/s, (\S+) left')  # as training.progress prints it
@@ -234,6 +233,8 @@ def work(jobs, count, reproduce, logs) -> int:
   Returns:
     0; 1 where a job failed; 130 or 143 where a signal ended the work.
   """
+  from acai_tf.training import session  # Loads TensorFlow.
+
   waiting, statuses = collections.deque(jobs), {}
   pathlib.Path(logs).mkdir(parents=True, exist_ok=True)
 
