@@ -14,29 +14,30 @@ from acai_tf.training import build, session
 from zoo import base as zoo
 
 flags.DEFINE_string('dataset', None, 'Data set: ' + ', '.join(registry.names('acai_tf.data')))
-flags.DEFINE_string('zoo', None, 'A definition (python -m zoo list) instead of data set, model and network')
-flags.DEFINE_string('model', None, f'Model, [acai] {", ".join(registry.names("acai_tf.models", "images"))}; for '
-                    f'sentences [arae] {", ".join(registry.names("acai_tf.models", "sentences"))}')
-flags.DEFINE_integer('latent_width', None, 'Height and width of the code', lower_bound=1)
-flags.DEFINE_integer('latent', None, 'Channels of the code', lower_bound=1)
-flags.DEFINE_integer('depth', None, 'Channels of the first scale', lower_bound=1)
-flags.DEFINE_enum('recipe', 'paper', ['paper', 'fast'], "The paper's hyperparameters, or this project's quick ones")
-flags.DEFINE_integer('samples', None, 'Training images in all, of all devices together', lower_bound=1)
-flags.DEFINE_integer('batch', None, 'Images a step, which all devices share; the rates are for it', lower_bound=1)
-flags.DEFINE_integer('seed', 0, 'Of weights, data order and noise', lower_bound=0)
-flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes it [runs/NAME]')
+flags.DEFINE_string('zoo', None, 'Definition (python -m zoo list), instead of --dataset and --model')
+flags.DEFINE_string('model', None, f'Images [acai]: {", ".join(registry.names("acai_tf.models", "images"))}; '
+                    f'sentences [arae]: {", ".join(registry.names("acai_tf.models", "sentences"))}')
+flags.DEFINE_integer('latent_width', None, 'Height and width of the latent', lower_bound=1)
+flags.DEFINE_integer('latent', None, 'Channels of the latent; for sentences the latent dimension', lower_bound=1)
+flags.DEFINE_integer('depth', None, 'Channels of the first convolution block', lower_bound=1)
+flags.DEFINE_enum('recipe', 'paper', ['paper', 'fast'], "Hyperparameters of the paper, or this project's fast ones")
+flags.DEFINE_integer('samples', None, 'Number of training samples, over all devices', lower_bound=1)
+flags.DEFINE_integer('batch', None, 'Global batch size, shared by all devices; learning rates refer to it',
+                     lower_bound=1)
+flags.DEFINE_integer('seed', 0, 'Seed of weights, data order and noise', lower_bound=0)
+flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes training [runs/NAME]')
 flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored', 'multi_worker', 'tpu'],
-                  "Devices; auto: TF_CONFIG's hosts, a TPU, or every GPU")
+                  'Devices; auto: the hosts of TF_CONFIG, a TPU, or all GPUs')
 flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16', 'mixed_float16'],
-                  'Of the layers; auto: bfloat16 where the device computes in it. float16 scales losses')
-flags.DEFINE_bool('deterministic', False, 'On a GPU, too: no operation whose result depends on timing (slower)')
+                  'Precision of the layers; auto: bfloat16 if the device computes in it. float16 scales losses')
+flags.DEFINE_bool('deterministic', False, 'Use only deterministic operations, also on a GPU (slower)')
 flags.DEFINE_enum('xla', 'auto', ['auto', 'on', 'off'],
-                  'Compile by XLA; auto: on an accelerator, and not with --deterministic')
-flags.DEFINE_multi_string('set', [], 'Any key: dataset.KEY=VALUE, model., network., training. (repeatable)')
+                  'Compile with XLA; auto: on an accelerator, unless --deterministic')
+flags.DEFINE_multi_string('set', [], 'Set any key: dataset.KEY=VALUE, model., network., training. (repeatable)')
 cli.define_data_flags(flags.FLAGS)
 
 GROUPS = {
-    'What': ['dataset', 'model', 'zoo', 'recipe', 'run_dir'],
+    'What to train': ['dataset', 'model', 'zoo', 'recipe', 'run_dir'],
     'Network (default: the data set\'s own)': ['latent_width', 'latent', 'depth'],
     'Training (default: the recipe\'s)': ['samples', 'batch', 'seed', 'precision', 'strategy', 'xla', 'deterministic',
                                          'set'],
@@ -123,4 +124,4 @@ def main() -> int:
 
 if __name__ == '__main__':
   cli.run(
-      main, 'python -m acai_tf.train --dataset NAME: trains a model, resumes it, evaluates it and reports.', GROUPS)
+      main, 'python -m acai_tf.train --dataset NAME: trains or resumes a model, and evaluates it.', GROUPS)

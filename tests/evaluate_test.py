@@ -702,7 +702,7 @@ class ProgramsTest(tf.test.TestCase):
       code, output, _, _ = self.run_module(module, '--help')
       self.assertEqual(code, 0)
       self.assertLess(output.count('\n'), 40)
-      self.assertIn('What\n', output)
+      self.assertIn('\nWhat', output)
     check = ('import sys, acai_tf.train, acai_tf.evaluate, export.__main__, zoo.__main__; '
              'sys.exit("tensorflow" in sys.modules)')
     self.assertEqual(subprocess.run([sys.executable, '-c', check], check=False).returncode, 0)

@@ -193,7 +193,7 @@ class ProgramTest(tf.test.TestCase):
   def test_show(self):
     with unittest.mock.patch.object(program.cli, 'start_tensorflow'):
       text = self.run_program('show', 'lines_acai')
-    for part in ('2 x 2 x 16 = 64 numbers', '1,569,580 parameters', 'critic: ', 'lambda_ 0.5',
+    for part in ('latent 2 x 2 x 16, latent dimension 64', '1,569,580 parameters', 'critic: ', 'lambda_ 0.5',
                  'mean_distance 0.24 ± 0.01e-3,', 'ACAI paper, table 1', 'python -m acai_tf.train --zoo lines_acai'):
       self.assertIn(part, text)
 
