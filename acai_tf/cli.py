@@ -46,6 +46,9 @@ def silent() -> Iterator[None]:
 def start_tensorflow(xla=False) -> None:
   """Imports TensorFlow without its start-up notices, and sets the threads that are fastest on a CPU.
 
+  A program calls it before it needs a model's file, which imports TensorFlow. In a process where TensorFlow has run
+  already, the threads stay as they are.
+
   The notices come before any log level is heeded, straight to the process's standard error. One thread an operation
   and as many operations side by side as there are cores: the convolutions are too small to share.
 
@@ -57,8 +60,9 @@ def start_tensorflow(xla=False) -> None:
   with silent():
     import tensorflow as tf
   logging.set_verbosity(logging.ERROR)  # TensorFlow Datasets' warnings; what matters is told as an error
-  tf.config.threading.set_intra_op_parallelism_threads(1)
-  tf.config.threading.set_inter_op_parallelism_threads(len(machine.cores()))
+  with contextlib.suppress(RuntimeError):
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(len(machine.cores()))
 
 
 def make_deterministic() -> None:

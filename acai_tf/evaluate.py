@@ -101,11 +101,11 @@ def score_text(data_dir) -> None:
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   cli.start_tensorflow()
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
-  from acai_tf.data import _text  # Loads TensorFlow.
+  from acai_tf.data import text_base  # Loads TensorFlow.
   from acai_tf.metrics import text_path
 
   if FLAGS.sentences:
-    found = _text.read_sentences(FLAGS.sentences)
+    found = text_base.read_sentences(FLAGS.sentences)
     metrics = text.score_samples(found, dataset)
     what = f'{len(found):,} sentences, scored by trigrams (docs/benchmarks.md)'
   else:
@@ -181,13 +181,13 @@ def evaluate_module(data_dir) -> None:
   from acai_tf.evaluation import subject
 
   config = config_of_flags(registry.names('acai_tf.data'))
-  run_folder.load_card(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   kind = registry.kind_of('acai_tf.data', FLAGS.dataset)
-  groups_of(kind)  # Before TensorFlow is loaded, too.
+  groups_of(kind)
   if FLAGS.to:
     cli.check_folder('to', FLAGS.to)
   cli.start_tensorflow()
+  run_folder.load_card(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
   functions: subject.Functions | subject.TextFunctions
   if kind == 'sentences':
     functions, shape = subject.of_text_module(FLAGS.module, FLAGS.trust), None
@@ -234,21 +234,20 @@ def main() -> None:
   if FLAGS.zoo:
     from zoo import _weights
 
-    record, _ = _weights.kept(FLAGS.zoo)  # Before TensorFlow is loaded, as below.
+    cli.start_tensorflow()
+    record, _ = _weights.kept(FLAGS.zoo)
     experiment = parse_experiment(record['experiment'])
     groups_of(experiment.kind)
     build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
     if FLAGS.to:
       cli.check_folder('to', FLAGS.to)
-    cli.start_tensorflow()
     experiment, model, samples = _weights.load(FLAGS.zoo)
   else:
-    # Before TensorFlow is loaded: a wrong folder is told at once.
+    cli.start_tensorflow()
     experiment = run_folder.load_experiment(FLAGS.run)
     groups_of(experiment.kind)
     build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
     cli.check_folder('run', FLAGS.run)
-    cli.start_tensorflow()
     experiment, model, step = build.load_model(FLAGS.run, FLAGS.checkpoint, weights=FLAGS.weights)
     samples = step * experiment.training.batch
   dataset = build.load_data(experiment, data_dir, FLAGS.manual_dir)

@@ -32,7 +32,7 @@ def rows(batch, replicas) -> np.ndarray:
   return np.concatenate([front, (batch * replicas - 1 - front)[:, ::-1]], axis=1)
 
 
-def own(values) -> 'tf.Tensor':
+def local_rows(values) -> 'tf.Tensor':
   """This replica's rows of `values`, [global batch, ...], which every replica has whole; gradients pass."""
   import tensorflow as tf  # Here, since data.base uses this module before TensorFlow is loaded.
 

@@ -74,7 +74,7 @@ def experiment_of(arguments) -> config.Experiment:
 def _refuse_network(model, keys):
   """UserError where keys of `network` are set for a model that does not read them."""
   if keys and model in registry.names('acai_tf.models'):  # Else `resolve` says what is wrong.
-    made_by = registry.config_class('acai_tf.models', model)
+    made_by = registry.load('acai_tf.models', model).Config
     if getattr(made_by, 'OWN_NETWORKS', False):
       raise UserError(f'network.{next(iter(keys))} does not apply to {model}; '
                       f'expected model.KEY instead, of {", ".join(made_by.__dataclass_fields__)}.')
@@ -103,13 +103,12 @@ def with_precision(experiment: config.Experiment, precision) -> config.Experimen
 def main() -> int:
   """The program."""
   arguments = flags.FLAGS
+  cli.start_tensorflow(arguments.xla == 'on')
   experiment = experiment_of(arguments)
   build.check_manual_dir(experiment.dataset_name, arguments.manual_dir)
   run_dir = arguments.run_dir or default_run_dir(experiment)
   experiment = settled(experiment, run_dir)
-  # Before TensorFlow is loaded: a folder of another configuration is told at once.
   run_folder.check(run_dir, experiment)
-  cli.start_tensorflow(arguments.xla == 'on')
   from acai_tf.training.hosts import Hosts
 
   xla = arguments.xla

@@ -162,9 +162,8 @@ def main() -> None:
     raise UserError('--run DIR and --to DIR are both needed; --run is a folder made by acai_tf.train.')
   if pathlib.Path(arguments.to).exists():
     raise UserError(f'{arguments.to} exists already; expected a new folder. Exported modules are never changed.')
-  # Before TensorFlow is loaded: what is wrong is told at once.
-  convert.require(arguments.formats, run_folder.load_experiment(arguments.run))
   cli.start_tensorflow()
+  convert.require(arguments.formats, run_folder.load_experiment(arguments.run))
   agreement = export(arguments.run, arguments.to, arguments.checkpoint, arguments.weights, arguments.formats,
                      arguments.data_dir, arguments.manual_dir)
   print(f'wrote {arguments.to}; reloaded in a fresh process by hub.load: {agreement}')

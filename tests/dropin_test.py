@@ -16,23 +16,19 @@ from typing import Annotated
 
 import tensorflow as tf
 
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf import losses
-from acai_tf.models import _image
+from acai_tf.models import image_base
 
 
-def halved(errors: tf.Tensor) -> tf.Tensor:  # which Config, read without TensorFlow, does not need
-  return errors / 2
-
-
-@declared('model')
+@config_dataclass('model')
 class Config:
   """`power`: of the error."""
 
   power: Annotated[float, '(0, inf)'] = 1.0
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """L = mean |x - g(f(x))|^power."""
 
   def objective(self, images):
@@ -46,14 +42,14 @@ DATA = '''"""A toy: grey squares."""
 
 import numpy as np
 
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.experiment.config import Network
-from acai_tf.data import _images
+from acai_tf.data import image_base
 
 NETWORK = Network(latent_width=4, latent=2, depth=2)
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """`count` of images."""
 
@@ -75,7 +71,7 @@ def load(config, data_dir, manual_dir=None):
   shades = np.linspace(0, 255, config.count).astype(np.uint8)
   images = shades[:, None, None, None] * np.ones([1, 16, 16, 1], np.uint8)
   labels = (shades > 127).astype(np.int32)
-  return _images.ArrayDataset({'train_images': images, 'train_labels': labels, 'test_images': images,
+  return image_base.ArrayDataset({'train_images': images, 'train_labels': labels, 'test_images': images,
                             'test_labels': labels}, 2)
 '''
 
@@ -84,11 +80,11 @@ WRITER = '''"""A toy: the plain autoencoder of sentences."""
 
 import tensorflow as tf
 
-from acai_tf.experiment.fields import declared
-from acai_tf.models import _text
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import text_base
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
   """`noise` and its decay."""
 
@@ -96,10 +92,8 @@ class Config:
   noise_decay: float = 1.0
   noise_every: int = 1
 
-  KIND = 'sentences'
 
-
-class Model(_text.TextAutoencoder):
+class Model(text_base.TextAutoencoder):
   """L = -log p(x | f(x) + noise)."""
 
   def players(self):
@@ -114,13 +108,13 @@ class Model(_text.TextAutoencoder):
 
 COUNTING = '''"""A toy: sums."""
 
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.experiment.config import TextNetwork
 
 NETWORK = TextNetwork(embedding=4, hidden=5, latent=6)
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """Nothing to set."""
 
@@ -139,9 +133,10 @@ def classes(config):
 
 def load(config, data_dir, manual_dir=None):
   """Returns them."""
-  from acai_tf.data import _text
+  from acai_tf.data import text_base
 
-  return _text.SentenceDataset(_text.build([f'{i} plus {j}' for i in range(15) for j in range(15)], None, 20, 3))
+  sums = [f'{i} plus {j}' for i in range(15) for j in range(15)]
+  return text_base.SentenceDataset(text_base.build(sums, None, 20, 3))
 '''
 
 
@@ -154,7 +149,7 @@ class DropInTest(tf.test.TestCase):
       shutil.copytree(ROOT / name, self.folder / name, ignore=shutil.ignore_patterns('__pycache__', 'results'))
     (self.folder / 'acai_tf' / 'models' / 'toy_model.py').write_text(MODEL)
     (self.folder / 'acai_tf' / 'data' / 'toy_data.py').write_text(DATA)
-    (self.folder / 'acai_tf' / 'models' / 'toy_writer.py').write_text(WRITER)
+    (self.folder / 'acai_tf' / 'models' / 'sentences' / 'toy_writer.py').write_text(WRITER)
     (self.folder / 'acai_tf' / 'data' / 'toy_sums.py').write_text(COUNTING)
 
   def run_python(self, *arguments):

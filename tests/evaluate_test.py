@@ -20,7 +20,7 @@ import tensorflow as tf
 from absl import flags
 
 from acai_tf import cli, evaluate, losses
-from acai_tf.data import _images, lines
+from acai_tf.data import image_base, lines
 from acai_tf.evaluation import codes as codes_lib
 from acai_tf.evaluation import feature_network, figures, report, subject
 from acai_tf.evaluation import images as measure
@@ -282,11 +282,11 @@ class MeasureTest(tf.test.TestCase):
 
   def test_sets_come_in_pieces_that_give_the_whole(self):
     images = np.random.default_rng(0).integers(256, size=[23, 8, 8, 3]).astype(np.uint8)
-    arrays = _images.ArrayDataset({'train_images': images, 'train_labels': np.arange(23), 'test_images': images[:9],
+    arrays = image_base.ArrayDataset({'train_images': images, 'train_labels': np.arange(23), 'test_images': images[:9],
                                 'test_labels': np.arange(9)}, 23)
     drawn = lines.load(lines.Config(test_images=9))
     for dataset, size in ((arrays, 8 * 8 * 3 * 4), (drawn, 32 * 32 * 4)):
-      with unittest.mock.patch.object(_images, 'BLOCK', 5 * size):
+      with unittest.mock.patch.object(image_base, 'BLOCK', 5 * size):
         for part, count, total in (('train', 12, 12), ('test', None, 9), ('test', 7, 7)):
           blocks = list(dataset.blocks(part, count))
           whole = (dataset.train if part == 'train' else dataset.test)(count)
@@ -590,7 +590,7 @@ class FeatureNetworkTest(tf.test.TestCase):
     images = np.clip(images, 0, 255).astype(np.uint8)
     arrays = {'train_images': images[100:], 'train_labels': labels[100:], 'test_images': images[:100],
               'test_labels': labels[:100]}
-    return _images.ArrayDataset(arrays, 4)
+    return image_base.ArrayDataset(arrays, 4)
 
   def test_it_learns_the_classes(self):
     """By far better than chance, 0.25, on images that it has not seen: a network of 0 epochs would not."""
@@ -703,7 +703,8 @@ class ProgramsTest(tf.test.TestCase):
       self.assertEqual(code, 0)
       self.assertLess(output.count('\n'), 40)
       self.assertIn('\nWhat', output)
-    check = ('import sys, acai_tf.train, acai_tf.evaluate, export.__main__, zoo.__main__; '
+    check = ('import sys, acai_tf.train, acai_tf.evaluate, export.__main__, zoo.__main__, zoo.base; '
+             '[found.latent_dimension for found in zoo.base.definitions().values()]; '
              'sys.exit("tensorflow" in sys.modules)')
     self.assertEqual(subprocess.run([sys.executable, '-c', check], check=False).returncode, 0)
 

@@ -12,7 +12,8 @@ import tensorflow as tf
 from acai_tf import vocabulary
 from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
-from acai_tf.models import acai, text_autoencoder, vqvae
+from acai_tf.models import acai, vqvae
+from acai_tf.models.sentences import text_autoencoder
 from acai_tf.training.optimizer import optimizer
 
 NETWORK, SHAPE = config.Network(latent_width=2, latent=2, depth=2), (8, 8, 1)

@@ -363,7 +363,7 @@ class CheckpointsTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'step-1 is of another training: training.learning_rate is 0.0003 there and '
                                            '0.01 here; training.seed is 1 there and 2 here'):
       Checkpoints(model, self.get_temp_dir(), 1, theirs).restore()
-    with unittest.mock.patch.object(config, 'BEFORE', {**config.BEFORE, 'training.keep': 3}):
+    with unittest.mock.patch.dict(config.DEFAULTS_OF_OLDER_FILES, {'training.keep': 3}):
       older = ours.to_dict()
       del older['training']['keep']  # as it would be of a version that had no such key
       with unittest.mock.patch.object(config.Experiment, 'to_json', return_value=json.dumps(older)):

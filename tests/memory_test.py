@@ -22,7 +22,7 @@ import numpy as np
 
 from acai_tf.evaluation import images as measure
 from acai_tf.evaluation import subject
-from acai_tf.data import _images
+from acai_tf.data import image_base
 
 
 def private():
@@ -55,7 +55,7 @@ def watch():
 
 def evaluate(count):
   global peak
-  data = _images.ArrayDataset({name: array[:count] for name, array in arrays.items()}, 2)
+  data = image_base.ArrayDataset({name: array[:count] for name, array in arrays.items()}, 2)
   small = lambda images: images[:, ::32, ::32, 0].reshape(len(images), -1)
   measure.QUALITY_PAIRS, measure.PAIRS = 64, 32  # of which the ends are held, 2 x 1,024 at most
   settings = measure.Settings(('reconstruction', 'probe', 'fitted_probe', 'clustering', 'quality'), 1, features=small)

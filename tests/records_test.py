@@ -48,7 +48,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     super().setUp()
     self.folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
     # On lines, ACAI's `fast` recipe is not the paper's model; most tests here want one that is compared with its paper.
-    own = registry.config_class('acai_tf.models', 'acai').DATA_RECIPES
+    own = registry.load('acai_tf.models', 'acai').Config.DATA_RECIPES
     self.enter_context(unittest.mock.patch.dict(own, clear=True))
 
   def file(self, name, *records):

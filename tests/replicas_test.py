@@ -80,7 +80,7 @@ class GatherTest(tf.test.TestCase):
     def replica():
       with tf.GradientTape(persistent=True) as tape:
         tape.watch(values)
-        rows = replicas.gather(replicas.own(values))
+        rows = replicas.gather(replicas.local_rows(values))
         value = loss(rows) / tf.distribute.get_replica_context().num_replicas_in_sync
       return rows, tf.convert_to_tensor(tape.gradient(value, values))
 
@@ -95,7 +95,7 @@ class GatherTest(tf.test.TestCase):
 
     @tf.function
     def replica():
-      local = tf.reshape(replicas.own(tf.reshape(values, [8, 3])), [-1, 1])
+      local = tf.reshape(replicas.local_rows(tf.reshape(values, [8, 3])), [-1, 1])
       return replicas.gather(local, each=3)
 
     for rows in strategy('mirrored').experimental_local_results(strategy('mirrored').run(replica)):

@@ -13,7 +13,7 @@ from absl.testing import parameterized
 from devices import strategy, without_graphs
 
 from acai_tf import losses
-from acai_tf.data import _text
+from acai_tf.data import text_base
 from acai_tf.evaluation import subject
 from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError
@@ -38,8 +38,8 @@ def dataset():
   subjects, verbs = ('cat', 'dog', 'owl', 'fox', 'hen', 'rat'), ('sees', 'eats', 'likes', 'has')
   plain = [' '.join(words) for words in itertools.product(subjects, verbs, ('it', 'some', 'me'))]
   texts = plain + [text + ' !' for text in plain]
-  return _text.SentenceDataset(
-      _text.build(texts, [text.endswith('!') for text in texts], 20, LENGTH - 1, shares=(0.1, 0.2)), 2)
+  return text_base.SentenceDataset(
+      text_base.build(texts, [text.endswith('!') for text in texts], 20, LENGTH - 1, shares=(0.1, 0.2)), 2)
 
 
 def make(name, settings=None, seed=0, optimizer_of=None):
@@ -166,7 +166,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
       kind.Model(kind.Config(), TINY, (LENGTH, 24), precision='mixed_bfloat16')
     model, data = make('arae'), dataset()
     model.adapt(data)
-    data.vocabulary = _text.fit_vocabulary(['other words altogether'], 20, 6)
+    data.vocabulary = text_base.fit_vocabulary(['other words altogether'], 20, 6)
     with self.assertRaisesRegex(UserError, 'another vocabulary than the model'):
       model.adapt(data)
     with self.assertRaisesRegex(ValueError, 'has no classes; expected two'):

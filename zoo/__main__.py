@@ -97,7 +97,6 @@ def show(name, recipe) -> None:
   """Prints all about one definition; builds its model."""
   definition = base.definition(name)
   experiment = resolve(definition.dataset, definition.model, recipe, definition.overrides)
-  cli.start_tensorflow()
   model = build.create(experiment)
   network, training = experiment.network, experiment.training
   print(f'{name}: {definition.model} on {definition.dataset}\n\n{inspect.getdoc(type(model))}\n')
@@ -205,8 +204,6 @@ def keep(name) -> None:
   """Keeps the weights of --run."""
   if not FLAGS.run:
     raise UserError(f'--run is missing; expected the folder of the run that {name} reports: keep {name} --run DIR.')
-  run_folder.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
-  cli.start_tensorflow()
   kept = _weights.keep(name, FLAGS.run, FLAGS.results, FLAGS.weights, cli.data_dir(FLAGS.data_dir),
                        FLAGS.manual_dir)
   changes = ', '.join(f'{name} {"beyond measure" if change is None else f"{change:.2%}"}'
@@ -227,7 +224,6 @@ def card(name) -> None:
   kind = chosen_format(_card.FORMATS)
   if FLAGS.to:
     cli.check_target('to', FLAGS.to)
-  cli.start_tensorflow()
   text = _card.render(_card.subject(name), kind, FLAGS.owner, FLAGS.address)
   if FLAGS.to:
     pathlib.Path(FLAGS.to).write_text(text)
@@ -238,7 +234,6 @@ def publish(name) -> None:
   """Publishes a definition's module, or says what that would upload."""
   if FLAGS.to not in _publish.PLACES or not FLAGS.owner:
     raise UserError(f'publish {name}: expected --to {"|".join(_publish.PLACES)} and --owner, an account there.')
-  cli.start_tensorflow()
   print(_publish.publish(name, FLAGS.to, FLAGS.owner, FLAGS.yes))
 
 
@@ -250,8 +245,7 @@ def gallery(names) -> None:
   folder = pathlib.Path(FLAGS.to or 'gallery')
   if not folder.exists():
     if FLAGS.run:
-      run_folder.load_experiment(FLAGS.run)  # Before TensorFlow is loaded: a wrong folder is told at once.
-    cli.start_tensorflow()
+      run_folder.load_experiment(FLAGS.run)  # A wrong folder is reported before the download.
     archive = _gallery.runtime()
     models = _gallery.collect(names or zoo.names(pretrained=True), FLAGS.run, FLAGS.weights)
     with cli.Status() as status:
@@ -277,6 +271,8 @@ def main(words) -> int:
   if command in ('reproduce', 'keep'):  # Not after the training.
     for name in ('results', 'weights', *(['runs'] if command == 'reproduce' else [])):
       cli.check_folder(name, FLAGS[name].value)
+  if fitting and command != 'list':
+    cli.start_tensorflow()
   if command == 'list' and not names:
     show_list(FLAGS.dataset, FLAGS.model)
   elif command == 'show' and len(names) == 1:
@@ -295,7 +291,6 @@ def main(words) -> int:
           else _tables.render_brief(names[0], kind, FLAGS.results) if FLAGS.brief
           else _tables.render(names[0], kind, FLAGS.results, FLAGS.all))
   elif command == 'report' and not names:
-    cli.set_environment()
     target = FLAGS.to or 'report.html'
     cli.check_target('to', target)
     pathlib.Path(target).write_text(_report.render(FLAGS.results))

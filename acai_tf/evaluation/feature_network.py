@@ -81,7 +81,7 @@ def load(dataset, name, data_dir, seed=0, progress=lambda *_: None) -> Features:
   """The data set's network, trained at the first call and kept in `data_dir`.
 
   Args:
-    dataset: an acai_tf.data._images.ImageDataset with labels.
+    dataset: an acai_tf.data.image_base.ImageDataset with labels.
     name: of the data set.
     data_dir: where data sets lie.
     seed: of the network.

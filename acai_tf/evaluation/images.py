@@ -5,7 +5,7 @@ import typing
 
 import numpy as np
 
-from acai_tf.data import _images
+from acai_tf.data import image_base
 from acai_tf.evaluation import codes as codes_lib
 from acai_tf.evaluation import groups, subject
 from acai_tf.experiment.errors import one_of
@@ -142,7 +142,7 @@ def _features(features, images):
 def _paths(task, count, steps):
   """Yields [n, steps, height, width, channels] decoded paths between `count` pairs, so many that they fit a block."""
   first, second = task.dataset.pairs(count, PAIR_SEED)
-  size = max(1, _images.BLOCK // (steps * first[0].nbytes))
+  size = max(1, image_base.BLOCK // (steps * first[0].nbytes))
   for start in range(0, count, size):
     task.progress(f'quality: paths of {steps} images', start, count)
     yield strips(task.functions, first[start:start + size], second[start:start + size], steps)

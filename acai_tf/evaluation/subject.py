@@ -86,7 +86,7 @@ def _batched(function, size, *specs):
 
 
 def of_model(model) -> Functions:
-  """`Functions` of a live model's callables (acai_tf.models._image.Autoencoder)."""
+  """`Functions` of a live model's callables (acai_tf.models.image_base.Autoencoder)."""
   import tensorflow as tf
 
   offered, size, more = {c.name: c for c in model.callables()}, batch_of(model.image_shape), {}
@@ -177,7 +177,7 @@ def _drawn(function, size=BATCH_SENTENCES):
 
 
 def of_text_model(model) -> TextFunctions:
-  """`TextFunctions` of a live model's callables (acai_tf.models._text.TextAutoencoder)."""
+  """`TextFunctions` of a live model's callables (acai_tf.models.text_base.TextAutoencoder)."""
   import tensorflow as tf
 
   offered = {c.name: c for c in model.callables()}
