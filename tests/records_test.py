@@ -10,6 +10,7 @@ import tempfile
 import unittest.mock
 
 import numpy as np
+import pytest
 import scipy.stats
 import tensorflow as tf
 from absl.testing import parameterized
@@ -484,6 +485,7 @@ class ReproduceTest(tf.test.TestCase):
         folders.append(command[command.index('--run_dir') + 1])
     self.assertLen(set(folders), 3)
 
+  @pytest.mark.slow
   def test_the_program_trains_evaluates_and_files_once(self):
     folder = pathlib.Path(self.get_temp_dir())
     (folder / 'results').mkdir()
@@ -519,6 +521,7 @@ class ReproduceTest(tf.test.TestCase):
     self.assertEqual(again.returncode, 0, again.stderr)
     self.assertIn('there already', again.stdout)
 
+  @pytest.mark.slow
   def test_sentences_are_kept_loaded_and_measured_again_where_the_terms_allow_it(self):
     """By the program, twice; with text of other terms it keeps nothing, and says why."""
     folder = pathlib.Path(self.get_temp_dir())
