@@ -17,10 +17,11 @@ from absl.testing import parameterized
 
 from acai_tf.data import lines
 from acai_tf.evaluation import feature_network, kinds, text
-from acai_tf.experiment import config, registry
+from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import make
 from acai_tf.experiment.resolve import parse_experiment, resolve
+from acai_tf.models import acai
 from acai_tf.training import build
 from zoo import _compare, _publish, _readme, _records, _report, _reproduce, _tables, _weights, base
 
@@ -49,7 +50,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     super().setUp()
     self.folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
     # On lines, ACAI's `fast` recipe is not the paper's model; most tests here want one that is compared with its paper.
-    own = registry.load('acai_tf.models', 'acai').Config.DATA_RECIPES
+    own = acai.Config.DATA_RECIPES
     self.enter_context(unittest.mock.patch.dict(own, clear=True))
 
   def file(self, name, *records):
