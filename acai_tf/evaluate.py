@@ -7,7 +7,7 @@ import typing
 import numpy as np
 from absl import flags
 
-from acai_tf import cli
+from acai_tf import cli, files
 from acai_tf.data import base
 from acai_tf.evaluation import images, kinds, report, text
 from acai_tf.experiment import registry, run_folder, strict_json
@@ -204,7 +204,7 @@ def evaluate_module(data_dir) -> None:
     folder = pathlib.Path(FLAGS.to)
     folder.mkdir(parents=True, exist_ok=True)
     paths = kinds.KINDS[kind].draw(functions, dataset, measured, title, folder)
-    run_folder.write(folder / run_folder.METRICS, json.dumps({
+    files.write(folder / run_folder.METRICS, json.dumps({
         'module': FLAGS.module, 'dataset': FLAGS.dataset, 'metrics': measured.metrics, 'curves': measured.curves,
         **settings.facts()}, indent=2) + '\n')
     print(f'\nwrote {", ".join(str(p) for p in [folder / run_folder.METRICS, *paths])}')

@@ -1,9 +1,7 @@
 """Program: writes a run as a reusable SavedModel, and for other runtimes. `python -m export --run DIR --to DIR`."""
 
 import json
-import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,7 +9,7 @@ import tempfile
 import numpy as np
 from absl import flags
 
-from acai_tf import cli
+from acai_tf import cli, files
 from acai_tf.experiment import run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
@@ -51,31 +49,22 @@ def export(run_dir, target, checkpoint='last', weights='average', formats=(), da
 
   experiment, model, step = build.load_model(run_dir, checkpoint, precision='float32', weights=weights)
   target = pathlib.Path(target)
-  scratch = target.with_name(f'{target.name}.{os.getpid()}.part')
   try:
-    scratch.mkdir(parents=True)
+    with files.replacing(target) as made:
+      made.mkdir()
+      module.save(model, made)
+      agreement = compare(model, made)
+      card = {**module.card(model, experiment, step * experiment.training.batch), 'checkpoint': checkpoint,
+              'weights': weights if experiment.training.average else 'raw'}
+      if set(formats) - {'saved_model'}:
+        dataset = build.load_data(experiment, data_dir, manual_dir)
+        card['formats'] = compare_formats(made, convert.write(model, made, formats, dataset))
+        agreement += '\n' + convert.table(card['formats'])
+      files.write(made / run_folder.CARD, json.dumps(card, indent=2) + '\n')
   except OSError as error:
-    raise _unwritable(target, error) from error
-  try:
-    module.save(model, scratch)
-    agreement = compare(model, scratch)
-    card = {**module.card(model, experiment, step * experiment.training.batch), 'checkpoint': checkpoint,
-            'weights': weights if experiment.training.average else 'raw'}
-    if set(formats) - {'saved_model'}:
-      dataset = build.load_data(experiment, data_dir, manual_dir)
-      card['formats'] = compare_formats(scratch, convert.write(model, scratch, formats, dataset))
-      agreement += '\n' + convert.table(card['formats'])
-    run_folder.write(scratch / run_folder.CARD, json.dumps(card, indent=2) + '\n')
-    scratch.rename(target)
-  except OSError as error:
-    raise _unwritable(target, error) from error
-  finally:
-    shutil.rmtree(scratch, ignore_errors=True)
+    raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable place with free '
+                    'space.') from error
   return agreement
-
-
-def _unwritable(target, error):
-  return UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable place with free space.')
 
 
 def images(shape, count) -> np.ndarray:

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 import tensorflow as tf
 
-from acai_tf import models
+from acai_tf import files, models
 from acai_tf.data import lines
 from acai_tf.experiment import config, machine, registry, run_folder
 from acai_tf.experiment.errors import UserError, unknown
@@ -281,7 +281,7 @@ class RunFolderTest(tf.test.TestCase):
 
   def test_where_there_are_no_locks_a_line_says_so(self):
     printed = io.StringIO()
-    with (unittest.mock.patch.object(run_folder.fcntl, 'flock', side_effect=OSError(38, 'Function not implemented')),
+    with (unittest.mock.patch.object(files.fcntl, 'flock', side_effect=OSError(38, 'Function not implemented')),
           contextlib.redirect_stdout(printed), run_folder.locked(self.get_temp_dir())):
       self.assertIn('cannot be locked (Function not implemented): see to it', printed.getvalue())
 

@@ -11,7 +11,6 @@ import http.server
 import inspect
 import io
 import json
-import os
 import pathlib
 import shutil
 import sys
@@ -20,6 +19,7 @@ import typing
 
 import numpy as np
 
+from acai_tf import files
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build as build_lib
@@ -91,19 +91,16 @@ def build(target, models, archive, data_dir=None, manual_dir=None, progress=lamb
     UserError: a target that exists or cannot be written, or data that are not there.
   """
   target = pathlib.Path(target)
-  scratch = target.with_name(f'{target.name}.{os.getpid()}.part')
   try:
     if target.exists():
       raise FileExistsError(0, 'it exists already')
-    shutil.copytree(PAGE, scratch)
-    unpack(archive, scratch / 'ort')
-    _write(scratch, models, data_dir, manual_dir, progress)
-    scratch.rename(target)
+    with files.replacing(target) as made:
+      shutil.copytree(PAGE, made)
+      unpack(archive, made / 'ort')
+      _write(made, models, data_dir, manual_dir, progress)
   except OSError as error:
     raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a new folder in a writable place '
                     'with free space.') from error
-  finally:
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def is_one(folder) -> bool:

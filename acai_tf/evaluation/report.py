@@ -5,7 +5,7 @@ import json
 import pathlib
 import time
 
-from acai_tf import cli
+from acai_tf import cli, files
 from acai_tf.evaluation import kinds
 from acai_tf.experiment import config, machine, resolve, run_folder
 from acai_tf.experiment.errors import UserError
@@ -124,7 +124,7 @@ def report(experiment, model, dataset, samples, folder, settings=None, weights='
       try:
         paths[0].parent.mkdir(parents=True, exist_ok=True)
         paths += kind.draw(functions, dataset, measured, title, paths[0].parent)
-        run_folder.write(paths[0], json.dumps(found, indent=2) + '\n')
+        files.write(paths[0], json.dumps(found, indent=2) + '\n')
       except OSError as error:
         raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '
                         'python -m acai_tf.evaluate again.') from error

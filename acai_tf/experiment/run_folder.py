@@ -1,13 +1,13 @@
 """Run folders: experiment.json, history.jsonl, origins.jsonl, checkpoints/, TensorBoard's events, the evaluation's."""
 
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
 from collections.abc import Iterator
 
-from acai_tf.experiment import config, files, strict_json
+from acai_tf import files
+from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import differences
 from acai_tf.experiment.resolve import parse_experiment
@@ -79,7 +79,7 @@ def claim(run_dir, experiment) -> None:
   check(run_dir, experiment)
   with _writing(run_dir):
     pathlib.Path(run_dir).mkdir(parents=True, exist_ok=True)
-    write(pathlib.Path(run_dir) / EXPERIMENT, experiment.to_json())
+    files.write(pathlib.Path(run_dir) / EXPERIMENT, experiment.to_json())
 
 
 @contextlib.contextmanager
@@ -90,17 +90,15 @@ def locked(run_dir) -> Iterator[None]:
   Raises:
     UserError: another process does, or the folder cannot be written.
   """
-  with _writing(run_dir):
-    pathlib.Path(run_dir).mkdir(parents=True, exist_ok=True)
-    file = files.regular(pathlib.Path(run_dir) / LOCK).open('w')
-  with file:
-    try:
-      fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-      raise UserError(f'another program is training in {run_dir}; expected a folder of its own (--run_dir), or wait '
-                      'until it ends.') from error
-    except OSError as error:
-      print(f'{run_dir} cannot be locked ({error.strerror}): see to it that no other program trains in it.')
+  with contextlib.ExitStack() as stack:
+    with _writing(run_dir):
+      try:
+        problem = stack.enter_context(files.locked(pathlib.Path(run_dir) / LOCK, wait=False))
+      except BlockingIOError as error:
+        raise UserError(f'another program is training in {run_dir}; expected a folder of its own (--run_dir), or wait '
+                        'until it ends.') from error
+    if problem:
+      print(f'{run_dir} cannot be locked ({problem}): see to it that no other program trains in it.')
     yield
 
 
@@ -132,16 +130,6 @@ def checkpoint_steps(folder) -> list[int]:
     return []
   numbers = (name.removeprefix('step-').removesuffix(INDEX) for name in names if name.endswith(INDEX))
   return sorted(int(n) for n in numbers if n.isdecimal() and f'step-{n}{DATA}' in names)
-
-
-def write(path, text) -> None:
-  """Writes a file whole or not at all."""
-  scratch = pathlib.Path(f'{path}.{os.getpid()}.part')
-  try:
-    scratch.write_text(text)
-    scratch.replace(path)
-  finally:
-    scratch.unlink(missing_ok=True)  # of a disk that was full
 
 
 def read_history(run_dir, until=None) -> list:
@@ -201,7 +189,7 @@ def _unreadable(path, why):
 
 
 def _write_lines(run_dir, name, rows):
-  write(pathlib.Path(run_dir) / name, ''.join(json.dumps(row) + '\n' for row in rows))
+  files.write(pathlib.Path(run_dir) / name, ''.join(json.dumps(row) + '\n' for row in rows))
 
 
 def medians(history, training, names) -> dict:

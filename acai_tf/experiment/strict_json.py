@@ -3,7 +3,7 @@
 import json
 import typing
 
-from acai_tf.experiment import files
+from acai_tf import files
 
 
 def loads(text) -> typing.Any:
