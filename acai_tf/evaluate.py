@@ -1,7 +1,6 @@
 """Program: measures a run, an exported module, or what any program made: lines, sentences, paths of sentences."""
 
 import json
-import pathlib
 import typing
 
 import numpy as np
@@ -10,15 +9,16 @@ from absl import flags
 from acai_tf import cli, files
 from acai_tf.data import base
 from acai_tf.evaluation import images, kinds, report, text
-from acai_tf.experiment import registry, run_folder, strict_json
+from acai_tf.experiment import module_card, registry, strict_json
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.resolve import parse_experiment, resolve_dataset
+from acai_tf.experiment.run import WEIGHTS, Run
 from acai_tf.training import build
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it', flag_values=FLAGS)
-flags.DEFINE_enum('weights', 'average', run_folder.WEIGHTS, 'Averaged where the run has them, or raw',
+flags.DEFINE_enum('weights', 'average', WEIGHTS, 'Averaged where the run has them, or raw',
                   flag_values=FLAGS)
 flags.DEFINE_string('zoo', None, "A definition whose weights are kept (python -m zoo list)", flag_values=FLAGS)
 flags.DEFINE_string('module', None, 'Folder or address of an exported module', flag_values=FLAGS)
@@ -176,7 +176,7 @@ def evaluate_module(data_dir) -> None:
   from acai_tf.evaluation import subject
 
   config = config_of_flags(registry.names('acai_tf.data'))
-  run_folder.load_card(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
+  module_card.load(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   kind = registry.kind_of('acai_tf.data', FLAGS.dataset)
   groups_of(kind)  # Before TensorFlow is loaded, too.
@@ -201,13 +201,13 @@ def evaluate_module(data_dir) -> None:
   restarts = report.restarts_of(measured.metrics, getattr(settings, 'restarts', None))
   print(f'\n{title}\n\n{report.grid_of(measured.metrics)}{restarts}')
   if FLAGS.to:
-    folder = pathlib.Path(FLAGS.to)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = kinds.KINDS[kind].draw(functions, dataset, measured, title, folder)
-    files.write(folder / run_folder.METRICS, json.dumps({
+    to = Run(FLAGS.to)
+    to.folder.mkdir(parents=True, exist_ok=True)
+    paths = kinds.KINDS[kind].draw(functions, dataset, measured, title, to.folder)
+    files.write(to.metrics, json.dumps({
         'module': FLAGS.module, 'dataset': FLAGS.dataset, 'metrics': measured.metrics, 'curves': measured.curves,
         **settings.facts()}, indent=2) + '\n')
-    print(f'\nwrote {", ".join(str(p) for p in [folder / run_folder.METRICS, *paths])}')
+    print(f'\nwrote {", ".join(str(p) for p in [to.metrics, *paths])}')
 
 
 def main() -> None:
@@ -238,13 +238,12 @@ def main() -> None:
     cli.start_tensorflow()
     experiment, model, samples = _weights.load(FLAGS.zoo)
   else:
-    # Before TensorFlow is loaded: a wrong folder is told at once.
-    experiment = run_folder.load_experiment(FLAGS.run)
+    experiment = Run(FLAGS.run).experiment()  # Before TensorFlow is loaded: a wrong folder is told at once.
     groups_of(experiment.kind)
     build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
     cli.check_folder('run', FLAGS.run)
     cli.start_tensorflow()
-    experiment, model, step = build.load_model(FLAGS.run, FLAGS.checkpoint, weights=FLAGS.weights)
+    experiment, model, step = build.load_model(Run(FLAGS.run), FLAGS.checkpoint, weights=FLAGS.weights)
     samples = step * experiment.training.batch
   dataset = build.load_data(experiment, data_dir, FLAGS.manual_dir)
   model.adapt(dataset)
@@ -252,7 +251,8 @@ def main() -> None:
               settings_of(experiment.training.recipe, dataset, experiment.dataset_name, data_dir))
   from zoo import base as zoo
 
-  report.report(experiment, model, dataset, samples, FLAGS.run or FLAGS.to, settings, FLAGS.weights,
+  folder = FLAGS.run or FLAGS.to
+  report.report(experiment, model, dataset, samples, Run(folder) if folder else None, settings, FLAGS.weights,
                 zoo.published_for(experiment))
   return None
 

@@ -10,15 +10,16 @@ import numpy as np
 from absl import flags
 
 from acai_tf import cli, files
-from acai_tf.experiment import run_folder
+from acai_tf.experiment import module_card
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.run import WEIGHTS, Run
 from acai_tf.training import build
 from export import convert
 
 FLAGS = flags.FlagValues()  # Our own: acai_tf.train has some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it', flag_values=FLAGS)
-flags.DEFINE_enum('weights', 'average', run_folder.WEIGHTS, 'Averaged where the run has them, or raw',
+flags.DEFINE_enum('weights', 'average', WEIGHTS, 'Averaged where the run has them, or raw',
                   flag_values=FLAGS)
 flags.DEFINE_string('to', None, 'Folder to write; must not exist', flag_values=FLAGS)
 flags.DEFINE_list('formats', [], 'Beside saved_model, which is always there: litert, onnx',
@@ -28,11 +29,11 @@ cli.define_data_flags(FLAGS)
 BATCHES = 1, 7, 64  # images or sentences that the reloaded module is compared on; its signatures on the second
 
 
-def export(run_dir, target, checkpoint='last', weights='average', formats=(), data_dir=None, manual_dir=None) -> str:
+def export(run: Run, target, checkpoint='last', weights='average', formats=(), data_dir=None, manual_dir=None) -> str:
   """Exports a run, reloads it in a fresh process and compares; only then does `target` appear.
 
   Args:
-    run_dir: folder made by acai_tf.train.
+    run: made by acai_tf.train.
     target: folder to write.
     checkpoint: 'last' or 'best'.
     weights: 'average', where the run has averages, or 'raw'.
@@ -47,7 +48,7 @@ def export(run_dir, target, checkpoint='last', weights='average', formats=(), da
   """
   from export import module
 
-  experiment, model, step = build.load_model(run_dir, checkpoint, precision='float32', weights=weights)
+  experiment, model, step = build.load_model(run, checkpoint, precision='float32', weights=weights)
   target = pathlib.Path(target)
   try:
     with files.replacing(target) as made:
@@ -60,7 +61,7 @@ def export(run_dir, target, checkpoint='last', weights='average', formats=(), da
         dataset = build.load_data(experiment, data_dir, manual_dir)
         card['formats'] = compare_formats(made, convert.write(model, made, formats, dataset))
         agreement += '\n' + convert.table(card['formats'])
-      files.write(made / run_folder.CARD, json.dumps(card, indent=2) + '\n')
+      files.write(made / module_card.FILE, json.dumps(card, indent=2) + '\n')
   except OSError as error:
     raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable place with free '
                     'space.') from error
@@ -152,9 +153,10 @@ def main() -> None:
   if pathlib.Path(arguments.to).exists():
     raise UserError(f'{arguments.to} exists already; expected a new folder. Exported modules are never changed.')
   # Before TensorFlow is loaded: what is wrong is told at once.
-  convert.require(arguments.formats, run_folder.load_experiment(arguments.run))
+  run = Run(arguments.run)
+  convert.require(arguments.formats, run.experiment())
   cli.start_tensorflow()
-  agreement = export(arguments.run, arguments.to, arguments.checkpoint, arguments.weights, arguments.formats,
+  agreement = export(run, arguments.to, arguments.checkpoint, arguments.weights, arguments.formats,
                      arguments.data_dir, arguments.manual_dir)
   print(f'wrote {arguments.to}; reloaded in a fresh process by hub.load: {agreement}')
 

@@ -22,6 +22,7 @@ import numpy as np
 from acai_tf import files
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.run import Run
 from acai_tf.training import build as build_lib
 from zoo import _mirror, _weights
 
@@ -62,8 +63,8 @@ def runtime_path() -> pathlib.Path:
   return _mirror.cache() / 'onnxruntime-web' / pathlib.Path(RUNTIME).name
 
 
-def collect(names, run=None, weights=_weights.FOLDER) -> dict:
-  """The models that `build` takes: of definitions, from their archives in `weights`, and of the folder of a run.
+def collect(names, run: Run | None = None, weights=_weights.FOLDER) -> dict:
+  """The models that `build` takes: of definitions, from their archives in `weights`, and of a run.
 
   Raises:
     UserError: as `_weights.load`, and as `build.load_model`.

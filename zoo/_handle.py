@@ -6,7 +6,7 @@ import pathlib
 import shutil
 
 from acai_tf import files
-from acai_tf.experiment import run_folder, strict_json
+from acai_tf.experiment import module_card, strict_json
 from zoo import _mirror, _records, _weights
 
 SUMS = 'sums.json'  # in a module: path -> sha256 of every other file of it
@@ -46,7 +46,7 @@ def _make(name, target, results, folder):
   experiment, model, samples = _weights.load(name, 'float32', results, folder)
   with files.replacing(target) as made:
     module.save(model, made)
-    files.write(made / run_folder.CARD, json.dumps(module.card(model, experiment, samples), indent=2) + '\n')
+    files.write(made / module_card.FILE, json.dumps(module.card(model, experiment, samples), indent=2) + '\n')
     files.write(made / SUMS, json.dumps(_sums(made), indent=1) + '\n')
     shutil.rmtree(target, ignore_errors=True)
 

@@ -33,6 +33,11 @@ def text_of(path) -> str:
   return files.regular(path).read_text(encoding='utf-8')
 
 
+def is_count(value) -> bool:
+  """Whether a value is an int of 0 or more."""
+  return type(value) is int and value >= 0
+
+
 def _refuse(name):
   raise ValueError(f'{name} is no number of JSON')
 
