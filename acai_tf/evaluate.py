@@ -1,24 +1,24 @@
 """Program: measures a run, an exported module, or what any program made: lines, sentences, paths of sentences."""
 
 import json
-import pathlib
 import typing
 
 import numpy as np
 from absl import flags
 
-from acai_tf import cli
+from acai_tf import cli, files
 from acai_tf.data import base
 from acai_tf.evaluation import images, kinds, report, text
-from acai_tf.experiment import registry, run_folder, strict_json
+from acai_tf.experiment import module_card, registry, strict_json
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.resolve import parse_experiment, resolve_dataset
+from acai_tf.experiment.run import WEIGHTS, Run
 from acai_tf.training import build
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Checkpoint of --run', flag_values=FLAGS)
-flags.DEFINE_enum('weights', 'average', run_folder.WEIGHTS, 'EMA of the weights (if the run has one), or raw weights',
+flags.DEFINE_enum('weights', 'average', WEIGHTS, 'EMA of the weights (if the run has one), or raw weights',
                   flag_values=FLAGS)
 flags.DEFINE_string('zoo', None, 'Definition with pretrained weights (python -m zoo list)', flag_values=FLAGS)
 flags.DEFINE_string('module', None, 'Folder or address of an exported module', flag_values=FLAGS)
@@ -187,7 +187,7 @@ def evaluate_module(data_dir) -> None:
   if FLAGS.to:
     cli.check_folder('to', FLAGS.to)
   cli.start_tensorflow()
-  run_folder.load_card(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
+  module_card.load(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
   functions: subject.Functions | subject.TextFunctions
   if kind == 'sentences':
     functions, shape = subject.of_text_module(FLAGS.module, FLAGS.trust), None
@@ -206,13 +206,13 @@ def evaluate_module(data_dir) -> None:
   restarts = report.restarts_of(measured.metrics, getattr(settings, 'restarts', None))
   print(f'\n{title}\n\n{report.grid_of(measured.metrics)}{restarts}')
   if FLAGS.to:
-    folder = pathlib.Path(FLAGS.to)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = kinds.KINDS[kind].draw(functions, dataset, measured, title, folder)
-    run_folder.write(folder / run_folder.METRICS, json.dumps({
+    to = Run(FLAGS.to)
+    to.folder.mkdir(parents=True, exist_ok=True)
+    paths = kinds.KINDS[kind].draw(functions, dataset, measured, title, to.folder)
+    files.write(to.metrics, json.dumps({
         'module': FLAGS.module, 'dataset': FLAGS.dataset, 'metrics': measured.metrics, 'curves': measured.curves,
         **settings.facts()}, indent=2) + '\n')
-    print(f'\nwrote {", ".join(str(p) for p in [folder / run_folder.METRICS, *paths])}')
+    print(f'\nwrote {", ".join(str(p) for p in [to.metrics, *paths])}')
 
 
 def main() -> None:
@@ -244,11 +244,12 @@ def main() -> None:
     experiment, model, samples = _weights.load(FLAGS.zoo)
   else:
     cli.start_tensorflow()
-    experiment = run_folder.load_experiment(FLAGS.run)
+    run = Run(FLAGS.run)
+    experiment = run.experiment()
     groups_of(experiment.kind)
     build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
     cli.check_folder('run', FLAGS.run)
-    experiment, model, step = build.load_model(FLAGS.run, FLAGS.checkpoint, weights=FLAGS.weights)
+    experiment, model, step = build.load_model(run, FLAGS.checkpoint, weights=FLAGS.weights)
     samples = step * experiment.training.batch
   dataset = build.load_data(experiment, data_dir, FLAGS.manual_dir)
   model.adapt(dataset)
@@ -256,7 +257,8 @@ def main() -> None:
               settings_of(experiment.training.recipe, dataset, experiment.dataset_name, data_dir))
   from zoo import base as zoo
 
-  report.report(experiment, model, dataset, samples, FLAGS.run or FLAGS.to, settings, FLAGS.weights,
+  folder = FLAGS.run or FLAGS.to
+  report.report(experiment, model, dataset, samples, Run(folder) if folder else None, settings, FLAGS.weights,
                 zoo.published_for(experiment))
   return None
 

@@ -1,15 +1,13 @@
 """Program: trains a model on a data set, evaluates it and reports. `python -m acai_tf.train --dataset lines`."""
 
-import dataclasses
-import pathlib
-
 from absl import flags
 
 from acai_tf import cli
-from acai_tf.experiment import config, machine, registry, run_folder
+from acai_tf.experiment import config, machine, registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve
+from acai_tf.experiment.run import Run, with_precision
 from acai_tf.training import build, session
 from zoo import base as zoo
 
@@ -86,29 +84,14 @@ def default_run_dir(experiment) -> str:
           f'{experiment.training.recipe}_s{experiment.training.seed}')
 
 
-def settled(experiment: config.Experiment, run_dir) -> config.Experiment:
-  """The experiment; in the precision of the run that is there, where it asks for the one that suits."""
-  if not (pathlib.Path(run_dir) / run_folder.EXPERIMENT).exists():
-    return experiment
-  return with_precision(experiment, run_folder.load_experiment(run_dir).training.precision)
-
-
-def with_precision(experiment: config.Experiment, precision) -> config.Experiment:
-  """The experiment, in that precision where it asks for the one that suits."""
-  if experiment.training.precision != 'auto':
-    return experiment
-  return dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, precision=precision))
-
-
 def main() -> int:
   """The program."""
   arguments = flags.FLAGS
   cli.start_tensorflow(arguments.xla == 'on')
   experiment = experiment_of(arguments)
   build.check_manual_dir(experiment.dataset_name, arguments.manual_dir)
-  run_dir = arguments.run_dir or default_run_dir(experiment)
-  experiment = settled(experiment, run_dir)
-  run_folder.check(run_dir, experiment)
+  run = Run(arguments.run_dir or default_run_dir(experiment))
+  experiment = run.check(experiment)
   from acai_tf.training.hosts import Hosts
 
   xla = arguments.xla
@@ -117,7 +100,7 @@ def main() -> int:
     xla = 'off' if xla == 'auto' else xla  # It takes the kernels that it finds fastest when it compiles.
   hosts = Hosts(arguments.strategy, xla)
   experiment = hosts.agreed(with_precision(experiment, machine.fastest_precision()))
-  return session.train(experiment, run_dir, hosts, cli.data_dir(arguments.data_dir), arguments.manual_dir,
+  return session.train(experiment, run, hosts, cli.data_dir(arguments.data_dir), arguments.manual_dir,
                        zoo.published_for(experiment))
 
 

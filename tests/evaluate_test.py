@@ -25,9 +25,10 @@ from acai_tf.data import image_base, lines
 from acai_tf.evaluation import codes as codes_lib
 from acai_tf.evaluation import feature_network, figures, report, subject
 from acai_tf.evaluation import images as measure
-from acai_tf.experiment import registry, run_folder
+from acai_tf.experiment import module_card, registry, run
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
+from acai_tf.experiment.run import Run
 from acai_tf.metrics import probe, reconstruction
 from acai_tf.training import build
 from acai_tf.training.checkpoints import Checkpoints
@@ -322,15 +323,15 @@ class MeasureTest(tf.test.TestCase):
 
 class RunsTest(tf.test.TestCase):
 
-  def run_folder(self, average=0.0, model='acai'):
+  def trained_run(self, average=0.0, model='acai'):
     """A run of lines whose last and best checkpoints, and whose averages, differ."""
     folder = new_folder(self)
     experiment = resolve('lines', model, 'fast', {
         'network': {'depth': 2}, 'dataset': {'test_images': 40},
         'training': {'average': average, 'precision': 'float32', 'batch': 2}})
-    run_folder.claim(folder, experiment)
+    Run(folder).claim(experiment)
     model = build.create(experiment)
-    checkpoints = Checkpoints(model, folder / run_folder.CHECKPOINTS, 3)
+    checkpoints = Checkpoints(model, Run(folder).checkpoints, 3)
     weight = model.encoder.trainable_variables[0]
     for step, value, save in ((5, 0.25, lambda: checkpoints.save(checkpoints.best)), (7, 0.75, checkpoints.save)):
       model.step.assign(step)
@@ -341,9 +342,9 @@ class RunsTest(tf.test.TestCase):
     return folder, experiment
 
   def test_best_and_last_are_different_checkpoints(self):
-    folder, _ = self.run_folder()
+    folder, _ = self.trained_run()
     for name, step, value in (('best', 5, 0.25), ('last', 7, 0.75)):
-      _, model, found = build.load_model(folder, name)
+      _, model, found = build.load_model(Run(folder), name)
       self.assertEqual(found, step)
       weight = model.encoder.trainable_variables[0]
       self.assertAllEqual(weight, tf.fill(weight.shape, value))
@@ -351,13 +352,13 @@ class RunsTest(tf.test.TestCase):
   def test_which_weights_are_measured_is_said(self):
     for average, weights, value, label in ((0.9, 'average', 0.5, 'averaged weights'), (0.9, 'raw', 0.75, 'raw weights'),
                                            (0.0, 'average', 0.75, 'raw weights')):
-      folder, experiment = self.run_folder(average)
-      _, model, step = build.load_model(folder, weights=weights)
+      folder, experiment = self.trained_run(average)
+      _, model, step = build.load_model(Run(folder), weights=weights)
       self.assertAllEqual(tf.unique(tf.reshape(model.encoder.trainable_variables[0], [-1]))[0], [value])
       with contextlib.redirect_stdout(io.StringIO()) as out:
-        report.report(experiment, model, lines.load(experiment.dataset), step * 2, folder,
+        report.report(experiment, model, lines.load(experiment.dataset), step * 2, Run(folder),
                         measure.Settings(('reconstruction', 'clustering'), 3, 60), weights)
-      text, record = out.getvalue(), json.loads((folder / run_folder.METRICS).read_text())
+      text, record = out.getvalue(), json.loads(Run(folder).metrics.read_text())
       self.assertRegex(text, f'acai on lines, .*14 samples, .*seed 0, {label}\n')
       self.assertIn(f'measured with the {label}.', text)
       self.assertIn('the best of 3 restarts of k-means; the paper: 1,000', text)
@@ -367,21 +368,21 @@ class RunsTest(tf.test.TestCase):
       self.assertTrue((folder / 'codes.npz').exists())
 
   def test_the_feature_network_is_on_record(self):
-    folder, experiment = self.run_folder()
-    _, model, step = build.load_model(folder)
+    folder, experiment = self.trained_run()
+    _, model, step = build.load_model(Run(folder))
     network = feature_network.Features(lambda images: images[:, ::8, ::8, 0].reshape(-1, 16), '0123456789ab')
     with contextlib.redirect_stdout(io.StringIO()):
-      report.report(experiment, model, lines.load(experiment.dataset), step, folder,
+      report.report(experiment, model, lines.load(experiment.dataset), step, Run(folder),
                       measure.Settings(('quality',), features=network))
-    self.assertEqual(json.loads((folder / run_folder.METRICS).read_text())['feature_network'], '0123456789ab')
+    self.assertEqual(json.loads(Run(folder).metrics.read_text())['feature_network'], '0123456789ab')
 
   def test_runs_and_modules_of_other_lines_are_refused(self):
-    folder, experiment = self.run_folder()
+    folder, experiment = self.trained_run()
     old = experiment.to_dict()
     del old['dataset']['drawing']
-    (folder / run_folder.EXPERIMENT).write_text(json.dumps(old))
-    (folder / run_folder.CARD).write_text(json.dumps({'experiment': old, 'samples': 14}))
-    for call in (lambda: build.load_model(folder), lambda: run_folder.load_card(folder)):
+    (folder / run.EXPERIMENT).write_text(json.dumps(old))
+    (folder / module_card.FILE).write_text(json.dumps({'experiment': old, 'samples': 14}))
+    for call in (lambda: build.load_model(Run(folder)), lambda: module_card.load(folder)):
       with self.assertRaisesRegex(UserError, r'json: its lines are .*drawn otherwise.*Train it anew'):
         call()
     for arguments in (['--run', str(folder)], ['--module', str(folder), '--dataset', 'lines']):
@@ -391,12 +392,12 @@ class RunsTest(tf.test.TestCase):
         evaluate.main()
       for name in ('run', 'module', 'dataset'):
         evaluate.FLAGS[name].unparse()
-    (folder / run_folder.CARD).write_text(json.dumps({'experiment': experiment.to_dict(), 'samples': 14}))
-    self.assertEqual(run_folder.load_card(folder), (experiment, 14))
-    self.assertIsNone(run_folder.load_card('https://nowhere.example/module'))
-    (folder / run_folder.CARD).write_text('{}')
+    (folder / module_card.FILE).write_text(json.dumps({'experiment': experiment.to_dict(), 'samples': 14}))
+    self.assertEqual(module_card.load(folder), (experiment, 14))
+    self.assertIsNone(module_card.load('https://nowhere.example/module'))
+    (folder / module_card.FILE).write_text('{}')
     with self.assertRaisesRegex(UserError, 'training.json cannot be read'):
-      run_folder.load_card(folder)
+      module_card.load(folder)
 
   def test_the_better_evaluation(self):
     """By distance on lines, else by the probe, else by reconstruction; whatever the others say."""
@@ -774,7 +775,7 @@ class ProgramsTest(tf.test.TestCase):
     for name in ('experiment.json', 'history.jsonl', 'metrics.json', 'reconstructions.png', 'interpolation.png'):
       self.assertTrue((folder / 'run' / name).exists(), name)
     self.assertLen(list((folder / 'run').glob('events.out.tfevents.*')), 1)
-    self.assertEqual([row['samples'] for row in run_folder.read_history(run)], [32, 64])
+    self.assertEqual([row['samples'] for row in Run(run).history()], [32, 64])
     first = json.loads((folder / 'run' / 'metrics.json').read_text())
     self.assertEqual(first['samples'], 64)
     self.assertEqual(first['trained_by'], [

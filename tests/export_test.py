@@ -19,9 +19,10 @@ import tensorflow_hub as hub
 from tensorflow.python.tools import saved_model_cli
 
 from acai_tf.evaluation import subject
-from acai_tf.experiment import config, run_folder
+from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
+from acai_tf.experiment.run import Run
 from acai_tf.models import acai, amr, autoencoder
 from acai_tf.training import build
 from acai_tf.training.checkpoints import Checkpoints
@@ -35,6 +36,7 @@ NETWORK, SHAPE = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1)
 SAVES = """
 import sys
 from acai_tf.experiment import config
+from acai_tf.experiment.run import Run
 from acai_tf.models import autoencoder
 from export import module
 network = config.Network(latent_width=2, latent=3, depth=2)
@@ -250,13 +252,13 @@ class ModuleTest(tf.test.TestCase):
     made = resolve('lines', 'autoencoder', 'fast', {
         'dataset': {'size': 8}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2},
         'training': {'precision': 'mixed_bfloat16'}})
-    run, model = self.get_temp_dir() + '/run', build.create(made)
+    run, model = Run(self.get_temp_dir() + '/run'), build.create(made)
     self.assertEqual(model.encoder.layers[0].compute_dtype, 'bfloat16')
     model.step.assign(1)
-    run_folder.claim(run, made)
-    Checkpoints(model, f'{run}/{run_folder.CHECKPOINTS}', 1, made).save()
-    self.assertIn('agree', program.export(run, run + '_module'))
-    loaded, x = hub.load(run + '_module'), images(3)
+    run.claim(made)
+    Checkpoints(model, run.checkpoints, 1, made).save()
+    self.assertIn('agree', program.export(run, f'{run}_module'))
+    loaded, x = hub.load(f'{run}_module'), images(3)
     exact = build.load_model(run, precision='float32')[1]
     self.assertAllClose(loaded.encoder(x), exact.encode(2 * x - 1), atol=1e-6)
     self.assertNotAllClose(model.encode(2 * x - 1), exact.encode(2 * x - 1), atol=1e-6)  # which bfloat16 differs from

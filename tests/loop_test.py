@@ -21,10 +21,10 @@ import pytest
 import tensorflow as tf
 
 from acai_tf import cli, replicas, train
-from acai_tf.experiment import config, machine, run_folder
+from acai_tf.experiment import config, machine, run
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
-from acai_tf.experiment.run_folder import checkpoint_steps
+from acai_tf.experiment.run import Run, checkpoint_steps
 from acai_tf.models import autoencoder, base
 from acai_tf.training import build, hosts, loop, session
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
@@ -205,10 +205,11 @@ class PrecisionTest(tf.test.TestCase):
 
   def test_a_run_keeps_its_own(self):
     folder = self.get_temp_dir()
-    run_folder.claim(folder, experiment(precision='mixed_bfloat16'))
-    self.assertEqual(train.settled(experiment(precision='auto'), folder).training.precision, 'mixed_bfloat16')
-    self.assertEqual(train.settled(experiment(precision='auto'), folder + 'x').training.precision, 'auto')
-    self.assertEqual(train.settled(experiment(precision='float32'), folder).training.precision, 'float32')
+    Run(folder).claim(experiment(precision='mixed_bfloat16'))
+    for place, precision in ((folder, 'mixed_bfloat16'), (folder + 'x', 'auto')):
+      self.assertEqual(Run(place).check(experiment(precision='auto')).training.precision, precision)
+    with self.assertRaisesRegex(UserError, 'training.precision is mixed_bfloat16 there and float32 here'):
+      Run(folder).check(experiment(precision='float32'))
 
 
 class ReplicasTest(tf.test.TestCase):
@@ -304,11 +305,11 @@ class CheckpointsTest(tf.test.TestCase):
     (pathlib.Path(self.get_temp_dir()) / 'last' / 'step-2.index').unlink()
     self.assertEqual(Checkpoints(other, self.get_temp_dir(), 2).restore(), 1)
     checkpoints.save(checkpoints.best)
-    for ending in (run_folder.INDEX, run_folder.DATA):  # under another name, weights of 2 steps would count as 3's
+    for ending in (run.INDEX, run.DATA):  # under another name, weights of 2 steps would count as 3's
       (checkpoints.best / f'step-2{ending}').rename(checkpoints.best / f'step-3{ending}')
     with self.assertRaisesRegex(UserError, 'step-3 holds step 2; expected .* its own name'):
       checkpoints.restore(checkpoints.best)
-    (checkpoints.best / f'step-3{run_folder.DATA}').write_bytes(b'')
+    (checkpoints.best / f'step-3{run.DATA}').write_bytes(b'')
     with self.assertRaisesRegex(UserError, 'best/step-3 cannot be read .*; take the last one instead'):
       checkpoints.restore(checkpoints.best)
 
@@ -316,29 +317,29 @@ class CheckpointsTest(tf.test.TestCase):
     made = experiment('autoencoder', checkpoint_every=64, evaluate_every=64, final_evaluations=0)
     folder = self.get_temp_dir() + '/run'
     short = dataclasses.replace(made, training=dataclasses.replace(made.training, samples=128))
-    self.assertEqual(session.train(short, folder, hosts.Hosts('one_device')), 0)
+    self.assertEqual(session.train(short, Run(folder), hosts.Hosts('one_device')), 0)
     last = pathlib.Path(folder) / 'checkpoints' / 'last'
-    data = last / f'step-16{run_folder.DATA}'
+    data = last / f'step-16{run.DATA}'
     data.write_bytes(data.read_bytes()[:-1000])
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-      self.assertEqual(session.train(made, folder, hosts.Hosts('one_device')), 0)
+      self.assertEqual(session.train(made, Run(folder), hosts.Hosts('one_device')), 0)
     self.assertIn('step 16 cannot be read and are put aside (.damaged); going on from step 8', printed.getvalue())
-    self.assertEqual([row['samples'] for row in run_folder.read_history(folder)], [64, 128, 192, 256])
-    self.assertTrue((last / f'step-16{run_folder.DATA}.damaged').exists())
+    self.assertEqual([row['samples'] for row in Run(folder).history()], [64, 128, 192, 256])
+    self.assertTrue((last / f'step-16{run.DATA}.damaged').exists())
     other = self.get_temp_dir() + '/undisturbed'
-    self.assertEqual(session.train(made, other, hosts.Hosts('one_device')), 0)
-    for one, two in zip(*(state(build.load_model(place)[1]) for place in (folder, other)), strict=True):
+    self.assertEqual(session.train(made, Run(other), hosts.Hosts('one_device')), 0)
+    for one, two in zip(*(state(build.load_model(Run(place))[1]) for place in (folder, other)), strict=True):
       self.assertAllEqual(one, two)
     before = sorted(last.iterdir())
     for fault in (OSError(28, 'No space left on device'), tf.errors.ResourceExhaustedError(None, None, 'memory')):
       with (unittest.mock.patch.object(Checkpoints, '_take', side_effect=fault), self.assertRaises(type(fault))):
-        session.train(made, folder, hosts.Hosts('one_device'))
+        session.train(made, Run(folder), hosts.Hosts('one_device'))
     self.assertEqual(sorted(last.iterdir()), before)  # a fault of the machine is none of the files'
-    for path in last.glob(f'*{run_folder.DATA}'):
+    for path in last.glob(f'*{run.DATA}'):
       path.write_bytes(b'')
     with self.assertRaisesRegex(UserError, 'step-16 cannot be read.*there is no earlier one'):
-      session.train(made, folder, hosts.Hosts('one_device'))
+      session.train(made, Run(folder), hosts.Hosts('one_device'))
 
   def test_folders_of_any_name(self):
     model, _ = make(experiment())
@@ -472,8 +473,8 @@ class LostTest(tf.test.TestCase):
   def train(folder):
     made = experiment('autoencoder', samples=128, evaluate_every=64, final_evaluations=0)
     with unittest.mock.patch('acai_tf.evaluation.report.report'):
-      session.train(made, folder, hosts.Hosts('one_device'))
-    return run_folder.read_history(folder)
+      session.train(made, Run(folder), hosts.Hosts('one_device'))
+    return Run(folder).history()
 
   def setUp(self):
     super().setUp()
@@ -481,44 +482,44 @@ class LostTest(tf.test.TestCase):
 
   def test_lost_checkpoints_are_told_before_anything_is_written(self):
     shutil.copytree(self.whole, self.folder)
-    last = self.folder / run_folder.CHECKPOINTS / 'last'
+    last = self.folder / run.CHECKPOINTS / 'last'
     (last / 'step-16.index').unlink()
     with self.assertRaisesRegex(UserError, 'tells of 128 samples .* checkpoints/last has 64; .*after 64 samples'):
       self.train(self.folder)
-    shutil.rmtree(self.folder / run_folder.CHECKPOINTS)
+    shutil.rmtree(self.folder / run.CHECKPOINTS)
     with self.assertRaisesRegex(UserError, 'tells of 128 samples .* checkpoints/last has 0; .*Put the lost files back'):
       self.train(self.folder)
-    self.assertEqual(run_folder.read_history(self.folder), self.history)
+    self.assertEqual(Run(self.folder).history(), self.history)
     self.assertFalse(last.exists())
-    (self.folder / run_folder.HISTORY).unlink()
+    (self.folder / run.HISTORY).unlink()
     self.assertLen(self.train(self.folder), 2)
 
   def test_killed_before_the_history_was_written(self):
-    write = run_folder.write_history
+    write = Run.write_history
 
-    def killed(folder, rows):
+    def killed(run, rows):
       if len(rows) == 2:
         raise KeyboardInterrupt
-      write(folder, rows)
+      write(run, rows)
 
-    with unittest.mock.patch.object(run_folder, 'write_history', killed), self.assertRaises(KeyboardInterrupt):
+    with unittest.mock.patch.object(Run, 'write_history', killed), self.assertRaises(KeyboardInterrupt):
       self.train(self.folder)
-    self.assertLen(run_folder.read_history(self.folder), 1)
+    self.assertLen(Run(self.folder).history(), 1)
     for one, two in zip(self.train(self.folder), self.history, strict=True):
       self.assertEqual({**one, 'seconds': 0}, {**two, 'seconds': 0})
 
   def test_a_signal_in_the_last_evaluation_is_heard(self):
     made = experiment('autoencoder', samples=64, evaluate_every=64, final_evaluations=0)
-    write = run_folder.write_history
+    write = Run.write_history
 
-    def signalled(folder, rows):
-      write(folder, rows)
+    def signalled(run, rows):
+      write(run, rows)
       if rows:
         signal.raise_signal(signal.SIGTERM)
 
-    with (unittest.mock.patch.object(run_folder, 'write_history', signalled),
+    with (unittest.mock.patch.object(Run, 'write_history', signalled),
           unittest.mock.patch('acai_tf.evaluation.report.report') as report):
-      self.assertEqual(session.train(made, self.folder, hosts.Hosts('one_device')), 128 + signal.SIGTERM)
+      self.assertEqual(session.train(made, Run(self.folder), hosts.Hosts('one_device')), 128 + signal.SIGTERM)
     report.assert_not_called()
     self.assertLen(self.train(self.folder), 2)
 

@@ -21,6 +21,7 @@ from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import make
 from acai_tf.experiment.resolve import parse_experiment, resolve
+from acai_tf.experiment.run import Run
 from acai_tf.models import acai
 from acai_tf.training import build
 from zoo import _compare, _publish, _readme, _records, _report, _reproduce, _tables, _weights, base
@@ -418,7 +419,7 @@ class ReproduceTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'model_name acai; expected vae'):
       _records.check_definition(record(), 'lines_vae', 'it')
     with self.assertRaisesRegex(UserError, 'metrics.json cannot be read'):
-      _reproduce.gather(self.get_temp_dir(), definition, self.get_temp_dir())
+      _reproduce.gather(Run(self.get_temp_dir()), definition, self.get_temp_dir())
 
   def test_only_whole_trainings_with_their_reported_weights_are_filed(self):
     run = record()
@@ -450,11 +451,11 @@ class ReproduceTest(tf.test.TestCase):
     for number, (samples, seed, settings, shown) in enumerate(runs_in_turn):
       (run / 'metrics.json').write_text(json.dumps(record(seed=seed, samples=samples, settings=settings)))
       (run / 'interpolation.png').write_text(str(number))
-      _reproduce.gather(run, base.definition('lines_acai'), results)
+      _reproduce.gather(Run(run), base.definition('lines_acai'), results)
       self.assertEqual(picture.read_text() == str(number), shown, (samples, seed))
     (run / 'metrics.json').write_text(json.dumps(record(seed=0, samples=512)))
     (run / 'interpolation.png').rename(run / 'paths.png')  # as of sentences
-    _reproduce.gather(run, base.definition('lines_acai'), results)
+    _reproduce.gather(Run(run), base.definition('lines_acai'), results)
     self.assertEqual(picture.read_text(), '5')
 
   def call(self, settings=()):
@@ -548,7 +549,7 @@ class ReproduceTest(tf.test.TestCase):
     functions = kinds.KINDS['sentences'].functions_of(model)
     nll = -functions.log_probability(*[text.texts_of(dataset, dataset.test_ids[:text.RECONSTRUCTED])] * 2).mean()
     self.assertAllClose(nll, filed['metrics']['recon_nll'], rtol=0.01)
-    for call in (lambda: _weights.keep('yelp_arae', folder, results, archives),
+    for call in (lambda: _weights.keep('yelp_arae', Run(folder), results, archives),
                  lambda: _publish.publish('yelp_arae', 'kaggle', 'me')):
       with self.assertRaisesRegex(UserError, "^yelp_arae: weights are neither kept nor published, since Yelp's terms"):
         call()

@@ -10,10 +10,10 @@ from absl import flags
 import zoo
 from acai_tf import cli
 from acai_tf.evaluation import kinds
-from acai_tf.experiment import run_folder
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.resolve import resolve
+from acai_tf.experiment.run import Run
 from acai_tf.training import build
 from zoo import _card, _gallery, _jobs, _publish, _records, _report, _reproduce, _tables, _weights, base
 
@@ -204,7 +204,7 @@ def keep(name) -> None:
   """Keeps the weights of --run."""
   if not FLAGS.run:
     raise UserError(f'--run is missing; expected the folder of the run that {name} reports: keep {name} --run DIR.')
-  kept = _weights.keep(name, FLAGS.run, FLAGS.results, FLAGS.weights, cli.data_dir(FLAGS.data_dir),
+  kept = _weights.keep(name, Run(FLAGS.run), FLAGS.results, FLAGS.weights, cli.data_dir(FLAGS.data_dir),
                        FLAGS.manual_dir)
   changes = ', '.join(f'{name} {"beyond measure" if change is None else f"{change:.2%}"}'
                       for name, change in kept['float16_changes'].items())
@@ -244,10 +244,11 @@ def gallery(names) -> None:
   """
   folder = pathlib.Path(FLAGS.to or 'gallery')
   if not folder.exists():
-    if FLAGS.run:
-      run_folder.load_experiment(FLAGS.run)  # A wrong folder is reported before the download.
+    run = Run(FLAGS.run) if FLAGS.run else None
+    if run:
+      run.experiment()  # A wrong folder is reported before the download.
     archive = _gallery.runtime()
-    models = _gallery.collect(names or zoo.names(pretrained=True), FLAGS.run, FLAGS.weights)
+    models = _gallery.collect(names or zoo.names(pretrained=True), run, FLAGS.weights)
     with cli.Status() as status:
       _gallery.build(folder, models, archive, cli.data_dir(FLAGS.data_dir), FLAGS.manual_dir, status)
     print(f'wrote {folder}')

@@ -11,7 +11,6 @@ import http.server
 import inspect
 import io
 import json
-import os
 import pathlib
 import shutil
 import sys
@@ -20,8 +19,10 @@ import typing
 
 import numpy as np
 
+from acai_tf import files
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.run import Run
 from acai_tf.training import build as build_lib
 from zoo import _examples, _mirror, _weights
 
@@ -64,8 +65,8 @@ def runtime_path() -> pathlib.Path:
   return _mirror.cache() / 'onnxruntime-web' / pathlib.Path(RUNTIME).name
 
 
-def collect(names, run=None, weights=_weights.FOLDER) -> dict:
-  """The models that `build` takes: of definitions, from their archives in `weights`, and of the folder of a run.
+def collect(names, run: Run | None = None, weights=_weights.FOLDER) -> dict:
+  """The models that `build` takes: of definitions, from their archives in `weights`, and of a run.
 
   Raises:
     UserError: as `_weights.load`, and as `build.load_model`.
@@ -93,19 +94,16 @@ def build(target, models, archive, data_dir=None, manual_dir=None, progress=lamb
     UserError: a target that exists or cannot be written, or data that are not there.
   """
   target = pathlib.Path(target)
-  scratch = target.with_name(f'{target.name}.{os.getpid()}.part')
   try:
     if target.exists():
       raise FileExistsError(0, 'it exists already')
-    shutil.copytree(PAGE, scratch)
-    unpack(archive, scratch / 'ort')
-    _write(scratch, models, data_dir, manual_dir, progress)
-    scratch.rename(target)
+    with files.replacing(target) as made:
+      shutil.copytree(PAGE, made)
+      unpack(archive, made / 'ort')
+      _write(made, models, data_dir, manual_dir, progress)
   except OSError as error:
     raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a new folder in a writable place '
                     'with free space.') from error
-  finally:
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def is_one(folder) -> bool:
