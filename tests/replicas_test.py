@@ -11,7 +11,7 @@ from acai_tf.experiment import config, registry
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build, loop
 
-TINY, BATCH, STEPS = config.Network(latent_width=4, latent=3, depth=2), 8, 3  # one scale: graphs take most of the time
+TINY, BATCH, STEPS = config.Network(latent_width=4, latent=3, depth=2), 8, 2  # one scale: graphs take most of the time
 # Beyond the defaults, with which all terms count: what has a branch or a weight that is 0. arae_image's graph has each
 # of its ten rounds, and takes minutes to make for two devices.
 SETTINGS = {

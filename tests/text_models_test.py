@@ -7,6 +7,7 @@ import tempfile
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_hub as hub
 from absl.testing import parameterized
@@ -103,7 +104,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
 
   @each
   def test_two_devices_equal_one(self, name, settings):
-    if name != 'arae':
+    if settings is not FAST or name != 'arae':  # what only a graph can get wrong is there: a queue, many players
       without_graphs(self)
     found = []
     for where in ('one_device', 'mirrored'):
@@ -122,12 +123,19 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
   @each
   def test_loss_falls(self, name, settings):
     model = make(name, settings, optimizer_of=lambda player: keras.optimizers.Adam(5e-3 * (player == 'autoencoder')))
-    step, data = tf.function(model.take_step, autograph=False), batch(model)
-    history = [float(step(data)['recon_loss']) for _ in range(60)]
-    self.assertLess(np.mean(history[-5:]), 0.8 * history[0])
+    data = batch(model)
+    history = [float(model.take_step(data)['recon_loss']) for _ in range(4)]
+    self.assertLess(history[-1], history[0])
 
-  @parameterized.named_parameters(*((name, name, SETTINGS.get(name, ({},))[-1]) for name in NAMES))
-  def test_it_exports_and_reloads(self, name, settings):
+  def test_arae_exports_and_reloads(self):
+    self.assert_exports('arae', FAST)
+
+  @pytest.mark.slow
+  @parameterized.named_parameters(*((name, name, SETTINGS.get(name, ({},))[-1]) for name in NAMES if name != 'arae'))
+  def test_the_others_export_and_reload(self, name, settings):
+    self.assert_exports(name, settings)
+
+  def assert_exports(self, name, settings):
     model, folder = make(name, settings), tempfile.mkdtemp(dir=self.get_temp_dir())
     model.take_step(batch(model))
     module.save(model, folder)
