@@ -104,8 +104,14 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
 
   @each
   def test_two_devices_equal_one(self, name, settings):
-    if settings is not FAST or name != 'arae':  # what only a graph can get wrong is there: a queue, many players
-      without_graphs(self)
+    without_graphs(self)
+    self.assert_devices_equal(name, settings)
+
+  @pytest.mark.slow
+  def test_two_devices_equal_one_in_a_graph(self):
+    self.assert_devices_equal('arae', FAST)
+
+  def assert_devices_equal(self, name, settings):
     found = []
     for where in ('one_device', 'mirrored'):
       with strategy(where).scope():
@@ -122,10 +128,19 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
 
   @each
   def test_loss_falls(self, name, settings):
-    model = make(name, settings, optimizer_of=lambda player: keras.optimizers.Adam(5e-3 * (player == 'autoencoder')))
-    data = batch(model)
-    history = [float(model.take_step(data)['recon_loss']) for _ in range(4)]
+    history = self.losses(name, settings, 4)
     self.assertLess(history[-1], history[0])
+
+  @pytest.mark.slow
+  @each
+  def test_loss_falls_in_a_graph(self, name, settings):
+    history = self.losses(name, settings, 60, lambda step: tf.function(step, autograph=False))
+    self.assertLess(np.mean(history[-5:]), 0.8 * history[0])
+
+  def losses(self, name, settings, count, function=lambda step: step):
+    model = make(name, settings, optimizer_of=lambda player: keras.optimizers.Adam(5e-3 * (player == 'autoencoder')))
+    step, data = function(model.take_step), batch(model)
+    return [float(step(data)['recon_loss']) for _ in range(count)]
 
   def test_arae_exports_and_reloads(self):
     self.assert_exports('arae', FAST)
