@@ -172,7 +172,7 @@ class DropInTest(tf.test.TestCase):
     self.assertRegex(trained, r'probe_accuracy +[01]')
     tested = self.run_python('-m', 'unittest', '-k', 'toy', '-k', 'fits_its',
                              'conformance_test', 'objectives_test', 'zoo_test', 'datasets_test')
-    # Eight of conformance, what it minimises, the data set's network, its definitions.
+    # Nine of conformance, what it minimises, the data set's network, its definitions.
     self.assertRegex(tested, r'\nRan 1\d tests in')
 
   def test_so_are_a_model_and_a_set_of_sentences(self):
@@ -182,7 +182,7 @@ class DropInTest(tf.test.TestCase):
                               '--set', 'model.noise=0.2', '--run_dir', 'run')
     self.assertRegex(trained, r'toy_sums: \d+ training and \d+ test sentences of at most 3 words')
     self.assertRegex(trained, r'token_accuracy +[01]')
-    self.assertIn('\nRan 6 tests in', self.run_python('-m', 'unittest', '-k', 'toy_writer', 'text_models_test'))
+    self.assertIn('\nRan 7 tests in', self.run_python('-m', 'unittest', '-k', 'toy_writer', 'text_models_test'))
 
 
 if __name__ == '__main__':
