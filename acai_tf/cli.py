@@ -75,9 +75,9 @@ def make_deterministic() -> None:
 
 def define_data_flags(flag_values) -> None:
   """Defines --data_dir and --manual_dir."""
-  flags.DEFINE_string('data_dir', None, 'Where data sets lie [$TFDS_DATA_DIR or ~/tensorflow_datasets]',
+  flags.DEFINE_string('data_dir', None, 'Folder of the data sets [$TFDS_DATA_DIR or ~/tensorflow_datasets]',
                       flag_values=flag_values)
-  flags.DEFINE_string('manual_dir', None, "Folder with a data set's official files, instead of downloading",
+  flags.DEFINE_string('manual_dir', None, "Folder with the data set's official files, instead of a download",
                       flag_values=flag_values)
 
 

@@ -1,20 +1,20 @@
 """Program: measures a run, an exported module, or what any program made: lines, sentences, paths of sentences."""
 
 import json
-import pathlib
 import typing
 
 import numpy as np
 from absl import flags
 
-from acai_tf import cli
+from acai_tf import cli, files
 from acai_tf.data import base
 from acai_tf.data import lines as lines_data
 from acai_tf.evaluation import images, kinds, report, subject, text
-from acai_tf.experiment import registry, run_folder, strict_json
+from acai_tf.experiment import module_card, registry, strict_json
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import parse_experiment, resolve_dataset
+from acai_tf.experiment.run import WEIGHTS, Run
 from acai_tf.metrics import lines, text_path
 from acai_tf.training import build
 from zoo import _weights
@@ -22,38 +22,43 @@ from zoo import base as zoo
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
-flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it', flag_values=FLAGS)
-flags.DEFINE_enum('weights', 'average', run_folder.WEIGHTS, 'Averaged where the run has them, or raw',
+flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Checkpoint of --run', flag_values=FLAGS)
+flags.DEFINE_enum('weights', 'average', WEIGHTS, 'EMA of the weights (if the run has one), or raw weights',
                   flag_values=FLAGS)
-flags.DEFINE_string('zoo', None, "A definition whose weights are kept (python -m zoo list)", flag_values=FLAGS)
+flags.DEFINE_string('zoo', None, 'Definition with pretrained weights (python -m zoo list)', flag_values=FLAGS)
 flags.DEFINE_string('module', None, 'Folder or address of an exported module', flag_values=FLAGS)
-flags.DEFINE_string('dataset', None, 'Data set that the module is measured on', flag_values=FLAGS)
-flags.DEFINE_multi_string('set', [], 'dataset.KEY=VALUE of that data set (repeatable)', flag_values=FLAGS)
-flags.DEFINE_string('interpolations', None, 'File.npy of lines, [n, k, 32, 32, 1] in [-1, 1]', flag_values=FLAGS)
-flags.DEFINE_string('sentences', None, 'File of generated sentences, one a line', flag_values=FLAGS)
-flags.DEFINE_string('paths', None, 'File of paths between sentences, one a line, parted by tabs', flag_values=FLAGS)
+flags.DEFINE_string('dataset', None, 'Data set that --module, --sentences or --paths is evaluated on',
+                    flag_values=FLAGS)
+flags.DEFINE_multi_string('set', [], 'dataset.KEY=VALUE, a setting of --dataset (repeatable)', flag_values=FLAGS)
+flags.DEFINE_string('interpolations', None, '.npy file of interpolated lines, [n, k, 32, 32, 1] in [-1, 1]',
+                    flag_values=FLAGS)
+flags.DEFINE_string('sentences', None, 'File of generated sentences, one per line', flag_values=FLAGS)
+flags.DEFINE_string('paths', None, 'File of paths between sentences, one per line, separated by tabs',
+                    flag_values=FLAGS)
 flags.DEFINE_list('metrics', ['quick'], f'quick ({", ".join(images.QUICK)}), all, or groups: '
                   f'{", ".join(images.GROUPS[len(images.QUICK):])}, ...; of sentences {", ".join(text.GROUPS)}',
                   flag_values=FLAGS)
-flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for a run of recipe paper]', 1, flag_values=FLAGS)
-flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
-flags.DEFINE_string('features', None, 'Module of image features for `quality` [one trained here]', flag_values=FLAGS)
-flags.DEFINE_integer('feature_size', 299, 'Height and width that it takes', 8, flag_values=FLAGS)
-flags.DEFINE_bool('trust', False, 'Load the module of --module or --features whatever operations it has: it is a '
+flags.DEFINE_integer('restarts', None, 'Restarts of k-means [10; 1000 for a run of recipe paper]', 1, flag_values=FLAGS)
+flags.DEFINE_integer('train_images', None, 'Training images for the probe and clustering [60000]', 20,
+                     flag_values=FLAGS)
+flags.DEFINE_string('features', None, 'Feature network (a module) for group quality [a small classifier, trained here]',
+                    flag_values=FLAGS)
+flags.DEFINE_integer('feature_size', 299, 'Height and width of the input of --features', 8, flag_values=FLAGS)
+flags.DEFINE_bool('trust', False, 'Skip the check of the operations of --module or --features; a module is a '
                   'program', flag_values=FLAGS)
 flags.DEFINE_string('to', None, 'Folder for the results of --zoo or --module', flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 GROUPS = {
-    'What': ['run', 'checkpoint', 'weights', 'zoo', 'module', 'dataset', 'set', 'interpolations',
+    'What to evaluate': ['run', 'checkpoint', 'weights', 'zoo', 'module', 'dataset', 'set', 'interpolations',
              'sentences', 'paths', 'to'],
-    'How': ['metrics', 'restarts', 'train_images', 'features', 'feature_size', 'trust'],
+    'How to evaluate': ['metrics', 'restarts', 'train_images', 'features', 'feature_size', 'trust'],
     'Data': ['data_dir', 'manual_dir'],
 }
 # What each way of use has flags for, beside the one that chooses it.
 MODES = {
-    'run': ['checkpoint', 'weights', *GROUPS['How'], *GROUPS['Data']],
-    'zoo': ['to', *GROUPS['How'], *GROUPS['Data']],
-    'module': ['dataset', 'set', 'to', *GROUPS['How'], *GROUPS['Data']],
+    'run': ['checkpoint', 'weights', *GROUPS['How to evaluate'], *GROUPS['Data']],
+    'zoo': ['to', *GROUPS['How to evaluate'], *GROUPS['Data']],
+    'module': ['dataset', 'set', 'to', *GROUPS['How to evaluate'], *GROUPS['Data']],
     'interpolations': ['metrics'],
     'sentences': ['dataset', 'set', *GROUPS['Data']],
     'paths': ['dataset', 'set', *GROUPS['Data']],
@@ -178,7 +183,7 @@ def evaluate_module(data_dir) -> None:
   if FLAGS.to:
     cli.check_folder('to', FLAGS.to)
   cli.start_tensorflow()
-  run_folder.load_card(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
+  module_card.load(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
   functions: subject.Functions | subject.TextFunctions
   if kind == 'sentences':
     functions, shape = subject.of_text_module(FLAGS.module, FLAGS.trust), None
@@ -197,13 +202,13 @@ def evaluate_module(data_dir) -> None:
   restarts = report.restarts_of(measured.metrics, getattr(settings, 'restarts', None))
   print(f'\n{title}\n\n{report.grid_of(measured.metrics)}{restarts}')
   if FLAGS.to:
-    folder = pathlib.Path(FLAGS.to)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = kinds.KINDS[kind].draw(functions, dataset, measured, title, folder)
-    run_folder.write(folder / run_folder.METRICS, json.dumps({
+    to = Run(FLAGS.to)
+    to.folder.mkdir(parents=True, exist_ok=True)
+    paths = kinds.KINDS[kind].draw(functions, dataset, measured, title, to.folder)
+    files.write(to.metrics, json.dumps({
         'module': FLAGS.module, 'dataset': FLAGS.dataset, 'metrics': measured.metrics, 'curves': measured.curves,
         **settings.facts()}, indent=2) + '\n')
-    print(f'\nwrote {", ".join(str(p) for p in [folder / run_folder.METRICS, *paths])}')
+    print(f'\nwrote {", ".join(str(p) for p in [to.metrics, *paths])}')
 
 
 def main() -> None:
@@ -233,23 +238,25 @@ def main() -> None:
     experiment, model, samples = _weights.load(FLAGS.zoo)
   else:
     cli.start_tensorflow()
-    experiment = run_folder.load_experiment(FLAGS.run)
+    run = Run(FLAGS.run)
+    experiment = run.experiment()
     groups_of(experiment.kind)
     build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
     cli.check_folder('run', FLAGS.run)
-    experiment, model, step = build.load_model(FLAGS.run, FLAGS.checkpoint, weights=FLAGS.weights)
+    experiment, model, step = build.load_model(run, FLAGS.checkpoint, weights=FLAGS.weights)
     samples = step * experiment.training.batch
   dataset = build.load_data(experiment, data_dir, FLAGS.manual_dir)
   model.adapt(dataset)
   settings = (text.Settings(groups_of('sentences')) if experiment.kind == 'sentences' else
               settings_of(experiment.training.recipe, dataset, experiment.dataset_name, data_dir))
-  report.report(experiment, model, dataset, samples, FLAGS.run or FLAGS.to, settings, FLAGS.weights,
+  folder = FLAGS.run or FLAGS.to
+  report.report(experiment, model, dataset, samples, Run(folder) if folder else None, settings, FLAGS.weights,
                 zoo.published_for(experiment))
   return None
 
 
 if __name__ == '__main__':
-  cli.run(main, 'python -m acai_tf.evaluate --run DIR: measures a trained run, writes metrics.json and pictures.\n'
-              'Also --zoo NAME (weights that are kept), --module DIR --dataset NAME, and files of any program:\n'
-              '--interpolations FILE.npy of lines, --sentences FILE and --paths FILE of text.',
+  cli.run(main, 'python -m acai_tf.evaluate --run DIR: evaluates a run, and writes metrics.json and pictures.\n'
+              'Also --zoo NAME (pretrained weights), --module DIR --dataset NAME, and output of any program:\n'
+              '--interpolations FILE.npy (lines), --sentences FILE and --paths FILE.',
           GROUPS, flag_values=FLAGS)

@@ -4,7 +4,7 @@ import pathlib
 import re
 from collections.abc import Iterator
 
-from acai_tf.experiment import files
+from acai_tf import files
 from acai_tf.experiment.errors import UserError
 
 GRAPH = 'saved_model.pb'

@@ -850,7 +850,7 @@ def of_modules() -> list:
 def _features(folder):
   """Damages the feature network of the run's data set, in `data`."""
   code = ("from acai_tf.evaluation import feature_network; from acai_tf.training import build; from acai_tf.experiment "
-          "import run_folder; experiment = run_folder.load_experiment('run'); print(feature_network.path_of("
+          "import run; experiment = run.Run('run').experiment(); print(feature_network.path_of("
           "build.load_data(experiment), 'lines', 'data'))")
   done = subprocess.run([sys.executable, '-c', code], cwd=folder, capture_output=True, text=True, check=True)
   put(done.stdout.splitlines()[-1], b'no zip')(folder)
@@ -881,6 +881,8 @@ def of_exports() -> list:
 def of_zoo() -> list:
   """Result files."""
   use, path = 'zoo table lines --results results', 'results/lines_autoencoder.json'
+  gather = ('python: from acai_tf.experiment.run import Run; from zoo import _reproduce, base; '
+            '_reproduce.gather(Run("run"), base.definition("lines_autoencoder"), "results")')
 
   def run(**values):
     return alter(path, lambda found: {**found, 'runs': [{**found['runs'][0], **values}, *found['runs'][1:]]})
@@ -919,10 +921,8 @@ def of_zoo() -> list:
         for note, change in changes.items()),
       Case('zoo report --results results --to other.html', 'lines_autoencoder.json', put(path, '{'), 'cut off'),
       Case('zoo keep lines_autoencoder --run run --results results --weights weights', 'is not the run'),
-      Case('python: from zoo import _reproduce, base; _reproduce.gather("run", base.definition("lines_autoencoder"), '
-           '"results")', 'lines_autoencoder'),
-      *(Case('python: from zoo import _reproduce, base; _reproduce.gather("run", base.definition("lines_autoencoder"), '
-             '"results")', 'metrics.json', put('run/metrics.json', NO_JSON[kind]), f'metrics.json: {kind}')
+      Case(gather, 'lines_autoencoder'),
+      *(Case(gather, 'metrics.json', put('run/metrics.json', NO_JSON[kind]), f'metrics.json: {kind}')
         for kind in ('cut off', 'a list', 'NaN', 'a million brackets')),
   ]
 

@@ -23,8 +23,7 @@ import time
 
 from absl import app, flags
 
-from acai_tf import cli, train
-from acai_tf.experiment import run_folder
+from acai_tf import cli, files, train
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer('each', 100, 'Endings of each kind', 1)
@@ -54,7 +53,7 @@ def spoiled(kind, step, cause, events):
   def seen(self, now, logs):
     events(self, now, logs)
     if now == step:
-      run_folder.write(cause, str(time.process_time()))
+      files.write(cause, str(time.process_time()))
       if kind in ('TERM', 'INT'):
         signal.raise_signal(signal.Signals[f'SIG{kind}'])
       elif kind == 'divergence':

@@ -19,7 +19,7 @@ import numpy as np
 from absl import app, flags
 
 from acai_tf import cli
-from acai_tf.experiment.run_folder import checkpoint_steps
+from acai_tf.experiment.run import checkpoint_steps
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer('kills', 50, 'How many', 1)

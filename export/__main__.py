@@ -1,9 +1,7 @@
 """Program: writes a run as a reusable SavedModel, and for other runtimes. `python -m export --run DIR --to DIR`."""
 
 import json
-import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,30 +9,31 @@ import tempfile
 import numpy as np
 from absl import flags
 
-from acai_tf import cli
-from acai_tf.experiment import run_folder
+from acai_tf import cli, files
+from acai_tf.experiment import module_card
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.run import WEIGHTS, Run
 from acai_tf.training import build
 from export import convert
 
 FLAGS = flags.FlagValues()  # Our own: acai_tf.train has some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
-flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it', flag_values=FLAGS)
-flags.DEFINE_enum('weights', 'average', run_folder.WEIGHTS, 'Averaged where the run has them, or raw',
+flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Checkpoint of --run', flag_values=FLAGS)
+flags.DEFINE_enum('weights', 'average', WEIGHTS, 'EMA of the weights (if the run has one), or raw weights',
                   flag_values=FLAGS)
-flags.DEFINE_string('to', None, 'Folder to write; must not exist', flag_values=FLAGS)
-flags.DEFINE_list('formats', [], 'Beside saved_model, which is always there: litert, onnx',
+flags.DEFINE_string('to', None, 'New folder for the exported model', flag_values=FLAGS)
+flags.DEFINE_list('formats', [], 'Further formats beside saved_model: litert, onnx',
                   flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 
 BATCHES = 1, 7, 64  # images or sentences that the reloaded module is compared on; its signatures on the second
 
 
-def export(run_dir, target, checkpoint='last', weights='average', formats=(), data_dir=None, manual_dir=None) -> str:
+def export(run: Run, target, checkpoint='last', weights='average', formats=(), data_dir=None, manual_dir=None) -> str:
   """Exports a run, reloads it in a fresh process and compares; only then does `target` appear.
 
   Args:
-    run_dir: folder made by acai_tf.train.
+    run: made by acai_tf.train.
     target: folder to write.
     checkpoint: 'last' or 'best'.
     weights: 'average', where the run has averages, or 'raw'.
@@ -49,33 +48,24 @@ def export(run_dir, target, checkpoint='last', weights='average', formats=(), da
   """
   from export import module
 
-  experiment, model, step = build.load_model(run_dir, checkpoint, precision='float32', weights=weights)
+  experiment, model, step = build.load_model(run, checkpoint, precision='float32', weights=weights)
   target = pathlib.Path(target)
-  scratch = target.with_name(f'{target.name}.{os.getpid()}.part')
   try:
-    scratch.mkdir(parents=True)
+    with files.replacing(target) as made:
+      made.mkdir()
+      module.save(model, made)
+      agreement = compare(model, made)
+      card = {**module.card(model, experiment, step * experiment.training.batch), 'checkpoint': checkpoint,
+              'weights': weights if experiment.training.average else 'raw'}
+      if set(formats) - {'saved_model'}:
+        dataset = build.load_data(experiment, data_dir, manual_dir)
+        card['formats'] = compare_formats(made, convert.write(model, made, formats, dataset))
+        agreement += '\n' + convert.table(card['formats'])
+      files.write(made / module_card.FILE, json.dumps(card, indent=2) + '\n')
   except OSError as error:
-    raise _unwritable(target, error) from error
-  try:
-    module.save(model, scratch)
-    agreement = compare(model, scratch)
-    card = {**module.card(model, experiment, step * experiment.training.batch), 'checkpoint': checkpoint,
-            'weights': weights if experiment.training.average else 'raw'}
-    if set(formats) - {'saved_model'}:
-      dataset = build.load_data(experiment, data_dir, manual_dir)
-      card['formats'] = compare_formats(scratch, convert.write(model, scratch, formats, dataset))
-      agreement += '\n' + convert.table(card['formats'])
-    run_folder.write(scratch / run_folder.CARD, json.dumps(card, indent=2) + '\n')
-    scratch.rename(target)
-  except OSError as error:
-    raise _unwritable(target, error) from error
-  finally:
-    shutil.rmtree(scratch, ignore_errors=True)
+    raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable place with free '
+                    'space.') from error
   return agreement
-
-
-def _unwritable(target, error):
-  return UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable place with free space.')
 
 
 def images(shape, count) -> np.ndarray:
@@ -163,13 +153,14 @@ def main() -> None:
   if pathlib.Path(arguments.to).exists():
     raise UserError(f'{arguments.to} exists already; expected a new folder. Exported modules are never changed.')
   cli.start_tensorflow()
-  convert.require(arguments.formats, run_folder.load_experiment(arguments.run))
-  agreement = export(arguments.run, arguments.to, arguments.checkpoint, arguments.weights, arguments.formats,
+  run = Run(arguments.run)
+  convert.require(arguments.formats, run.experiment())
+  agreement = export(run, arguments.to, arguments.checkpoint, arguments.weights, arguments.formats,
                      arguments.data_dir, arguments.manual_dir)
   print(f'wrote {arguments.to}; reloaded in a fresh process by hub.load: {agreement}')
 
 
 if __name__ == '__main__':
-  cli.run(main, 'python -m export --run DIR --to DIR: writes a run as a SavedModel for hub.load, and checks it.',
-          {'What': ['run', 'to', 'checkpoint', 'weights', 'formats'],
+  cli.run(main, 'python -m export --run DIR --to DIR: exports a run as a SavedModel for hub.load, and checks it.',
+          {'What to export': ['run', 'to', 'checkpoint', 'weights', 'formats'],
            'Data, for other formats': ['data_dir', 'manual_dir']}, flag_values=FLAGS)

@@ -122,7 +122,7 @@ def _signature_of_bytes(part, offered):
 
 
 def card(model, experiment, samples) -> dict:
-  """What lies beside a module as `run_folder.CARD`: its experiment, the samples it was trained on, its callables."""
+  """What lies beside a module as `module_card.FILE`: its experiment, the samples it was trained on, its callables."""
   return {'samples': samples, 'experiment': experiment.to_dict(),
           'callables': {c.name: {'inputs': list(c.inputs), 'gives': c.meaning} for c in model.callables()}}
 

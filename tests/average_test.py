@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from acai_tf.experiment import run_folder
 from acai_tf.experiment.resolve import resolve
+from acai_tf.experiment.run import Run
 from acai_tf.training import build, hosts, loop
 from acai_tf.training.checkpoints import Checkpoints
 from acai_tf.training.optimizer import Adam
@@ -88,10 +88,10 @@ class AveragesTest(tf.test.TestCase):
   def test_a_run_loads_with_either(self):
     made = experiment(average=0.9)
     model, folder = trained(made), self.get_temp_dir()
-    run_folder.claim(folder, made)
-    Checkpoints(model, f'{folder}/{run_folder.CHECKPOINTS}', 1).save()
-    _, raw, step = build.load_model(folder, weights='raw')
-    _, average, _ = build.load_model(folder)
+    Run(folder).claim(made)
+    Checkpoints(model, Run(folder).checkpoints, 1).save()
+    _, raw, step = build.load_model(Run(folder), weights='raw')
+    _, average, _ = build.load_model(Run(folder))
     self.assertEqual(step, made.training.steps)
     for variable, same, other in zip(model.trainable_variables, raw.trainable_variables,
                                      average.trainable_variables, strict=True):
@@ -119,9 +119,9 @@ class AveragesTest(tf.test.TestCase):
     raw = np.mean((images - model(images).numpy())**2)
     with model.averaged():
       average = np.mean((images - model(images).numpy())**2)
-    session = Session(made, model, data, Checkpoints(model, f'{folder}/{run_folder.CHECKPOINTS}', 1), folder, '')
+    session = Session(made, model, data, Checkpoints(model, Run(folder).checkpoints, 1), Run(folder), '')
     session.evaluate(made.training.steps)
-    self.assertAllClose(run_folder.read_history(folder)[-1]['recon_mse'], average, rtol=1e-5)
+    self.assertAllClose(Run(folder).history()[-1]['recon_mse'], average, rtol=1e-5)
     self.assertGreater(abs(raw - average), 1e-3 * average)
     self.assertAllClose(np.mean((images - model(images).numpy())**2), raw, rtol=1e-6)
 

@@ -15,12 +15,14 @@ from typing import Annotated, Literal
 
 import tensorflow as tf
 
+from acai_tf import files
 from acai_tf.data import lines
-from acai_tf.experiment import config, machine, registry, run_folder
+from acai_tf.experiment import config, machine, module_card, registry, run
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf.experiment.overrides import make, parse_overrides
 from acai_tf.experiment.resolve import parse_experiment, resolve, resolve_dataset
+from acai_tf.experiment.run import Run
 from acai_tf.models import dropout, sentences
 from acai_tf.training import build
 
@@ -207,10 +209,16 @@ class RegistryTest(tf.test.TestCase):
       sentences.__path__.pop()
 
 
+def checked_claim(folder, experiment):
+  """What a training does with its folder before it begins."""
+  Run(folder).check(experiment)
+  Run(folder).claim(experiment)
+
+
 class RunFolderTest(tf.test.TestCase):
 
   def claim(self, folder, **training):
-    run_folder.claim(folder, resolve('lines', 'acai', training.pop('recipe', 'paper'), {'training': training}))
+    checked_claim(folder, resolve('lines', 'acai', training.pop('recipe', 'paper'), {'training': training}))
 
   def test_another_configuration_is_refused_by_key(self):
     folder = self.get_temp_dir()
@@ -231,11 +239,11 @@ class RunFolderTest(tf.test.TestCase):
     folder = pathlib.Path(self.get_temp_dir())
     self.claim(folder, samples=1024)
     (folder / 'checkpoints' / 'last').mkdir(parents=True)
-    for ending in (run_folder.DATA, run_folder.INDEX):
+    for ending in (run.DATA, run.INDEX):
       (folder / 'checkpoints' / 'last' / f'step-10{ending}').touch()
     with self.assertRaisesRegex(UserError, 'trained for 640 samples already, more than 576; expected --samples 640'):
       self.claim(folder, samples=576)
-    self.assertEqual(run_folder.load_experiment(folder).training.samples, 1024)
+    self.assertEqual(Run(folder).experiment().training.samples, 1024)
     self.claim(folder, samples=640)
 
   def test_phases_that_are_shares_of_a_training_fix_its_samples(self):
@@ -243,52 +251,52 @@ class RunFolderTest(tf.test.TestCase):
     for samples in (1024, 2048):
       made = resolve('grammar', 'arae', 'fast', {'training': {'schedule': 'constant', 'samples': samples}})
       if samples == 1024:
-        run_folder.claim(folder, made)
+        checked_claim(folder, made)
       else:
         with self.assertRaisesRegex(UserError, 'training.samples is 1024 there and 2048 here'):
-          run_folder.claim(folder, made)
+          checked_claim(folder, made)
 
   def test_a_regularizer_that_falls_fixes_the_training_s_samples(self):
     folder = self.get_temp_dir()
     first, longer = (resolve('lines', 'acai', 'fast', {'model': {'anneal_to': 0.02}, 'training': {'samples': samples}})
                      for samples in (1024, 2048))
-    run_folder.claim(folder, first)
+    checked_claim(folder, first)
     with self.assertRaisesRegex(UserError, 'samples is 1024 there and 2048 here .its schedule depends on the length'):
-      run_folder.claim(folder, longer)
+      checked_claim(folder, longer)
 
   def test_where_there_are_no_locks_a_line_says_so(self):
     printed = io.StringIO()
-    with (unittest.mock.patch.object(run_folder.fcntl, 'flock', side_effect=OSError(38, 'Function not implemented')),
-          contextlib.redirect_stdout(printed), run_folder.locked(self.get_temp_dir())):
+    with (unittest.mock.patch.object(files.fcntl, 'flock', side_effect=OSError(38, 'Function not implemented')),
+          contextlib.redirect_stdout(printed), Run(self.get_temp_dir()).locked()):
       self.assertIn('cannot be locked (Function not implemented): see to it', printed.getvalue())
 
   def test_one_program_trains_in_a_folder(self):
     folder = self.get_temp_dir() + '/run'
-    with (run_folder.locked(folder),
+    with (Run(folder).locked(),
           self.assertRaisesRegex(UserError, 'another program is training in .*run; expected a folder of its own'),
-          run_folder.locked(folder)):
+          Run(folder).locked()):
       self.fail('two at once')
-    program = f'from acai_tf.experiment import run_folder\nwith run_folder.locked({folder!r}): input(1)'
+    program = f'from acai_tf.experiment import run\nwith run.Run({folder!r}).locked(): input(1)'
     other = subprocess.Popen([sys.executable, '-uc', program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     self.assertEqual(other.stdout.read(1), b'1')
-    with self.assertRaisesRegex(UserError, 'another program'), run_folder.locked(folder):
+    with self.assertRaisesRegex(UserError, 'another program'), Run(folder).locked():
       self.fail('two at once')
     other.kill()
     other.wait()
-    with run_folder.locked(folder):  # a process that dies leaves no lock behind
+    with Run(folder).locked():  # a process that dies leaves no lock behind
       pass
 
   def test_what_cannot_be_written_leaves_nothing(self):
     folder = pathlib.Path(self.get_temp_dir()) / 'full'
-    (folder / run_folder.HISTORY).mkdir(parents=True)
+    (folder / run.HISTORY).mkdir(parents=True)
     with self.assertRaises(OSError):
-      run_folder.write_history(folder, [{'samples': 1}])
-    self.assertEqual([path.name for path in folder.iterdir()], [run_folder.HISTORY])
+      Run(folder).write_history([{'samples': 1}])
+    self.assertEqual([path.name for path in folder.iterdir()], [run.HISTORY])
 
   def test_broken_and_missing_folders(self):
     folder = pathlib.Path(self.get_temp_dir())
     with self.assertRaisesRegex(UserError, 'no run folder'):
-      run_folder.load_experiment(folder)
+      Run(folder).experiment()
     whole = resolve('lines', 'acai').to_dict()
     for text, message in (
         ('{"dataset_name": ', 'cannot be read'), ('[1]', 'is no object'),
@@ -301,23 +309,23 @@ class RunFolderTest(tf.test.TestCase):
         (json.dumps({**whole, 'network': {**whole['network'], 'latent_width': 3}}), 'json: latent width 3 does not'),
         (json.dumps({**whole, 'training': {**whole['training'], 'samples': math.inf}}), 'Infinity is no number'),
         (json.dumps({**whole, 'model': {**whole['model'], 'gamma': 10**400}}), 'type float')):
-      (folder / run_folder.EXPERIMENT).write_text(text)
+      (folder / run.EXPERIMENT).write_text(text)
       with self.assertRaisesRegex(UserError, message):
-        run_folder.load_experiment(folder)
+        Run(folder).experiment()
 
   def test_history_is_cut_at_the_resumed_sample(self):
     folder = self.get_temp_dir()
-    run_folder.write_history(folder, [{'samples': 10}, {'samples': 20}])
-    self.assertEqual(run_folder.read_history(folder, 15), [{'samples': 10}])
+    Run(folder).write_history([{'samples': 10}, {'samples': 20}])
+    self.assertEqual(Run(folder).history(15), [{'samples': 10}])
 
   def test_medians_are_of_the_final_evaluations_and_need_them_all(self):
     training = config.Training(samples=25600, batch=1, evaluate_every=1600)
     history = [{'samples': s, 'mean_distance': s % 1000, 'smoothness_published': None} for s in range(100, 25601, 100)]
     expected = sorted(s % 1000 for s in range(25600 - 1900, 25601, 100))
-    self.assertEqual(run_folder.medians(history, training, NAMES), {'mean_distance': (expected[9] + expected[10]) / 2})
-    self.assertEqual(run_folder.medians(history[:-1], training, NAMES), {})
-    self.assertEqual(run_folder.medians(history[:-20] + history[-19:], training, NAMES), {})
-    self.assertEqual(run_folder.medians(history, dataclasses.replace(training, final_evaluations=0), NAMES), {})
+    self.assertEqual(run.medians(history, training, NAMES), {'mean_distance': (expected[9] + expected[10]) / 2})
+    self.assertEqual(run.medians(history[:-1], training, NAMES), {})
+    self.assertEqual(run.medians(history[:-20] + history[-19:], training, NAMES), {})
+    self.assertEqual(run.medians(history, dataclasses.replace(training, final_evaluations=0), NAMES), {})
 
   def test_a_broken_history_is_told_in_one_line(self):
     folder = pathlib.Path(self.get_temp_dir())
@@ -328,25 +336,25 @@ class RunFolderTest(tf.test.TestCase):
         ('{"samples": 1, "mean_distance": NaN}', 'NaN is no number'), ('{"samples": 1, "psnr": 1e999}', 'no finite'),
         ('{"samples": 1, "psnr": "6"}', 'psnr of 1 samples'), ('{"samples": 1, "seconds": -3}', 'seconds of 1 samples'),
         ('{"samples": 1, "samples": 2}', 'a key stands twice'), ('[' * 10**6, 'nested too deep')):
-      (folder / run_folder.HISTORY).write_text(text, 'latin-1')
+      (folder / run.HISTORY).write_text(text, 'latin-1')
       with self.assertRaisesRegex(UserError, f'history.jsonl cannot be read .*{message}.*delete it'):
-        run_folder.read_history(folder)
-      (folder / run_folder.EXPERIMENT).write_text(text, 'latin-1')
+        Run(folder).history()
+      (folder / run.EXPERIMENT).write_text(text, 'latin-1')
       with self.assertRaises(UserError):
-        run_folder.load_experiment(folder)
-      (folder / run_folder.CARD).write_text(text, 'latin-1')
+        Run(folder).experiment()
+      (folder / module_card.FILE).write_text(text, 'latin-1')
       with self.assertRaises(UserError):
-        run_folder.load_card(folder)
+        module_card.load(folder)
 
   def test_a_pipe_in_a_file_s_place_is_not_waited_for(self):
     folder = pathlib.Path(self.get_temp_dir())
-    for name, read in ((run_folder.HISTORY, run_folder.read_history), (run_folder.CARD, run_folder.load_card),
-                       (run_folder.EXPERIMENT, run_folder.load_experiment)):
+    for name, read in ((run.HISTORY, Run(folder).history), (run.EXPERIMENT, Run(folder).experiment),
+                       (module_card.FILE, lambda: module_card.load(folder))):
       os.mkfifo(folder / name)
       with self.assertRaisesRegex(UserError, f'{name} cannot be read .*is no file'):
-        read(folder)
-    os.mkfifo(folder / run_folder.LOCK)
-    with self.assertRaisesRegex(UserError, 'lock is no file'), run_folder.locked(folder):
+        read()
+    os.mkfifo(folder / run.LOCK)
+    with self.assertRaisesRegex(UserError, 'lock is no file'), Run(folder).locked():
       pass
 
   def test_numbers_that_float32_or_64_bits_lack(self):
@@ -400,10 +408,10 @@ class RunFolderTest(tf.test.TestCase):
 
   def test_origins_tell_who_trained_from_which_sample_on(self):
     folder, one, two, three = self.get_temp_dir(), {'commit': 'a'}, {'commit': 'b'}, {'commit': 'c'}
-    self.assertEqual(run_folder.read_origins(folder), [])
+    self.assertEqual(Run(folder).provenance(), [])
     for samples, row in ((0, one), (64, one), (128, two), (128, three), (256, two), (192, two)):
-      run_folder.add_origin(folder, samples, row)
-    self.assertEqual(run_folder.read_origins(folder), [
+      Run(folder).add_provenance(samples, row)
+    self.assertEqual(Run(folder).provenance(), [
         {'samples': 0, 'commit': 'a'}, {'samples': 128, 'commit': 'c'}, {'samples': 192, 'commit': 'b'}])
 
 

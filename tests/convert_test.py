@@ -12,9 +12,10 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
-from acai_tf.experiment import run_folder
+from acai_tf.experiment import module_card
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
+from acai_tf.experiment.run import Run
 from acai_tf.training import build
 from acai_tf.training.checkpoints import Checkpoints
 from export import __main__ as program
@@ -36,14 +37,15 @@ class ConvertTest(tf.test.TestCase):
   def setUpClass(cls):
     super().setUpClass()
     folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-    made, cls.run_dir, cls.target = resolve('lines', 'autoencoder', 'fast', TINY), folder / 'run', folder / 'module'
+    made, cls.target = resolve('lines', 'autoencoder', 'fast', TINY), folder / 'module'
+    cls.trained = Run(folder / 'run')
     cls.model = build.create(made)
     cls.model.step.assign(1)
-    run_folder.claim(cls.run_dir, made)
-    Checkpoints(cls.model, cls.run_dir / run_folder.CHECKPOINTS, 1, made).save()
+    cls.trained.claim(made)
+    Checkpoints(cls.model, cls.trained.checkpoints, 1, made).save()
     with mock.patch.object(program, 'compare', lambda *_: 'agree'):  # export_test's; it costs a process
-      cls.printed = program.export(cls.run_dir, cls.target, formats=['litert', 'onnx'])
-    cls.measured = json.loads((cls.target / run_folder.CARD).read_text())['formats']
+      cls.printed = program.export(cls.trained, cls.target, formats=['litert', 'onnx'])
+    cls.measured = json.loads((cls.target / module_card.FILE).read_text())['formats']
     cls.dataset = build.load_data(made)
 
   def expected(self, count):
@@ -126,7 +128,7 @@ class ConvertTest(tf.test.TestCase):
           mock.patch.object(module, 'save', lambda _, folder: shutil.copytree(self.target, folder, dirs_exist_ok=True,
                                                                               ignore=lambda *_: ['litert', 'onnx'])),
           self.assertRaisesRegex(UserError, r'onnx: decode differs from the SavedModel.*0\.005 .*at most 0\.0001')):
-      program.export(self.run_dir, target, formats=['onnx'])
+      program.export(self.trained, target, formats=['onnx'])
     self.assertEqual(sorted(path.name for path in target.parent.iterdir()), ['module', 'run'])
 
 

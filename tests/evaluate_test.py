@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib
 import io
 import json
 import os
@@ -9,12 +10,12 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import time
 import unittest.mock
 import weakref
 
 import matplotlib.image
 import numpy as np
+import pytest
 import scipy.stats
 import tensorflow as tf
 from absl import flags
@@ -24,9 +25,10 @@ from acai_tf.data import image_base, lines
 from acai_tf.evaluation import codes as codes_lib
 from acai_tf.evaluation import feature_network, figures, report, subject
 from acai_tf.evaluation import images as measure
-from acai_tf.experiment import registry, run_folder
+from acai_tf.experiment import module_card, registry, run
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
+from acai_tf.experiment.run import Run
 from acai_tf.metrics import probe, reconstruction
 from acai_tf.training import build
 from acai_tf.training.checkpoints import Checkpoints
@@ -321,15 +323,15 @@ class MeasureTest(tf.test.TestCase):
 
 class RunsTest(tf.test.TestCase):
 
-  def run_folder(self, average=0.0, model='acai'):
+  def trained_run(self, average=0.0, model='acai'):
     """A run of lines whose last and best checkpoints, and whose averages, differ."""
     folder = new_folder(self)
     experiment = resolve('lines', model, 'fast', {
         'network': {'depth': 2}, 'dataset': {'test_images': 40},
         'training': {'average': average, 'precision': 'float32', 'batch': 2}})
-    run_folder.claim(folder, experiment)
+    Run(folder).claim(experiment)
     model = build.create(experiment)
-    checkpoints = Checkpoints(model, folder / run_folder.CHECKPOINTS, 3)
+    checkpoints = Checkpoints(model, Run(folder).checkpoints, 3)
     weight = model.encoder.trainable_variables[0]
     for step, value, save in ((5, 0.25, lambda: checkpoints.save(checkpoints.best)), (7, 0.75, checkpoints.save)):
       model.step.assign(step)
@@ -340,9 +342,9 @@ class RunsTest(tf.test.TestCase):
     return folder, experiment
 
   def test_best_and_last_are_different_checkpoints(self):
-    folder, _ = self.run_folder()
+    folder, _ = self.trained_run()
     for name, step, value in (('best', 5, 0.25), ('last', 7, 0.75)):
-      _, model, found = build.load_model(folder, name)
+      _, model, found = build.load_model(Run(folder), name)
       self.assertEqual(found, step)
       weight = model.encoder.trainable_variables[0]
       self.assertAllEqual(weight, tf.fill(weight.shape, value))
@@ -350,13 +352,13 @@ class RunsTest(tf.test.TestCase):
   def test_which_weights_are_measured_is_said(self):
     for average, weights, value, label in ((0.9, 'average', 0.5, 'averaged weights'), (0.9, 'raw', 0.75, 'raw weights'),
                                            (0.0, 'average', 0.75, 'raw weights')):
-      folder, experiment = self.run_folder(average)
-      _, model, step = build.load_model(folder, weights=weights)
+      folder, experiment = self.trained_run(average)
+      _, model, step = build.load_model(Run(folder), weights=weights)
       self.assertAllEqual(tf.unique(tf.reshape(model.encoder.trainable_variables[0], [-1]))[0], [value])
       with contextlib.redirect_stdout(io.StringIO()) as out:
-        report.report(experiment, model, lines.load(experiment.dataset), step * 2, folder,
+        report.report(experiment, model, lines.load(experiment.dataset), step * 2, Run(folder),
                         measure.Settings(('reconstruction', 'clustering'), 3, 60), weights)
-      text, record = out.getvalue(), json.loads((folder / run_folder.METRICS).read_text())
+      text, record = out.getvalue(), json.loads(Run(folder).metrics.read_text())
       self.assertRegex(text, f'acai on lines, .*14 samples, .*seed 0, {label}\n')
       self.assertIn(f'measured with the {label}.', text)
       self.assertIn('the best of 3 restarts of k-means; the paper: 1,000', text)
@@ -366,21 +368,21 @@ class RunsTest(tf.test.TestCase):
       self.assertTrue((folder / 'codes.npz').exists())
 
   def test_the_feature_network_is_on_record(self):
-    folder, experiment = self.run_folder()
-    _, model, step = build.load_model(folder)
+    folder, experiment = self.trained_run()
+    _, model, step = build.load_model(Run(folder))
     network = feature_network.Features(lambda images: images[:, ::8, ::8, 0].reshape(-1, 16), '0123456789ab')
     with contextlib.redirect_stdout(io.StringIO()):
-      report.report(experiment, model, lines.load(experiment.dataset), step, folder,
+      report.report(experiment, model, lines.load(experiment.dataset), step, Run(folder),
                       measure.Settings(('quality',), features=network))
-    self.assertEqual(json.loads((folder / run_folder.METRICS).read_text())['feature_network'], '0123456789ab')
+    self.assertEqual(json.loads(Run(folder).metrics.read_text())['feature_network'], '0123456789ab')
 
   def test_runs_and_modules_of_other_lines_are_refused(self):
-    folder, experiment = self.run_folder()
+    folder, experiment = self.trained_run()
     old = experiment.to_dict()
     del old['dataset']['drawing']
-    (folder / run_folder.EXPERIMENT).write_text(json.dumps(old))
-    (folder / run_folder.CARD).write_text(json.dumps({'experiment': old, 'samples': 14}))
-    for call in (lambda: build.load_model(folder), lambda: run_folder.load_card(folder)):
+    (folder / run.EXPERIMENT).write_text(json.dumps(old))
+    (folder / module_card.FILE).write_text(json.dumps({'experiment': old, 'samples': 14}))
+    for call in (lambda: build.load_model(Run(folder)), lambda: module_card.load(folder)):
       with self.assertRaisesRegex(UserError, r'json: its lines are .*drawn otherwise.*Train it anew'):
         call()
     for arguments in (['--run', str(folder)], ['--module', str(folder), '--dataset', 'lines']):
@@ -390,12 +392,12 @@ class RunsTest(tf.test.TestCase):
         evaluate.main()
       for name in ('run', 'module', 'dataset'):
         evaluate.FLAGS[name].unparse()
-    (folder / run_folder.CARD).write_text(json.dumps({'experiment': experiment.to_dict(), 'samples': 14}))
-    self.assertEqual(run_folder.load_card(folder), (experiment, 14))
-    self.assertIsNone(run_folder.load_card('https://nowhere.example/module'))
-    (folder / run_folder.CARD).write_text('{}')
+    (folder / module_card.FILE).write_text(json.dumps({'experiment': experiment.to_dict(), 'samples': 14}))
+    self.assertEqual(module_card.load(folder), (experiment, 14))
+    self.assertIsNone(module_card.load('https://nowhere.example/module'))
+    (folder / module_card.FILE).write_text('{}')
     with self.assertRaisesRegex(UserError, 'training.json cannot be read'):
-      run_folder.load_card(folder)
+      module_card.load(folder)
 
   def test_the_better_evaluation(self):
     """By distance on lines, else by the probe, else by reconstruction; whatever the others say."""
@@ -693,16 +695,31 @@ class ScorerTest(tf.test.TestCase):
 class ProgramsTest(tf.test.TestCase):
 
   def run_module(self, *arguments):
-    began = time.monotonic()
+    """(exit status, output, errors) of `python -m`, in a process of its own."""
     done = subprocess.run([sys.executable, '-m', *arguments], capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr.strip(), time.monotonic() - began
+    return done.returncode, done.stdout, done.stderr.strip()
+
+  def run_here(self, module, *arguments):
+    """As `run_module`, in this process."""
+    program = importlib.import_module({'export': 'export.__main__'}.get(module, module))
+    known = getattr(program, 'FLAGS', flags.FLAGS)
+    with (unittest.mock.patch.object(sys, 'argv', [module, *arguments]),
+          unittest.mock.patch.object(cli, 'start_tensorflow'), contextlib.redirect_stdout(io.StringIO()) as output,
+          contextlib.redirect_stderr(io.StringIO()) as errors, self.assertRaises(SystemExit) as ended):
+      try:
+        cli.run(program.main, '', {}, flag_values=known)
+      finally:
+        known.unparse_flags()
+        for name in known:
+          known[name].unparse()
+    return ended.exception.code, output.getvalue(), errors.getvalue().strip()
 
   def test_help_is_short_grouped_and_needs_no_tensorflow(self):
     for module in ('acai_tf.train', 'acai_tf.evaluate', 'export', 'zoo._demo'):
-      code, output, _, _ = self.run_module(module, '--help')
+      code, output, _ = self.run_module(module, '--help')
       self.assertEqual(code, 0)
       self.assertLess(output.count('\n'), 40)
-      self.assertIn('What\n', output)
+      self.assertIn('\nWhat', output)
     check = ('import sys, acai_tf.train, acai_tf.evaluate, export.__main__, zoo.__main__, zoo.base; '
              '[found.latent_dimension for found in zoo.base.definitions().values()]; '
              'sys.exit("tensorflow" in sys.modules)')
@@ -728,20 +745,27 @@ class ProgramsTest(tf.test.TestCase):
         (['export', '--run', str(folder / 'none'), '--to', str(folder / 'x')], 'is no run folder'),
         (['export', '--run', str(folder), '--to', str(folder)], 'exists already'),
         (['zoo._demo', '--module', str(folder)], 'is no module')):
-      code, _, errors, _ = self.run_module(*arguments)
+      code, _, errors = self.run_here(*arguments)
       self.assertEqual(code, 2, arguments)
       self.assertStartsWith(errors, 'error: ')
       self.assertIn(message, errors)
       self.assertNotIn('\n', errors)
 
+  @pytest.mark.slow
+  def test_train_evaluate_export_and_load_in_processes(self):
+    self.train_evaluate_export_and_load(self.run_module)
+
   def test_train_evaluate_export_and_load(self):
+    self.train_evaluate_export_and_load(self.run_here)
+
+  def train_evaluate_export_and_load(self, run_module):
     """The main job, small: every file that the README names is there, and the module is checked afresh.
 
     48 test images are too few for t-SNE; records_test draws them.
     """
     folder = pathlib.Path(self.get_temp_dir())
     run, module = str(folder / 'run'), str(folder / 'module')
-    code, output, errors, _ = self.run_module(
+    code, output, errors = run_module(
         'acai_tf.train', '--dataset', 'lines', '--model', 'autoencoder', '--recipe', 'fast', '--samples', '64',
         '--depth', '2', '--run_dir', run, '--precision', 'float32', '--set', 'dataset.test_images=48',
         '--set', 'training.evaluate_every=32')
@@ -751,7 +775,7 @@ class ProgramsTest(tf.test.TestCase):
     for name in ('experiment.json', 'history.jsonl', 'metrics.json', 'reconstructions.png', 'interpolation.png'):
       self.assertTrue((folder / 'run' / name).exists(), name)
     self.assertLen(list((folder / 'run').glob('events.out.tfevents.*')), 1)
-    self.assertEqual([row['samples'] for row in run_folder.read_history(run)], [32, 64])
+    self.assertEqual([row['samples'] for row in Run(run).history()], [32, 64])
     first = json.loads((folder / 'run' / 'metrics.json').read_text())
     self.assertEqual(first['samples'], 64)
     self.assertEqual(first['trained_by'], [
@@ -760,12 +784,12 @@ class ProgramsTest(tf.test.TestCase):
     theirs = folder / 'module.part' / 'of somebody else'
     theirs.parent.mkdir()
     theirs.touch()
-    code, output, errors, _ = self.run_module('export', '--run', run, '--to', module)
+    code, output, errors = run_module('export', '--run', run, '--to', module)
     self.assertEqual((code, errors), (0, ''))
     self.assertTrue(theirs.exists())
     self.assertEqual([path.name for path in folder.glob('*.part')], ['module.part'])
     self.assertIn('6 callables at batches of 1, 7, 64 and 6 signatures agree to 1e-05', output)
-    code, output, errors, _ = self.run_module(
+    code, output, errors = run_module(
         'acai_tf.evaluate', '--module', module, '--dataset', 'lines', '--set', 'dataset.test_images=48', '--metrics',
         'reconstruction,probe,lines', '--to', str(folder / 'of_module'))
     self.assertEqual((code, errors), (0, ''))
@@ -775,7 +799,7 @@ class ProgramsTest(tf.test.TestCase):
       if value is not None:
         self.assertAllClose(through_hub[name], value, rtol=2e-3, atol=1e-5, msg=name)
     self.assertEqual(report.number(through_hub['probe_accuracy']), report.number(first['metrics']['probe_accuracy']))
-    code, output, errors, _ = self.run_module('zoo._demo', '--module', module, '--picture', str(folder / 'p.png'))
+    code, output, errors = run_module('zoo._demo', '--module', module, '--picture', str(folder / 'p.png'))
     self.assertEqual((code, errors), (0, ''))
     self.assertTrue((folder / 'p.png').exists())
 

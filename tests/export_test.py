@@ -13,14 +13,16 @@ import unittest
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_hub as hub
 from tensorflow.python.tools import saved_model_cli
 
 from acai_tf.evaluation import subject
-from acai_tf.experiment import config, run_folder
+from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
+from acai_tf.experiment.run import Run
 from acai_tf.models import acai, amr, autoencoder
 from acai_tf.training import build
 from acai_tf.training.checkpoints import Checkpoints
@@ -34,6 +36,7 @@ NETWORK, SHAPE = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1)
 SAVES = """
 import sys
 from acai_tf.experiment import config
+from acai_tf.experiment.run import Run
 from acai_tf.models import autoencoder
 from export import module
 network = config.Network(latent_width=2, latent=3, depth=2)
@@ -115,6 +118,7 @@ class ModuleTest(tf.test.TestCase):
       self.assertAllClose(np.load(written), expected[f'signature {name} 7'], rtol=1e-5, atol=1e-5, msg=name)
     self.assertEqual(written.name, 'alpha.npy')  # the critic's, named for what it answers
 
+  @pytest.mark.slow
   def test_fresh_processes_write_the_same_bytes(self):
     folders = [pathlib.Path(self.get_temp_dir(), name) for name in ('first', 'second')]
     saving = [subprocess.Popen([sys.executable, '-c', SAVES, folder], stderr=subprocess.PIPE,
@@ -248,13 +252,13 @@ class ModuleTest(tf.test.TestCase):
     made = resolve('lines', 'autoencoder', 'fast', {
         'dataset': {'size': 8}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2},
         'training': {'precision': 'mixed_bfloat16'}})
-    run, model = self.get_temp_dir() + '/run', build.create(made)
+    run, model = Run(self.get_temp_dir() + '/run'), build.create(made)
     self.assertEqual(model.encoder.layers[0].compute_dtype, 'bfloat16')
     model.step.assign(1)
-    run_folder.claim(run, made)
-    Checkpoints(model, f'{run}/{run_folder.CHECKPOINTS}', 1, made).save()
-    self.assertIn('agree', program.export(run, run + '_module'))
-    loaded, x = hub.load(run + '_module'), images(3)
+    run.claim(made)
+    Checkpoints(model, run.checkpoints, 1, made).save()
+    self.assertIn('agree', program.export(run, f'{run}_module'))
+    loaded, x = hub.load(f'{run}_module'), images(3)
     exact = build.load_model(run, precision='float32')[1]
     self.assertAllClose(loaded.encoder(x), exact.encode(2 * x - 1), atol=1e-6)
     self.assertNotAllClose(model.encode(2 * x - 1), exact.encode(2 * x - 1), atol=1e-6)  # which bfloat16 differs from

@@ -11,13 +11,13 @@ import sys
 import time
 import unittest.mock
 
+import pytest
 import tensorflow as tf
 from absl import flags
 
 from acai_tf import train
-from acai_tf.experiment import run_folder
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.run_folder import checkpoint_steps
+from acai_tf.experiment.run import Run, checkpoint_steps
 from acai_tf.training import hosts, session
 
 FLAGS = ['--dataset', 'lines', '--model', 'autoencoder', '--latent_width', '2', '--latent', '2', '--depth', '2',
@@ -42,6 +42,7 @@ def config(ports, index):
                      'task': {'type': 'worker', 'index': index}})
 
 
+@pytest.mark.slow
 class HostsTest(tf.test.TestCase):
 
   def start(self, folder, *tf_configs):
@@ -77,13 +78,13 @@ class HostsTest(tf.test.TestCase):
         self.assertNotIn('recon_mse', output)
     own = copy.deepcopy(flags.FLAGS)
     own(['train', *FLAGS])
-    self.assertEqual(session.train(train.experiment_of(own), alone, hosts.Hosts('one_device')), 0)
+    self.assertEqual(session.train(train.experiment_of(own), Run(alone), hosts.Hosts('one_device')), 0)
     readers = [tf.train.load_checkpoint(f'{f}/checkpoints/last/step-200') for f in (folder, alone)]
     names = [name for name in readers[0].get_variable_to_shape_map() if name.startswith(('encoder/', 'decoder/'))]
     self.assertGreater(len(names), 10)
     for name in names:
       self.assertAllClose(*(reader.get_tensor(name) for reader in readers), atol=1e-4, msg=name)
-    self.assertEqual(json.loads((folder / run_folder.METRICS).read_text())['samples'], 1600)
+    self.assertEqual(json.loads(Run(folder).metrics.read_text())['samples'], 1600)
 
 
 class ConfigTest(tf.test.TestCase):
@@ -109,7 +110,7 @@ class ConfigTest(tf.test.TestCase):
     two = hosts.Hosts('one_device')
     two.strategy = unittest.mock.Mock(num_replicas_in_sync=2)
     with self.assertRaisesRegex(UserError, 'training.batch=10 cannot be shared by 2 devices; .* such as 8 or 12'):
-      session.train(train.experiment_of(own), folder, two)
+      session.train(train.experiment_of(own), Run(folder), two)
     self.assertFalse(folder.exists())
 
   def test_xla_is_for_accelerators_unless_it_is_asked_for(self):

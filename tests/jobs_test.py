@@ -37,7 +37,7 @@ class JobsTest(tf.test.TestCase):
     asked = [(one, _reproduce.experiment_of(one, seed, 'fast', samples)) for one, seed, samples in (
         (base.definition('lines_vae'), 0, 1 << 14), (base.definition('lines_vae'), 2, 1 << 14),
         (base.definition('mnist_vae_d256'), 0, 1 << 16), (base.definition('mnist_vae_d32'), 1, 1 << 15))]
-    run = _reproduce.run_dir('mnist_vae_d32', asked[3][1], (), self.folder / 'runs') / 'checkpoints' / 'last'
+    run = _reproduce.run_of('mnist_vae_d32', asked[3][1], (), self.folder / 'runs').checkpoints / 'last'
     run.mkdir(parents=True)
     for ending in ('index', 'data-00000-of-00001'):
       (run / f'step-1024.{ending}').touch()  # half of 2,048 steps

@@ -7,6 +7,7 @@ import textwrap
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from acai_tf import vocabulary
@@ -55,6 +56,7 @@ class KerasTest(tf.test.TestCase):
     for (_, one), (_, two) in zip(model.averages(), loaded.averages(), strict=True):
       self.assertAllEqual(one, two)
 
+  @pytest.mark.slow
   def test_a_fresh_process_loads_it_once_the_models_file_is_imported(self):
     model, folder = make(), self.get_temp_dir()
     model.save(f'{folder}/model.keras')

@@ -16,8 +16,9 @@ from devices import without_graphs
 from PIL import Image
 
 from acai_tf.data import _tfds
-from acai_tf.experiment import registry, run_folder
+from acai_tf.experiment import registry
 from acai_tf.experiment.resolve import resolve
+from acai_tf.experiment.run import Run
 from acai_tf.training import hosts, session
 
 MODELS, DATASETS = registry.names('acai_tf.models', 'images'), registry.names('acai_tf.data', 'images')
@@ -43,8 +44,8 @@ class PairsTest(parameterized.TestCase, tf.test.TestCase):
     folder = pathlib.Path(self.get_temp_dir()) / f'{model}_{data}'
     with (tfds.testing.mock_data(num_examples=20),
           unittest.mock.patch.object(_tfds, '_unknown_host', return_value=None)):
-      self.assertEqual(session.train(experiment, folder, hosts.Hosts('one_device'), str(folder / 'data')), 0)
-    self.assertTrue((folder / run_folder.METRICS).exists())
+      self.assertEqual(session.train(experiment, Run(folder), hosts.Hosts('one_device'), str(folder / 'data')), 0)
+    self.assertTrue(Run(folder).metrics.exists())
     self.assertTrue((folder / 'interpolation.png').exists())
 
 

@@ -10,16 +10,19 @@ import tempfile
 import unittest.mock
 
 import numpy as np
+import pytest
 import scipy.stats
 import tensorflow as tf
 from absl.testing import parameterized
 
 from acai_tf.data import lines
 from acai_tf.evaluation import feature_network, kinds, text
-from acai_tf.experiment import config, registry
+from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import make
 from acai_tf.experiment.resolve import parse_experiment, resolve
+from acai_tf.experiment.run import Run
+from acai_tf.models import acai
 from acai_tf.training import build
 from zoo import _compare, _publish, _readme, _records, _report, _reproduce, _tables, _weights, base
 
@@ -48,7 +51,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     super().setUp()
     self.folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
     # On lines, ACAI's `fast` recipe is not the paper's model; most tests here want one that is compared with its paper.
-    own = registry.load('acai_tf.models', 'acai').Config.DATA_RECIPES
+    own = acai.Config.DATA_RECIPES
     self.enter_context(unittest.mock.patch.dict(own, clear=True))
 
   def file(self, name, *records):
@@ -416,7 +419,7 @@ class ReproduceTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'model_name acai; expected vae'):
       _records.check_definition(record(), 'lines_vae', 'it')
     with self.assertRaisesRegex(UserError, 'metrics.json cannot be read'):
-      _reproduce.gather(self.get_temp_dir(), definition, self.get_temp_dir())
+      _reproduce.gather(Run(self.get_temp_dir()), definition, self.get_temp_dir())
 
   def test_only_whole_trainings_with_their_reported_weights_are_filed(self):
     run = record()
@@ -448,11 +451,11 @@ class ReproduceTest(tf.test.TestCase):
     for number, (samples, seed, settings, shown) in enumerate(runs_in_turn):
       (run / 'metrics.json').write_text(json.dumps(record(seed=seed, samples=samples, settings=settings)))
       (run / 'interpolation.png').write_text(str(number))
-      _reproduce.gather(run, base.definition('lines_acai'), results)
+      _reproduce.gather(Run(run), base.definition('lines_acai'), results)
       self.assertEqual(picture.read_text() == str(number), shown, (samples, seed))
     (run / 'metrics.json').write_text(json.dumps(record(seed=0, samples=512)))
     (run / 'interpolation.png').rename(run / 'paths.png')  # as of sentences
-    _reproduce.gather(run, base.definition('lines_acai'), results)
+    _reproduce.gather(Run(run), base.definition('lines_acai'), results)
     self.assertEqual(picture.read_text(), '5')
 
   def call(self, settings=()):
@@ -484,6 +487,7 @@ class ReproduceTest(tf.test.TestCase):
         folders.append(command[command.index('--run_dir') + 1])
     self.assertLen(set(folders), 3)
 
+  @pytest.mark.slow
   def test_the_program_trains_evaluates_and_files_once(self):
     folder = pathlib.Path(self.get_temp_dir())
     (folder / 'results').mkdir()
@@ -519,6 +523,7 @@ class ReproduceTest(tf.test.TestCase):
     self.assertEqual(again.returncode, 0, again.stderr)
     self.assertIn('there already', again.stdout)
 
+  @pytest.mark.slow
   def test_sentences_are_kept_loaded_and_measured_again_where_the_terms_allow_it(self):
     """By the program, twice; with text of other terms it keeps nothing, and says why."""
     folder = pathlib.Path(self.get_temp_dir())
@@ -544,7 +549,7 @@ class ReproduceTest(tf.test.TestCase):
     functions = kinds.KINDS['sentences'].functions_of(model)
     nll = -functions.log_probability(*[text.texts_of(dataset, dataset.test_ids[:text.RECONSTRUCTED])] * 2).mean()
     self.assertAllClose(nll, filed['metrics']['recon_nll'], rtol=0.01)
-    for call in (lambda: _weights.keep('yelp_arae', folder, results, archives),
+    for call in (lambda: _weights.keep('yelp_arae', Run(folder), results, archives),
                  lambda: _publish.publish('yelp_arae', 'kaggle', 'me')):
       with self.assertRaisesRegex(UserError, "^yelp_arae: weights are neither kept nor published, since Yelp's terms"):
         call()

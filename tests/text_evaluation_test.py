@@ -17,9 +17,9 @@ import tensorflow_datasets as tfds
 from acai_tf.data import _tfds, base, captions, grammar, snli, text_base, yelp, yelp_polarity
 from acai_tf.data import text as text_data
 from acai_tf.evaluation import language_model, subject, text
-from acai_tf.experiment import run_folder
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment, resolve
+from acai_tf.experiment.run import Run
 from acai_tf.metrics import entailment, transfer
 from acai_tf.training import build, hosts, session
 from export import module
@@ -422,14 +422,14 @@ class ProgramTest(tf.test.TestCase):
         'training': {'samples': 128, 'batch': 16, 'evaluate_every': 64}})
     folder = pathlib.Path(self.get_temp_dir()) / 'run'
     here = hosts.Hosts('one_device')
-    self.assertEqual(session.train(experiment, folder, here), 0)
-    self.assertEqual(session.train(experiment, folder, here), 0)  # Nothing is left to do but the report.
-    record = json.loads((folder / run_folder.METRICS).read_text())
+    self.assertEqual(session.train(experiment, Run(folder), here), 0)
+    self.assertEqual(session.train(experiment, Run(folder), here), 0)  # Nothing is left to do but the report.
+    record = json.loads(Run(folder).metrics.read_text())
     self.assertIn('reverse_perplexity', record['metrics'])
     self.assertEqual(parse_experiment(record['experiment']), experiment)
     self.assertIn('samples', (folder / 'sentences.txt').read_text())
-    self.assertLen(run_folder.read_history(folder), 2)
-    _, model, step = build.load_model(folder)
+    self.assertLen(Run(folder).history(), 2)
+    _, model, step = build.load_model(Run(folder))
     self.assertEqual(step, 8)
     self.assertEqual(model.vocabulary.words, build.load_data(experiment).vocabulary.words)
     module.save(model, folder / 'module')

@@ -6,7 +6,7 @@ from absl import flags
 from acai_tf import cli
 from acai_tf.evaluation import report
 from acai_tf.evaluation.images import PAIR_SEED, PAIRS, STEPS, crossfade, score_lines
-from acai_tf.experiment import registry, run_folder
+from acai_tf.experiment import module_card, registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
 from zoo import base
@@ -22,9 +22,9 @@ def main() -> None:
   if not arguments.module:
     raise UserError('--module DIR is missing; expected a folder made by python -m export.')
   cli.start_tensorflow()
-  card = run_folder.load_card(arguments.module)
+  card = module_card.load(arguments.module)
   if card is None:
-    raise UserError(f'{arguments.module} is no module with a {run_folder.CARD}; '
+    raise UserError(f'{arguments.module} is no module with a {module_card.FILE}; '
                     'expected a folder made by python -m export.')
   experiment, samples = card
   if getattr(registry.load('acai_tf.data', experiment.dataset_name), 'BENCHMARK', None) != 'lines':

@@ -5,7 +5,7 @@ from absl import flags
 
 from acai_tf import cli
 from acai_tf.evaluation import report, text
-from acai_tf.experiment import run_folder
+from acai_tf.experiment import module_card
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
 
@@ -20,7 +20,7 @@ def main() -> None:
   if not arguments.module:
     raise UserError('--module DIR is missing; expected a folder made by python -m export.')
   cli.start_tensorflow()
-  card = run_folder.load_card(arguments.module)
+  card = module_card.load(arguments.module)
   if card is None or card[0].kind != 'sentences':
     raise UserError(f'{arguments.module} is no module of a text model; expected a folder made by python -m export.')
   experiment, samples = card

@@ -11,7 +11,6 @@ import http.server
 import inspect
 import io
 import json
-import os
 import pathlib
 import shutil
 import sys
@@ -19,26 +18,29 @@ import tarfile
 import typing
 
 import numpy as np
-from PIL import Image
 
+from acai_tf import files
 from acai_tf.evaluation import images, subject, text
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.run import Run
 from acai_tf.training import build as build_lib
 from export import convert
-from zoo import _mirror, _weights
+from zoo import _examples, _mirror, _weights
 
 PAGE = pathlib.Path(__file__).parent / 'page'
 DATA = 'gallery.js'  # a script, because a page that is opened from disk may read no other file
 RUNTIME = 'https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz'
 SHA256 = 'd2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71'  # of the file with the registry's sha512
 RUNTIME_FILES = ('ort.wasm.min.js', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm')
-FIRST = ('autoencoder', 'acai')  # shown first: the baseline, and what its paper sets against it
+# Shown first: digits, the best known; and of each data set's models the baseline and what its paper sets against it.
+FIRST_DATASETS = ('mnist', 'lines', 'fashion_mnist', 'cifar10')
+FIRST = ('autoencoder', 'acai')
 STEPS = 21  # points of a path, alpha = 0, 1/20, ... 1
 TEMPLATES = 720  # reference lines, half a degree apart
 # Pairs of lines, degrees: right angles, wider, narrower, across the horizontal.
 ANGLES = ((20, 110), (150, 265), (80, 215), (300, 50), (170, 230), (10, 175))
-PAIRS = len(ANGLES)
+PAIRS = _examples.PAIRS  # as many as there are angles
 
 
 def runtime() -> pathlib.Path:
@@ -65,8 +67,8 @@ def runtime_path() -> pathlib.Path:
   return _mirror.cache() / 'onnxruntime-web' / pathlib.Path(RUNTIME).name
 
 
-def collect(names, run=None, weights=_weights.FOLDER) -> dict:
-  """The models that `build` takes: of definitions, from their archives in `weights`, and of the folder of a run.
+def collect(names, run: Run | None = None, weights=_weights.FOLDER) -> dict:
+  """The models that `build` takes: of definitions, from their archives in `weights`, and of a run.
 
   Raises:
     UserError: as `_weights.load`, and as `build.load_model`.
@@ -94,19 +96,16 @@ def build(target, models, archive, data_dir=None, manual_dir=None, progress=lamb
     UserError: a target that exists or cannot be written, or data that are not there.
   """
   target = pathlib.Path(target)
-  scratch = target.with_name(f'{target.name}.{os.getpid()}.part')
   try:
     if target.exists():
       raise FileExistsError(0, 'it exists already')
-    shutil.copytree(PAGE, scratch)
-    unpack(archive, scratch / 'ort')
-    _write(scratch, models, data_dir, manual_dir, progress)
-    scratch.rename(target)
+    with files.replacing(target) as made:
+      shutil.copytree(PAGE, made)
+      unpack(archive, made / 'ort')
+      _write(made, models, data_dir, manual_dir, progress)
   except OSError as error:
     raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a new folder in a writable place '
                     'with free space.') from error
-  finally:
-    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def is_one(folder) -> bool:
@@ -138,7 +137,7 @@ def _write(folder, models, data_dir, manual_dir, progress):
       sheet = f'pairs{len(datasets)}.png'
       datasets[dataset] = {'shape': list(model.image_shape), 'lines': angles is not None, 'angles': angles,
                            'pairs': len(ends[dataset][0]), 'sheet': sheet}
-      _save_sheet(folder / sheet, np.stack(ends[dataset], 1))
+      _examples.save_sheet(folder / sheet, np.stack(ends[dataset], 1))
     (folder / 'models' / name).mkdir(parents=True)
     described.append({'name': name, 'title': name, 'about': about, 'dataset': dataset,
                       'code': list(model.code_shape),
@@ -148,10 +147,15 @@ def _write(folder, models, data_dir, manual_dir, progress):
 
 
 def _place(item):
-  """Sorts models: FIRST's, then the others by name; those of sentences last, whose tables conversion would warn of."""
+  """Sorts models: by data set and model, those of FIRST_DATASETS and FIRST before the others, which go by name; those
+  of sentences last, whose tables conversion would warn of."""
   name, (experiment, _, _) = item
-  rank = FIRST.index(experiment.model_name) if experiment.model_name in FIRST else len(FIRST)
-  return experiment.kind == 'sentences', rank, name
+  return (experiment.kind == 'sentences', _rank(FIRST_DATASETS, experiment.dataset_name), experiment.dataset_name,
+          experiment.latent_dimension, _rank(FIRST, experiment.model_name), name)
+
+
+def _rank(first, name):
+  return first.index(name) if name in first else len(first)
 
 
 def _about(experiment, samples):
@@ -165,6 +169,9 @@ def _pairs(experiment, data_dir, manual_dir):
   if experiment.dataset_name == 'lines':
     lines = registry.load('acai_tf.data', 'lines')
     return tuple(lines.render(column, experiment.dataset.size) for column in np.radians(ANGLES).T), ANGLES
+  shape = registry.load('acai_tf.data', experiment.dataset_name).shape(experiment.dataset)
+  if examples := _examples.pairs(experiment.dataset_name, shape):
+    return examples, None
   return build_lib.load_data(experiment, data_dir, manual_dir).pairs(PAIRS, images.PAIR_SEED), None
 
 
@@ -174,7 +181,7 @@ def _write_model(folder, model, ends, lines):
   parts = list(convert.onnx(model, folder, ('encoder', 'decoder', *([critic.name] if critic else []))))
   functions, readings = subject.of_model(model), {}
   for kind, strips in _strips(functions, ends).items():
-    _save_sheet(folder / f'{kind}.png', strips)
+    _examples.save_sheet(folder / f'{kind}.png', strips)
     flat, found = strips.reshape(-1, *model.image_shape), {}
     if critic:
       found['critic'] = critic.function(flat).numpy()
@@ -192,15 +199,6 @@ def _strips(functions, ends):
     paths = functions.geodesics()(np.stack([functions.encode(column) for column in ends], axis=1))[:, 1]
     found['geodesic'] = paths[:, ::(paths.shape[1] - 1) // (STEPS - 1)]
   return found
-
-
-def _save_sheet(path, images):
-  """Writes [rows, columns, height, width, channels] images in [-1, 1] as one PNG, edge to edge."""
-  from acai_tf.evaluation import figures
-
-  rows, columns, height, width, channels = images.shape
-  sheet = figures.to_uint8(images).transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
-  Image.fromarray(sheet[..., 0] if channels == 1 else sheet).save(path)
 
 
 def _paths(experiment, model, data_dir, manual_dir):

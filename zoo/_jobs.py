@@ -19,7 +19,7 @@ from rich import box, console, live, text
 from rich import table as rich_table
 
 from acai_tf import cli
-from acai_tf.experiment import config, machine, run_folder
+from acai_tf.experiment import config, machine
 from zoo import _records, _reproduce, base
 
 PROGRESS = re.compile(r'([\d,]+) / [\d,]+ samples, (\d+) samples/s, (\S+) left')  # as training.progress prints it
@@ -64,8 +64,7 @@ def plan(asked, settings, runs_dir, results) -> list[Job]:
   for definition, experiment in asked:
     if _reproduce.identities(experiment) & set(map(_records.identity, filed.get(definition.name, []))):
       continue
-    run = _reproduce.run_dir(definition.name, experiment, settings, runs_dir)
-    steps = run_folder.checkpoint_steps(run / run_folder.CHECKPOINTS / 'last')
+    steps = _reproduce.run_of(definition.name, experiment, settings, runs_dir).steps()
     trained = steps[-1] * experiment.training.batch if steps else 0
     speed = next((speeds[key] for key in _keys(definition.name, experiment) if key in speeds), None)
     job = Job(definition, experiment, trained, None)

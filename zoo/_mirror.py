@@ -1,10 +1,8 @@
 """The user's cache, and archives of weights that an installed package lacks: fetched from a mirror into that cache."""
 
 import contextlib
-import fcntl
 import os
 import pathlib
-import shutil
 import threading
 import time
 import urllib.error
@@ -13,7 +11,7 @@ from collections.abc import Iterator
 
 from rich import console, progress
 
-from acai_tf.experiment import files
+from acai_tf import files
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import weights
 
@@ -67,22 +65,15 @@ def fetched(kept, missing) -> pathlib.Path:
     raise UserError(f'{missing} is missing, and {MIRROR} is not set; an installed package has no weights. Set {MIRROR} '
                     'to an address (https://...) or a folder that has the files of zoo/weights of the git repository.')
   address = mirror if '://' in mirror else pathlib.Path(mirror).expanduser().absolute().as_uri()
-  origin, scratch = f'{address.rstrip("/")}/{kept["file"]}', path.with_suffix('.part')
-  with writable(), alone(path.with_suffix('.lock')):
+  origin = f'{address.rstrip("/")}/{kept["file"]}'
+  with writable(), files.locked(path.with_suffix('.lock')):
     if path.exists() and not difference(path, kept):  # Another process has fetched it meanwhile.
       return path
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
-    try:
-      found = scratch / kept['file']
-      _download(origin, kept['bytes'], found)
-      problem = difference(found, kept)
-      if problem:
+    with files.replacing(path) as made:
+      _download(origin, kept['bytes'], made)
+      if problem := difference(made, kept):
         raise UserError(f'{origin} {problem}, as the record has it. It is damaged or of another version; nothing of it '
                         f'was read. Set {MIRROR} to a mirror of this version.')
-      found.replace(path)
-    finally:
-      shutil.rmtree(scratch, ignore_errors=True)
   return path
 
 
@@ -143,15 +134,6 @@ def _attempt(origin, size, path) -> Exception | None:
           return TimeoutError(f'it sent {download.received - before} bytes in {STALL} seconds')
         since, before = time.monotonic(), download.received
   return download.error
-
-
-@contextlib.contextmanager
-def alone(path) -> Iterator[None]:
-  """Waits until no other process is within; the system lets go of the lock, a file, of a process that is killed."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  with files.regular(path).open('w') as stream:
-    fcntl.flock(stream, fcntl.LOCK_EX)
-    yield
 
 
 @contextlib.contextmanager

@@ -3,11 +3,11 @@
 import dataclasses
 import json
 import math
-import os
 import pathlib
 import re
 import statistics
 
+from acai_tf import files
 from acai_tf.evaluation import ranges
 from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError
@@ -184,12 +184,8 @@ def set_kept(name, record, kept, folder=FOLDER) -> None:
 
 
 def _write(name, found, folder):
-  folder = pathlib.Path(folder)
-  folder.mkdir(parents=True, exist_ok=True)
   text = json.dumps({'definition': name, 'runs': sorted(found, key=identity)}, indent=1) + '\n'
-  scratch = folder / f'{name}.{os.getpid()}.part'
-  scratch.write_text(text)
-  scratch.replace(folder / f'{name}.json')
+  files.write(pathlib.Path(folder) / f'{name}.json', text)
 
 
 def groups(found) -> dict:

@@ -10,10 +10,11 @@ import shutil
 import subprocess
 import sys
 
-from acai_tf.experiment import run_folder, strict_json
+from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import parse_experiment, resolve
+from acai_tf.experiment.run import Run
 from acai_tf.training import build
 from zoo import _records, _weights, base
 
@@ -42,10 +43,10 @@ def experiment_of(definition, seed, recipe, samples=None, settings=()):
   return experiment
 
 
-def run_dir(name, experiment, settings, runs_dir) -> pathlib.Path:
-  """The run folder of a definition's training, below `runs_dir`; the others as of `reproduce`."""
+def run_of(name, experiment, settings, runs_dir) -> Run:
+  """The run of a definition's training, below `runs_dir`; the others as of `reproduce`."""
   training, changed = experiment.training, ''.join('_' + re.sub(r'[^\w.=-]', '-', text) for text in sorted(settings))
-  return pathlib.Path(runs_dir) / f'{name}_{training.recipe}_{training.samples}{changed}_s{training.seed}'
+  return Run(pathlib.Path(runs_dir) / f'{name}_{training.recipe}_{training.samples}{changed}_s{training.seed}')
 
 
 def reproduce(definition, experiment, settings, runs_dir, results, weights, data_flags=(), evaluate_flags=(),
@@ -69,7 +70,7 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
   """
   training, call, filing = experiment.training, call or _call, filing or contextlib.nullcontext()
   name, what = definition.name, f'{definition.name}, seed {training.seed}'
-  asked, run = identities(experiment), run_dir(definition.name, experiment, settings, runs_dir)
+  asked, run = identities(experiment), run_of(definition.name, experiment, settings, runs_dir)
   if asked & set(map(_records.identity, _records.load(name, results))):
     say(f'{what}: there already')
   else:
@@ -85,7 +86,7 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
     with filing:
       gather(run, definition, results)
   record = _records.reported(_records.load(name, results), name)
-  if record and _records.identity(record) in asked and 'kept' not in record and run.exists():
+  if record and _records.identity(record) in asked and 'kept' not in record and run.folder.exists():
     if reason := _weights.refusal(definition.dataset):
       say(f'{what}: its weights are not kept, since {reason}')
       return 0
@@ -125,30 +126,29 @@ def _call(command, what):
   return status
 
 
-def gather(run, definition, results) -> None:
+def gather(run: Run, definition, results) -> None:
   """Files a run's metrics.json, and its picture where the definition reports this run (`_records.reported`).
 
   Raises:
     UserError: a run of another definition, or one that has not been evaluated.
   """
-  run = pathlib.Path(run)
   try:
-    record = strict_json.read(run / run_folder.METRICS)
+    record = strict_json.read(run.metrics)
   except (OSError, ValueError) as error:
-    raise UserError(f'{run / run_folder.METRICS} cannot be read ({error}); expected a run that acai_tf.evaluate has '
-                    'measured.') from error
-  record = _records.validated(record, run / run_folder.METRICS)
-  _records.check_definition(record, definition.name, f'{run / run_folder.METRICS}')
+    raise UserError(f'{run.metrics} cannot be read ({error}); expected a run that acai_tf.evaluate has measured.'
+                    ) from error
+  record = _records.validated(record, run.metrics)
+  _records.check_definition(record, definition.name, run.metrics)
   check_measured(record, run)
   keep = ('samples', 'seconds', 'recon_mse', 'probe_accuracy', 'mean_distance', 'smoothness_published',
           'recon_nll', 'reverse_perplexity', 'transfer_accuracy')
-  record['history'] = [{key: row[key] for key in keep if key in row} for row in run_folder.read_history(run)]
+  record['history'] = [{key: row[key] for key in keep if key in row} for row in run.history()]
   _records.add(definition.name, record, results)
   reported = _records.reported(_records.load(definition.name, results), definition.name)
   if reported and _records.identity(record) == _records.identity(reported):
     for name in ('interpolation.png', 'paths.png'):  # of images, of sentences
-      if (run / name).exists():
-        shutil.copyfile(run / name, pathlib.Path(results) / f'{definition.name}.png')
+      if (run.folder / name).exists():
+        shutil.copyfile(run.folder / name, pathlib.Path(results) / f'{definition.name}.png')
 
 
 def check_measured(record, where) -> None:

@@ -6,6 +6,7 @@ from acai_tf.evaluation import kinds
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
+from acai_tf.experiment.run import Run
 from acai_tf.training import build, weights
 from zoo import _mirror, _records, base
 
@@ -69,7 +70,7 @@ def check_terms(name) -> None:
                     'data.')
 
 
-def keep(name, run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manual_dir=None) -> dict:
+def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manual_dir=None) -> dict:
   """Writes the archive of a run that its definition reports, and its size and sum into the record.
 
   Returns:

@@ -2,25 +2,21 @@
 
 import contextlib
 import functools
-import glob
 import json
 import pathlib
-import shutil
-import tempfile
-import time
 import typing
 import zlib
 
 import numpy as np
 
-from acai_tf.experiment import files, strict_json
+from acai_tf import files
+from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 
 if typing.TYPE_CHECKING:
   import tensorflow as tf
 
 SUMS, BLOCK = 'sums.json', 1 << 24  # checksums beside a cache's arrays; bytes read at a time
-DAY = 24 * 3600  # seconds
 EXTRA_SEED = 1 << 32  # between the orders of batches and of further ones
 
 
@@ -190,7 +186,7 @@ def cached_arrays(folder, prepare) -> dict:
   try:
     if folder.exists() and (changed := _changed(folder)):
       print(f'data cache {folder}: {changed}; it is made anew')
-      with _scratch(folder) as aside, contextlib.suppress(FileNotFoundError):  # Another program was faster.
+      with files.scratch(folder) as aside, contextlib.suppress(FileNotFoundError):  # Another program was faster.
         folder.rename(aside / folder.name)
     if not folder.exists():
       _prepare(folder, prepare)
@@ -249,43 +245,21 @@ def _changed(folder):
   return f'{", ".join(names)} changed since' if names else ''
 
 
-@contextlib.contextmanager
-def _scratch(folder):
-  """A new folder beside `folder`, of this program alone also where several hosts share the disk; it is deleted."""
-  folder.parent.mkdir(parents=True, exist_ok=True)
-  scratch = pathlib.Path(tempfile.mkdtemp('.part', f'{folder.name}.', folder.parent))
-  try:
-    yield scratch
-  finally:
-    shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _clear(folder):
-  """Deletes what killed preparations left beside `folder`: scratch folders in which nothing was written for a day."""
-  for scratch in folder.parent.glob(f'{glob.escape(folder.name)}.*.part'):
-    with contextlib.suppress(FileNotFoundError):  # Another program is clearing, too.
-      if time.time() - max(path.stat().st_mtime for path in (scratch, *scratch.rglob('*'))) > DAY:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
 def _prepare(folder, prepare):
-  _clear(folder)
-  files = {}
-  with _scratch(folder) as scratch:
-    made = scratch / folder.name
-    made.mkdir()
+  arrays = {}
 
-    def append(name, rows):
-      if name not in files:
-        files[name] = _Rows(made / f'{name}.npy', rows)
-      files[name].append(rows)
+  def append(name, rows):
+    if name not in arrays:
+      arrays[name] = _Rows(made / f'{name}.npy', rows)
+    arrays[name].append(rows)
 
-    prepare(append)
-    for file in files.values():
-      file.close()
-    (made / SUMS).write_text(json.dumps(_sums(made)))
-    try:
-      made.rename(folder)
-    except OSError:
-      if not folder.exists():  # Else another program, or host, has made the same meanwhile.
-        raise
+  try:
+    with files.replacing(folder) as made:
+      made.mkdir()
+      prepare(append)
+      for array in arrays.values():
+        array.close()
+      (made / SUMS).write_text(json.dumps(_sums(made)))
+  except OSError:
+    if not folder.exists():  # Else another program, or host, has made the same meanwhile.
+      raise

@@ -5,7 +5,6 @@ their names, is kept for testing.
 """
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 from concurrent import futures
@@ -13,6 +12,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from acai_tf import files as files_lib
 from acai_tf.data import base, image_base
 from acai_tf.experiment import machine
 from acai_tf.experiment.config import Network
@@ -78,7 +78,7 @@ def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
     raise UserError(f'{config.path} has {len(names)} class subfolders; expected {config.labels}, as configured.')
   identity = [READER, str(dataclasses.replace(config, broken_share=0.0))]
   identity += [f'{path} {(stat := path.stat()).st_size} {stat.st_mtime_ns}' for path, _, _ in files]
-  key = hashlib.sha256(os.fsencode('\n'.join(identity))).hexdigest()[:16]
+  key = files_lib.digest([os.fsencode('\n'.join(identity))])[:16]
   arrays = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'folder_{key}',
                               lambda append: _read(files, config, append))
   return image_base.checked(arrays, shape(config), classes(config))
@@ -131,7 +131,7 @@ def _text(path):
 
 
 def _split(path, test_share):
-  share = int.from_bytes(hashlib.sha256(os.fsencode(path.as_posix())).digest()[:8], 'big') / 2**64
+  share = int(files_lib.digest([os.fsencode(path.as_posix())])[:16], 16) / 2**64
   return 'test' if share < test_share else 'train'
 
 

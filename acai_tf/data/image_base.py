@@ -10,8 +10,8 @@ from concurrent import futures
 import numpy as np
 from PIL import Image, ImageOps
 
+from acai_tf import files
 from acai_tf.data import base
-from acai_tf.experiment import files
 from acai_tf.experiment.errors import UserError
 
 warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)  # `read_square` refuses such pictures.

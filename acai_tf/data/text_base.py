@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from acai_tf import files
 from acai_tf.data import base
-from acai_tf.experiment import files
 from acai_tf.experiment.errors import UserError
 from acai_tf.vocabulary import Vocabulary, fit_vocabulary, lower_case
 

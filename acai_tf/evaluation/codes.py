@@ -1,13 +1,11 @@
 """Codes of a data set's images: made once, for probe and clustering together, and kept beside the run."""
 
-import hashlib
 import json
-import os
 import pathlib
 
 import numpy as np
 
-from acai_tf.experiment import files
+from acai_tf import files
 from acai_tf.experiment.errors import UserError
 
 FILE = 'codes.npz'
@@ -37,13 +35,11 @@ def of(functions, dataset, train_images, count=None, seed=(0, 0), folder=None, p
   totals = {'train': train_images, 'test': len(dataset.test_images[:count])}
   key, path = None, None
   if folder is not None:
-    path, sums = pathlib.Path(folder) / FILE, hashlib.sha256()
-    for part in PARTS:
-      for images, labels in dataset.blocks(part, totals[part]):
-        sums.update(np.ascontiguousarray(images).data)
-        sums.update(np.ascontiguousarray(labels).data)
+    path = pathlib.Path(folder) / FILE
+    sums = files.digest(np.ascontiguousarray(array).data for part in PARTS
+                        for block in dataset.blocks(part, totals[part]) for array in block)
     drawn = [int(x) for x in seed] if functions.encode_sample else None
-    key = json.dumps([functions.identity(), sums.hexdigest(), totals, drawn])
+    key = json.dumps([functions.identity(), sums, totals, drawn])
     kept = _read(path, key)
     if kept:
       return kept
@@ -96,12 +92,10 @@ def _read(path, key):
 
 
 def _write(path, key, found):
-  scratch = path.with_name(f'{path.stem}.{os.getpid()}.part.npz')
   try:
-    np.savez(scratch, key=np.array(key), **{
-        f'{part}.{name}': array for part, columns in found.items() for name, array in columns.items()})
-    scratch.replace(path)
+    with files.replacing(path) as made:
+      np.savez(made, key=np.array(key), **{
+          f'{part}.{name}': array for part, columns in found.items() for name, array in columns.items()})
   except OSError as error:
-    scratch.unlink(missing_ok=True)
     raise UserError(f'{path} cannot be written: {error.strerror or error}; expected space for the codes of the '
                     'images. Free some.') from error

@@ -4,8 +4,6 @@ Distances on it are comparable between models of one data set, measured with the
 """
 
 import dataclasses
-import hashlib
-import os
 import pathlib
 
 import keras
@@ -13,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_hub as hub
 
-from acai_tf import safety
+from acai_tf import files, safety
 from acai_tf.experiment.errors import UserError
 
 IMAGES, EPOCHS, BATCH, RATE = 20_000, 4, 64, 1e-3
@@ -68,7 +66,7 @@ def path_of(dataset, name, data_dir, seed=0) -> pathlib.Path:
   """Where `load` keeps the network of a data set: the name tells data, architecture and training apart."""
   sample, _ = dataset.train(64)
   made = dataset.shape, dataset.classes, seed, IMAGES, EPOCHS, BATCH, RATE, CHANNELS, WIDTH
-  key = hashlib.sha256(sample.tobytes() + str(made).encode()).hexdigest()[:12]
+  key = files.digest([sample.tobytes(), str(made).encode()])[:12]
   return pathlib.Path(data_dir) / 'acai_tf' / f'features_{name}_{key}.keras'
 
 
@@ -102,16 +100,14 @@ def load(dataset, name, data_dir, seed=0, progress=lambda *_: None) -> Features:
   else:
     network = train(dataset, seed, progress)
     try:
-      path.parent.mkdir(parents=True, exist_ok=True)
-      scratch = path.with_name(f'{path.stem}.{os.getpid()}.part.keras')
-      network.save(scratch)
-      scratch.replace(path)
+      with files.replacing(path) as made:
+        network.save(made)
     except OSError as error:
       raise UserError(f'{path} cannot be written: {error.strerror or error}; expected space there '
                       '(--data_dir).') from error
-  weights = b''.join(np.ascontiguousarray(weight).tobytes() for weight in network.get_weights())
+  identity = files.digest(np.ascontiguousarray(weight).data for weight in network.get_weights())[:12]
   return Features(lambda images: network.predict(np.asarray(images, np.float32), batch_size=256, verbose=0)[0],
-                  hashlib.sha256(weights).hexdigest()[:12])
+                  identity)
 
 
 def of_module(handle, size, trust=False) -> Features:
@@ -140,8 +136,5 @@ def of_module(handle, size, trust=False) -> Features:
                     f'expected a TF-Hub image feature vector of [n, {size}, {size}, 3] in [0, 1].') from error
   if len(shape) != 2:
     raise UserError(f'--features {handle} gives {shape}; expected [n, d].')
-  found = hashlib.sha256(str(size).encode())
-  for path in sorted(path for path in folder.rglob('*') if path.is_file()):
-    with open(path, 'rb') as file:
-      found.update(hashlib.file_digest(file, 'sha256').digest())
-  return Features(features, found.hexdigest()[:12])
+  sums = [bytes.fromhex(files.digest_of(path)) for path in sorted(folder.rglob('*')) if path.is_file()]
+  return Features(features, files.digest([str(size).encode(), *sums])[:12])

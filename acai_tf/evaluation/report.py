@@ -2,16 +2,16 @@
 
 import dataclasses
 import json
-import pathlib
 import time
 
 from rich import box
 from rich import table as rich_table
 
-from acai_tf import cli
+from acai_tf import cli, files
 from acai_tf.evaluation import kinds
-from acai_tf.experiment import config, machine, resolve, run_folder
+from acai_tf.experiment import config, machine, resolve
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.run import Run, medians
 
 PAPER_RESTARTS = 1000
 NAMES = {'average': 'averaged weights', 'raw': 'raw weights'}
@@ -76,57 +76,57 @@ def title_of(experiment, samples, weights=None) -> str:
           + (f', {NAMES[weights]}' if weights else ''))
 
 
-def record(experiment, measured, settings, samples, seconds, folder, weights) -> dict:
+def record(experiment, measured, settings, samples, seconds, run: Run, weights) -> dict:
   """What `metrics.json` holds: figures with all that they depend on."""
-  history = run_folder.read_history(folder)
+  history = run.history()
   return {
       'experiment': experiment.to_dict(),
       'samples': samples,
       'weights': weights,
       'metrics': measured.metrics,
-      'medians': run_folder.medians(history, experiment.training, kinds.KINDS[experiment.kind].MEDIANS),
+      'medians': medians(history, experiment.training, kinds.KINDS[experiment.kind].MEDIANS),
       'curves': measured.curves,
       **settings.facts(),
       **machine.origin(),
-      'trained_by': run_folder.read_origins(folder),
+      'trained_by': run.provenance(),
       'train_seconds': history[-1].get('seconds') if history else None,
       'evaluation_seconds': round(seconds, 2),
       'date': time.strftime('%Y-%m-%d'),
   }
 
 
-def report(experiment, model, dataset, samples, folder, settings=None, weights='average',
+def report(experiment, model, dataset, samples, run: Run | None, settings=None, weights='average',
            published=None) -> dict:
-  """Measures and prints the table; draws and writes metrics.json into `folder`. Returns the metrics.
+  """Measures and prints the table; draws and writes metrics.json into `run`. Returns the metrics.
 
   Args:
     experiment, model, dataset: of the run; the model has the weights that are to be measured.
     samples: training images so far.
-    folder: of the run, or another; None: nothing is written.
+    run: of the model, or another folder; None: nothing is written.
     settings: `Settings`; default: the quick groups.
-    weights: which weights those are, one of `run_folder.WEIGHTS`.
+    weights: which weights those are, one of `run.WEIGHTS`.
     published: dict: metric -> figure that was published (`zoo.base.Published`).
   """
   kind = kinds.KINDS[experiment.kind]
   seeds = experiment.training.seed, samples // experiment.training.batch
-  settings, began = dataclasses.replace(settings or kind.Settings(), draw=seeds, codes=folder), time.monotonic()
+  settings = dataclasses.replace(settings or kind.Settings(), draw=seeds, codes=run.folder if run else None)
   weights = weights if experiment.training.average else 'raw'  # a run without averages has only those
-  functions, title = kind.functions_of(model), title_of(experiment, samples, weights)
+  functions, title, began = kind.functions_of(model), title_of(experiment, samples, weights), time.monotonic()
   with cli.Status() as status:
     measured = kind.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
     seconds = time.monotonic() - began
     floor = kind.floor(dataset, seeds)
     paths = []
-    if folder is not None:
+    if run is not None:
       status('pictures')
-      paths = [pathlib.Path(folder) / run_folder.METRICS]
-      found = record(experiment, measured, settings, samples, seconds, folder, weights)
+      paths = [run.metrics]
+      found = record(experiment, measured, settings, samples, seconds, run, weights)
       try:
-        paths[0].parent.mkdir(parents=True, exist_ok=True)
-        paths += kind.draw(functions, dataset, measured, title, paths[0].parent)
-        run_folder.write(paths[0], json.dumps(found, indent=2) + '\n')
+        run.folder.mkdir(parents=True, exist_ok=True)
+        paths += kind.draw(functions, dataset, measured, title, run.folder)
+        files.write(run.metrics, json.dumps(found, indent=2) + '\n')
       except OSError as error:
-        raise UserError(f'results cannot be written to {folder}: {error.strerror or error}; free space and run '
+        raise UserError(f'results cannot be written to {run}: {error.strerror or error}; free space and run '
                         'python -m acai_tf.evaluate again.') from error
   text = table(experiment, samples, measured.metrics, floor, weights, getattr(settings, 'restarts', None),
                published)

@@ -1,12 +1,11 @@
 """Models as functions of arrays: what the evaluation measures, be it a live model or an exported module."""
 
 import dataclasses
-import hashlib
 from concurrent import futures
 
 import numpy as np
 
-from acai_tf import safety
+from acai_tf import files, safety
 from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 
@@ -58,11 +57,8 @@ def batch_of(shape) -> int:
 
 def digest(arrays) -> str:
   """Hexadecimal SHA-256 of arrays with their shapes and types, in order."""
-  found = hashlib.sha256()
-  for array in map(np.ascontiguousarray, arrays):
-    found.update(f'{array.shape}{array.dtype}'.encode())
-    found.update(array.data)
-  return found.hexdigest()
+  return files.digest(part for array in map(np.ascontiguousarray, arrays)
+                      for part in (f'{array.shape}{array.dtype}'.encode(), array.data))
 
 
 def _batched(function, size, *specs):

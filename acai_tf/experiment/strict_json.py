@@ -3,7 +3,7 @@
 import json
 import typing
 
-from acai_tf.experiment import files
+from acai_tf import files
 
 
 def loads(text) -> typing.Any:
@@ -31,6 +31,11 @@ def read(path) -> typing.Any:
 def text_of(path) -> str:
   """The text of a UTF-8 file; errors as of `read`."""
   return files.regular(path).read_text(encoding='utf-8')
+
+
+def is_count(value) -> bool:
+  """Whether a value is an int of 0 or more."""
+  return type(value) is int and value >= 0
 
 
 def _refuse(name):

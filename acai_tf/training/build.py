@@ -2,11 +2,11 @@
 
 import dataclasses
 import math
-import pathlib
 import typing
 
-from acai_tf.experiment import machine, registry, run_folder
+from acai_tf.experiment import machine, registry
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.run import Run
 
 if typing.TYPE_CHECKING:
   import keras
@@ -80,11 +80,11 @@ def load_dataset(name, config, data_dir=None, manual_dir=None) -> typing.Any:
   return dataset
 
 
-def load_model(run_dir, checkpoint='last', precision=None, weights='average') -> tuple:
+def load_model(run: Run, checkpoint='last', precision=None, weights='average') -> tuple:
   """Rebuilds a run's model with its weights.
 
   Args:
-    run_dir: folder made by acai_tf.train.
+    run: made by acai_tf.train.
     checkpoint: 'last' or 'best'.
     precision: Keras dtype policy; default: the run's.
     weights: 'average', where the run has averages, or 'raw'.
@@ -95,17 +95,17 @@ def load_model(run_dir, checkpoint='last', precision=None, weights='average') ->
   Raises:
     UserError: no run, no checkpoint, or a broken one.
   """
-  experiment = run_folder.load_experiment(run_dir)
+  experiment = run.experiment()
   from acai_tf.training.checkpoints import Checkpoints
 
   training = experiment.training
   if precision:
     experiment_here = dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
   model = create(experiment_here if precision else experiment)
-  checkpoints = Checkpoints(model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, training.keep, experiment)
+  checkpoints = Checkpoints(model, run.checkpoints, training.keep, experiment)
   step = checkpoints.restore(getattr(checkpoints, checkpoint))
   if not step:
-    raise UserError(f'{run_dir} has no {checkpoint} checkpoint; expected a run that has saved one. '
+    raise UserError(f'{run} has no {checkpoint} checkpoint; expected a run that has saved one. '
                     'Run acai_tf.train with its flags.')
   if weights == 'average':
     model.use_averages()

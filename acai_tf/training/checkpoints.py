@@ -8,10 +8,11 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from acai_tf.experiment import files, strict_json
+from acai_tf import files
+from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
-from acai_tf.experiment.run_folder import DATA, INDEX, checkpoint_steps, conflicts
+from acai_tf.experiment.run import DATA, INDEX, checkpoint_steps, conflicts
 from acai_tf.training import weights
 
 DAMAGED = '.damaged'  # behind the names of files that are put aside

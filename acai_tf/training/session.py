@@ -1,7 +1,6 @@
 """One call of the training program: what happens at the loop's evaluation and checkpoint steps, and around it."""
 
 import contextlib
-import pathlib
 import signal
 import time
 from collections.abc import Iterator
@@ -9,8 +8,9 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from acai_tf.evaluation import kinds, report
-from acai_tf.experiment import machine, run_folder
+from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.run import Run
 from acai_tf.training import build, loop
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
 from acai_tf.training.progress import Progress
@@ -36,14 +36,14 @@ def stop_signals() -> Iterator[list[int]]:
 class Session:
   """One call of the program: what happens at the loop's evaluation and checkpoint steps. `devices`: `Hosts.text`."""
 
-  def __init__(self, experiment, model, dataset, checkpoints, run_dir, devices):
+  def __init__(self, experiment, model, dataset, checkpoints, run: Run, devices):
     self.experiment, self.model, self.dataset, self.checkpoints = experiment, model, dataset, checkpoints
-    self.run_dir, self.saved = pathlib.Path(run_dir), step_of(model)
-    self.history = run_folder.read_history(run_dir, self.saved * experiment.training.batch)
-    run_folder.write_history(run_dir, self.history)
+    self.run, self.saved = run, step_of(model)
+    self.history = run.history(self.saved * experiment.training.batch)
+    run.write_history(self.history)
     if self.saved < experiment.training.steps:
-      run_folder.add_origin(run_dir, self.saved * experiment.training.batch, {**machine.origin(), 'devices': devices})
-    self.writer = tf.summary.create_file_writer(str(run_dir))
+      run.add_provenance(self.saved * experiment.training.batch, {**machine.origin(), 'devices': devices})
+    self.writer = tf.summary.create_file_writer(str(run))
     self.kind = kinds.KINDS[experiment.kind]
     self.functions = self.kind.functions_of(model)
     self.began, self.seconds = time.monotonic(), self.history[-1].get('seconds', 0.0) if self.history else 0.0
@@ -80,7 +80,7 @@ class Session:
     if best:
       self.checkpoints.save(self.checkpoints.best)
     self.save(step)
-    run_folder.write_history(self.run_dir, self.history)
+    self.run.write_history(self.history)
     print(f'evaluated at {samples:,} samples: ' + ', '.join(f'{k} {report.number(v)}' for k, v in metrics.items()),
           flush=True)
     self.began = time.monotonic()
@@ -92,17 +92,6 @@ class Session:
       self.saved = step
 
 
-def check_nothing_lost(run_dir, samples) -> None:
-  """UserError where a run's history tells of more training than the `samples` of its newest checkpoint."""
-  rows = run_folder.read_history(run_dir)
-  if rows and rows[-1]['samples'] > samples:
-    history = pathlib.Path(run_dir) / run_folder.HISTORY
-    raise UserError(
-        f'{history} tells of {rows[-1]["samples"]:,} samples of training, but the newest whole checkpoint in '
-        f'{run_folder.CHECKPOINTS}/last has {samples:,}; expected as many. Put the lost files back, or delete the '
-        f'lines of {history.name} after {samples:,} samples to train on from there.')
-
-
 def better(first, second, by) -> bool:
   """Whether one evaluation beats another; `by`: (metric, 1 or -1 where less is better), the first there is decides."""
   for name, sign in by:
@@ -111,7 +100,7 @@ def better(first, second, by) -> bool:
   return True
 
 
-def train(experiment, run_dir, hosts, data_dir=None, manual_dir=None, published=None) -> int:
+def train(experiment, run: Run, hosts, data_dir=None, manual_dir=None, published=None) -> int:
   """Trains or resumes, then evaluates and reports, beside figures that are `published`.
 
   Where several hosts train, all call this with a run folder that they share. The chief alone writes and evaluates; the
@@ -119,7 +108,7 @@ def train(experiment, run_dir, hosts, data_dir=None, manual_dir=None, published=
 
   Args:
     experiment: the same on all of them (`Hosts.agreed`).
-    run_dir: run folder.
+    run: the `Run`, new or of this experiment.
     hosts: `training.hosts.Hosts`.
     data_dir, manual_dir: where data lie.
     published: dict: metric -> figure.
@@ -135,36 +124,35 @@ def train(experiment, run_dir, hosts, data_dir=None, manual_dir=None, published=
   build.require_memory(experiment, hosts.count)
   if not hosts.chief:
     with hosts.telling_who_is_gone():
-      return _train(experiment, run_dir, hosts, data_dir, manual_dir, published)
-  with run_folder.locked(run_dir), hosts.telling_who_is_gone():
-    run_folder.check(run_dir, experiment)
-    return _train(experiment, run_dir, hosts, data_dir, manual_dir, published)
+      return _train(experiment, run, hosts, data_dir, manual_dir, published)
+  with run.locked(), hosts.telling_who_is_gone():
+    run.check(experiment)  # Nobody else can change it from here on.
+    return _train(experiment, run, hosts, data_dir, manual_dir, published)
 
 
-def _train(experiment, run_dir, hosts, data_dir, manual_dir, published):
+def _train(experiment, run, hosts, data_dir, manual_dir, published):
   dataset = build.load_data(experiment, data_dir, manual_dir)
   identity = dataset.identity()
   hosts.require_same(identity, 'other training data', 'the same files on all hosts')
   with hosts.strategy.scope():
     model = build.create(experiment)
-    checkpoints = Checkpoints(
-        model, pathlib.Path(run_dir) / run_folder.CHECKPOINTS, experiment.training.keep, experiment, identity)
+    checkpoints = Checkpoints(model, run.checkpoints, experiment.training.keep, experiment, identity)
   model.adapt(dataset)
   if hosts.chief:  # Not before: what is wrong with data or settings leaves no folder of that experiment behind.
-    run_folder.claim(run_dir, experiment)
+    run.claim(experiment)
   work = _lead if hosts.chief else _follow
-  status, step = work(experiment, run_dir, hosts, dataset, model, checkpoints)
+  status, step = work(experiment, run, hosts, dataset, model, checkpoints)
   if hosts.chief and not status:
     model.use_averages()
-    report.report(experiment, model, dataset, step * experiment.training.batch, run_dir, published=published)
+    report.report(experiment, model, dataset, step * experiment.training.batch, run, published=published)
   return hosts.of_chief(status)  # None ends before the chief does.
 
 
-def _follow(experiment, run_dir, hosts, dataset, model, checkpoints):
+def _follow(experiment, run, hosts, dataset, model, checkpoints):
   """What a host does that is not the chief."""
   training = experiment.training
   checkpoints.restore_step(hosts.of_chief(0))
-  print(f'{hosts.name} trains with the chief, who writes {run_dir}', flush=True)
+  print(f'{hosts.name} trains with the chief, who writes {run}', flush=True)
   pauses = training.evaluation_steps, training.every(training.checkpoint_every)
   calls = [(steps, lambda step: None) for steps in pauses]
   with stop_signals() as received:
@@ -173,23 +161,23 @@ def _follow(experiment, run_dir, hosts, dataset, model, checkpoints):
   return 0, step
 
 
-def _lead(experiment, run_dir, hosts, dataset, model, checkpoints):
+def _lead(experiment, run, hosts, dataset, model, checkpoints):
   """What the chief does, or the only host."""
   training, devices = experiment.training, hosts.text(experiment.training.batch)
   start, damaged = checkpoints.restore_whole()
   if damaged:
     print(f'checkpoints of step {", ".join(map(str, damaged))} cannot be read and are put aside (.damaged); going on '
           f'from step {start}')
-  check_nothing_lost(run_dir, max([start, *checkpoints.put_aside()]) * training.batch)
+  run.check_nothing_lost(max([start, *checkpoints.put_aside()]) * training.batch)
   hosts.of_chief(start)
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
-        f'{training.recipe}, {training.precision}; run folder {run_dir}')
+        f'{training.recipe}, {training.precision}; run folder {run}')
   print(f'{training.steps:,} steps x global batch {training.batch} = {training.steps * training.batch:,} samples, '
         f'learning rate {training.learning_rate:g}; {devices}')
   if start:
     print(f'resumed from step {start} ({start * training.batch:,} samples)')
   with stop_signals() as received:
-    session = Session(experiment, model, dataset, checkpoints, run_dir, devices)
+    session = Session(experiment, model, dataset, checkpoints, run, devices)
     if start in training.evaluation_steps and start * training.batch not in [row['samples'] for row in session.history]:
       session.evaluate(start)  # What was killed after saving, before the history was written.
     calls = [(training.evaluation_steps, session.evaluate), (training.every(training.checkpoint_every), session.save)]

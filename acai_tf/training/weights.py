@@ -4,10 +4,8 @@ Nothing in it is executed or unpickled. The same weights give the same bytes.
 """
 
 import dataclasses
-import hashlib
 import json
 import math
-import os
 import pathlib
 import re
 import typing
@@ -15,7 +13,8 @@ import zipfile
 
 import numpy as np
 
-from acai_tf.experiment import files, strict_json
+from acai_tf import files
+from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.training import build
@@ -161,24 +160,21 @@ def write(path, arrays, about) -> dict:
     {'file': its name, 'sha256': in hexadecimal, 'bytes': its size}.
   """
   path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
   text = np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)
-  scratch = path.with_name(f'{path.name}.{os.getpid()}.part')
-  with zipfile.ZipFile(scratch, 'w') as archive:  # Stored: float16 weights do not compress, and zlibs differ in bytes.
+  # Stored: float16 weights do not compress, and zlibs differ in bytes.
+  with files.replacing(path) as made, zipfile.ZipFile(made, 'w') as archive:
     for key, array in sorted({**arrays, ABOUT: text}.items()):
       entry = zipfile.ZipInfo(f'{key}.npy', _DATE)
       entry.create_system, entry.external_attr = 3, 0o644 << 16  # as on Unix, wherever it is written
       with archive.open(entry, 'w', force_zip64=False) as stream:
         array = np.asarray(array, array.dtype.newbyteorder('<'), order='C')
         np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
-  scratch.replace(path)
   return {'file': path.name, **facts(path)}
 
 
 def facts(path) -> dict:
   """{'sha256', 'bytes'} of a file."""
-  data = files.regular(path).read_bytes()
-  return {'sha256': hashlib.sha256(data).hexdigest(), 'bytes': len(data)}
+  return {'sha256': files.digest_of(path), 'bytes': pathlib.Path(path).stat().st_size}
 
 
 def read(path) -> tuple:
