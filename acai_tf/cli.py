@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator
 
 from absl import flags, logging
+from rich import console, progress
 
 from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
@@ -229,8 +230,6 @@ def _help(usage, groups, flag_values):
 
 def text_of(grid, width=100) -> str:
   """A rich table as plain text."""
-  from rich import console
-
   screen = console.Console(width=width, no_color=True, highlight=False, force_jupyter=False, force_terminal=False)
   with screen.capture() as capture:
     screen.print(grid)
@@ -244,8 +243,6 @@ class Status:
   """
 
   def __init__(self, quiet_seconds=10):
-    from rich import console, progress
-
     self.quiet_seconds, self.text, self.next_line, self.bar = quiet_seconds, None, 0.0, None
     if console.Console().is_terminal:
       self.bar = progress.Progress(progress.SpinnerColumn(), progress.BarColumn(16), '{task.description}')

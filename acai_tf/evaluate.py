@@ -8,12 +8,17 @@ from absl import flags
 
 from acai_tf import cli, files
 from acai_tf.data import base
-from acai_tf.evaluation import images, kinds, report, text
+from acai_tf.data import lines as lines_data
+from acai_tf.evaluation import images, kinds, report, subject, text
 from acai_tf.experiment import module_card, registry, strict_json
 from acai_tf.experiment.errors import UserError, unknown
+from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import parse_experiment, resolve_dataset
 from acai_tf.experiment.run import WEIGHTS, Run
+from acai_tf.metrics import lines, text_path
 from acai_tf.training import build
+from zoo import _weights
+from zoo import base as zoo
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
@@ -65,8 +70,6 @@ NEEDS = {'restarts': ('clustering',), 'train_images': ('clustering', 'fitted_pro
 
 def score_file(path) -> None:
   """Scores a file of interpolations on the lines benchmark and prints; UserError says what does not fit."""
-  from acai_tf.metrics import lines
-
   try:
     images = base.mapped(path)
   except (OSError, ValueError) as error:
@@ -90,8 +93,6 @@ def score_file(path) -> None:
 
 
 def _templates():
-  from acai_tf.data import lines as lines_data
-
   return lines_data.templates()
 
 
@@ -102,7 +103,6 @@ def score_text(data_dir) -> None:
   cli.start_tensorflow()
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
   from acai_tf.data import text_base  # Loads TensorFlow.
-  from acai_tf.metrics import text_path
 
   if FLAGS.sentences:
     found = text_base.read_sentences(FLAGS.sentences)
@@ -121,8 +121,6 @@ def score_text(data_dir) -> None:
 
 def config_of_flags(names) -> typing.Any:
   """The Config of the data set that --dataset and --set name; UserError unless it is one of `names`."""
-  from acai_tf.experiment.overrides import parse_overrides
-
   if FLAGS.dataset not in names:
     raise UserError(unknown('data set', FLAGS.dataset, names) if FLAGS.dataset else
                     f'--dataset is missing; expected one of {", ".join(names)}.')
@@ -163,7 +161,7 @@ def settings_of(recipe, dataset, dataset_name, data_dir) -> images.Settings:
   restarts = FLAGS.restarts or (report.PAPER_RESTARTS if recipe == 'paper' else 10)
   features = None
   if 'quality' in groups:
-    from acai_tf.evaluation import feature_network
+    from acai_tf.evaluation import feature_network  # Loads TensorFlow.
 
     if FLAGS.features:
       features = feature_network.of_module(FLAGS.features, FLAGS.feature_size, FLAGS.trust)
@@ -178,8 +176,6 @@ def settings_of(recipe, dataset, dataset_name, data_dir) -> images.Settings:
 
 def evaluate_module(data_dir) -> None:
   """Measures an exported module on a data set, through hub.load; prints, and writes metrics.json to --to."""
-  from acai_tf.evaluation import subject
-
   config = config_of_flags(registry.names('acai_tf.data'))
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   kind = registry.kind_of('acai_tf.data', FLAGS.dataset)
@@ -232,8 +228,6 @@ def main() -> None:
   if FLAGS.module:
     return evaluate_module(data_dir)
   if FLAGS.zoo:
-    from zoo import _weights
-
     cli.start_tensorflow()
     record, _ = _weights.kept(FLAGS.zoo)
     experiment = parse_experiment(record['experiment'])
@@ -255,8 +249,6 @@ def main() -> None:
   model.adapt(dataset)
   settings = (text.Settings(groups_of('sentences')) if experiment.kind == 'sentences' else
               settings_of(experiment.training.recipe, dataset, experiment.dataset_name, data_dir))
-  from zoo import base as zoo
-
   folder = FLAGS.run or FLAGS.to
   report.report(experiment, model, dataset, samples, Run(folder) if folder else None, settings, FLAGS.weights,
                 zoo.published_for(experiment))

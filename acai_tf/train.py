@@ -8,7 +8,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run, with_precision
-from acai_tf.training import build, session
+from acai_tf.training import build
 from zoo import base as zoo
 
 flags.DEFINE_string('dataset', None, 'Data set: ' + ', '.join(registry.names('acai_tf.data')))
@@ -92,6 +92,7 @@ def main() -> int:
   build.check_manual_dir(experiment.dataset_name, arguments.manual_dir)
   run = Run(arguments.run_dir or default_run_dir(experiment))
   experiment = run.check(experiment)
+  from acai_tf.training import session
   from acai_tf.training.hosts import Hosts
 
   xla = arguments.xla

@@ -268,7 +268,7 @@ class DeterminismTest(tf.test.TestCase):
       train.flags.FLAGS(command + more)
       with (unittest.mock.patch.object(tf.config.experimental, 'enable_op_determinism') as enabled,
             unittest.mock.patch.object(cli, 'start_tensorflow'),
-            unittest.mock.patch.object(train.session, 'train', return_value=0)):
+            unittest.mock.patch.object(session, 'train', return_value=0)):
         self.assertEqual(train.main(), 0)
       self.assertEqual(enabled.call_count, calls)
     train.flags.FLAGS.unparse_flags()

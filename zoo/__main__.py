@@ -6,6 +6,8 @@ import pathlib
 import threading
 
 from absl import flags
+from rich import box
+from rich import table as rich_table
 
 import zoo
 from acai_tf import cli
@@ -79,9 +81,6 @@ def figures(definition) -> list:
 
 def show_list(dataset, model) -> None:
   """Prints a table of the definitions."""
-  from rich import box
-  from rich import table as rich_table
-
   grid = rich_table.Table(box=box.SIMPLE_HEAD)
   for heading in ('name', 'data set', 'model', 'latent dimension', 'published'):
     grid.add_column(heading, justify='right' if heading.startswith('latent') else 'left')

@@ -20,10 +20,12 @@ import typing
 import numpy as np
 
 from acai_tf import files
+from acai_tf.evaluation import images, subject, text
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
 from acai_tf.training import build as build_lib
+from export import convert
 from zoo import _examples, _mirror, _weights
 
 PAGE = pathlib.Path(__file__).parent / 'page'
@@ -164,8 +166,6 @@ def _about(experiment, samples):
 
 def _pairs(experiment, data_dir, manual_dir):
   """(([n, ...] first images, [n, ...] second ones), [n][2] their angles in degrees or None where they are no lines)."""
-  from acai_tf.evaluation import images
-
   if experiment.dataset_name == 'lines':
     lines = registry.load('acai_tf.data', 'lines')
     return tuple(lines.render(column, experiment.dataset.size) for column in np.radians(ANGLES).T), ANGLES
@@ -177,9 +177,6 @@ def _pairs(experiment, data_dir, manual_dir):
 
 def _write_model(folder, model, ends, lines):
   """Writes a model's ONNX and its paths between `ends`; returns what the page must know of them."""
-  from acai_tf.evaluation import images, subject
-  from export import convert
-
   critic = next((offered for offered in model.callables() if offered.output == 'alpha'), None)
   parts = list(convert.onnx(model, folder, ('encoder', 'decoder', *([critic.name] if critic else []))))
   functions, readings = subject.of_model(model), {}
@@ -197,8 +194,6 @@ def _write_model(folder, model, ends, lines):
 
 def _strips(functions, ends):
   """Dict: kind of path -> [n, STEPS, height, width, channels] images along those between `ends`."""
-  from acai_tf.evaluation import images
-
   found = {kind: images.strips(functions, *ends, STEPS, kind) for kind in ('linear', 'spherical')}
   if functions.geodesics:
     paths = functions.geodesics()(np.stack([functions.encode(column) for column in ends], axis=1))[:, 1]
@@ -208,8 +203,6 @@ def _strips(functions, ends):
 
 def _paths(experiment, model, data_dir, manual_dir):
   """PAIRS lists of STEPS sentences, decoded between held-out ones."""
-  from acai_tf.evaluation import subject, text
-
   dataset = build_lib.load_data(experiment, data_dir, manual_dir)
   return text.paths_of(subject.of_text_model(model), dataset, PAIRS, STEPS)
 

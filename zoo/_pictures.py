@@ -4,6 +4,7 @@ import pathlib
 
 from acai_tf import cli
 from acai_tf.experiment.errors import UserError
+from acai_tf.training import build
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'docs' / 'pictures'
 SHOWN = 3  # pairs of digits: the first of the test set
@@ -15,7 +16,6 @@ def main() -> None:
   """Draws paths.png (digits and lines, ACAI above the autoencoder) and models.png (one pair of lines, each model)."""
   cli.start_tensorflow()
   from acai_tf.evaluation import figures, images
-  from acai_tf.training import build
   from zoo import _examples, _weights
 
   def strips(name, first, second):

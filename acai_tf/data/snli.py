@@ -61,7 +61,7 @@ def examples(lines) -> Iterator[tuple[int, dict]]:
 
 def builder(data_dir) -> 'tfds.core.DatasetBuilder':
   """A TFDS builder of SNLI's tokens, in the files' order; TFDS's own has the raw sentences alone, and shuffles them."""
-  import tensorflow_datasets as tfds  # Loads TensorFlow; see base.Dataset.pipeline.
+  import tensorflow_datasets as tfds  # Loads TensorFlow.
 
   official = tfds.builder_cls('snli')
 

@@ -5,6 +5,7 @@ import matplotlib
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402  After the backend has been chosen.
 import numpy as np  # noqa: E402
+import threadpoolctl
 
 MARKERS = 'os^vDPX*'
 
@@ -110,7 +111,6 @@ def save_scatter(path, points, labels, caption) -> None:
 
 def embedding(codes, seed=0) -> np.ndarray | None:
   """[n, d] codes -> [n, 2] points of t-SNE; None for fewer than 50 codes, or equal ones."""
-  import threadpoolctl
   from sklearn import manifold
 
   codes = np.asarray(codes)

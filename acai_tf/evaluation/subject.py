@@ -1,6 +1,7 @@
 """Models as functions of arrays: what the evaluation measures, be it a live model or an exported module."""
 
 import dataclasses
+from concurrent import futures
 
 import numpy as np
 
@@ -65,8 +66,6 @@ def _batched(function, size, *specs):
 
   A function of two arguments gets a seed of its own for each batch, made from the ints that follow the array.
   """
-  from concurrent import futures
-
   import tensorflow as tf
 
   pool = futures.ThreadPoolExecutor(len(machine.cores()))
@@ -147,8 +146,6 @@ def _texts(answer):
 
 def _pieces(function):
   """Lists and arrays of n in, NumPy or a list of strings out, in batches that run side by side on all processors."""
-  from concurrent import futures
-
   pool = futures.ThreadPoolExecutor(len(machine.cores()))
 
   def call(*columns):
