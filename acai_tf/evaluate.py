@@ -11,7 +11,7 @@ from acai_tf.data import base
 from acai_tf.evaluation import images, kinds, report, text
 from acai_tf.experiment import module_card, registry, strict_json
 from acai_tf.experiment.errors import UserError, unknown
-from acai_tf.experiment.resolve import parse_experiment, resolve_dataset
+from acai_tf.experiment.resolve import resolve_dataset
 from acai_tf.experiment.run import WEIGHTS, Run
 from acai_tf.training import build
 
@@ -230,7 +230,7 @@ def main() -> None:
     from zoo import _weights
 
     record, _ = _weights.kept(FLAGS.zoo)  # Before TensorFlow is loaded, as below.
-    experiment = parse_experiment(record['experiment'])
+    experiment = record.experiment
     groups_of(experiment.kind)
     build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
     if FLAGS.to:

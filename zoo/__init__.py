@@ -15,7 +15,7 @@ def names(pretrained: bool = False) -> list[str]:
   from zoo import _records, base
 
   if pretrained:
-    return sorted(name for name, found in _records.load_all().items() if any('kept' in run for run in found))
+    return sorted(name for name, found in _records.load_all().items() if any(run.kept for run in found))
   return sorted(base.definitions())
 
 
