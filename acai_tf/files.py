@@ -86,7 +86,7 @@ def locked(path, wait=True) -> Iterator[str]:
     except BlockingIOError:
       raise
     except OSError as error:
-      problem = error.strerror
+      problem = error.strerror or str(error)
     yield problem
 
 

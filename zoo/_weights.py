@@ -23,7 +23,7 @@ def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
   """
   base.definition(name)
   record = next((run for run in _records.load(name, results) if run.kept), None)
-  if record is None:
+  if record is None or record.kept is None:
     raise UserError(f'no weights of {name} are kept; expected a definition that has some (python -m zoo table DATASET '
                     f'has results). Train it: python -m zoo reproduce {name}.')
   path = pathlib.Path(folder) / record.kept.file
