@@ -13,7 +13,7 @@ from acai_tf.evaluation import images, kinds, report, subject, text
 from acai_tf.experiment import module_card, registry, strict_json
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.overrides import parse_overrides
-from acai_tf.experiment.resolve import parse_experiment, resolve_dataset
+from acai_tf.experiment.resolve import resolve_dataset
 from acai_tf.experiment.run import WEIGHTS, Run
 from acai_tf.metrics import lines, text_path
 from acai_tf.training import build
@@ -230,7 +230,7 @@ def main() -> None:
   if FLAGS.zoo:
     cli.start_tensorflow()
     record, _ = _weights.kept(FLAGS.zoo)
-    experiment = parse_experiment(record['experiment'])
+    experiment = record.experiment
     groups_of(experiment.kind)
     build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
     if FLAGS.to:

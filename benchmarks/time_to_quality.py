@@ -17,7 +17,7 @@ LEVELS = (2.5e-3, 1e-3, 0.6e-3, 0.35e-3, 0.25e-3)
 
 def reached(run, level):
   """The first row of a run's history that is at `level` or below; None if none is."""
-  return next((row for row in run['history'] if (row.get('mean_distance') or 1.0) <= level), None)
+  return next((row for row in run.history if (row.get('mean_distance') or 1.0) <= level), None)
 
 
 def cell(group, level) -> str:
@@ -38,9 +38,9 @@ def main(_):
     for group in _records.groups(found).values():
       cells = [cell(group, level) for level in LEVELS]
       if any(cells):
-        changed = _compare.text_of(_records.changes(group[0], name), 'recipe')
-        devices = sorted({part['device'] for run in group for part in run['trained_by']})
-        body.append([name + (f': {changed}' if changed else ''), f'{group[0]["samples"]:,}', _tables.seeds_of(group),
+        changed = _compare.text_of(_records.changes(group[0].experiment, name), 'recipe')
+        devices = sorted({part['device'] for run in group for part in run.facts['trained_by']})
+        body.append([name + (f': {changed}' if changed else ''), f'{group[0].samples:,}', _tables.seeds_of(group),
                      *cells, '; '.join(devices)])
   headings = ['definition', 'samples in all', 'seeds', *(f'to {level * 1e3:g}e-3' for level in LEVELS), 'processors']
   print(_tables.laid_out(headings, body, ['Samples, minutes of training, how many seeds got there.'], 'text'))

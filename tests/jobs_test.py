@@ -27,8 +27,9 @@ class JobsTest(tf.test.TestCase):
   def filed(self, name, samples, seconds, seed=0):
     definition = base.definition(name)
     experiment = _reproduce.experiment_of(definition, seed, 'fast', samples, ['training.precision=float32'])
-    _records.add(name, {'experiment': experiment.to_dict(), 'samples': samples, 'train_seconds': seconds,
-                        'metrics': {'recon_mse': seconds * 1e-6}}, self.folder / 'results')
+    _records.add(name, _records.Record(
+        experiment=experiment, samples=samples, weights='average', metrics={'recon_mse': seconds * 1e-6}, medians={},
+        curves={}, history=[], train_seconds=seconds), self.folder / 'results')
 
   def test_a_plan_has_what_is_missing_the_longest_first(self):
     self.filed('lines_vae', 1 << 14, 160.0)  # 102.4 samples a second

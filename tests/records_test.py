@@ -31,18 +31,22 @@ SERIAL = iter(range(1, 1 << 30))  # of records: no two trainings have every figu
 
 def record(seed=0, samples=1 << 18, distance=1e-3, name='lines_acai', recipe='fast', medians=True, settings=(),
            **metrics):
-  """What acai_tf.evaluate records of a run of `samples` images."""
+  """A `Record` of a run of `samples` images."""
   definition = base.definition(name)
   precision = [] if recipe == 'paper' else ['training.precision=float32']  # as a run's record has it, never 'auto'
   experiment = _reproduce.experiment_of(definition, seed, recipe, samples, [*precision, *settings])
   metrics = {'mean_distance': distance, 'smoothness_published': 0.1, **metrics}
-  return {'experiment': experiment.to_dict(), 'samples': experiment.training.steps * experiment.training.batch,
-          'weights': 'average' if experiment.training.average else 'raw',
-          'metrics': {**metrics, 'recon_mse': 1e-9 * next(SERIAL)},
-          'medians': {key: metrics[key] for key in _compare.MEDIANS if key in metrics} if medians else {},
-          'curves': {'alpha': [0, 1], 'distance': [0.0, distance]}, 'train_seconds': 120.0,
-          'history': [{'samples': samples // 2, 'mean_distance': 2 * distance},
-                      {'samples': samples, 'mean_distance': distance}]}
+  return _records.Record(
+      experiment=experiment, samples=experiment.training.steps * experiment.training.batch,
+      weights='average' if experiment.training.average else 'raw',
+      metrics={**metrics, 'recon_mse': 1e-9 * next(SERIAL)},
+      medians={key: metrics[key] for key in _compare.MEDIANS if key in metrics} if medians else {},
+      curves={'alpha': [0, 1], 'distance': [0.0, distance]}, train_seconds=120.0,
+      history=[{'samples': samples // 2, 'mean_distance': 2 * distance},
+               {'samples': samples, 'mean_distance': distance}])
+
+
+KEPT = {'file': 'x.npz', 'sha256': 'a' * 64, 'bytes': 3, 'dtype': 'float32', 'float16_changes': {'psnr': None}}
 
 
 class RecordsTest(parameterized.TestCase, tf.test.TestCase):
@@ -66,10 +70,11 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_a_table_that_would_mix_feature_networks_refuses(self):
     for name, network in (('mnist_acai_d32', 'aaa'), ('mnist_vae_d32', 'bbb')):
-      self.file(name, {**record(name=name, frechet_gap=2.0), 'feature_network': network})
+      self.file(name, dataclasses.replace(record(name=name, frechet_gap=2.0), facts={'feature_network': network}))
     with self.assertRaisesRegex(UserError, '2 feature networks .aaa: mnist_acai_d32; bbb: mnist_vae_d32.; exp'):
       _tables.render('mnist', folder=self.folder)
-    self.file('mnist_vae_d32', {**record(name='mnist_vae_d32', frechet_gap=2.0), 'feature_network': 'aaa'})
+    self.file('mnist_vae_d32', dataclasses.replace(
+        record(name='mnist_vae_d32', frechet_gap=2.0), facts={'feature_network': 'aaa'}))
     self.assertIn('mnist_acai_d32', _tables.render('mnist', folder=self.folder))
 
   def test_filing_replaces_the_same_run_only(self):
@@ -77,18 +82,15 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.file('lines_acai', record(0, 1 << 19), record(0, settings=['training.clipnorm=3']),
               record(0, settings=['training.evaluate_every=7']))
     found = _records.load('lines_acai', self.folder)
-    self.assertCountEqual(
-        [(r['samples'], r['experiment']['training']['seed'], r['experiment']['training']['clipnorm']) for r in found],
-        [(1 << 18, 0, found[0]['experiment']['training']['clipnorm']), (1 << 18, 0, 3.0),
-         (1 << 18, 1, found[0]['experiment']['training']['clipnorm']),
-         (1 << 19, 0, found[0]['experiment']['training']['clipnorm'])])
+    usual = found[0].experiment.training.clipnorm
+    self.assertCountEqual([(run.samples, run.seed, run.experiment.training.clipnorm) for run in found], [
+        (1 << 18, 0, usual), (1 << 18, 0, 3.0), (1 << 18, 1, usual), (1 << 19, 0, usual)])
     own = _records.own(found, 'lines_acai')
     self.assertLen(own, 3)
-    self.assertEqual({r['metrics']['mean_distance'] for r in own if r['experiment']['training']['seed'] == 1}, {3e-3})
+    self.assertEqual({run.metrics['mean_distance'] for run in own if run.seed == 1}, {3e-3})
     self.assertEqual([len(g) for g in _records.groups(own).values()], [1, 2])
-    self.assertEqual([[r['samples'] for r in g] for g in _records.longest(found, 'lines_acai')], [[1 << 19]])
-    self.assertEqual(_records.identity(_records.reported(found, 'lines_acai')),
-                     _records.identity(record(0, 1 << 19)))
+    self.assertEqual([[run.samples for run in group] for group in _records.longest(found, 'lines_acai')], [[1 << 19]])
+    self.assertEqual(_records.reported(found, 'lines_acai').identity, record(0, 1 << 19).identity)
     self.assertEqual(list(_records.load_all('lines', self.folder)), ['lines_acai'])
 
   @parameterized.parameters(
@@ -107,56 +109,61 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
       ({'history': [3]}, "'history' is"), ({'curves': {'alpha': 1}}, "'curves' holds"),
       ({'history': [{'samples': 1, 'seconds': 'x'}]}, "'history' is"), ({'curves': {'alpha': ['x']}}, "'curves' holds"),
       ({'metrics': {'mean_distance': True}}, "'metrics' holds"),
-      ({'kept': {'file': '../x.npz', 'sha256': '', 'bytes': 1}}, "'kept' names"), ({'kept': 1}, "'kept' names"),
+      ({'kept': {**KEPT, 'file': '../x.npz'}}, "'kept' names"), ({'kept': {**KEPT, 'sha256': ''}}, "'kept' names"),
+      ({'kept': 1}, "'kept' names"), ({'kept': {**KEPT, 'dtype': 'int8'}}, "'kept' names"),
       ({'experiment': {}}, "'experiment.dataset' is no object"),
       ({'metrics': {'mean_distance': -1}}, 'mean_distance is -1, outside'),
       ({'metrics': {'psnr': 10**400}}, "'metrics' holds"),
       ({'metrics': {'probe_accuracy': 7}}, 'probe_accuracy is 7'), ({'medians': {'ssim': -5}}, 'ssim is -5'),
       ({'history': [{'samples': 1, 'recon_mse': -1}]}, 'recon_mse is -1'), ({'train_seconds': -1}, 'seconds is -1'),
-      ({'kept': {'file': 'x.npz', 'sha256': 'a' * 64, 'bytes': -1}}, "'kept' names"))
+      ({'kept': {**KEPT, 'bytes': -1}}, "'kept' names"))
   def test_a_record_with_a_wrong_part(self, part, message):
     path = self.folder / 'lines_acai.json'
-    path.write_text(json.dumps({'runs': [record(), {**record(1), **part}]}))
+    path.write_text(json.dumps({'runs': [record().to_dict(), {**record(1).to_dict(), **part}]}))
     with self.assertRaisesRegex(UserError, f'lines_acai.json, run 2 cannot be read .{message}'):
       _records.load('lines_acai', self.folder)
-    wrong = record()
-    wrong['experiment']['training']['momentum'] = 3
+
+  def test_what_a_record_must_have(self):
+    whole = {**record().to_dict(), 'commit': 'abc', 'kept': KEPT}
+    found = _records.parse(whole, 'here')
+    self.assertEqual((found.to_dict(), found.facts), (whole, {'commit': 'abc'}))
+    self.assertEqual(found.kept.version, int('a' * 8, 16))
+    for key in whole.keys() - {'history', 'commit', 'kept'}:
+      with self.assertRaisesRegex(UserError, f"^here cannot be read .'{key}' is missing"):
+        _records.parse({name: value for name, value in whole.items() if name != key}, 'here')
+    whole['experiment']['training']['momentum'] = 3
     with self.assertRaisesRegex(UserError, "experiment is unknown here: unknown key of training 'momentum'"):
-      _records.add('lines_acai', wrong, self.folder.with_name('other'))
+      _records.parse(whole, 'here')
+
+  def test_files_are_written_again_as_they_are(self):
+    for name, found in _records.load_all().items():
+      _records._write(name, found, self.folder)
+      self.assertEqual((self.folder / f'{name}.json').read_text(), (_records.FOLDER / f'{name}.json').read_text())
 
   def test_a_file_of_another_definition_s_runs(self):
-    (self.folder / 'lines_vae.json').write_text(json.dumps({'runs': [record()]}))
+    (self.folder / 'lines_vae.json').write_text(json.dumps({'runs': [record().to_dict()]}))
     with self.assertRaisesRegex(UserError, 'lines_vae.json, run 1 has model_name acai; expected vae'):
       _records.load('lines_vae', self.folder)
-    wide = resolve('mnist', 'acai', 'fast', {'network': {'latent': 16}}).to_dict()
-    (self.folder / 'mnist_acai_d32.json').write_text(json.dumps({'runs': [{**record(), 'experiment': wide}]}))
+    wide = dataclasses.replace(record(), experiment=resolve('mnist', 'acai', 'fast', {'network': {'latent': 16}}))
+    (self.folder / 'mnist_acai_d32.json').write_text(json.dumps({'runs': [wide.to_dict()]}))
     with self.assertRaisesRegex(UserError, 'mnist_acai_d32.json, run 1 cannot be read .it is a run of mnist_acai_d256'):
       _records.load('mnist_acai_d32', self.folder)
 
   def test_weights_are_of_one_run(self):
-    runs = [{**record(seed), 'kept': {'file': 'x.npz', 'sha256': 'a' * 64, 'bytes': 3}} for seed in (0, 1)]
+    runs = [{**record(seed).to_dict(), 'kept': KEPT} for seed in (0, 1)]
     (self.folder / 'lines_acai.json').write_text(json.dumps({'runs': runs}))
     with self.assertRaisesRegex(UserError, "more than one run has 'kept'"):
       _records.load('lines_acai', self.folder)
 
-  def test_what_older_records_lack_is_filled_in(self):
-    old = record()
-    for key in ('weights', 'medians', 'curves', 'history', 'train_seconds'):
-      del old[key]
-    self.file('lines_acai', old)
-    self.assertIn('no medians', self.row('lines', 'lines_acai')['mean distance, 1e-3|median of 20'])
-    self.assertIn('lines_acai', _report.render(self.folder))
-
   def test_one_run_filed_thrice_is_not_three_seeds(self):
     first = record()
-    copy = json.loads(json.dumps(first))
-    copy['experiment']['training']['seed'] = 1
+    copy = dataclasses.replace(record(1), metrics=first.metrics)
     self.file('lines_acai', first, first)
     self.assertLen(_records.load('lines_acai', self.folder), 1)
     with self.assertRaisesRegex(UserError, 'seeds 0 and 1 have every figure in common'):
       _records.add('lines_acai', copy, self.folder)
-    for runs_ in ([first, copy], [first, {**first, 'metrics': {'mean_distance': 2.0}}]):
-      (self.folder / 'lines_acai.json').write_text(json.dumps({'runs': runs_}))
+    for other in (copy, dataclasses.replace(first, metrics={'mean_distance': 2.0})):
+      (self.folder / 'lines_acai.json').write_text(json.dumps({'runs': [first.to_dict(), other.to_dict()]}))
       with self.assertRaisesRegex(UserError, 'every figure in common|stands twice'):
         _records.load('lines_acai', self.folder)
 
@@ -169,10 +176,10 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(found.deviation, np.sqrt(np.mean(np.square(values)) - np.mean(values)**2))
     self.assertEqual(_records.summary(records[:1], 'mean_distance'), _records.Summary(1.0, 0.0, None, 1, 1))
     self.assertIsNone(_records.summary(records, 'probe_accuracy'))
-    records[0]['metrics']['mean_distance'] = math.nan
-    records[1]['metrics']['mean_distance'] = None
+    records[0].metrics['mean_distance'] = math.nan
+    records[1].metrics['mean_distance'] = None
     self.assertEqual(_records.summary(records, 'mean_distance'), _records.Summary(4.0, 0.0, None, 1, 3))
-    records[2]['medians']['mean_distance'] = 3.0
+    records[2].medians['mean_distance'] = 3.0
     self.assertAllClose(_records.summary(records, 'mean_distance', 'medians').mean, 2.0)
 
   def test_marks(self):
@@ -196,7 +203,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
   def test_medians_are_what_is_compared(self):
     for seed, (last, median) in enumerate(((9e-3, 2.0e-4), (8e-3, 2.1e-4))):
       run = record(seed, distance=last)
-      run['medians']['mean_distance'] = median
+      run.medians['mean_distance'] = median
       self.file('lines_acai', run)
     row = self.row('lines', 'lines_acai')
     self.assertEqual(row['images/s|mean distance, 1e-3'], '8.50 ± 0.50')
@@ -211,7 +218,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
   def test_no_mark_without_a_number_or_a_second_seed(self):
     unknown = [record(0), record(1)]
     for run in unknown:
-      run['metrics']['mean_distance'] = run['medians']['mean_distance'] = None
+      run.metrics['mean_distance'] = run.medians['mean_distance'] = None
     self.file('lines_acai', *unknown)
     self.file('lines_vae', record(name='lines_vae', distance=1e-9))
     text = _tables.render('lines', 'markdown', self.folder)
@@ -238,9 +245,9 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual({f.name for f in dataclasses.fields(fast) if getattr(fast, f.name) != getattr(paper, f.name)},
                      set(fast.ESTIMATION))  # what this test is about
     run = record()
-    self.assertEqual(run['experiment']['model']['partners'], fast.partners)
+    self.assertEqual(run.experiment.model.partners, fast.partners)
     self.assertEqual(_compare.other_settings(run, 'lines_acai'), [])
-    run['experiment']['model']['gamma'] = 0.3
+    run = record(settings=['model.gamma=0.3'])
     self.assertEqual([key for key, *_ in _compare.other_settings(run, 'lines_acai')], ['model.gamma'])
 
   def test_a_motionless_model_is_not_smooth(self):
@@ -259,7 +266,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
       self.assertIn('Not trained either: lines_aeai', rendered)
       for part in ('the paper', '16,777,216; arae_image: 1,000,000): undertrained. No samples: not trained.'):
         self.assertIn(part, ' '.join(rendered.split()))
-    weights = f'{record()["weights"]}, {record()["experiment"]["training"]["precision"].removeprefix("mixed_")}'
+    weights = f'{record().weights}, {record().experiment.training.precision.removeprefix("mixed_")}'
     self.assertIn(f'| lines_acai | fast | {weights} | 262,144 | 0, 1 | 2 | 2185 | 1.10 ± 0.10 |',
                   markdown)
     self.assertIn('| lines_aae |  |  |  |  |  |  |  |  | 3.26 ± 0.19 * |  |  | 0.140 ± 0.020 * |', markdown)
@@ -316,13 +323,13 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertLen(_records.own(found, name), 2)
     self.assertLen(_records.longest(found, name), 2)  # another precision gives other figures: a row of its own
     auto = _reproduce.identities(_reproduce.experiment_of(definition, 0, 'fast'))
-    self.assertEqual(auto, set(map(_records.identity, found)))
+    self.assertEqual(auto, {run.identity for run in found})
     for precision in ('float32', 'mixed_bfloat16'):
       settings = [f'training.precision={precision}']
       one, = _reproduce.identities(_reproduce.experiment_of(definition, 0, 'fast', None, settings))
       self.assertIn(one, auto)
     paper = record(0, recipe='paper', settings=['training.precision=mixed_bfloat16'])
-    self.assertEqual(_records.changes(paper, name), [('training.precision', 'mixed_bfloat16', 'float32')])
+    self.assertEqual(_records.changes(paper.experiment, name), [('training.precision', 'mixed_bfloat16', 'float32')])
 
   def test_ablations_have_their_own_table(self):
     with self.assertRaisesRegex(UserError, 'no training with other settings'):
@@ -347,8 +354,8 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
   def test_a_longer_run_is_compared_on_its_way(self):
     def long(seed, schedule):
       run = record(seed, distance=seed * 1e-3, settings=['model.gamma=0.9', f'training.schedule={schedule}'])
-      run['history'] = [{'samples': 1 << 16, 'seconds': 8.0, 'mean_distance': (2 + seed) * 1e-3}]
-      return run
+      return dataclasses.replace(
+          run, history=[{'samples': 1 << 16, 'seconds': 8.0, 'mean_distance': (2 + seed) * 1e-3}])
 
     self.file('lines_acai', *(long(seed, 'constant') for seed in (0, 1)), long(0, 'cosine'))
     self.file('lines_acai', record(1, 1 << 16, distance=7e-3, settings=['model.gamma=0.9']))
@@ -359,7 +366,8 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
 
   def test_a_run_whose_regularizer_falls_stands_for_no_shorter_one(self):
     for setting, found in (('model.anneal_to=1', 1), ('model.anneal_to=0.02', 0)):
-      run = {**record(settings=[setting]), 'history': [{'samples': 1 << 16, 'seconds': 8.0, 'mean_distance': 2e-3}]}
+      run = dataclasses.replace(record(settings=[setting]), history=[
+          {'samples': 1 << 16, 'seconds': 8.0, 'mean_distance': 2e-3}])
       self.assertLen(_records.as_it_was(run, 1 << 16), found)
 
   def test_sources_of_sentences_have_their_own_table(self):
@@ -409,15 +417,14 @@ class ReproduceTest(tf.test.TestCase):
 
   def test_only_the_definition_s_own_data_and_code_are_filed(self):
     definition = base.definition('lines_acai')
-    changed = record(seed=3, settings=['model.lambda_=0.4', 'dataset.test_images=64'])
+    changed = record(seed=3, settings=['model.lambda_=0.4', 'dataset.test_images=64']).experiment
     _records.check_definition(changed, 'lines_acai', 'it')
     for section, key, value in (('dataset', 'size', 64), ('network', 'latent', 4), ('network', 'latent_width', 4)):
-      other = record()
-      other['experiment'][section][key] = value
+      other = resolve('lines', 'acai', 'fast', {section: {key: value}})
       with self.assertRaisesRegex(UserError, f'{section}.{key} {value}; expected'):
         _records.check_definition(other, 'lines_acai', 'it')
     with self.assertRaisesRegex(UserError, 'model_name acai; expected vae'):
-      _records.check_definition(record(), 'lines_vae', 'it')
+      _records.check_definition(record().experiment, 'lines_vae', 'it')
     with self.assertRaisesRegex(UserError, 'metrics.json cannot be read'):
       _reproduce.gather(Run(self.get_temp_dir()), definition, self.get_temp_dir())
 
@@ -425,10 +432,10 @@ class ReproduceTest(tf.test.TestCase):
     run = record()
     _reproduce.check_measured(run, 'run')
     with self.assertRaisesRegex(UserError, 'after 16 of 262,144 samples'):
-      _reproduce.check_measured({**run, 'samples': 16}, 'run')
-    other = 'raw' if run['weights'] == 'average' else 'average'
-    with self.assertRaisesRegex(UserError, f'{other} weights; expected those that are reported, {run["weights"]}'):
-      _reproduce.check_measured({**run, 'weights': other}, 'run')
+      _reproduce.check_measured(dataclasses.replace(run, samples=16), 'run')
+    other = 'raw' if run.weights == 'average' else 'average'
+    with self.assertRaisesRegex(UserError, f'{other} weights; expected those that are reported, {run.weights}'):
+      _reproduce.check_measured(dataclasses.replace(run, weights=other), 'run')
 
   def test_experiments_are_the_definition_s_with_what_is_set(self):
     definition = base.definition('mnist_amr_d32')
@@ -449,11 +456,11 @@ class ReproduceTest(tf.test.TestCase):
     runs_in_turn = ((64, 1, (), True), (64, 0, (), True), (64, 2, (), False), (64, 0, (), True), (128, 3, (), True),
                     (256, 0, ['model.gamma=0.9'], False))
     for number, (samples, seed, settings, shown) in enumerate(runs_in_turn):
-      (run / 'metrics.json').write_text(json.dumps(record(seed=seed, samples=samples, settings=settings)))
+      (run / 'metrics.json').write_text(json.dumps(record(seed, samples, settings=settings).to_dict()))
       (run / 'interpolation.png').write_text(str(number))
       _reproduce.gather(Run(run), base.definition('lines_acai'), results)
       self.assertEqual(picture.read_text() == str(number), shown, (samples, seed))
-    (run / 'metrics.json').write_text(json.dumps(record(seed=0, samples=512)))
+    (run / 'metrics.json').write_text(json.dumps(record(0, 512).to_dict()))
     (run / 'interpolation.png').rename(run / 'paths.png')  # as of sentences
     _reproduce.gather(Run(run), base.definition('lines_acai'), results)
     self.assertEqual(picture.read_text(), '5')
@@ -543,12 +550,12 @@ class ReproduceTest(tf.test.TestCase):
     self.assertStartsWith(again.stdout, 'grammar_text_autoencoder, seed 0: there already\n')
     experiment, model, samples = _weights.load('grammar_text_autoencoder', results=results, folder=archives)
     filed, = _records.load('grammar_text_autoencoder', results)
-    self.assertEqual((samples, filed['kept']['file']), (640, 'grammar_text_autoencoder.npz'))
+    self.assertEqual((samples, filed.kept.file), (640, 'grammar_text_autoencoder.npz'))
     dataset = build.load_data(experiment)
     self.assertEqual(model.vocabulary.words, dataset.vocabulary.words)
     functions = kinds.KINDS['sentences'].functions_of(model)
     nll = -functions.log_probability(*[text.texts_of(dataset, dataset.test_ids[:text.RECONSTRUCTED])] * 2).mean()
-    self.assertAllClose(nll, filed['metrics']['recon_nll'], rtol=0.01)
+    self.assertAllClose(nll, filed.metrics['recon_nll'], rtol=0.01)
     for call in (lambda: _weights.keep('yelp_arae', Run(folder), results, archives),
                  lambda: _publish.publish('yelp_arae', 'kaggle', 'me')):
       with self.assertRaisesRegex(UserError, "^yelp_arae: weights are neither kept nor published, since Yelp's terms"):

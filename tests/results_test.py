@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from acai_tf.experiment.resolve import parse_experiment
 from zoo import _card, _readme, _records, _reproduce, _weights, base
 
 RESULTS = _records.load_all()
@@ -27,12 +26,12 @@ class ResultsTest(tf.test.TestCase):
   def test_results_are_whole_and_their_definitions(self):
     for name, records in RESULTS.items():
       for record in records:
-        _records.check_definition(record, name, name)
+        _records.check_definition(record.experiment, name, name)
         _reproduce.check_measured(record, name)
-        self.assertNotIn('dirty', record['commit'])
-        timed = ('history', 'train_seconds') if record['experiment']['training']['evaluate_every'] else ()
+        self.assertNotIn('dirty', record.facts['commit'])
+        timed = ('history', 'train_seconds') if record.experiment.training.evaluate_every else ()
         for key in ('versions', 'device', 'date', 'metrics', *timed):
-          self.assertTrue(record[key], f'{name}: {key}')
+          self.assertTrue(record.to_dict()[key], f'{name}: {key}')
       # Of interpolations, which models of style transfer have none of.
       drawn = _records.reported(records, name) is not None and not base.definition(name).model.endswith('transfer')
       self.assertEqual((_records.FOLDER / f'{name}.png').exists(), drawn, name)
@@ -45,13 +44,13 @@ class ResultsTest(tf.test.TestCase):
 
   def test_weights_are_those_of_the_reported_runs(self):
     kept = {f'{name}.npz': (name, record) for name, records in RESULTS.items() for record in records
-            if 'kept' in record}
+            if record.kept}
     self.assertCountEqual([path.name for path in files(_weights.FOLDER)], kept)
     for name, record in kept.values():
       with self.subTest(name):
-        self.assertEqual(_records.identity(record), _records.identity(_records.reported(RESULTS[name], name)))
+        self.assertEqual(record.identity, _records.reported(RESULTS[name], name).identity)
         which = _card.subject(name)  # which loads it; made once for the test of the pages, too
-        self.assertEqual((which.experiment, which.samples), (parse_experiment(record['experiment']), record['samples']))
+        self.assertEqual((which.experiment, which.samples), (record.experiment, record.samples))
         shape = (1, *which.model.image_shape)
         self.assertEqual(which.model(tf.zeros(shape)).shape, shape)
 

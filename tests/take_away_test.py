@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import dataclasses
 import functools
 import http.server
 import io
@@ -41,9 +42,10 @@ def keep(folder, name, experiment, model) -> None:
   training, chosen = experiment.training, {'dtype': 'float32', 'float16_changes': {'recon_mse': 0.5}}
   samples = training.steps * training.batch
   about = {'experiment': experiment.to_dict(), 'samples': samples, 'weights': 'average', **chosen}
-  kept = {**weights.write(folder / 'weights' / f'{name}.npz', arrays, about), **chosen}
-  record = {'experiment': experiment.to_dict(), 'samples': samples, 'weights': 'average',
-            'metrics': {'mean_distance': 0.00512, 'smoothness_published': 0.25}}
+  kept = _records.Kept(**weights.write(folder / 'weights' / f'{name}.npz', arrays, about), **chosen)
+  record = _records.Record(
+      experiment=experiment, samples=samples, weights='average', medians={}, curves={}, history=[], train_seconds=None,
+      metrics={'mean_distance': 0.00512, 'smoothness_published': 0.25})
   _records.add(name, record, folder / 'results')
   _records.set_kept(name, record, kept, folder / 'results')
   (folder / 'results' / f'{name}.png').write_bytes(PNG)
@@ -257,7 +259,7 @@ class HandleTest(Case):
     calls = self.fake_save(fails=1)
     with self.assertRaises(KeyboardInterrupt):
       self.handle()
-    self.assertFalse(calls[0].with_suffix('').exists())
+    self.assertFalse(calls[0].exists())
     self.assertTrue(_handle.intact(self.handle()))
     self.assertEmpty(list(self.cache.rglob('*.part')))
 
@@ -280,7 +282,7 @@ class ModuleTest(Case):
     cls.loaded = hub.load(str(cls.module))
 
   def test_a_module_by_name(self):
-    version = _mirror.version(_weights.kept(NAME, self.results, self.archives)[0]['kept'])
+    version = _weights.kept(NAME, self.results, self.archives)[0].kept.version
     self.assertEqual(self.module.parts[-2:], (NAME, str(version)))
     self.assertTrue(self.module.is_relative_to(self.folder / 'cache'))
     images = np.random.default_rng(0).uniform(size=[3, *SHAPE]).astype(np.float32)
@@ -339,7 +341,8 @@ class CardTest(Case):
       self.assertIn(part, card)
     self.assertNotIn('half precision', card)
     changed = {'dtype': 'float16', 'float16_changes': {'psnr': 0.001, 'recon_mse': 0.009, 'x': None}}
-    with unittest.mock.patch.dict(self.which.record['kept'], changed):
+    kept = dataclasses.replace(self.which.record.kept, **changed)
+    with unittest.mock.patch.object(self.which, 'record', dataclasses.replace(self.which.record, kept=kept)):
       self.assertIn('half precision, which changes no score by more than 0.90% (recon_mse)', _card.render(self.which))
 
   def test_heads(self):

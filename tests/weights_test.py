@@ -218,8 +218,11 @@ class KeptTest(tf.test.TestCase):
 
   def file(self, experiment=None, **metrics):
     experiment = experiment or self.experiment
-    _records.add('lines_autoencoder', {'experiment': experiment.to_dict(), 'samples': experiment.training.samples,
-                                       'metrics': metrics}, self.results)
+    record = _records.Record(
+        experiment=experiment, samples=experiment.training.samples, weights='raw', metrics=metrics, medians={},
+        curves={}, history=[], train_seconds=None)
+    _records.add('lines_autoencoder', record, self.results)
+    return record
 
   def keep(self):
     return _weights.keep('lines_autoencoder', 'run', self.results, self.archives)
@@ -233,9 +236,9 @@ class KeptTest(tf.test.TestCase):
       self.load()
     kept = self.keep()
     path = self.archives / 'lines_autoencoder.npz'
-    self.assertEqual(kept, {'file': path.name, **weights.facts(path), 'dtype': kept['dtype'],
-                            'float16_changes': kept['float16_changes']})
-    self.assertEqual(_records.load('lines_autoencoder', self.results)[0]['kept'], kept)
+    self.assertEqual(dataclasses.asdict(kept), {'file': path.name, **weights.facts(path), 'dtype': kept.dtype,
+                                                'float16_changes': kept.float16_changes})
+    self.assertEqual(_records.load('lines_autoencoder', self.results)[0].kept, kept)
     self.assertEqual(self.keep(), kept)  # the same bytes again
     experiment, model, samples = self.load()
     self.assertEqual((experiment, samples), (self.experiment, 32))
@@ -252,9 +255,8 @@ class KeptTest(tf.test.TestCase):
     self.file(mean_distance=1.0)
     kept = self.keep()
     longer = dataclasses.replace(self.experiment, training=dataclasses.replace(self.experiment.training, samples=64))
-    self.file(longer, mean_distance=2.0)
-    _records.set_kept('lines_autoencoder', {'experiment': longer.to_dict(), 'samples': 64}, kept, self.results)
-    self.assertLen([run for run in _records.load('lines_autoencoder', self.results) if 'kept' in run], 1)
+    _records.set_kept('lines_autoencoder', self.file(longer, mean_distance=2.0), kept, self.results)
+    self.assertLen([run for run in _records.load('lines_autoencoder', self.results) if run.kept], 1)
     with self.assertRaisesRegex(UserError, 'is of another run than the record'):
       self.load()
     with self.assertRaisesRegex(UserError, 'of 32 samples, seed 0, is not the run .* the one of 64 samples, seed 0'):

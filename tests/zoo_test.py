@@ -158,7 +158,7 @@ class ByNameTest(tf.test.TestCase):
       self.skipTest('zoo/weights is not here')
     model, images = zoo.load('lines_autoencoder'), lines.render(np.linspace(0, 6, 64))
     record, _ = _weights.kept('lines_autoencoder')
-    self.assertAllClose(np.mean(np.square(images - model(images))), record['metrics']['recon_mse'], rtol=0.5)
+    self.assertAllClose(np.mean(np.square(images - model(images))), record.metrics['recon_mse'], rtol=0.5)
     self.assertEqual(model.decoder.dtype_policy.name, 'float32')
     with self.assertRaisesRegex(UserError, "did you mean 'lines_acai'"):
       zoo.load('lines_acia')

@@ -15,7 +15,7 @@ if typing.TYPE_CHECKING:
 def names(pretrained: bool = False) -> list[str]:
   """Sorted names of the definitions, or of those whose weights are kept here."""
   if pretrained:
-    return sorted(name for name, found in _records.load_all().items() if any('kept' in run for run in found))
+    return sorted(name for name, found in _records.load_all().items() if any(run.kept for run in found))
   return sorted(base.definitions())
 
 

@@ -206,8 +206,8 @@ def keep(name) -> None:
   kept = _weights.keep(name, Run(FLAGS.run), FLAGS.results, FLAGS.weights, cli.data_dir(FLAGS.data_dir),
                        FLAGS.manual_dir)
   changes = ', '.join(f'{name} {"beyond measure" if change is None else f"{change:.2%}"}'
-                      for name, change in kept['float16_changes'].items())
-  print(f'kept {FLAGS.weights}/{kept["file"]}: {kept["bytes"]:,} bytes, {kept["dtype"]}; half precision changes '
+                      for name, change in kept.float16_changes.items())
+  print(f'kept {FLAGS.weights}/{kept.file}: {kept.bytes:,} bytes, {kept.dtype}; half precision changes '
         f'{changes or "nothing that could be measured"}')
 
 

@@ -12,7 +12,7 @@ from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import weights
-from zoo import _compare, _mirror, _records, _tables, _weights, base
+from zoo import _compare, _records, _tables, _weights, base
 
 FORMATS = ('markdown', 'tfhub', 'huggingface')
 PICTURE = 'interpolation.png'  # the record's picture, beside a card that is published
@@ -82,7 +82,7 @@ def handle_of(which, place, owner) -> str:
   """
   return {'huggingface': f'{owner}/{which.name}',
           'kaggle': f'{owner}/{which.name.replace("_", "-")}/tensorFlow2/default',
-          'tfhub': f'{owner}/{which.name}/{_mirror.version(which.record["kept"])}'}[place]
+          'tfhub': f'{owner}/{which.name}/{which.record.kept.version}'}[place]
 
 
 def render(which, kind='markdown', owner='', address='') -> str:
@@ -112,7 +112,7 @@ def render(which, kind='markdown', owner='', address='') -> str:
 
 def page() -> str:
   """All cards below one another, for docs/, without what they have in common."""
-  names = [name for name, found in _records.load_all().items() if any('kept' in run for run in found)]
+  names = [name for name, found in _records.load_all().items() if any(run.kept for run in found)]
   return '\n'.join(
       '\n'.join([f'## {which.name}\n\n{_what(which)}', _table(['', ''], facts(which)), *_scores(which, '###'),
                  *_limits(which, '###'), f'![Interpolations by {which.name}](records/{which.name}.png)\n'])
@@ -121,7 +121,7 @@ def page() -> str:
 
 def facts(which) -> list:
   """[[what, which]] of the model: rows of texts."""
-  experiment, record, kept = which.experiment, which.record, which.record['kept']
+  experiment, record, kept = which.experiment, which.record, which.record.kept
   training = experiment.training
   data = getattr(registry.load('acai_tf.data', which.definition.dataset), 'SOURCE', UNSTATED)
   code = tuple(next(c for c in which.model.callables() if c.name == 'decoder').inputs['codes'].shape[1:])
@@ -136,9 +136,9 @@ def facts(which) -> list:
        f'{code[0]} numbers'],
       ['parameters', f'{total:,} (' + ', '.join(f'{player} {count:,}' for player, count in counts.items()) + ')'],
       ['trained on', f'{data[0]}; licence of the data: {data[1]}'],
-      ['training', f'recipe `{training.recipe}`, {which.samples:,} {noun}, {seed}, {record["weights"]} weights, '
+      ['training', f'recipe `{training.recipe}`, {which.samples:,} {noun}, {seed}, {record.weights} weights, '
        f'{training.precision.removeprefix("mixed_")}'],
-      ['version', f'{_mirror.version(kept)}: `{kept["file"]}`, {kept["bytes"]:,} bytes, sha256 `{kept["sha256"]}`'],
+      ['version', f'{kept.version}: `{kept.file}`, {kept.bytes:,} bytes, sha256 `{kept.sha256}`'],
       ['licence', f'{LICENCE}, of weights and program'],
   ]
 
@@ -159,7 +159,7 @@ def scores(which) -> tuple[list, list]:
   """(headings, rows of texts): each metric of the data set's table that the record has."""
   body, other = [], bool(_compare.other_settings(which.record, which.name))
   for column in _compare.columns(which.definition.dataset):
-    value = which.record['metrics'].get(column.metric)
+    value = which.record.metrics.get(column.metric)
     if value is not None:
       paper = which.published.get(column.metric)
       over, published = (_tables.cells_of(column, which.runs, paper, other)[-2:] if paper else
@@ -173,7 +173,7 @@ def scores(which) -> tuple[list, list]:
 
 def limits(which) -> list:
   """Sentences on what the model cannot do, and what its scores do not say."""
-  definition, kept = which.definition, which.record['kept']
+  definition, kept = which.definition, which.record.kept
   paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides).training.samples
   found = []
   if which.samples < paper:
@@ -182,8 +182,8 @@ def limits(which) -> list:
     found.append(f"Not the paper's model: {_compare.text_of(other, 'paper')}. So it is not compared.")
   if len(which.runs) < 2:
     found.append('One seed: how much scores differ from seed to seed is not known.')
-  changes = {name: change for name, change in kept.get('float16_changes', {}).items() if change}
-  if kept.get('dtype') == 'float16' and changes:
+  changes = {name: change for name, change in kept.float16_changes.items() if change}
+  if kept.dtype == 'float16' and changes:
     name = max(changes, key=changes.__getitem__)
     found.append(f'Stored in half precision, which changes no score by more than {changes[name]:.2%} ({name}).')
   if which.is_text:
@@ -245,7 +245,7 @@ def _huggingface_head(which, _, __):
   definition, lines = which.definition, []
   task = 'feature-extraction' if which.is_text else 'image-feature-extraction'
   for column in _compare.columns(definition.dataset):
-    value = which.record['metrics'].get(column.metric)
+    value = which.record.metrics.get(column.metric)
     if value is not None:
       lines += [f'      - type: {column.metric}', f'        value: {json.dumps(value)}',
                 f'        name: {json.dumps(column.metric.replace("_", " "))}']

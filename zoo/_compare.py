@@ -6,7 +6,7 @@ import math
 from acai_tf.evaluation.images import PAIRS
 from acai_tf.experiment import registry
 from acai_tf.experiment.overrides import differences
-from acai_tf.experiment.resolve import parse_experiment, resolve
+from acai_tf.experiment.resolve import resolve
 from zoo import _records, base
 
 # Published as medians of the last 20 evaluations (tables 1 and 2); clustering (table 3) is not.
@@ -84,7 +84,7 @@ def mark(column, ours, published) -> str:
 
 def motionless(found) -> bool:
   """Whether half of the interpolations of some run do not move: the published smoothness calls them perfect."""
-  return any(2 * (run['metrics'].get('smoothness_undefined') or 0) >= PAIRS for run in found)
+  return any(2 * (run.metrics.get('smoothness_undefined') or 0) >= PAIRS for run in found)
 
 
 def other_settings(record, name) -> list:
@@ -97,7 +97,7 @@ def other_settings(record, name) -> list:
     record: of the definition.
     name: of the definition.
   """
-  definition, experiment = base.definition(name), parse_experiment(record['experiment'])
+  definition, experiment = base.definition(name), record.experiment
   paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides)
   same = {f'model.{key}' for key in getattr(experiment.model, 'ESTIMATION', ())}
   return [difference for difference in differences(experiment.to_dict(), paper.to_dict())

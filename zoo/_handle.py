@@ -22,7 +22,7 @@ def handle(name, results=_records.FOLDER, folder=_weights.FOLDER) -> str:
     UserError: an unknown definition, no weights, another file than the one on record, a cache that cannot be written.
   """
   record, _ = _weights.kept(name, results, folder)
-  target = _mirror.cache() / 'modules' / _code() / name / str(_mirror.version(record['kept']))
+  target = _mirror.cache() / 'modules' / _code() / name / str(record.kept.version)
   if not intact(target):
     with _mirror.writable(), files.locked(target.with_suffix('.lock')):
       if not intact(target):  # Nobody else has made it meanwhile.

@@ -59,10 +59,11 @@ def plan(asked, settings, runs_dir, results) -> list[Job]:
     runs_dir: where run folders lie.
     results: folder of result files.
   """
-  filed, speeds = _records.load_all(folder=results), _speeds(_records.load_all(folder=results))
+  filed = _records.load_all(folder=results)
+  speeds = _speeds(filed)
   jobs = []
   for definition, experiment in asked:
-    if _reproduce.identities(experiment) & set(map(_records.identity, filed.get(definition.name, []))):
+    if _reproduce.identities(experiment) & {run.identity for run in filed.get(definition.name, [])}:
       continue
     steps = _reproduce.run_of(definition.name, experiment, settings, runs_dir).steps()
     trained = steps[-1] * experiment.training.batch if steps else 0
@@ -86,9 +87,9 @@ def _speeds(filed):
   found = collections.defaultdict(list)
   for name, records in filed.items():
     for record in records:
-      if record['train_seconds']:
-        for key in _keys(name, _records.parse_experiment(record['experiment'])):
-          found[key].append(record['samples'] / record['train_seconds'])
+      if record.train_seconds:
+        for key in _keys(name, record.experiment):
+          found[key].append(record.samples / record.train_seconds)
   return {key: statistics.median(speeds) for key, speeds in found.items()}
 
 

@@ -26,38 +26,26 @@ def cache() -> pathlib.Path:
   return pathlib.Path(os.environ.get(CACHE) or usual).expanduser().absolute()
 
 
-def version(kept) -> int:
-  """The version of a definition's weights: the first 8 hexadecimal digits of the archive's sha256, as a number.
-
-  It follows from the bytes, so that no other weights can go by it, and nobody has to count. It is a whole number,
-  because TF-Hub's and TensorFlow Serving's versions are.
-
-  Args:
-    kept: what a record says of its archive.
-  """
-  return int(kept['sha256'][:8], 16)
-
-
 def difference(path, kept) -> str:
   """What of a file is not as the record has it, in words; '' if size and sum are."""
   size = path.stat().st_size
-  if size != kept['bytes']:  # Before the sum, so that a wrong file is not read to its end.
-    return f'has {size} bytes; expected {kept["bytes"]}'
+  if size != kept.bytes:  # Before the sum, so that a wrong file is not read to its end.
+    return f'has {size} bytes; expected {kept.bytes}'
   found = weights.facts(path)['sha256']
-  return '' if found == kept['sha256'] else f'has sha256 {found}; expected {kept["sha256"]}'
+  return '' if found == kept.sha256 else f'has sha256 {found}; expected {kept.sha256}'
 
 
 def fetched(kept, missing) -> pathlib.Path:
   """The path of an archive in the cache, taken there from the mirror if it is not in it, or no more as it was.
 
   Args:
-    kept: what a record says of its archive.
+    kept: `_records.Kept`.
     missing: path where a checkout of the repository has it.
 
   Raises:
     UserError: no mirror is set, it cannot be reached, or has another file; a cache that cannot be written.
   """
-  path = cache() / 'weights' / str(version(kept)) / kept['file']
+  path = cache() / 'weights' / str(kept.version) / kept.file
   if path.exists() and not difference(path, kept):
     return path
   mirror = os.environ.get(MIRROR)
@@ -65,12 +53,12 @@ def fetched(kept, missing) -> pathlib.Path:
     raise UserError(f'{missing} is missing, and {MIRROR} is not set; an installed package has no weights. Set {MIRROR} '
                     'to an address (https://...) or a folder that has the files of zoo/weights of the git repository.')
   address = mirror if '://' in mirror else pathlib.Path(mirror).expanduser().absolute().as_uri()
-  origin = f'{address.rstrip("/")}/{kept["file"]}'
+  origin = f'{address.rstrip("/")}/{kept.file}'
   with writable(), files.locked(path.with_suffix('.lock')):
     if path.exists() and not difference(path, kept):  # Another process has fetched it meanwhile.
       return path
     with files.replacing(path) as made:
-      _download(origin, kept['bytes'], made)
+      _download(origin, kept.bytes, made)
       if problem := difference(made, kept):
         raise UserError(f'{origin} {problem}, as the record has it. It is damaged or of another version; nothing of it '
                         f'was read. Set {MIRROR} to a mirror of this version.')

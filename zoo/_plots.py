@@ -24,7 +24,7 @@ def distance_of_lines(folder=_records.FOLDER) -> dict:
     run = _records.reported(_records.load(name, folder), name)
     if run is None:
       continue
-    rows = [row for row in run['history'] if 'mean_distance' in row]
+    rows = [row for row in run.history if 'mean_distance' in row]
     series[model] = [row['samples'] for row in rows], [1e3 * row['mean_distance'] for row in rows]
     published = base.published('lines', model, base.definition(name).latent_dimension)['mean_distance']
     points[model] = config.PAPER_SAMPLES, 1e3 * published.value, 1e3 * published.spread
@@ -43,8 +43,8 @@ def quality_of_digits(folder=_records.FOLDER) -> dict:
   for model in (*base.PAPER_MODELS, *base.QIAN_MODELS):
     name = f'mnist_{model}_d32'
     run = _records.reported(_records.load(name, folder), name)
-    if run and 'frechet' in run['curves']:
-      series[f'{model}, {run["samples"]:,} images'] = run['curves']['quality_alpha'], run['curves']['frechet']
+    if run and 'frechet' in run.curves:
+      series[f'{model}, {run.samples:,} images'] = run.curves['quality_alpha'], run.curves['frechet']
   return {'series': series, 'points': {}, 'x_label': 'alpha', 'y_label': 'Frechet distance to test images',
           'log': False, 'caption': 'MNIST, 32-dimensional latents: Frechet distance of decoded interpolations along '
                                    'the path (recipe fast, one seed each)'}

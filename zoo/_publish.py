@@ -5,7 +5,7 @@ import shutil
 import tempfile
 
 from acai_tf.experiment.errors import UserError
-from zoo import _card, _handle, _mirror, _records, _weights
+from zoo import _card, _handle, _records, _weights
 
 PLACES = {'kaggle': 'https://www.kaggle.com/models/{}', 'huggingface': 'https://huggingface.co/{}'}
 
@@ -35,7 +35,7 @@ def publish(name, place, owner, really=False, results=_records.FOLDER, folder=_w
         f'  {path.relative_to(staged).as_posix()}  {path.stat().st_size:,} bytes' for path in files)]
     if not really:
       return '\n'.join([*lines, 'nothing was uploaded; --yes uploads it'])
-    note = f'version {_mirror.version(which.record["kept"])}'
+    note = f'version {which.record.kept.version}'
     try:
       {'kaggle': _kaggle, 'huggingface': _huggingface}[place](handle, staged, note)
     except ImportError as error:

@@ -1,11 +1,13 @@
 """Result files: zoo/results/NAME.json holds every run of a definition, as `acai_tf.evaluate` recorded it."""
 
 import dataclasses
+import functools
 import json
 import math
 import pathlib
 import re
 import statistics
+import typing
 
 from acai_tf import files
 from acai_tf.evaluation import ranges
@@ -17,14 +19,89 @@ from zoo import base
 
 FOLDER = pathlib.Path(__file__).parent / 'results'
 
-# What a record must hold, and what stands for what it may lack.
-_REQUIRED = {'experiment': dict, 'samples': int, 'metrics': dict}
-_OPTIONAL = {'weights': 'raw', 'medians': {}, 'curves': {}, 'history': [], 'train_seconds': None}
+# What a result file has of every run, in this order; the rest are facts.
+_REQUIRED = ('weights', 'medians', 'curves', 'history', 'train_seconds', 'experiment', 'samples', 'metrics')
 _SETTLED_ELSEWHERE = {'training.recipe', 'training.seed', 'training.samples', *config.FREE_KEYS}
 
 
-def load(name, folder=FOLDER) -> list[dict]:
-  """The runs of a definition, a list of records that `validated` has passed; [] where there are none.
+class Identity(typing.NamedTuple):
+  """A definition's runs that agree in it are the same run, measured again.
+
+  `settings` is all of the experiment that changes weights or figures, as JSON text. How a run is measured (restarts
+  of k-means, say) is no part of it: the newer measurement takes the older one's place.
+  """
+
+  recipe: str
+  samples: int
+  settings: str
+  seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+  """A definition's archive of weights: its file in zoo/weights, with sum and size, and how its numbers are stored."""
+
+  file: str
+  sha256: str
+  bytes: int
+  dtype: str
+  float16_changes: dict[str, float | None]  # metric -> relative change in half precision; None: beyond measure
+
+  @property
+  def version(self) -> int:
+    """The first 8 hexadecimal digits of the sum, as a number.
+
+    It follows from the bytes, so that no other weights can go by it, and nobody has to count. It is a whole number,
+    because TF-Hub's and TensorFlow Serving's versions are.
+    """
+    return int(self.sha256[:8], 16)
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """A run of a definition with its figures; `parse` reads it, `to_dict` is what a result file has."""
+
+  weights: str  # that were measured: 'average' or 'raw'
+  medians: dict[str, float | None]  # metric -> median of the last 20 evaluations
+  curves: dict[str, list]
+  history: list[dict]  # evaluations during training, with their `samples`
+  train_seconds: float | None
+  experiment: config.Experiment
+  samples: int  # that it was trained on
+  metrics: dict[str, float | None]  # at the end of training
+  facts: dict = dataclasses.field(default_factory=dict)  # how, by which program and where it was measured
+  kept: Kept | None = None  # the archive, where it is of this run
+  filed: dict | None = None  # the experiment as its file has it: older ones lack later keys
+
+  @functools.cached_property
+  def identity(self) -> Identity:
+    """Which run it is."""
+    return identity_of(self.experiment, self.samples)
+
+  @property
+  def seed(self) -> int:
+    """The training's."""
+    return self.experiment.training.seed
+
+  def to_dict(self) -> dict:
+    """JSON values: the fields, the facts among them."""
+    values = {name: getattr(self, name) for name in _REQUIRED}
+    values['experiment'] = self.filed or self.experiment.to_dict()
+    return {**values, **self.facts, **({'kept': dataclasses.asdict(self.kept)} if self.kept else {})}
+
+
+def identity_of(experiment, samples) -> Identity:
+  """The `Identity` of an experiment's run after `samples`."""
+  values = experiment.to_dict()
+  for key in _SETTLED_ELSEWHERE:
+    section, _, name = key.partition('.')
+    del values[section][name]
+  training = experiment.training
+  return Identity(training.recipe, samples, json.dumps(values, sort_keys=True), training.seed)
+
+
+def load(name, folder=FOLDER) -> list[Record]:
+  """The runs of a definition; [] where there are none.
 
   Raises:
     UserError: a file that is no result file, or in which a run stands twice.
@@ -38,64 +115,72 @@ def load(name, folder=FOLDER) -> list[dict]:
     raise _broken(path, "it is no object with a list 'runs'")
   if values.get('definition', name) != name:
     raise _broken(path, f"'definition' is {values['definition']!r}")
-  found = [validated(record, f'{path}, run {i + 1}') for i, record in enumerate(values['runs'])]
+  found = [parse(record, f'{path}, run {i + 1}') for i, record in enumerate(values['runs'])]
   for i, record in enumerate(found):
     _refuse_others(record, name, f'{path}, run {i + 1}')
-  if sum('kept' in record for record in found) > 1:
+  if sum(record.kept is not None for record in found) > 1:
     raise _broken(path, "more than one run has 'kept'")
   _refuse_twins(found, path)
   return found
 
 
-def validated(record, where) -> dict:
-  """A record with all that it may lack filled in.
+def parse(values, where) -> Record:
+  """A record of a result file, or of the metrics.json of a run, which has no history.
 
   Args:
-    record: of any type, as JSON gave it.
+    values: of any type, as JSON gave it.
     where: file and place, for the message.
 
   Raises:
     UserError: a key that is missing or of another type, or an experiment that this version cannot read.
   """
-  if not isinstance(record, dict):
-    raise _broken(where, f'it is {type(record).__name__}, no object')
-  for key, kind in _REQUIRED.items():
-    if not isinstance(record.get(key), kind) or isinstance(record[key], bool):
-      raise _broken(where, f'{key!r} is {"missing" if key not in record else f"no {kind.__name__}"}')
-  if record['samples'] < 1:
-    raise _broken(where, f"'samples' is {record['samples']}")
-  record = {**_OPTIONAL, **record}
+  if not isinstance(values, dict):
+    raise _broken(where, f'it is {type(values).__name__}, no object')
+  facts = {'history': [], **values}
+  for name in _REQUIRED:
+    if name not in facts:
+      raise _broken(where, f'{name!r} is missing')
+  parts = {name: facts.pop(name) for name in _REQUIRED}
+  for key, kind in (('experiment', dict), ('samples', int), ('metrics', dict)):
+    if not isinstance(parts[key], kind) or isinstance(parts[key], bool):
+      raise _broken(where, f'{key!r} is no {kind.__name__}')
+  if parts['samples'] < 1:
+    raise _broken(where, f"'samples' is {parts['samples']}")
   numbers = {
-      'metrics': record['metrics'], 'medians': record['medians'], 'train_seconds': {'seconds': record['train_seconds']}}
-  for key, values in numbers.items():
-    if not isinstance(values, dict) or not all(map(_is_figure, values.values())):
+      'metrics': parts['metrics'], 'medians': parts['medians'], 'train_seconds': {'seconds': parts['train_seconds']}}
+  for key, figures in numbers.items():
+    if not isinstance(figures, dict) or not all(map(_is_figure, figures.values())):
       raise _broken(where, f'{key!r} holds something that is no number')
-    _check_ranges(values, where)
-  if record['weights'] not in ('average', 'raw'):
-    raise _broken(where, f"'weights' is {record['weights']!r}, neither 'average' nor 'raw'")
-  if not isinstance(record['history'], list) or not all(
+    _check_ranges(figures, where)
+  if parts['weights'] not in ('average', 'raw'):
+    raise _broken(where, f"'weights' is {parts['weights']!r}, neither 'average' nor 'raw'")
+  if not isinstance(parts['history'], list) or not all(
       isinstance(row, dict) and type(row.get('samples')) is int and all(map(_is_figure, row.values()))
-      for row in record['history']):
+      for row in parts['history']):
     raise _broken(where, "'history' is no list of evaluations with their samples")
-  for row in record['history']:
+  for row in parts['history']:
     _check_ranges(row, where)
-  if not isinstance(record['curves'], dict) or not all(
-      isinstance(curve, list) and all(map(_is_figure, curve)) for curve in record['curves'].values()):
+  if not isinstance(parts['curves'], dict) or not all(
+      isinstance(curve, list) and all(map(_is_figure, curve)) for curve in parts['curves'].values()):
     raise _broken(where, "'curves' holds something that is no list of numbers")
-  kept = record.get('kept')
-  if 'kept' in record and not (isinstance(kept, dict) and re.fullmatch(r'\w+\.npz', str(kept.get('file'))) and
-                               re.fullmatch('[0-9a-f]{64}', str(kept.get('sha256'))) and
-                               type(kept.get('bytes')) is int and kept['bytes'] > 0):
-    raise _broken(where, "'kept' names no file with its sha256 and bytes")
-  experiment = record['experiment']
   for key in ('dataset', 'model', 'network', 'training'):
-    if not isinstance(experiment.get(key), dict):
+    if not isinstance(parts['experiment'].get(key), dict):
       raise _broken(where, f"'experiment.{key}' is no object")
   try:
-    parse_experiment(experiment)
+    experiment = parse_experiment(parts['experiment'])
   except (KeyError, UserError) as error:
     raise _broken(where, f'its experiment is unknown here: {error}') from error
-  return record
+  kept = _parse_kept(facts.pop('kept'), where) if 'kept' in facts else None
+  return Record(**{**parts, 'experiment': experiment}, facts=facts, kept=kept, filed=parts['experiment'])
+
+
+def _parse_kept(values, where):
+  if not (isinstance(values, dict) and values.keys() == {field.name for field in dataclasses.fields(Kept)} and
+          re.fullmatch(r'\w+\.npz', str(values['file'])) and re.fullmatch('[0-9a-f]{64}', str(values['sha256'])) and
+          type(values['bytes']) is int and values['bytes'] > 0 and values['dtype'] in ('float16', 'float32') and
+          isinstance(values['float16_changes'], dict) and all(map(_is_figure, values['float16_changes'].values()))):
+    raise _broken(where, "'kept' names no file with its sha256 and bytes")
+  return Kept(**values)
 
 
 def _is_figure(value):
@@ -111,113 +196,94 @@ def _check_ranges(values, where):
 
 def _refuse_others(record, name, where):
   """UserError where a record is of other data or another model, or is a run of another definition of both."""
-  misfit = _misfit(record, name)
+  misfit = _misfit(record.experiment, name)
   if misfit and misfit[0] in ('dataset_name', 'model_name'):
-    check_definition(record, name, where)
+    check_definition(record.experiment, name, where)
   if misfit:
     own = base.definition(name)
     for other in base.definitions(own.dataset, own.model):
-      if not _misfit(record, other):
+      if not _misfit(record.experiment, other):
         raise _broken(where, f'it is a run of {other}')
 
 
-def check_definition(record, name, where) -> None:
-  """UserError unless a record's experiment is of a definition's data, model, and latent dimension.
+def check_definition(experiment, name, where) -> None:
+  """UserError unless an experiment is of a definition's data, model, and latent dimension.
 
   Other settings are an ablation's, and are allowed.
   """
-  if misfit := _misfit(record, name):
+  if misfit := _misfit(experiment, name):
     key, has, wants = misfit
     raise UserError(f'{where} has {key} {has}; expected {wants}, as the definition {name} says.')
 
 
-def _misfit(record, name):
-  """(key, value, the definition's value) of the first setting by which a record is not of a definition; or None."""
-  definition, experiment = base.definition(name), record['experiment']
-  wanted = [('dataset_name', experiment.get('dataset_name'), definition.dataset),
-            ('model_name', experiment.get('model_name'), definition.model)]
+def _misfit(experiment, name):
+  """(key, value, the definition's value) of the first setting by which it is not of a definition; or None."""
+  definition = base.definition(name)
+  wanted = [('dataset_name', experiment.dataset_name, definition.dataset),
+            ('model_name', experiment.model_name, definition.model)]
   if all(has == wants for _, has, wants in wanted):
-    wanted = [row for row in changes(record, name)
+    wanted = [row for row in changes(experiment, name)
               if row[0].startswith('dataset.') or row[0] in ('network.latent_width', 'network.latent')]
   return next((row for row in wanted if row[1] != row[2]), None)
 
 
-def load_all(dataset=None, folder=FOLDER) -> dict:
+def load_all(dataset=None, folder=FOLDER) -> dict[str, list[Record]]:
   """Dict: name of a definition -> its runs, of a data set or of all; definitions without runs are left out."""
   return {name: found for name in base.definitions(dataset) if (found := load(name, folder))}
 
 
-def identity(record) -> tuple:
-  """(recipe, samples, settings, seed): a definition's runs that agree in it are the same run, measured again.
-
-  `settings` is all of the experiment that changes weights or figures, as JSON text. How a run is measured (restarts
-  of k-means, say) is no part of it: the newer measurement takes the older one's place.
-  """
-  experiment = parse_experiment(record['experiment'])
-  values = experiment.to_dict()
-  for key in _SETTLED_ELSEWHERE:
-    section, _, name = key.partition('.')
-    del values[section][name]
-  training = experiment.training
-  return training.recipe, record['samples'], json.dumps(values, sort_keys=True), training.seed
-
-
-def add(name, record, folder=FOLDER) -> None:
+def add(name, record: Record, folder=FOLDER) -> None:
   """Puts a record among the definition's runs, in place of the same run's.
 
   Raises:
-    UserError: a record that `validated` refuses, or whose figures another run has to the last digit.
+    UserError: a record whose figures another run has to the last digit.
   """
-  record = validated(record, f'a run of {name}')
-  found = [run for run in load(name, folder) if identity(run) != identity(record)] + [record]
+  found = [run for run in load(name, folder) if run.identity != record.identity] + [record]
   _refuse_twins(found, name)
   _write(name, found, folder)
 
 
-def set_kept(name, record, kept, folder=FOLDER) -> None:
-  """Says that the definition's archive of weights, whose facts `kept` holds, is of `record`'s run and no other's."""
-  found = [{key: value for key, value in run.items() if key != 'kept'} for run in load(name, folder)]
-  for run in found:
-    if identity(run) == identity(record):
-      run['kept'] = kept
-  _write(name, found, folder)
+def set_kept(name, record: Record, kept: Kept, folder=FOLDER) -> None:
+  """Says that the definition's archive of weights is of `record`'s run and no other's."""
+  _write(name, [dataclasses.replace(run, kept=kept if run.identity == record.identity else None)
+                for run in load(name, folder)], folder)
 
 
 def _write(name, found, folder):
-  text = json.dumps({'definition': name, 'runs': sorted(found, key=identity)}, indent=1) + '\n'
-  files.write(pathlib.Path(folder) / f'{name}.json', text)
+  runs = [run.to_dict() for run in sorted(found, key=lambda run: run.identity)]
+  files.write(pathlib.Path(folder) / f'{name}.json', json.dumps({'definition': name, 'runs': runs}, indent=1) + '\n')
 
 
 def groups(found) -> dict:
   """Dict: (recipe, samples, settings) -> runs that differ in their seeds only, most samples first."""
   grouped = {}
-  for run in sorted(found, key=lambda run: (-run['samples'], identity(run))):
-    grouped.setdefault(identity(run)[:3], []).append(run)
+  for run in sorted(found, key=lambda run: (-run.samples, run.identity)):
+    grouped.setdefault(run.identity[:3], []).append(run)
   return grouped
 
 
-def as_it_was(record, samples) -> list:
+def as_it_was(record, samples) -> list[Record]:
   """What a run was after `samples` images, from its history: [a record], or [] where the history does not say.
 
   With a rate that does not fall, a longer training is a shorter one gone on with, so that its evaluations on the way
   are the shorter one's. They took the quick groups.
   """
-  experiment = parse_experiment(record['experiment']).to_dict()
-  rows = [row for row in record['history'] if row['samples'] == samples < record['samples']]
+  experiment = record.experiment.to_dict()
+  rows = [row for row in record.history if row['samples'] == samples < record.samples]
   if config.depends_on_length(experiment['model'], experiment['training']) or not rows:
     return []
   metrics = {key: value for key, value in rows[-1].items() if key not in ('samples', 'seconds')}
-  return [{**record, 'samples': samples, 'metrics': metrics, 'medians': {}, 'curves': {}, 'history': [],
-           'train_seconds': rows[-1].get('seconds')}]
+  return [dataclasses.replace(record, samples=samples, metrics=metrics, medians={}, curves={}, history=[],
+                              train_seconds=rows[-1].get('seconds'))]
 
 
-def changes(record, name) -> list:
-  """[(key, value, the recipe's)]: what a record's experiment has otherwise than the definition with its recipe.
+def changes(experiment, name) -> list:
+  """[(key, value, the recipe's)]: what an experiment has otherwise than the definition with its recipe.
 
-  Settings named test_*, which choose what is measured, are left out, as is all that `identity` holds by itself. A
+  Settings named test_*, which choose what is measured, are left out, as is all that `Identity` holds by itself. A
   recipe whose precision is 'auto' has either.
   """
-  definition, experiment = base.definition(name), parse_experiment(record['experiment'])
+  definition = base.definition(name)
   own = resolve(definition.dataset, definition.model, experiment.training.recipe, definition.overrides)
   return [difference for difference in differences(experiment.to_dict(), own.to_dict())
           if difference[0] not in _SETTLED_ELSEWHERE and not difference[0].startswith('dataset.test_')
@@ -226,19 +292,19 @@ def changes(record, name) -> list:
 
 def own(found, name) -> list:
   """The runs that were trained as the definition and its recipe say; the others belong to the table of ablations."""
-  return [run for run in found if not changes(run, name)]
+  return [run for run in found if not changes(run.experiment, name)]
 
 
 def longest(found, name) -> list:
   """List of groups (lists of runs): the definition's own trainings of most samples; [] where there is none."""
   grouped = list(groups(own(found, name)).values())
-  return [runs_ for runs_ in grouped if runs_[0]['samples'] == grouped[0][0]['samples']]
+  return [runs_ for runs_ in grouped if runs_[0].samples == grouped[0][0].samples]
 
 
-def reported(found, name):
+def reported(found, name) -> Record | None:
   """The definition's own run of most samples and lowest seed, whose picture and weights are kept; None without."""
   return min((run for runs_ in longest(found, name) for run in runs_),
-             key=lambda run: identity(run)[3], default=None)
+             key=lambda run: run.seed, default=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,7 +329,7 @@ def summary(found, metric, key='metrics') -> Summary | None:
   """
   import scipy.stats
 
-  values = [run[key].get(metric) for run in found]
+  values = [getattr(run, key).get(metric) for run in found]
   values = [value for value in values if value is not None and math.isfinite(value)]
   if not values:
     return None
@@ -277,11 +343,11 @@ def _refuse_twins(found, where):
   """UserError where a run stands twice, be it under two seeds: no two trainings agree in every digit."""
   for i, run in enumerate(found):
     for other in found[:i]:
-      if identity(run) == identity(other):
-        raise UserError(f'{where}: the run of {run["samples"]:,} samples, seed {identity(run)[3]}, stands twice; '
+      if run.identity == other.identity:
+        raise UserError(f'{where}: the run of {run.samples:,} samples, seed {run.seed}, stands twice; '
                         'expected it once. Delete one of the two.')
-      if run['metrics'] and run['metrics'] == other['metrics']:
-        raise UserError(f'{where}: the runs of seeds {identity(other)[3]} and {identity(run)[3]} have every figure in '
+      if run.metrics and run.metrics == other.metrics:
+        raise UserError(f'{where}: the runs of seeds {other.seed} and {run.seed} have every figure in '
                         'common, so that one is a copy; expected trainings of their own. Delete one of the two.')
 
 

@@ -34,19 +34,19 @@ def plot(series, x_label, y_label, text) -> str:
 
 def curves(dataset, results) -> list:
   """Pictures of how results depend on alpha and on the samples trained, one line a definition (its first seed)."""
-  chosen, parts = {name: _records.reported(runs, name) for name, runs in results.items()}, []
-  counts = sorted({f'{run["samples"]:,}' for run in chosen.values()})
-  after = f'seed {", ".join(sorted({str(r["experiment"]["training"]["seed"]) for r in chosen.values()}))}, ' \
-          f'{" or ".join(counts)} samples'
+  chosen = {name: run for name, runs in results.items() if (run := _records.reported(runs, name))}
+  seeds = sorted({str(run.seed) for run in chosen.values()})
+  counts = sorted({f'{run.samples:,}' for run in chosen.values()})
+  parts, after = [], f'seed {", ".join(seeds)}, {" or ".join(counts)} samples'
   for x, y, label in (('alpha', 'distance', 'mean cosine distance to the nearest line'),
                       ('quality_alpha', 'frechet', 'Frechet distance to test images')):
-    series = {name: (run['curves'][x], run['curves'][y]) for name, run in chosen.items()
-              if {x, y} <= run['curves'].keys()}
+    series = {name: (run.curves[x], run.curves[y]) for name, run in chosen.items()
+              if {x, y} <= run.curves.keys()}
     if series:
       parts.append(plot(series, 'alpha', label, f'{dataset}: {label} along the path; {after}'))
   for key, label in (('mean_distance', 'mean distance'), ('probe_accuracy', 'probe accuracy')):
-    series = {name: ([row['samples'] for row in run['history']], [row[key] for row in run['history']])
-              for name, run in chosen.items() if run['history'] and all(key in row for row in run['history'])}
+    series = {name: ([row['samples'] for row in run.history], [row[key] for row in run.history])
+              for name, run in chosen.items() if run.history and all(key in row for row in run.history)}
     if series:
       parts.append(plot(series, 'training images', label, f'{dataset}: {label} while training; {after}'))
       break
@@ -71,8 +71,8 @@ def render(folder=_records.FOLDER) -> str:
               _tables.render(dataset, 'html', folder).replace('</table>', '</table></div>'), *curves(dataset, own)]
     for name, runs in own.items():
       picture = pathlib.Path(folder) / f'{name}.png'
-      if picture.exists():
-        recipe, samples, _, seed = _records.identity(_records.reported(runs, name))
+      if picture.exists() and (run := _records.reported(runs, name)):
+        recipe, samples, _, seed = run.identity
         parts.append(embedded(picture.read_bytes(), f'{name}: interpolations; recipe {recipe}, {samples:,} samples, '
                                                     f'seed {seed}'))
     for name, runs in everything.items():

@@ -13,7 +13,7 @@ import sys
 from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
-from acai_tf.experiment.resolve import parse_experiment, resolve
+from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run
 from acai_tf.training import build
 from zoo import _records, _weights, base
@@ -39,7 +39,7 @@ def experiment_of(definition, seed, recipe, samples=None, settings=()):
   overrides = {key: {**definition.overrides.get(key, {}), **values} for key, values in overrides.items()}
   overrides['training'] |= {'seed': seed, **({'samples': samples} if samples else {})}
   experiment = resolve(definition.dataset, definition.model, recipe, overrides)
-  _records.check_definition({'experiment': experiment.to_dict()}, definition.name, 'it')
+  _records.check_definition(experiment, definition.name, 'it')
   return experiment
 
 
@@ -71,7 +71,7 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
   training, call, filing = experiment.training, call or _call, filing or contextlib.nullcontext()
   name, what = definition.name, f'{definition.name}, seed {training.seed}'
   asked, run = identities(experiment), run_of(definition.name, experiment, settings, runs_dir)
-  if asked & set(map(_records.identity, _records.load(name, results))):
+  if asked & {run.identity for run in _records.load(name, results)}:
     say(f'{what}: there already')
   else:
     say(f'{what}: {training.recipe}, {training.samples:,} samples, in {run}')
@@ -86,7 +86,7 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
     with filing:
       gather(run, definition, results)
   record = _records.reported(_records.load(name, results), name)
-  if record and _records.identity(record) in asked and 'kept' not in record and run.folder.exists():
+  if record and record.identity in asked and not record.kept and run.folder.exists():
     if reason := _weights.refusal(definition.dataset):
       say(f'{what}: its weights are not kept, since {reason}')
       return 0
@@ -103,12 +103,12 @@ def say(text) -> None:
 
 
 def identities(experiment) -> set:
-  """Set of `_records.identity` of the runs that are this experiment's: with precision 'auto', those of either one."""
+  """Set of `_records.Identity` of the runs that are this experiment's: with precision 'auto', those of either one."""
   training = experiment.training
   found = set()
   for precision in ('float32', 'mixed_bfloat16') if training.precision == 'auto' else (training.precision,):
     one = dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
-    found.add(_records.identity({'experiment': one.to_dict(), 'samples': training.steps * training.batch}))
+    found.add(_records.identity_of(one, training.steps * training.batch))
   return found
 
 
@@ -133,19 +133,20 @@ def gather(run: Run, definition, results) -> None:
     UserError: a run of another definition, or one that has not been evaluated.
   """
   try:
-    record = strict_json.read(run.metrics)
+    values = strict_json.read(run.metrics)
   except (OSError, ValueError) as error:
     raise UserError(f'{run.metrics} cannot be read ({error}); expected a run that acai_tf.evaluate has measured.'
                     ) from error
-  record = _records.validated(record, run.metrics)
-  _records.check_definition(record, definition.name, run.metrics)
+  record = _records.parse(values, run.metrics)
+  _records.check_definition(record.experiment, definition.name, run.metrics)
   check_measured(record, run)
   keep = ('samples', 'seconds', 'recon_mse', 'probe_accuracy', 'mean_distance', 'smoothness_published',
           'recon_nll', 'reverse_perplexity', 'transfer_accuracy')
-  record['history'] = [{key: row[key] for key in keep if key in row} for row in run.history()]
+  record = dataclasses.replace(
+      record, history=[{key: row[key] for key in keep if key in row} for row in run.history()])
   _records.add(definition.name, record, results)
   reported = _records.reported(_records.load(definition.name, results), definition.name)
-  if reported and _records.identity(record) == _records.identity(reported):
+  if reported and record.identity == reported.identity:
     for name in ('interpolation.png', 'paths.png'):  # of images, of sentences
       if (run.folder / name).exists():
         shutil.copyfile(run.folder / name, pathlib.Path(results) / f'{definition.name}.png')
@@ -153,14 +154,14 @@ def gather(run: Run, definition, results) -> None:
 
 def check_measured(record, where) -> None:
   """UserError unless a record is of the whole training and of the weights that are reported."""
-  training = parse_experiment(record['experiment']).training
+  training = record.experiment.training
   whole = training.steps * training.batch
-  if record['samples'] != whole:
-    raise UserError(f'{where} was measured after {record["samples"]:,} of {whole:,} samples; expected its end. Train '
+  if record.samples != whole:
+    raise UserError(f'{where} was measured after {record.samples:,} of {whole:,} samples; expected its end. Train '
                     'it on, and measure its last checkpoint.')
   weights = 'average' if training.average else 'raw'
-  if record['weights'] != weights:
-    raise UserError(f'{where} was measured with {record["weights"]} weights; expected those that are reported, '
+  if record.weights != weights:
+    raise UserError(f'{where} was measured with {record.weights} weights; expected those that are reported, '
                     f'{weights}. Measure it again: python -m acai_tf.evaluate --run DIR.')
 
 

@@ -59,12 +59,12 @@ def common(found) -> list:
   """[recipe, weights and precision, samples, seeds, minutes, images a second] of a group of runs, as texts."""
   if not found:
     return [''] * len(COMMON)
-  precisions = {run['experiment']['training'].get('precision', 'float32').removeprefix('mixed_') for run in found}
-  weights = f'{" or ".join(sorted({run["weights"] for run in found}))}, {" or ".join(sorted(precisions))}'
-  samples = found[0]['samples']
-  seconds = [run['train_seconds'] for run in found if run['train_seconds']]
+  precisions = {run.experiment.training.precision.removeprefix('mixed_') for run in found}
+  weights = f'{" or ".join(sorted({run.weights for run in found}))}, {" or ".join(sorted(precisions))}'
+  samples = found[0].samples
+  seconds = [run.train_seconds for run in found if run.train_seconds]
   time = [f'{np.mean(seconds) / 60:.0f}', f'{samples / np.mean(seconds):.0f}'] if seconds else ['', '']
-  return [_records.identity(found[0])[0], weights,
+  return [found[0].experiment.training.recipe, weights,
           f'{samples:,}', seeds_of(found), *time]
 
 
@@ -73,7 +73,7 @@ COMMON = ['recipe', 'weights', 'samples', 'seeds', 'minutes', 'images/s']
 
 def seeds_of(found) -> str:
   """'0' or '0, 1, 2', or '0 to 9' where they follow one another."""
-  seeds = sorted(_records.identity(run)[3] for run in found)
+  seeds = sorted(run.seed for run in found)
   if len(seeds) > 3 and seeds == list(range(seeds[0], seeds[-1] + 1)):
     return f'{seeds[0]} to {seeds[-1]}'
   return ', '.join(map(str, seeds))
@@ -153,8 +153,8 @@ def restarts(groups) -> list[str]:
   counts: dict[int, set] = {}
   for name, runs in groups:
     for run in runs:
-      if 'clustering_accuracy' in run['metrics']:
-        counts.setdefault(run.get('kmeans_restarts', 0), set()).add(name)
+      if 'clustering_accuracy' in run.metrics:
+        counts.setdefault(run.facts.get('kmeans_restarts', 0), set()).add(name)
   if not counts:
     return []
   usual = max(counts, key=lambda count: len(counts[count]))
@@ -211,7 +211,7 @@ def brief_rows(dataset, results) -> tuple[list[str], list]:
   body = []
   for name, found in results.items():
     for group in _records.longest(found, name)[:1]:
-      cells, other = [name, f'{group[0]["samples"]:,}', seeds_of(group)], bool(_compare.other_settings(group[0], name))
+      cells, other = [name, f'{group[0].samples:,}', seeds_of(group)], bool(_compare.other_settings(group[0], name))
       for column in shown:
         cells += (cells_of(column, group, published[name].get(column.metric), other)[-2:] if column.metric in compared
                   else [figure(column, _records.summary(group, column.metric))])
@@ -231,13 +231,13 @@ def ablation_rows(name, results) -> tuple[list[str], list]:
     results: its records.
   """
   shown, body, changed = _compare.columns(base.definition(name).dataset), [], {}
-  known = {_records.identity(run) for run in results}
+  known = {run.identity for run in results}
   results = results + [was for run in results for samples in MILESTONES for was in _records.as_it_was(run, samples)
-                       if _records.identity(was) not in known]
+                       if was.identity not in known]
   for group in _records.groups(results).values():
-    changed.setdefault((group[0]['samples'], _records.identity(group[0])[0]), []).append(
-        (_records.changes(group[0], name), group))
-  medians = [column.metric in _compare.MEDIANS and any(column.metric in run['medians'] for run in results)
+    changed.setdefault((group[0].samples, group[0].experiment.training.recipe), []).append(
+        (_records.changes(group[0].experiment, name), group))
+  medians = [column.metric in _compare.MEDIANS and any(column.metric in run.medians for run in results)
              for column in shown]
   for kinds in changed.values():
     if not any(differences for differences, _ in kinds):
@@ -296,8 +296,8 @@ def check_networks(dataset, results, everything=False) -> None:
 def _one_network(dataset, runs):
   networks = {}
   for name, run in runs:
-    if 'frechet_gap' in run['metrics']:
-      networks.setdefault(run.get('feature_network'), []).append(name)
+    if 'frechet_gap' in run.metrics:
+      networks.setdefault(run.facts.get('feature_network'), []).append(name)
   if len(networks) > 1:
     kinds = '; '.join(f'{network or "unknown"}: {", ".join(sorted(set(names)))}' for network, names in networks.items())
     raise UserError(f'the Frechet figures of {dataset} were measured with {len(networks)} feature networks ({kinds}); '
@@ -341,11 +341,11 @@ def render_sources(name, kind='text', folder=_records.FOLDER) -> str:
     raise UserError(f'{name} has no figures of sources; expected a run of sentences that was measured with them: '
                     'python -m acai_tf.evaluate --run DIR --metrics all.')
   return laid_out(['sentences from', *(column.heading for column in SOURCE_COLUMNS)], body, [
-      f'{name}, {found[0]["samples"]:,} samples, recipe {_records.identity(found[0])[0]}, seeds {seeds_of(found)}; '
+      f'{name}, {found[0].samples:,} samples, recipe {found[0].experiment.training.recipe}, seeds {seeds_of(found)}; '
       "mean ± population deviation over seeds, [95 % interval of the mean, Student's t]. Forward perplexity and copies "
       'of real sentences and of their codes are those of held-out ones.'
-      + (f' With noise: N(0, {found[0].get("source_noise")}²) is added to every component of the codes before they are '
-         'decoded.' if noisy else '')], kind)
+      + (f' With noise: N(0, {found[0].facts.get("source_noise")}²) is added to every component of the codes before '
+         'they are decoded.' if noisy else '')], kind)
 
 
 def render_metrics(dataset, metrics, kind='text', folder=_records.FOLDER) -> str:
@@ -356,7 +356,7 @@ def render_metrics(dataset, metrics, kind='text', folder=_records.FOLDER) -> str
   """
   registry.check('acai_tf.data', dataset)
   results, body = _records.load_all(dataset, folder), []
-  known = sorted({metric for found in results.values() for run in found for metric in run['metrics']})
+  known = sorted({metric for found in results.values() for run in found for metric in run.metrics})
   for metric in metrics:
     if metric not in known:
       raise UserError(unknown(f'metric in the results of {dataset}', metric, known))
@@ -366,8 +366,8 @@ def render_metrics(dataset, metrics, kind='text', folder=_records.FOLDER) -> str
     for group in _records.groups(found).values():
       summaries = [_records.summary(group, metric) for metric in metrics]
       if any(summaries):
-        changed = _compare.text_of(_records.changes(group[0], name), 'recipe')
-        body.append([name + (f': {changed}' if changed else ''), f'{group[0]["samples"]:,}', seeds_of(group),
+        changed = _compare.text_of(_records.changes(group[0].experiment, name), 'recipe')
+        body.append([name + (f': {changed}' if changed else ''), f'{group[0].samples:,}', seeds_of(group),
                      *(plain(summary) for summary in summaries)])
   return laid_out(['definition', 'samples', 'seeds', *metrics], body, [
       'Mean ± population deviation over seeds.'], kind)

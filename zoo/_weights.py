@@ -5,7 +5,6 @@ import pathlib
 from acai_tf.evaluation import kinds
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.experiment.run import Run
 from acai_tf.training import build, weights
 from zoo import _mirror, _records, base
@@ -23,14 +22,14 @@ def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
     UserError: an unknown definition, no weights, a file that is not the one whose sum is on record, or no such file.
   """
   base.definition(name)
-  record = next((run for run in _records.load(name, results) if 'kept' in run), None)
-  if record is None:
+  record = next((run for run in _records.load(name, results) if run.kept), None)
+  if record is None or record.kept is None:
     raise UserError(f'no weights of {name} are kept; expected a definition that has some (python -m zoo table DATASET '
                     f'has results). Train it: python -m zoo reproduce {name}.')
-  path = pathlib.Path(folder) / record['kept']['file']
+  path = pathlib.Path(folder) / record.kept.file
   if not path.exists():
-    return record, _mirror.fetched(record['kept'], path)
-  if problem := _mirror.difference(path, record['kept']):
+    return record, _mirror.fetched(record.kept, path)
+  if problem := _mirror.difference(path, record.kept):
     raise UserError(f'{path} {problem}, as {name}.json has it. It is damaged or of another run: restore it with git.')
   return record, path
 
@@ -52,10 +51,10 @@ def load(name, precision=None, results=_records.FOLDER, folder=FOLDER) -> tuple:
   """
   record, path = kept(name, results, folder)
   experiment, model, about = weights.load(path, precision)
-  if experiment != parse_experiment(record['experiment']) or about['samples'] != record['samples']:
+  if experiment != record.experiment or about['samples'] != record.samples:
     raise UserError(f'{path} is of another run than the record that names it; expected them to agree. Restore both '
                     'with git.')
-  return experiment, model, record['samples']
+  return experiment, model, record.samples
 
 
 def refusal(dataset) -> str:
@@ -70,11 +69,11 @@ def check_terms(name) -> None:
                     'data.')
 
 
-def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manual_dir=None) -> dict:
+def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manual_dir=None) -> _records.Kept:
   """Writes the archive of a run that its definition reports, and its size and sum into the record.
 
   Returns:
-    What the record says of it: {'file', 'sha256', 'bytes', 'dtype', 'float16_changes'}.
+    What the record says of it.
 
   Raises:
     UserError: a run that is not filed, that is not the one which is reported, or whose weights do not give its figures;
@@ -84,11 +83,11 @@ def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, 
   record = _records.reported(_records.load(name, results), name)
   experiment, model, step = build.load_model(run)
   samples = step * experiment.training.batch
-  own = _records.identity({'experiment': experiment.to_dict(), 'samples': samples})
-  if record is None or _records.identity(record) != own:
+  own = _records.identity_of(experiment, samples)
+  if record is None or record.identity != own:
     reported = ('none' if record is None else
-                f'the one of {record["samples"]:,} samples, seed {_records.identity(record)[3]}')
-    raise UserError(f'{run}, of {samples:,} samples, seed {own[3]}, is not the run that {name} reports; that is '
+                f'the one of {record.samples:,} samples, seed {record.seed}')
+    raise UserError(f'{run}, of {samples:,} samples, seed {own.seed}, is not the run that {name} reports; that is '
                     f'{reported}. File it first: python -m zoo reproduce {name}.')
   dataset, kind = build.load_data(experiment, data_dir, manual_dir), kinds.KINDS[experiment.kind]
   model.adapt(dataset)
@@ -97,13 +96,13 @@ def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, 
   def figures():
     return kind.measure(functions, dataset, experiment.dataset_name, model_name=experiment.model_name).metrics
 
-  recorded, found = record['metrics'].get(kind.RECONSTRUCTION), figures()[kind.RECONSTRUCTION]
+  recorded, found = record.metrics.get(kind.RECONSTRUCTION), figures()[kind.RECONSTRUCTION]
   if recorded is not None and abs(found - recorded) > RECON_CHANGE * recorded:
     raise UserError(f'{run} has a {kind.RECONSTRUCTION} of {found:.4g}; expected {recorded:.4g}, as its record has it. '
                     'Measure it again and file it: python -m acai_tf.evaluate.')
   arrays, chosen = weights.compact(model, figures)
-  about = {'definition': name, 'experiment': experiment.to_dict(), 'samples': samples, 'weights': record['weights'],
+  about = {'definition': name, 'experiment': experiment.to_dict(), 'samples': samples, 'weights': record.weights,
            **chosen}
-  kept = {**weights.write(pathlib.Path(folder) / f'{name}.npz', arrays, about), **chosen}
+  kept = _records.Kept(**weights.write(pathlib.Path(folder) / f'{name}.npz', arrays, about), **chosen)
   _records.set_kept(name, record, kept, results)
   return kept

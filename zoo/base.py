@@ -82,10 +82,10 @@ def definition(name) -> Definition:
   """The Definition of that name; UserError with a suggestion if there is none."""
   if not isinstance(name, str):
     raise UserError(f'the name of a definition is a {type(name).__name__}; expected text: see python -m zoo list.')
-  known = definitions()
-  if name not in known:
-    raise UserError(unknown('definition', name, known).split(' Known: ')[0] + ' python -m zoo list shows all.')
-  return known[name]
+  for dataset in registry.names('acai_tf.data'):
+    if name.startswith(f'{dataset}_') and name in (known := definitions(dataset)):
+      return known[name]
+  raise UserError(unknown('definition', name, definitions()).split(' Known: ')[0] + ' python -m zoo list shows all.')
 
 
 def published(dataset, model, latent_dimension) -> dict:
