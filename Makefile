@@ -1,5 +1,6 @@
 # Two commands do everything: `make demo` and `make test`; `make demo-text` is the demo for sentences, `make docs` builds
-# the documentation into site/.
+# the documentation and the gallery into site/. `make test-all` adds the tests that take long: programs that are killed
+# and resumed, two hosts, the wheel, the notebooks, the browser and Bazel.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ DEMO_SAMPLES ?= 49152
 # Quicker than the recipe's own where samples are few.
 DEMO_SETTINGS := --set model.partners=1 --set training.batch=16 --set training.average=0.998 --set training.final_evaluations=0
 
-.PHONY: demo demo-text test lint docs clean
+.PHONY: demo demo-text test test-slow test-all lint docs pages clean
 
 # Installs the versions of requirements.txt; made anew when one of these files changes.
 $(VENV)/installed: setup.py pyproject.toml requirements.txt
@@ -28,8 +29,16 @@ demo-text: $(VENV)/installed
 	$(BIN)/python -m export --run demo-text/run --to demo-text/module
 	$(BIN)/python -m zoo._demo_text --module demo-text/module
 
+PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
+
 test: lint
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
+	$(PYTEST) -m 'not slow'
+
+test-slow: $(VENV)/installed
+	$(PYTEST) -m slow
+	$(BIN)/python tests/bazel/check.py
+
+test-all: test test-slow
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -40,7 +49,12 @@ $(VENV)/installed-docs: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint requirements.txt --editable '.[docs]'
 	touch $@
 
-docs: $(VENV)/installed-docs
+# The pages and, in site/gallery, the gallery of the pretrained models (which fetches ONNX Runtime Web from npm once).
+docs: pages
+	rm -rf site/gallery
+	$(BIN)/python -m zoo gallery --to site/gallery
+
+pages: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator
 
 from absl import flags, logging
+from rich import console, progress
 
 from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
@@ -46,6 +47,9 @@ def silent() -> Iterator[None]:
 def start_tensorflow(xla=False) -> None:
   """Imports TensorFlow without its start-up notices, and sets the threads that are fastest on a CPU.
 
+  A program calls it before it needs a model's file, which imports TensorFlow. In a process where TensorFlow has run
+  already, the threads stay as they are.
+
   The notices come before any log level is heeded, straight to the process's standard error. One thread an operation
   and as many operations side by side as there are cores: the convolutions are too small to share.
 
@@ -57,8 +61,9 @@ def start_tensorflow(xla=False) -> None:
   with silent():
     import tensorflow as tf
   logging.set_verbosity(logging.ERROR)  # TensorFlow Datasets' warnings; what matters is told as an error
-  tf.config.threading.set_intra_op_parallelism_threads(1)
-  tf.config.threading.set_inter_op_parallelism_threads(len(machine.cores()))
+  with contextlib.suppress(RuntimeError):
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(len(machine.cores()))
 
 
 def make_deterministic() -> None:
@@ -70,9 +75,9 @@ def make_deterministic() -> None:
 
 def define_data_flags(flag_values) -> None:
   """Defines --data_dir and --manual_dir."""
-  flags.DEFINE_string('data_dir', None, 'Where data sets lie [$TFDS_DATA_DIR or ~/tensorflow_datasets]',
+  flags.DEFINE_string('data_dir', None, 'Folder of the data sets [$TFDS_DATA_DIR or ~/tensorflow_datasets]',
                       flag_values=flag_values)
-  flags.DEFINE_string('manual_dir', None, "Folder with a data set's official files, instead of downloading",
+  flags.DEFINE_string('manual_dir', None, "Folder with the data set's official files, instead of a download",
                       flag_values=flag_values)
 
 
@@ -225,8 +230,6 @@ def _help(usage, groups, flag_values):
 
 def text_of(grid, width=100) -> str:
   """A rich table as plain text."""
-  from rich import console
-
   screen = console.Console(width=width, no_color=True, highlight=False, force_jupyter=False, force_terminal=False)
   with screen.capture() as capture:
     screen.print(grid)
@@ -240,8 +243,6 @@ class Status:
   """
 
   def __init__(self, quiet_seconds=10):
-    from rich import console, progress
-
     self.quiet_seconds, self.text, self.next_line, self.bar = quiet_seconds, None, 0.0, None
     if console.Console().is_terminal:
       self.bar = progress.Progress(progress.SpinnerColumn(), progress.BarColumn(16), '{task.description}')

@@ -8,47 +8,57 @@ from absl import flags
 
 from acai_tf import cli, files
 from acai_tf.data import base
-from acai_tf.evaluation import images, kinds, report, text
+from acai_tf.data import lines as lines_data
+from acai_tf.evaluation import images, kinds, report, subject, text
 from acai_tf.experiment import module_card, registry, strict_json
 from acai_tf.experiment.errors import UserError, unknown
+from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve_dataset
 from acai_tf.experiment.run import WEIGHTS, Run
+from acai_tf.metrics import lines, text_path
 from acai_tf.training import build
+from zoo import _weights
+from zoo import base as zoo
 
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
-flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it', flag_values=FLAGS)
-flags.DEFINE_enum('weights', 'average', WEIGHTS, 'Averaged where the run has them, or raw',
+flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Checkpoint of --run', flag_values=FLAGS)
+flags.DEFINE_enum('weights', 'average', WEIGHTS, 'EMA of the weights (if the run has one), or raw weights',
                   flag_values=FLAGS)
-flags.DEFINE_string('zoo', None, "A definition whose weights are kept (python -m zoo list)", flag_values=FLAGS)
+flags.DEFINE_string('zoo', None, 'Definition with pretrained weights (python -m zoo list)', flag_values=FLAGS)
 flags.DEFINE_string('module', None, 'Folder or address of an exported module', flag_values=FLAGS)
-flags.DEFINE_string('dataset', None, 'Data set that the module is measured on', flag_values=FLAGS)
-flags.DEFINE_multi_string('set', [], 'dataset.KEY=VALUE of that data set (repeatable)', flag_values=FLAGS)
-flags.DEFINE_string('interpolations', None, 'File.npy of lines, [n, k, 32, 32, 1] in [-1, 1]', flag_values=FLAGS)
-flags.DEFINE_string('sentences', None, 'File of generated sentences, one a line', flag_values=FLAGS)
-flags.DEFINE_string('paths', None, 'File of paths between sentences, one a line, parted by tabs', flag_values=FLAGS)
+flags.DEFINE_string('dataset', None, 'Data set that --module, --sentences or --paths is evaluated on',
+                    flag_values=FLAGS)
+flags.DEFINE_multi_string('set', [], 'dataset.KEY=VALUE, a setting of --dataset (repeatable)', flag_values=FLAGS)
+flags.DEFINE_string('interpolations', None, '.npy file of interpolated lines, [n, k, 32, 32, 1] in [-1, 1]',
+                    flag_values=FLAGS)
+flags.DEFINE_string('sentences', None, 'File of generated sentences, one per line', flag_values=FLAGS)
+flags.DEFINE_string('paths', None, 'File of paths between sentences, one per line, separated by tabs',
+                    flag_values=FLAGS)
 flags.DEFINE_list('metrics', ['quick'], f'quick ({", ".join(images.QUICK)}), all, or groups: '
                   f'{", ".join(images.GROUPS[len(images.QUICK):])}, ...; of sentences {", ".join(text.GROUPS)}',
                   flag_values=FLAGS)
-flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for a run of recipe paper]', 1, flag_values=FLAGS)
-flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
-flags.DEFINE_string('features', None, 'Module of image features for `quality` [one trained here]', flag_values=FLAGS)
-flags.DEFINE_integer('feature_size', 299, 'Height and width that it takes', 8, flag_values=FLAGS)
-flags.DEFINE_bool('trust', False, 'Load the module of --module or --features whatever operations it has: it is a '
+flags.DEFINE_integer('restarts', None, 'Restarts of k-means [10; 1000 for a run of recipe paper]', 1, flag_values=FLAGS)
+flags.DEFINE_integer('train_images', None, 'Training images for the probe and clustering [60000]', 20,
+                     flag_values=FLAGS)
+flags.DEFINE_string('features', None, 'Feature network (a module) for group quality [a small classifier, trained here]',
+                    flag_values=FLAGS)
+flags.DEFINE_integer('feature_size', 299, 'Height and width of the input of --features', 8, flag_values=FLAGS)
+flags.DEFINE_bool('trust', False, 'Skip the check of the operations of --module or --features; a module is a '
                   'program', flag_values=FLAGS)
 flags.DEFINE_string('to', None, 'Folder for the results of --zoo or --module', flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 GROUPS = {
-    'What': ['run', 'checkpoint', 'weights', 'zoo', 'module', 'dataset', 'set', 'interpolations',
+    'What to evaluate': ['run', 'checkpoint', 'weights', 'zoo', 'module', 'dataset', 'set', 'interpolations',
              'sentences', 'paths', 'to'],
-    'How': ['metrics', 'restarts', 'train_images', 'features', 'feature_size', 'trust'],
+    'How to evaluate': ['metrics', 'restarts', 'train_images', 'features', 'feature_size', 'trust'],
     'Data': ['data_dir', 'manual_dir'],
 }
 # What each way of use has flags for, beside the one that chooses it.
 MODES = {
-    'run': ['checkpoint', 'weights', *GROUPS['How'], *GROUPS['Data']],
-    'zoo': ['to', *GROUPS['How'], *GROUPS['Data']],
-    'module': ['dataset', 'set', 'to', *GROUPS['How'], *GROUPS['Data']],
+    'run': ['checkpoint', 'weights', *GROUPS['How to evaluate'], *GROUPS['Data']],
+    'zoo': ['to', *GROUPS['How to evaluate'], *GROUPS['Data']],
+    'module': ['dataset', 'set', 'to', *GROUPS['How to evaluate'], *GROUPS['Data']],
     'interpolations': ['metrics'],
     'sentences': ['dataset', 'set', *GROUPS['Data']],
     'paths': ['dataset', 'set', *GROUPS['Data']],
@@ -60,8 +70,6 @@ NEEDS = {'restarts': ('clustering',), 'train_images': ('clustering', 'fitted_pro
 
 def score_file(path) -> None:
   """Scores a file of interpolations on the lines benchmark and prints; UserError says what does not fit."""
-  from acai_tf.metrics import lines
-
   try:
     images = base.mapped(path)
   except (OSError, ValueError) as error:
@@ -85,8 +93,6 @@ def score_file(path) -> None:
 
 
 def _templates():
-  from acai_tf.data import lines as lines_data
-
   return lines_data.templates()
 
 
@@ -96,11 +102,10 @@ def score_text(data_dir) -> None:
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   cli.start_tensorflow()
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
-  from acai_tf.data import _text  # Loads TensorFlow.
-  from acai_tf.metrics import text_path
+  from acai_tf.data import text_base  # Loads TensorFlow.
 
   if FLAGS.sentences:
-    found = _text.read_sentences(FLAGS.sentences)
+    found = text_base.read_sentences(FLAGS.sentences)
     metrics = text.score_samples(found, dataset)
     what = f'{len(found):,} sentences, scored by trigrams (docs/benchmarks.md)'
   else:
@@ -116,8 +121,6 @@ def score_text(data_dir) -> None:
 
 def config_of_flags(names) -> typing.Any:
   """The Config of the data set that --dataset and --set name; UserError unless it is one of `names`."""
-  from acai_tf.experiment.overrides import parse_overrides
-
   if FLAGS.dataset not in names:
     raise UserError(unknown('data set', FLAGS.dataset, names) if FLAGS.dataset else
                     f'--dataset is missing; expected one of {", ".join(names)}.')
@@ -158,7 +161,7 @@ def settings_of(recipe, dataset, dataset_name, data_dir) -> images.Settings:
   restarts = FLAGS.restarts or (report.PAPER_RESTARTS if recipe == 'paper' else 10)
   features = None
   if 'quality' in groups:
-    from acai_tf.evaluation import feature_network
+    from acai_tf.evaluation import feature_network  # Loads TensorFlow.
 
     if FLAGS.features:
       features = feature_network.of_module(FLAGS.features, FLAGS.feature_size, FLAGS.trust)
@@ -173,16 +176,14 @@ def settings_of(recipe, dataset, dataset_name, data_dir) -> images.Settings:
 
 def evaluate_module(data_dir) -> None:
   """Measures an exported module on a data set, through hub.load; prints, and writes metrics.json to --to."""
-  from acai_tf.evaluation import subject
-
   config = config_of_flags(registry.names('acai_tf.data'))
-  module_card.load(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   kind = registry.kind_of('acai_tf.data', FLAGS.dataset)
-  groups_of(kind)  # Before TensorFlow is loaded, too.
+  groups_of(kind)
   if FLAGS.to:
     cli.check_folder('to', FLAGS.to)
   cli.start_tensorflow()
+  module_card.load(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
   functions: subject.Functions | subject.TextFunctions
   if kind == 'sentences':
     functions, shape = subject.of_text_module(FLAGS.module, FLAGS.trust), None
@@ -227,30 +228,27 @@ def main() -> None:
   if FLAGS.module:
     return evaluate_module(data_dir)
   if FLAGS.zoo:
-    from zoo import _weights
-
-    record, _ = _weights.kept(FLAGS.zoo)  # Before TensorFlow is loaded, as below.
+    cli.start_tensorflow()
+    record, _ = _weights.kept(FLAGS.zoo)
     experiment = record.experiment
     groups_of(experiment.kind)
     build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
     if FLAGS.to:
       cli.check_folder('to', FLAGS.to)
-    cli.start_tensorflow()
     experiment, model, samples = _weights.load(FLAGS.zoo)
   else:
-    experiment = Run(FLAGS.run).experiment()  # Before TensorFlow is loaded: a wrong folder is told at once.
+    cli.start_tensorflow()
+    run = Run(FLAGS.run)
+    experiment = run.experiment()
     groups_of(experiment.kind)
     build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
     cli.check_folder('run', FLAGS.run)
-    cli.start_tensorflow()
-    experiment, model, step = build.load_model(Run(FLAGS.run), FLAGS.checkpoint, weights=FLAGS.weights)
+    experiment, model, step = build.load_model(run, FLAGS.checkpoint, weights=FLAGS.weights)
     samples = step * experiment.training.batch
   dataset = build.load_data(experiment, data_dir, FLAGS.manual_dir)
   model.adapt(dataset)
   settings = (text.Settings(groups_of('sentences')) if experiment.kind == 'sentences' else
               settings_of(experiment.training.recipe, dataset, experiment.dataset_name, data_dir))
-  from zoo import base as zoo
-
   folder = FLAGS.run or FLAGS.to
   report.report(experiment, model, dataset, samples, Run(folder) if folder else None, settings, FLAGS.weights,
                 zoo.published_for(experiment))
@@ -258,7 +256,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  cli.run(main, 'python -m acai_tf.evaluate --run DIR: measures a trained run, writes metrics.json and pictures.\n'
-              'Also --zoo NAME (weights that are kept), --module DIR --dataset NAME, and files of any program:\n'
-              '--interpolations FILE.npy of lines, --sentences FILE and --paths FILE of text.',
+  cli.run(main, 'python -m acai_tf.evaluate --run DIR: evaluates a run, and writes metrics.json and pictures.\n'
+              'Also --zoo NAME (pretrained weights), --module DIR --dataset NAME, and output of any program:\n'
+              '--interpolations FILE.npy (lines), --sentences FILE and --paths FILE.',
           GROUPS, flag_values=FLAGS)

@@ -1,11 +1,7 @@
 """Which images of a global batch each replica sees, and how replicas share what belongs to the whole batch."""
 
-import typing
-
 import numpy as np
-
-if typing.TYPE_CHECKING:
-  import tensorflow as tf
+import tensorflow as tf
 
 
 def rows(batch, replicas) -> np.ndarray:
@@ -32,10 +28,8 @@ def rows(batch, replicas) -> np.ndarray:
   return np.concatenate([front, (batch * replicas - 1 - front)[:, ::-1]], axis=1)
 
 
-def own(values) -> 'tf.Tensor':
+def local_rows(values) -> tf.Tensor:
   """This replica's rows of `values`, [global batch, ...], which every replica has whole; gradients pass."""
-  import tensorflow as tf  # Here, since data.base uses this module before TensorFlow is loaded.
-
   context = tf.distribute.get_replica_context()
   count = context.num_replicas_in_sync
   if count == 1:
@@ -43,7 +37,7 @@ def own(values) -> 'tf.Tensor':
   return tf.gather(values, tf.gather(rows(values.shape[0] // count, count), context.replica_id_in_sync_group))
 
 
-def mean(values, weights=None) -> 'tf.Tensor':
+def mean(values, weights=None) -> tf.Tensor:
   """This replica's share of a mean over the global batch: the mean over replicas of what they give is that mean.
 
   Replicas may have different numbers of values: words, or examples of a class.
@@ -55,8 +49,6 @@ def mean(values, weights=None) -> 'tf.Tensor':
   Returns:
     Scalar; 0 where nothing counts.
   """
-  import tensorflow as tf
-
   weights = tf.ones_like(values) if weights is None else weights
   context, count = tf.distribute.get_replica_context(), tf.reduce_sum(weights)
   if context.num_replicas_in_sync > 1:
@@ -64,7 +56,7 @@ def mean(values, weights=None) -> 'tf.Tensor':
   return tf.math.divide_no_nan(tf.reduce_sum(values * weights), count)
 
 
-def gather(values, each=1) -> 'tf.Tensor':
+def gather(values, each=1) -> tf.Tensor:
   """All replicas' `values` in the global batch's order, the same on every replica, in a replica context.
 
   The rows are summed into their places, whose gradient is the sum over replicas of what arrives there. So a loss of
@@ -78,8 +70,6 @@ def gather(values, each=1) -> 'tf.Tensor':
   Returns:
     [batch x each x replicas, ...].
   """
-  import tensorflow as tf
-
   context = tf.distribute.get_replica_context()
   count = context.num_replicas_in_sync
   if count == 1:

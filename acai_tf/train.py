@@ -8,33 +8,34 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run, with_precision
-from acai_tf.training import build, session
+from acai_tf.training import build
 from zoo import base as zoo
 
 flags.DEFINE_string('dataset', None, 'Data set: ' + ', '.join(registry.names('acai_tf.data')))
-flags.DEFINE_string('zoo', None, 'A definition (python -m zoo list) instead of data set, model and network')
-flags.DEFINE_string('model', None, f'Model, [acai] {", ".join(registry.names("acai_tf.models", "images"))}; for '
-                    f'sentences [arae] {", ".join(registry.names("acai_tf.models", "sentences"))}')
-flags.DEFINE_integer('latent_width', None, 'Height and width of the code', lower_bound=1)
-flags.DEFINE_integer('latent', None, 'Channels of the code', lower_bound=1)
-flags.DEFINE_integer('depth', None, 'Channels of the first scale', lower_bound=1)
-flags.DEFINE_enum('recipe', 'paper', ['paper', 'fast'], "The paper's hyperparameters, or this project's quick ones")
-flags.DEFINE_integer('samples', None, 'Training images in all, of all devices together', lower_bound=1)
-flags.DEFINE_integer('batch', None, 'Images a step, which all devices share; the rates are for it', lower_bound=1)
-flags.DEFINE_integer('seed', 0, 'Of weights, data order and noise', lower_bound=0)
-flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes it [runs/NAME]')
+flags.DEFINE_string('zoo', None, 'Definition (python -m zoo list), instead of --dataset and --model')
+flags.DEFINE_string('model', None, f'Images [acai]: {", ".join(registry.names("acai_tf.models", "images"))}; '
+                    f'sentences [arae]: {", ".join(registry.names("acai_tf.models", "sentences"))}')
+flags.DEFINE_integer('latent_width', None, 'Height and width of the latent', lower_bound=1)
+flags.DEFINE_integer('latent', None, 'Channels of the latent; for sentences the latent dimension', lower_bound=1)
+flags.DEFINE_integer('depth', None, 'Channels of the first convolution block', lower_bound=1)
+flags.DEFINE_enum('recipe', 'paper', ['paper', 'fast'], "Hyperparameters of the paper, or this project's fast ones")
+flags.DEFINE_integer('samples', None, 'Number of training samples, over all devices', lower_bound=1)
+flags.DEFINE_integer('batch', None, 'Global batch size, shared by all devices; learning rates refer to it',
+                     lower_bound=1)
+flags.DEFINE_integer('seed', 0, 'Seed of weights, data order and noise', lower_bound=0)
+flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes training [runs/NAME]')
 flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored', 'multi_worker', 'tpu'],
-                  "Devices; auto: TF_CONFIG's hosts, a TPU, or every GPU")
+                  'Devices; auto: the hosts of TF_CONFIG, a TPU, or all GPUs')
 flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16', 'mixed_float16'],
-                  'Of the layers; auto: bfloat16 where the device computes in it. float16 scales losses')
-flags.DEFINE_bool('deterministic', False, 'On a GPU, too: no operation whose result depends on timing (slower)')
+                  'Precision of the layers; auto: bfloat16 if the device computes in it. float16 scales losses')
+flags.DEFINE_bool('deterministic', False, 'Use only deterministic operations, also on a GPU (slower)')
 flags.DEFINE_enum('xla', 'auto', ['auto', 'on', 'off'],
-                  'Compile by XLA; auto: on an accelerator, and not with --deterministic')
-flags.DEFINE_multi_string('set', [], 'Any key: dataset.KEY=VALUE, model., network., training. (repeatable)')
+                  'Compile with XLA; auto: on an accelerator, unless --deterministic')
+flags.DEFINE_multi_string('set', [], 'Set any key: dataset.KEY=VALUE, model., network., training. (repeatable)')
 cli.define_data_flags(flags.FLAGS)
 
 GROUPS = {
-    'What': ['dataset', 'model', 'zoo', 'recipe', 'run_dir'],
+    'What to train': ['dataset', 'model', 'zoo', 'recipe', 'run_dir'],
     'Network (default: the data set\'s own)': ['latent_width', 'latent', 'depth'],
     'Training (default: the recipe\'s)': ['samples', 'batch', 'seed', 'precision', 'strategy', 'xla', 'deterministic',
                                          'set'],
@@ -71,7 +72,7 @@ def experiment_of(arguments) -> config.Experiment:
 def _refuse_network(model, keys):
   """UserError where keys of `network` are set for a model that does not read them."""
   if keys and model in registry.names('acai_tf.models'):  # Else `resolve` says what is wrong.
-    made_by = registry.config_class('acai_tf.models', model)
+    made_by = registry.load('acai_tf.models', model).Config
     if getattr(made_by, 'OWN_NETWORKS', False):
       raise UserError(f'network.{next(iter(keys))} does not apply to {model}; '
                       f'expected model.KEY instead, of {", ".join(made_by.__dataclass_fields__)}.')
@@ -86,11 +87,12 @@ def default_run_dir(experiment) -> str:
 def main() -> int:
   """The program."""
   arguments = flags.FLAGS
+  cli.start_tensorflow(arguments.xla == 'on')
   experiment = experiment_of(arguments)
   build.check_manual_dir(experiment.dataset_name, arguments.manual_dir)
   run = Run(arguments.run_dir or default_run_dir(experiment))
-  experiment = run.check(experiment)  # Before TensorFlow is loaded: another configuration is reported at once.
-  cli.start_tensorflow(arguments.xla == 'on')
+  experiment = run.check(experiment)
+  from acai_tf.training import session
   from acai_tf.training.hosts import Hosts
 
   xla = arguments.xla
@@ -105,4 +107,4 @@ def main() -> int:
 
 if __name__ == '__main__':
   cli.run(
-      main, 'python -m acai_tf.train --dataset NAME: trains a model, resumes it, evaluates it and reports.', GROUPS)
+      main, 'python -m acai_tf.train --dataset NAME: trains or resumes a model, and evaluates it.', GROUPS)

@@ -146,7 +146,7 @@ def text_model():
   """A small model of sentences of at most 4 words out of 9."""
   from acai_tf import vocabulary
   from acai_tf.experiment import config
-  from acai_tf.models import text_autoencoder
+  from acai_tf.models.sentences import text_autoencoder
 
   network = config.TextNetwork(embedding=4, hidden=4, latent=4)
   model = text_autoencoder.Model(text_autoencoder.Config(), network, (5, 13))

@@ -48,7 +48,7 @@ def random_bytes(name):
 
 def opened(name, folder):
   """(data set, seconds to open it, whether it is the real one), its files out of the page cache."""
-  from acai_tf.data import _images, base, lines
+  from acai_tf.data import base, image_base, lines
 
   began = time.perf_counter()
   if name == 'lines':
@@ -64,7 +64,7 @@ def opened(name, folder):
       os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
   began = time.perf_counter()
   arrays = base.cached_arrays(source, None)
-  dataset = _images.ArrayDataset(arrays, 40 if name == 'celeba' else 10)
+  dataset = image_base.ArrayDataset(arrays, 40 if name == 'celeba' else 10)
   return dataset, time.perf_counter() - began, source == real
 
 

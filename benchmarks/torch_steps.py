@@ -43,7 +43,7 @@ def arae(experiment, batches):
   """A function of no arguments that takes one iteration of `arae` with recipe `fast`: the same sizes and moves.
 
   Args:
-    experiment: `config.Experiment`.
+    experiment: `config.Experiment`, or its values under the same names.
     batches: list of [n, longest + 1] int arrays of ids, taken in turn.
   """
   model, network, training = experiment.model, experiment.network, experiment.training
@@ -137,7 +137,7 @@ def acai(experiment, batches, classes=10):
   """As `arae`, of `acai` with recipe `paper`: channels last, fused Adam, autocast where the precision is bfloat16.
 
   Args:
-    experiment: `config.Experiment`.
+    experiment: `config.Experiment`, or its values under the same names.
     batches: list of ([n, height, width, channels] float32 images, [n] int labels), taken in turn.
     classes: of the classifier that is trained along.
   """
@@ -145,7 +145,7 @@ def acai(experiment, batches, classes=10):
   size, channels = batches[0][0].shape[2:]
   encoder, critic, decoder = (
       make(network, channels, size).to(memory_format=torch.channels_last) for make in (_encoder, _encoder, _decoder))
-  classifier = nn.Linear(network.dimension, classes)
+  classifier = nn.Linear(network.latent_width**2 * network.latent, classes)
   sides = [*encoder.parameters(), *decoder.parameters()]
   optimizers = [torch.optim.Adam(parameters, training.learning_rate, (training.beta_1, training.beta_2), fused=True)
                 for parameters in (sides, critic.parameters(), classifier.parameters())]

@@ -9,6 +9,7 @@ processors; medians and ratios are printed, with the processor and what it has i
 
 import importlib.util
 import json
+import multiprocessing
 import os
 import pathlib
 import statistics
@@ -16,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
+from concurrent import futures
 
 import numpy as np
 from absl import app, flags
@@ -60,6 +63,11 @@ def experiment_of(model, batch, precision='float32'):
   path.write_text('\n'.join(' '.join(f'w{i}' for i in generator.integers(2000, size=generator.integers(3, 11)))
                             for _ in range(40_000)))
   return resolve('text', 'arae', 'fast', {'dataset': {'path': str(path)}, 'training': {'batch': batch}})
+
+
+def experiment_json(model, batch, precision):
+  """`experiment_of` as JSON, for a process of PyTorch, which must not import TensorFlow as a model's file does."""
+  return experiment_of(model, batch, precision).to_json()
 
 
 def made_loop(setting, model, batch):
@@ -120,7 +128,10 @@ def timed(step, seconds):
 def measure(setting, model, batch, seconds):
   """Prints JSON: milliseconds of a step, and where we have a pipeline of drawing and handing over one batch."""
   if setting.get('torch'):
-    step = timed(torch_step(model, experiment_of(model, batch, setting['precision'])), seconds)
+    with futures.ProcessPoolExecutor(mp_context=multiprocessing.get_context('spawn')) as pool:
+      text = pool.submit(experiment_json, model, batch, setting['precision']).result()
+    experiment = json.loads(text, object_hook=lambda values: types.SimpleNamespace(**values))
+    step = timed(torch_step(model, experiment), seconds)
     return print(json.dumps({'step_ms': step * 1e3, 'input_ms': None}))
   made = made_loop(setting, model, batch)
   step = run_for(made, seconds)

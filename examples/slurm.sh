@@ -1,7 +1,7 @@
 #!/bin/bash
 # Trains ACAI on CelebA on four hosts of two GPUs each: sbatch examples/slurm.sh
-# The run folder and the data lie where all hosts see them. Five minutes before its time is up Slurm sends SIGTERM:
-# the training saves and ends, and the same command goes on.
+# All hosts must see the run folder and the data. Five minutes before its time is up Slurm sends SIGTERM:
+# the training saves a checkpoint and ends, and the same command resumes it.
 #SBATCH --job-name=acai_tf
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1

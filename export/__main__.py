@@ -18,11 +18,11 @@ from export import convert
 
 FLAGS = flags.FlagValues()  # Our own: acai_tf.train has some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
-flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Which weights of it', flag_values=FLAGS)
-flags.DEFINE_enum('weights', 'average', WEIGHTS, 'Averaged where the run has them, or raw',
+flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Checkpoint of --run', flag_values=FLAGS)
+flags.DEFINE_enum('weights', 'average', WEIGHTS, 'EMA of the weights (if the run has one), or raw weights',
                   flag_values=FLAGS)
-flags.DEFINE_string('to', None, 'Folder to write; must not exist', flag_values=FLAGS)
-flags.DEFINE_list('formats', [], 'Beside saved_model, which is always there: litert, onnx',
+flags.DEFINE_string('to', None, 'New folder for the exported model', flag_values=FLAGS)
+flags.DEFINE_list('formats', [], 'Further formats beside saved_model: litert, onnx',
                   flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 
@@ -152,16 +152,15 @@ def main() -> None:
     raise UserError('--run DIR and --to DIR are both needed; --run is a folder made by acai_tf.train.')
   if pathlib.Path(arguments.to).exists():
     raise UserError(f'{arguments.to} exists already; expected a new folder. Exported modules are never changed.')
-  # Before TensorFlow is loaded: what is wrong is told at once.
+  cli.start_tensorflow()
   run = Run(arguments.run)
   convert.require(arguments.formats, run.experiment())
-  cli.start_tensorflow()
   agreement = export(run, arguments.to, arguments.checkpoint, arguments.weights, arguments.formats,
                      arguments.data_dir, arguments.manual_dir)
   print(f'wrote {arguments.to}; reloaded in a fresh process by hub.load: {agreement}')
 
 
 if __name__ == '__main__':
-  cli.run(main, 'python -m export --run DIR --to DIR: writes a run as a SavedModel for hub.load, and checks it.',
-          {'What': ['run', 'to', 'checkpoint', 'weights', 'formats'],
+  cli.run(main, 'python -m export --run DIR --to DIR: exports a run as a SavedModel for hub.load, and checks it.',
+          {'What to export': ['run', 'to', 'checkpoint', 'weights', 'formats'],
            'Data, for other formats': ['data_dir', 'manual_dir']}, flag_values=FLAGS)

@@ -8,6 +8,7 @@ import importlib.util
 import pathlib
 
 import numpy as np
+from rich import table as rich_table
 
 from acai_tf import cli
 from acai_tf.experiment import config
@@ -169,8 +170,6 @@ def judge(measured) -> None:
 
 def table(measured) -> str:
   """What check.py found, a row for each format and signature."""
-  from rich import table as rich_table
-
   grid = rich_table.Table(box=None, title=f'{COMPARED} test images; ms: one image, one thread', title_justify='left')
   for heading in ('format', 'kB', 'callable', 'largest', 'mean', 'tolerated', 'ms'):
     grid.add_column(heading, justify='left' if heading in ('format', 'callable', 'tolerated') else 'right')

@@ -15,15 +15,15 @@ from typing import Annotated, Literal
 
 import tensorflow as tf
 
-from acai_tf import files, models
+from acai_tf import files
 from acai_tf.data import lines
 from acai_tf.experiment import config, machine, module_card, registry, run
 from acai_tf.experiment.errors import UserError, unknown
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.experiment.overrides import make, parse_overrides
 from acai_tf.experiment.resolve import parse_experiment, resolve, resolve_dataset
 from acai_tf.experiment.run import Run
-from acai_tf.models import dropout
+from acai_tf.models import dropout, sentences
 from acai_tf.training import build
 
 
@@ -54,14 +54,14 @@ class OverrideTest(tf.test.TestCase):
       resolve('lines', 'amr', 'paper', {'network': {'latent_width': '1'}})
 
   def test_what_a_field_may_be_is_its_annotation(self):
-    @declared('model')
+    @config_dataclass('model')
     class Config:
       weight: float = 1
       share: Annotated[float, '(0, 1]'] = 0.5
       later: 'int' = 3
       way: Literal['linear', 'spherical'] = 'linear'
 
-    @declared('model')
+    @config_dataclass('model')
     class Derived(Config):
       late: Annotated[int, '[0, inf)'] = 0
 
@@ -175,15 +175,13 @@ NAMES = ('mean_distance', 'smoothness_published', 'probe_accuracy')  # of median
 
 class RegistryTest(tf.test.TestCase):
 
-  def test_a_config_is_one_class_and_reading_it_needs_no_tensorflow(self):
+  def test_names_and_kinds_need_no_tensorflow(self):
     program = textwrap.dedent("""
         import sys
         from acai_tf.experiment import registry
-        entries = [(p, name) for p in ('acai_tf.models', 'acai_tf.data') for name in registry.names(p)]
-        read = [registry.config_class(*entry) for entry in entries]
+        assert 'arae' in registry.names('acai_tf.models', 'sentences')
+        assert 'acai' in registry.names('acai_tf.models', 'images')
         assert not {'tensorflow', 'keras'} & set(sys.modules)
-        for entry, config in zip(entries, read):
-          assert registry.load(*entry).Config is config is registry.config_class(*entry), entry
         """)
     done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
     self.assertEqual(done.returncode, 0, done.stderr)
@@ -191,44 +189,24 @@ class RegistryTest(tf.test.TestCase):
   def test_a_file_is_an_entry(self):
     folder = pathlib.Path(self.get_temp_dir()) / 'toy_entries'
     folder.mkdir()
-    (folder / '_hidden.py').write_text('')
+    for name in ('_hidden', 'base', 'toy_base'):
+      (folder / f'{name}.py').write_text('')
     (folder / 'toy_model.py').write_text(textwrap.dedent("""
-        import math
+        from acai_tf.experiment.fields import config_dataclass
+        from acai_tf.models.sentences import arae
 
-        import package_that_nobody_has
-
-        from acai_tf.experiment.fields import declared
-        from acai_tf.models import arae
-
-        LARGEST = 3
-        HEAVY = package_that_nobody_has.number
-
-        def root(n):
-          return math.isqrt(n)
-
-        def lost(n: package_that_nobody_has.Number):
-          return n
-
-        @declared('model')
+        @config_dataclass('model')
         class Config(arae.Config):
-          size: int = root(LARGEST * 3)
+          size: int = 3
         """))
-    wrong = folder / 'wrong'
-    wrong.mkdir()
-    (wrong / 'toy_two.py').write_text('import package_that_nobody_has as p\nclass Config:\n  size: int = p.number\n')
-    (wrong / 'toy_three.py').write_text('class Config:\n  size: int = 3\n')
-    models.__path__.append(str(folder))
+    sentences.__path__.append(str(folder))
     try:
-      self.assertIn('toy_model', registry.names('acai_tf.models', 'sentences'))
-      self.assertNotIn('_hidden', registry.names('acai_tf.models'))
-      self.assertEqual(registry.config_class('acai_tf.models', 'toy_model')(units=5).size, 3)
-      models.__path__[-1] = str(wrong)
-      with self.assertRaisesRegex(UserError, "toy_two.py: Config needs 'p', which needs more"):
-        registry.config_class('acai_tf.models', 'toy_two')
-      with self.assertRaisesRegex(UserError, 'toy_three: Config is a plain class; expected one made by'):
-        registry.config_class('acai_tf.models', 'toy_three')
+      self.assertEqual([name for name in registry.names('acai_tf.models') if 'toy' in name], ['toy_model'])
+      self.assertEqual(registry.kind_of('acai_tf.models', 'toy_model'), 'sentences')
+      self.assertEqual(registry.load('acai_tf.models', 'toy_model').Config(units=5).size, 3)
+      self.assertNoCommonElements(registry.names('acai_tf.models'), ('_hidden', 'base'))
     finally:
-      models.__path__.pop()
+      sentences.__path__.pop()
 
 
 def checked_claim(folder, experiment):

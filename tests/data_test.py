@@ -9,7 +9,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from acai_tf.data import _images, _tfds, base, mnist
+from acai_tf.data import _tfds, base, image_base, mnist
 from acai_tf.experiment.errors import UserError
 
 REAL = pathlib.Path(__file__).parents[1].parent / 'shared' / 'data' / 'mnist'
@@ -18,7 +18,7 @@ REAL = pathlib.Path(__file__).parents[1].parent / 'shared' / 'data' / 'mnist'
 def numbered(count=10):
   images = np.arange(count, dtype=np.uint8)[:, None, None, None] * np.ones([1, 2, 2, 1], np.uint8)
   labels = np.arange(count, dtype=np.int32)
-  return _images.ArrayDataset(
+  return image_base.ArrayDataset(
       {'train_images': images, 'train_labels': labels, 'test_images': images, 'test_labels': labels}, count)
 
 
@@ -70,7 +70,7 @@ class PipelineTest(tf.test.TestCase):
   def test_arrays_that_another_version_left_are_refused(self):
     whole = {f'{part}_{name}': array for part in ('train', 'test') for name, array in (
         ('images', np.zeros([4, 2, 2, 1], np.uint8)), ('labels', np.arange(4, dtype=np.int32)))}
-    self.assertEqual(_images.checked(whole, (2, 2, 1), 4).shape, (2, 2, 1))
+    self.assertEqual(image_base.checked(whole, (2, 2, 1), 4).shape, (2, 2, 1))
     for name, array, message in (
         ('train_images', np.zeros([4, 3, 3, 1], np.uint8), 'train_images are uint8'),
         ('test_images', np.zeros([4, 2, 2, 1], np.float32), 'test_images are float32'), ('test_labels', None, 'lacks'),
@@ -79,7 +79,7 @@ class PipelineTest(tf.test.TestCase):
         ('train_labels', np.arange(4, dtype=np.int32) + 1, 'train_labels go from 1 to 4; expected 0 to 3'),
         ('train_labels', np.full([4, 4], 2, np.int32), 'go from 2 to 2; expected 0 to 1')):
       with self.assertRaisesRegex(UserError, f'data cache memory: .*{message}.*delete that folder'):
-        _images.checked({**whole, name: array}, (2, 2, 1), 4)
+        image_base.checked({**whole, name: array}, (2, 2, 1), 4)
 
   def test_the_pipeline_can_be_dropped_at_once(self):
     # Not None, the default, which is on: its thread sleeps up to 60 s.
@@ -87,8 +87,8 @@ class PipelineTest(tf.test.TestCase):
 
   def test_pixels_go_to_minus_one_and_one(self):
     images = np.array([0, 255, 51], np.uint8).reshape(3, 1, 1, 1)
-    dataset = _images.ArrayDataset({'train_images': images, 'train_labels': np.arange(3, dtype=np.int32),
-                                    'test_images': images, 'test_labels': np.arange(3, dtype=np.int32)}, 3)
+    dataset = image_base.ArrayDataset({'train_images': images, 'train_labels': np.arange(3, dtype=np.int32),
+                                       'test_images': images, 'test_labels': np.arange(3, dtype=np.int32)}, 3)
     batch, labels = next(iter(dataset.pipeline(0, 3, 0, 1)))
     self.assertAllClose(batch[:, 0, 0, 0].numpy()[np.argsort(labels)], [-1, 1, -0.6])
     self.assertAllClose(dataset.test(2)[0].ravel(), [-1, 1])

@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from tensorflow_datasets.core.download import checksums
 
-from acai_tf.data import _images, _tfds, binarized_mnist, celeba, cifar10, folder, svhn
+from acai_tf.data import _tfds, binarized_mnist, celeba, cifar10, folder, image_base, svhn
 from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
@@ -256,24 +256,24 @@ class FolderTest(tf.test.TestCase):
   def test_sixteen_bits_and_transparent_pixels(self):
     path = pathlib.Path(self.get_temp_dir()) / 'deep.png'
     Image.fromarray(np.array([[0, 257 * 100], [65535, 257 * 200]], np.uint16)).save(path)
-    self.assertAllEqual(_images.read_square(path, 2, 1)[..., 0], [[0, 100], [255, 200]])
+    self.assertAllEqual(image_base.read_square(path, 2, 1)[..., 0], [[0, 100], [255, 200]])
     hidden = np.array([[[10, 20, 30, 255], [10, 20, 30, 0]], [[10, 20, 30, 51], [0, 0, 0, 255]]], np.uint8)
     Image.fromarray(hidden).save(path)
     seen = [[[10, 20, 30], [255] * 3], [[206, 208, 210], [0] * 3]]  # 255 - (255 - colour) alpha / 255
-    self.assertAllClose(_images.read_square(path, 2, 3), seen, atol=1)
+    self.assertAllClose(image_base.read_square(path, 2, 3), seen, atol=1)
     Image.fromarray(hidden).quantize(4).save(path)  # a palette with a transparent colour
-    self.assertAllEqual(_images.read_square(path, 2, 3)[0, 1], [255] * 3)
+    self.assertAllEqual(image_base.read_square(path, 2, 3)[0, 1], [255] * 3)
 
   def test_other_formats_and_huge_pictures_are_refused(self):
     path = pathlib.Path(self.get_temp_dir()) / 'odd.png'
     for kind in (np.int32, np.float32, np.uint8):
       Image.fromarray(np.zeros([4, 4], kind)).save(path, 'TIFF')
       with self.assertRaisesRegex(OSError, 'cannot identify'):
-        _images.read_square(path, 2, 1)
-    with unittest.mock.patch.object(_images, 'MOST_PIXELS', 15), warnings.catch_warnings(record=True) as shown:
+        image_base.read_square(path, 2, 1)
+    with unittest.mock.patch.object(image_base, 'MOST_PIXELS', 15), warnings.catch_warnings(record=True) as shown:
       Image.fromarray(np.zeros([4, 4], np.uint8)).save(path)
       with self.assertRaisesRegex(ValueError, '4x4 pixels, more than 15'):
-        _images.read_square(path, 2, 1)
+        image_base.read_square(path, 2, 1)
     self.assertEmpty(shown)
 
   def test_links_to_folders_are_followed_once(self):

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib
 import io
 import json
 import os
@@ -9,18 +10,18 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import time
 import unittest.mock
 import weakref
 
 import matplotlib.image
 import numpy as np
+import pytest
 import scipy.stats
 import tensorflow as tf
 from absl import flags
 
 from acai_tf import cli, evaluate, losses
-from acai_tf.data import _images, lines
+from acai_tf.data import image_base, lines
 from acai_tf.evaluation import codes as codes_lib
 from acai_tf.evaluation import feature_network, figures, report, subject
 from acai_tf.evaluation import images as measure
@@ -283,11 +284,11 @@ class MeasureTest(tf.test.TestCase):
 
   def test_sets_come_in_pieces_that_give_the_whole(self):
     images = np.random.default_rng(0).integers(256, size=[23, 8, 8, 3]).astype(np.uint8)
-    arrays = _images.ArrayDataset({'train_images': images, 'train_labels': np.arange(23), 'test_images': images[:9],
+    arrays = image_base.ArrayDataset({'train_images': images, 'train_labels': np.arange(23), 'test_images': images[:9],
                                 'test_labels': np.arange(9)}, 23)
     drawn = lines.load(lines.Config(test_images=9))
     for dataset, size in ((arrays, 8 * 8 * 3 * 4), (drawn, 32 * 32 * 4)):
-      with unittest.mock.patch.object(_images, 'BLOCK', 5 * size):
+      with unittest.mock.patch.object(image_base, 'BLOCK', 5 * size):
         for part, count, total in (('train', 12, 12), ('test', None, 9), ('test', 7, 7)):
           blocks = list(dataset.blocks(part, count))
           whole = (dataset.train if part == 'train' else dataset.test)(count)
@@ -591,7 +592,7 @@ class FeatureNetworkTest(tf.test.TestCase):
     images = np.clip(images, 0, 255).astype(np.uint8)
     arrays = {'train_images': images[100:], 'train_labels': labels[100:], 'test_images': images[:100],
               'test_labels': labels[:100]}
-    return _images.ArrayDataset(arrays, 4)
+    return image_base.ArrayDataset(arrays, 4)
 
   def test_it_learns_the_classes(self):
     """By far better than chance, 0.25, on images that it has not seen: a network of 0 epochs would not."""
@@ -694,17 +695,33 @@ class ScorerTest(tf.test.TestCase):
 class ProgramsTest(tf.test.TestCase):
 
   def run_module(self, *arguments):
-    began = time.monotonic()
+    """(exit status, output, errors) of `python -m`, in a process of its own."""
     done = subprocess.run([sys.executable, '-m', *arguments], capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr.strip(), time.monotonic() - began
+    return done.returncode, done.stdout, done.stderr.strip()
+
+  def run_here(self, module, *arguments):
+    """As `run_module`, in this process."""
+    program = importlib.import_module({'export': 'export.__main__'}.get(module, module))
+    known = getattr(program, 'FLAGS', flags.FLAGS)
+    with (unittest.mock.patch.object(sys, 'argv', [module, *arguments]),
+          unittest.mock.patch.object(cli, 'start_tensorflow'), contextlib.redirect_stdout(io.StringIO()) as output,
+          contextlib.redirect_stderr(io.StringIO()) as errors, self.assertRaises(SystemExit) as ended):
+      try:
+        cli.run(program.main, '', {}, flag_values=known)
+      finally:
+        known.unparse_flags()
+        for name in known:
+          known[name].unparse()
+    return ended.exception.code, output.getvalue(), errors.getvalue().strip()
 
   def test_help_is_short_grouped_and_needs_no_tensorflow(self):
     for module in ('acai_tf.train', 'acai_tf.evaluate', 'export', 'zoo._demo'):
-      code, output, _, _ = self.run_module(module, '--help')
+      code, output, _ = self.run_module(module, '--help')
       self.assertEqual(code, 0)
       self.assertLess(output.count('\n'), 40)
-      self.assertIn('What\n', output)
-    check = ('import sys, acai_tf.train, acai_tf.evaluate, export.__main__, zoo.__main__; '
+      self.assertIn('\nWhat', output)
+    check = ('import sys, acai_tf.train, acai_tf.evaluate, export.__main__, zoo.__main__, zoo.base; '
+             '[found.latent_dimension for found in zoo.base.definitions().values()]; '
              'sys.exit("tensorflow" in sys.modules)')
     self.assertEqual(subprocess.run([sys.executable, '-c', check], check=False).returncode, 0)
 
@@ -728,20 +745,27 @@ class ProgramsTest(tf.test.TestCase):
         (['export', '--run', str(folder / 'none'), '--to', str(folder / 'x')], 'is no run folder'),
         (['export', '--run', str(folder), '--to', str(folder)], 'exists already'),
         (['zoo._demo', '--module', str(folder)], 'is no module')):
-      code, _, errors, _ = self.run_module(*arguments)
+      code, _, errors = self.run_here(*arguments)
       self.assertEqual(code, 2, arguments)
       self.assertStartsWith(errors, 'error: ')
       self.assertIn(message, errors)
       self.assertNotIn('\n', errors)
 
+  @pytest.mark.slow
+  def test_train_evaluate_export_and_load_in_processes(self):
+    self.train_evaluate_export_and_load(self.run_module)
+
   def test_train_evaluate_export_and_load(self):
+    self.train_evaluate_export_and_load(self.run_here)
+
+  def train_evaluate_export_and_load(self, run_module):
     """The main job, small: every file that the README names is there, and the module is checked afresh.
 
     48 test images are too few for t-SNE; records_test draws them.
     """
     folder = pathlib.Path(self.get_temp_dir())
     run, module = str(folder / 'run'), str(folder / 'module')
-    code, output, errors, _ = self.run_module(
+    code, output, errors = run_module(
         'acai_tf.train', '--dataset', 'lines', '--model', 'autoencoder', '--recipe', 'fast', '--samples', '64',
         '--depth', '2', '--run_dir', run, '--precision', 'float32', '--set', 'dataset.test_images=48',
         '--set', 'training.evaluate_every=32')
@@ -760,12 +784,12 @@ class ProgramsTest(tf.test.TestCase):
     theirs = folder / 'module.part' / 'of somebody else'
     theirs.parent.mkdir()
     theirs.touch()
-    code, output, errors, _ = self.run_module('export', '--run', run, '--to', module)
+    code, output, errors = run_module('export', '--run', run, '--to', module)
     self.assertEqual((code, errors), (0, ''))
     self.assertTrue(theirs.exists())
     self.assertEqual([path.name for path in folder.glob('*.part')], ['module.part'])
     self.assertIn('6 callables at batches of 1, 7, 64 and 6 signatures agree to 1e-05', output)
-    code, output, errors, _ = self.run_module(
+    code, output, errors = run_module(
         'acai_tf.evaluate', '--module', module, '--dataset', 'lines', '--set', 'dataset.test_images=48', '--metrics',
         'reconstruction,probe,lines', '--to', str(folder / 'of_module'))
     self.assertEqual((code, errors), (0, ''))
@@ -775,7 +799,7 @@ class ProgramsTest(tf.test.TestCase):
       if value is not None:
         self.assertAllClose(through_hub[name], value, rtol=2e-3, atol=1e-5, msg=name)
     self.assertEqual(report.number(through_hub['probe_accuracy']), report.number(first['metrics']['probe_accuracy']))
-    code, output, errors, _ = self.run_module('zoo._demo', '--module', module, '--picture', str(folder / 'p.png'))
+    code, output, errors = run_module('zoo._demo', '--module', module, '--picture', str(folder / 'p.png'))
     self.assertEqual((code, errors), (0, ''))
     self.assertTrue((folder / 'p.png').exists())
 

@@ -13,6 +13,7 @@ import unittest
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_hub as hub
 from tensorflow.python.tools import saved_model_cli
@@ -117,6 +118,7 @@ class ModuleTest(tf.test.TestCase):
       self.assertAllClose(np.load(written), expected[f'signature {name} 7'], rtol=1e-5, atol=1e-5, msg=name)
     self.assertEqual(written.name, 'alpha.npy')  # the critic's, named for what it answers
 
+  @pytest.mark.slow
   def test_fresh_processes_write_the_same_bytes(self):
     folders = [pathlib.Path(self.get_temp_dir(), name) for name in ('first', 'second')]
     saving = [subprocess.Popen([sys.executable, '-c', SAVES, folder], stderr=subprocess.PIPE,

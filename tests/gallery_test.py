@@ -16,6 +16,7 @@ import unittest.mock
 import urllib.error
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from PIL import Image
 
@@ -182,6 +183,7 @@ class FolderTest(tf.test.TestCase):
       connection.close()
 
 
+@pytest.mark.slow
 @unittest.skipIf(MISSING, MISSING)
 @unittest.skipUnless(BROWSER, 'there is no Chromium; expected chromium, chromium-browser or google-chrome')
 @unittest.skipUnless(ARCHIVE.exists(), f'{ARCHIVE} is not there; python -m zoo gallery fetches it')

@@ -11,6 +11,7 @@ import sys
 import time
 import unittest.mock
 
+import pytest
 import tensorflow as tf
 from absl import flags
 
@@ -41,6 +42,7 @@ def config(ports, index):
                      'task': {'type': 'worker', 'index': index}})
 
 
+@pytest.mark.slow
 class HostsTest(tf.test.TestCase):
 
   def start(self, folder, *tf_configs):

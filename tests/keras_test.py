@@ -7,12 +7,14 @@ import textwrap
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from acai_tf import vocabulary
 from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
-from acai_tf.models import acai, text_autoencoder, vqvae
+from acai_tf.models import acai, vqvae
+from acai_tf.models.sentences import text_autoencoder
 from acai_tf.training.optimizer import optimizer
 
 NETWORK, SHAPE = config.Network(latent_width=2, latent=2, depth=2), (8, 8, 1)
@@ -54,6 +56,7 @@ class KerasTest(tf.test.TestCase):
     for (_, one), (_, two) in zip(model.averages(), loaded.averages(), strict=True):
       self.assertAllEqual(one, two)
 
+  @pytest.mark.slow
   def test_a_fresh_process_loads_it_once_the_models_file_is_imported(self):
     model, folder = make(), self.get_temp_dir()
     model.save(f'{folder}/model.keras')

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 IMAGES, SIZE = 3000, 96  # 83 MB as bytes; as float32 332 MB, and what the metrics compute in float64 1.3 GB
@@ -22,7 +23,7 @@ import numpy as np
 
 from acai_tf.evaluation import images as measure
 from acai_tf.evaluation import subject
-from acai_tf.data import _images
+from acai_tf.data import image_base
 
 
 def private():
@@ -33,13 +34,13 @@ def private():
 
 def model(size):
   """Pooled images as a code, and back: the memory of an evaluation without a network's."""
-  import tensorflow as tf
-
   pool = keras.layers.AveragePooling2D(size // 4)
   up = keras.layers.UpSampling2D(size // 4)
-  return subject.Functions(
-      subject._batched(pool, subject.batch_of((size, size)), tf.TensorSpec([None, size, size, 3], tf.float32)),
-      subject._batched(up, subject.batch_of((size, size)), tf.TensorSpec([None, 4, 4, 3], tf.float32)))
+
+  def batched(layer):
+    return lambda x: np.concatenate([layer(x[i:i + 64]).numpy() for i in range(0, len(x), 64)])
+
+  return subject.Functions(batched(pool), batched(up))
 
 
 arrays = {name: np.load(f'{sys.argv[1]}/{name}.npy', mmap_mode='r')
@@ -55,7 +56,7 @@ def watch():
 
 def evaluate(count):
   global peak
-  data = _images.ArrayDataset({name: array[:count] for name, array in arrays.items()}, 2)
+  data = image_base.ArrayDataset({name: array[:count] for name, array in arrays.items()}, 2)
   small = lambda images: images[:, ::32, ::32, 0].reshape(len(images), -1)
   measure.QUALITY_PAIRS, measure.PAIRS = 64, 32  # of which the ends are held, 2 x 1,024 at most
   settings = measure.Settings(('reconstruction', 'probe', 'fitted_probe', 'clustering', 'quality'), 1, features=small)
@@ -73,6 +74,7 @@ print(peak - before)
 '''
 
 
+@pytest.mark.slow
 class MemoryTest(tf.test.TestCase):
 
   def setUp(self):

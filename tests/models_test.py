@@ -1,4 +1,4 @@
-"""The models' numbers against independent computations: closed forms, NumPy loops, numerical integrals."""
+"""Likelihoods and quantizing against closed forms, NumPy loops and integrals; objectives_test has the losses."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from acai_tf import losses
 from acai_tf.experiment import config
-from acai_tf.models import aae, denoising, dropout, lsgan_ae, vae, vqvae
+from acai_tf.models import vae, vqvae
 from acai_tf.networks import quantizer
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1), 5
@@ -44,21 +44,6 @@ class LikelihoodTest(tf.test.TestCase):
     expected = -np.sum(t * np.log(p) + (1 - t) * np.log(1 - p))
     self.assertAllClose(losses.bernoulli(tf.constant(pixels), tf.constant(logits)), expected)
 
-  def test_vae_loss_from_its_parts(self):
-    model = make(vae, beta=3.0)
-    x = images()
-    mean, log_variance, features = (t.numpy().astype(np.float64) for t in model.posterior(x))
-    self.assertAllClose(features, tf.reshape(model.encoder(x), [BATCH, -1]))
-    noise = model.normal(BATCH, [12]).numpy()
-    z = mean + np.exp(log_variance / 2) * noise
-    logits = model.decoder(tf.constant(z.reshape(BATCH, 2, 2, 3), tf.float32)).numpy().astype(np.float64)
-    target = (x.numpy() + 1) / 2
-    distortion = np.sum(np.log1p(np.exp(logits)) - target * logits) / BATCH
-    rate = 0.5 * np.sum(mean**2 + np.exp(log_variance) - log_variance - 1) / BATCH
-    loss, _, logs = model.objective(x)
-    self.assertAllClose(loss, distortion + 3 * rate, rtol=1e-5)
-    self.assertAllClose(logs['kl_loss'], rate, rtol=1e-4)
-
   def test_vae_encodes_the_mean_and_samples_by_seed(self):
     model, count = make(vae), 4000
     model.log_variance_head.bias.assign(np.linspace(-2, 2, 12))
@@ -76,62 +61,6 @@ class LikelihoodTest(tf.test.TestCase):
     self.assertAllClose(np.corrcoef(draws.T), np.eye(36), atol=4.5 / np.sqrt(count / 2))
     self.assertGreater(scipy.stats.kstest(draws.ravel(), 'norm').pvalue, 1e-3)
     self.assertAllInRange(model(x), -1, 1)
-
-
-class AdversaryTest(tf.test.TestCase):
-
-  def test_aae_cross_entropies(self):
-    model = make(aae)
-    x = images()
-    features = model.represent(x)
-    prior = model.normal(BATCH, features.shape[1:])
-    fake, real = (1 / (1 + np.exp(-model.discriminator(t).numpy().astype(np.float64))) for t in (features, prior))
-    recon = np.mean((x.numpy() - model(x).numpy())**2)
-    logs = model.take_step(x)
-    self.assertAllClose(logs['recon_mse'], recon, rtol=1e-5)
-    self.assertAllClose(logs['fool_loss'], -np.log(fake).mean(), rtol=1e-5)
-    self.assertAllClose(logs['discriminator_loss'], -np.log(real).mean() - np.log(1 - fake).mean(), rtol=1e-5)
-
-  def test_aae_weight_and_when_it_starts(self):
-    model, minimised = make(aae, adversarial=0.25, adversarial_from=1), []
-    model.move = lambda tape, players: minimised.append(players['autoencoder'])
-    for step, weight in ((0, 0), (1, 0.25), (2, 0.25)):
-      model.step.assign(step)
-      logs = model.take_step(images())
-      self.assertAllClose(minimised[-1], logs['recon_mse'] + weight * logs['fool_loss'], rtol=1e-6)
-    with self.assertRaisesRegex(ValueError, 'model.adversarial is -1'):
-      make(aae, adversarial=-1)
-
-  def test_lsgan_losses(self):
-    model = make(lsgan_ae)
-    x = images()
-    real, fake = model.critic(x).numpy(), model.critic(model(x)).numpy()
-    logs = model.take_step(x)
-    self.assertAllClose(logs['critic_loss'], np.mean(real**2) + np.mean((fake - 1)**2), rtol=1e-5)
-    self.assertAllClose(logs['fool_loss'], np.mean(fake**2), rtol=1e-5)
-
-
-class NoiseTest(tf.test.TestCase):
-
-  def test_dropout_keeps_half_and_scales(self):
-    model = make(dropout)
-    x, seen = images(64), []
-    codes = model.encode(x).numpy()
-    model.decode = lambda codes, training=False: seen.append(codes.numpy()) or tf.zeros_like(x)
-    _, features, _ = model.objective(x)
-    kept = seen[0] != 0
-    self.assertAllClose(kept.mean(), 0.5, atol=0.06)
-    self.assertAllClose(seen[0][kept], 2 * codes[kept], rtol=1e-5)
-    self.assertAllClose(features, codes.reshape(64, -1))
-
-  def test_denoising_sees_noise_of_sigma_and_clean_probes(self):
-    model = make(denoising, sigma=0.5)
-    x, seen, encode = images(64), [], model.encode
-    model.encode = lambda images, training=False: seen.append(images.numpy()) or encode(images)
-    _, features, _ = model.objective(x)
-    self.assertAllClose((seen[0] - x.numpy()).std(), 0.5, rtol=0.03)
-    self.assertAllEqual(seen[1], x)
-    self.assertAllClose(features, tf.reshape(encode(x), [64, -1]))
 
 
 class QuantizerTest(tf.test.TestCase):
@@ -252,18 +181,13 @@ class QuantizerTest(tf.test.TestCase):
     self.assertAllClose(quantizer.perplexity(tf.constant([1.0, 1.0, 1.0, 1.0])), 4)
     self.assertAllClose(quantizer.perplexity(tf.constant([5.0, 0.0, 0.0])), 1)
 
-  def test_vqvae_losses_and_both_bottlenecks(self):
+  def test_vqvae_s_bottlenecks(self):
     for bottleneck, size, count in (('dense', 12, 10 * BATCH), ('conv', 3, 4 * BATCH)):
       model = make(vqvae, bottleneck=bottleneck, codebook=32)
       x = images()
-      quantized, vectors, indices = model.bottleneck(model.encode(x))
-      self.assertEqual(vectors.shape, (count, size))
-      chosen = model.quantizer.codebook.numpy()[indices.numpy()]
-      recon = np.mean((x.numpy() - model.decoder(quantized).numpy())**2)
+      self.assertEqual(model.bottleneck(model.encode(x))[1].shape, (count, size))
       before = model.quantizer.codebook.numpy()
-      logs = model.take_step(x)
-      self.assertAllClose(logs['commitment_loss'], np.mean((vectors.numpy() - chosen)**2), rtol=1e-5)
-      self.assertAllClose(logs['recon_mse'], recon, rtol=1e-5)
+      model.take_step(x)
       self.assertNotAllClose(model.quantizer.codebook, before)
       self.assertEqual(model.represent(x).shape, (BATCH, 12))
       with self.assertRaisesRegex(ValueError, "'geodesic': vqvae decodes the vectors of a codebook"):

@@ -91,7 +91,7 @@ class NetworksTest(tf.test.TestCase):
     for cores, calls in (({0}, 1), ({0, 1}, 2)):
       network = unittest.mock.Mock(side_effect=critic)
       with unittest.mock.patch.object(machine, 'cores', return_value=cores):
-        found = convolutional.of_each(network, first, second)
+        found = convolutional.map_batches(network, first, second)
       self.assertEqual(network.call_count, calls)
       for batch, answers in zip((first, second), found, strict=True):
         self.assertAllClose(answers, critic(batch), atol=1e-6)

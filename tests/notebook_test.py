@@ -5,12 +5,14 @@ import re
 
 import nbclient
 import notebooks
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
 
 class NotebookTest(tf.test.TestCase, parameterized.TestCase):
 
+  @pytest.mark.slow
   @parameterized.parameters(notebooks.NAMES)
   def test_every_cell_runs(self, name):
     notebook = notebooks.read(name)
@@ -18,6 +20,7 @@ class NotebookTest(tf.test.TestCase, parameterized.TestCase):
     notebooks.execute(notebook, self.get_temp_dir())
     self.assertEqual([kinds_of(cell) for cell in notebook.cells], kinds, 'other outputs than those that are kept')
 
+  @pytest.mark.slow
   def test_a_cell_that_raises_is_told(self):
     notebook = notebooks.read(notebooks.NAMES[0])
     cell = next(cell for cell in notebook.cells if cell.cell_type == 'code')

@@ -1,4 +1,12 @@
-"""What every player of every model minimises, against its docstring's sum in NumPy: no term and no weight is free."""
+"""What every model minimises: the gradients that its optimisers are given, and its logs, against its docstring's sums.
+
+A model of the registry is found by its file. Where a function below has its name, that function writes the sums anew;
+what a setting may be comes from the model's Config.
+"""
+
+import dataclasses
+import inspect
+import typing
 
 import keras
 import numpy as np
@@ -8,252 +16,334 @@ from absl.testing import parameterized
 from acai_tf import losses
 from acai_tf.experiment import config, registry
 
-TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1), 6
-ACAI = {'lambda_': 0.5, 'gamma': 0.2}
-# Model -> (the defaults, which are the papers', and others).
-WEIGHTS = {
-    'aae': ({'adversarial': 1.0}, {'adversarial': 3.0}),
-    'acai': (ACAI, {'lambda_': 2.0, 'gamma': 0.7}),
-    'aeai': ({'adversarial': 0.01, 'cycle': 0.01, 'smoothness': 0.1},
-             {'adversarial': 2.0, 'cycle': 3.0, 'smoothness': 4.0}),
-    'amr': ({'lam': 10.0, 'beta': 0.0, 'weight_decay': 1e-5}, {'lam': 2.0, 'beta': 3.0, 'weight_decay': 0.1}),
-    'arae_image': ({'noise_r': 0.4, 'clip': 0.05, 'grad_lambda': 0.2},
-                   {'noise_r': 0.1, 'clip': 0.1, 'grad_lambda': 2.0}),
-    'autoencoder': ({}, {}),
-    'denoising': ({'sigma': 1.0}, {'sigma': 0.3}),
-    'dropout': ({'keep': 0.5}, {'keep': 0.8}),
-    'lrae': ({**ACAI, 'weight': 1.0}, {'lambda_': 2.0, 'gamma': 0.7, 'weight': 3.0}),
-    'lsgan_ae': ({'weight': 0.5}, {'weight': 2.0}),
-    'miae': (ACAI, {'lambda_': 2.0, 'gamma': 0.7}),
-    'midrae': ({**ACAI, 'advnoise': 0.05, 'advfake': 1.0, 'weight': 1.0},
-               {'lambda_': 2.0, 'gamma': 0.7, 'advnoise': 3.0, 'advfake': 4.0, 'weight': 5.0}),
-    'vae': ({'beta': 1.0}, {'beta': 3.0}),
-    'vqvae': ({'commitment': 10.0}, {'commitment': 0.5}),
-}
+TINY, SHAPE, BATCH, STEP = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1), 6, 5
+FEWER = {'arae_image': {'critic_steps': 2}, 'amr': {'generator_every': 1}}  # a step of ten rounds is no other
 
 
 def mean_square(values):
-  return np.mean(np.square(np.asarray(values, np.float64)))
+  return tf.reduce_mean(tf.square(values))
 
 
 def entropy(logits, real):
-  return np.mean(np.logaddexp(0, -np.asarray(logits, np.float64) if real else np.asarray(logits, np.float64)))
+  return tf.reduce_mean(tf.math.softplus(-logits if real else logits))
 
 
 class Parts:
-  """A model's pieces on one batch, before its step, as arrays; noise as the step draws it."""
+  """A model's pieces on one batch as its step has them; noise as the step draws it."""
 
-  def __init__(self, model, x):
-    self.model, self.x, self.codes = model, x.numpy(), model.encode(x).numpy()
-    self.decoded = self.decode(self.codes)
-    self.error = mean_square(self.x - self.decoded)
+  def __init__(self, model, x, started):
+    self.model, self.x, self.config = model, x, model.config
+    self.started = started  # 1, or 0 before step `adversarial_from`
+    self.codes = model.encode(x, training=True)
+    self.decoded = model.decode(self.codes)
+    self.error = mean_square(x - self.decoded)
 
   def decode(self, codes):
-    return self.model.decode(tf.constant(codes, tf.float32)).numpy()
+    return self.model.decode(codes)
 
   def critic(self, images):
-    return self.model.critic(tf.constant(images)).numpy()
+    return self.model.critic(images)
 
   def real(self, gamma):
-    return self.critic(gamma * self.x + np.float32(1 - gamma) * self.decoded)
+    return self.critic(gamma * self.x + (1 - gamma) * self.decoded)
 
   def mixed(self, alpha):
     """Codes mixed with the reversed batch, which has the share 1 - alpha."""
     return alpha * self.codes + (1 - alpha) * self.codes[::-1]
 
   def uniform(self, shape=(1, 1, 1), salt=0):
-    return self.model.uniform(BATCH, shape, salt).numpy()
+    return self.model.uniform(BATCH, shape, salt)
 
   def normal(self, shape, salt=0):
-    return self.model.normal(BATCH, shape, salt).numpy()
+    return self.model.normal(BATCH, shape, salt)
 
   def discrepancy(self, noise):
-    flat = (tf.constant(np.reshape(z, [BATCH, -1])) for z in (self.codes, noise))
-    return max(float(losses.squared_mmd(*flat)), 0)
+    return tf.maximum(losses.squared_mmd(*(tf.reshape(z, [BATCH, -1]) for z in (self.codes, noise))), 0)
 
 
-def aae(p, w):
-  features = p.codes.reshape(BATCH, -1)
+# Each gives a dict: player -> its loss, or the list of the losses of its updates; and name of a log -> value. Their
+# parameters are the model's weights with the defaults that the paper has.
+
+
+def aae(p, adversarial=1.0):
+  features = tf.reshape(p.codes, [BATCH, -1])
   fake, real = p.model.discriminator(features), p.model.discriminator(p.normal(features.shape[1:]))
-  return {'autoencoder': p.error + w['adversarial'] * entropy(fake, True),
-          'discriminator': entropy(real, True) + entropy(fake, False)}
+  fool, loss = entropy(fake, True), entropy(real, True) + entropy(fake, False)
+  return {'autoencoder': p.error + p.started * adversarial * fool, 'discriminator': loss,
+          'recon_mse': p.error, 'fool_loss': fool, 'discriminator_loss': loss}
 
 
-def acai(p, w):
+def acai(p, lambda_=0.5, gamma=0.2):
   alpha = 0.5 * p.uniform()
   answer = p.critic(p.decode(p.mixed(alpha)))
-  return {'autoencoder': p.error + w['lambda_'] * mean_square(answer),
-          'critic': mean_square(answer - alpha.ravel()) + mean_square(p.real(w['gamma']))}
+  fool = mean_square(answer)
+  loss = mean_square(answer - tf.reshape(alpha, [-1])) + mean_square(p.real(gamma))
+  return {'autoencoder': p.error + lambda_ * fool, 'critic': loss,
+          'recon_mse': p.error, 'fool_loss': fool, 'critic_loss': loss}
 
 
-def aeai(p, w):
+def aeai(p, adversarial=0.01, cycle=0.01, smoothness=0.1):
   alpha = p.uniform()
   codes = (1 - alpha) * p.codes + alpha * p.codes[::-1]
   mixed = p.decode(codes)
-  velocity = p.model.decode_with_velocity(tf.constant(codes), tf.constant(p.codes[::-1] - p.codes))[1]
+  velocity = p.model.decode_with_velocity(codes, p.codes[::-1] - p.codes)[1]
 
   def norm(values):  # squared, the mean over the batch
-    return np.sum(np.square(values, dtype=np.float64)) / BATCH
+    return tf.reduce_sum(tf.square(values)) / BATCH
 
   ends = sum(norm(end) for end in (p.x - p.decoded, (p.x - p.decoded)[::-1]))
-  return {'autoencoder': ends + w['adversarial'] * entropy(p.critic(mixed), True)
-                         + w['cycle'] * norm(codes - p.model.encode(mixed)) + w['smoothness'] * norm(velocity),
-          'critic': [entropy(p.critic(p.x), True), entropy(p.critic(mixed), False)]}
+  fool, closed, smooth = entropy(p.critic(mixed), True), norm(codes - p.model.encode(mixed)), norm(velocity)
+  updates = [entropy(p.critic(p.x), True), entropy(p.critic(mixed), False)]
+  return {'autoencoder': ends + p.started * adversarial * fool + cycle * closed + smoothness * smooth,
+          'critic': updates, 'recon_mse': p.error, 'fool_loss': fool, 'cycle_loss': closed,
+          'smoothness_loss': smooth, 'critic_loss': sum(updates)}
 
 
-def amr(p, w):
-  codes = p.model.mix(tf.constant(p.codes)).numpy()
+def amr(p, lam=10.0, beta=0.0, weight_decay=1e-5):
+  codes = p.model.mix(p.codes)
   mixed = p.decode(codes)
-  penalty = {player: w['weight_decay'] * sum(np.sum(np.square(v.numpy(), dtype=np.float64)) for v in variables) / 2
-             for player, variables in (('autoencoder', p.model.variables_of('autoencoder')),
-                                       ('critic', p.model.variables_of('critic')))}
+  penalty = {player: weight_decay * sum(tf.reduce_sum(tf.square(v)) for v in p.model.variables_of(player)) / 2
+             for player in ('autoencoder', 'critic')}
   fake, fake_mixed = p.critic(p.decoded), p.critic(mixed)
-  return {'autoencoder': w['lam'] * np.mean(np.abs(p.x - p.decoded)) + entropy(fake, True) + entropy(fake_mixed, True)
-                         + w['beta'] * np.mean(np.abs(p.model.encode(mixed) - codes)) + penalty['autoencoder'],
-          'critic': entropy(p.critic(p.x), True) + entropy(fake, False) + entropy(fake_mixed, False)
-                    + penalty['critic']}
+  error = p.error if p.config.error == 'squared' else tf.reduce_mean(tf.abs(p.x - p.decoded))
+  fool = entropy(fake, True) + entropy(fake_mixed, True)
+  loss = entropy(p.critic(p.x), True) + entropy(fake, False) + entropy(fake_mixed, False)
+  return {'autoencoder': lam * error + p.started * fool
+                         + beta * tf.reduce_mean(tf.abs(p.model.encode(mixed) - codes)) + penalty['autoencoder'],
+          'critic': loss + penalty['critic'],
+          'recon_mse' if p.config.error == 'squared' else 'recon_mae': error, 'fool_loss': fool, 'critic_loss': loss}
 
 
 def perceptron(body, x, bound=np.inf):
   """A network's layers in training mode, [n, ...] -> [n, d]; `bound`: of the absolute value of its weights."""
-  x = np.reshape(x, [BATCH, -1])
+  x = tf.reshape(tf.cast(x, tf.float32), [BATCH, -1])
   for layer in body.layers:
-    weights = {v.name: np.clip(v.numpy().astype(np.float64), -bound, bound) for v in layer.trainable_variables}
+    weights = {}
+    for variable in layer.trainable_variables:  # A gradient by the weights as they are after clipping.
+      value = tf.cast(variable.value, tf.float32)
+      weights[variable.name] = value + tf.stop_gradient(tf.clip_by_value(value, -bound, bound) - value)
     match type(layer).__name__:
       case 'Dense':
         x = x @ weights['kernel'] + weights.get('bias', 0)
       case 'BatchNormalization':
-        x = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5) * weights['gamma'] + weights['beta']
+        mean, variance = tf.nn.moments(x, 0)
+        x = (x - mean) / tf.sqrt(variance + 1e-5) * weights['gamma'] + weights['beta']
       case 'LeakyReLU':
-        x = np.where(x > 0, x, layer.negative_slope * x)
+        x = tf.where(x > 0, x, layer.negative_slope * x)
       case 'Activation':
-        x = np.tanh(x)
+        x = tf.tanh(x)
       case 'UnitNormalization':
-        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        x = x / tf.norm(x, axis=1, keepdims=True)
       case kind:
         assert kind in ('Flatten', 'Reshape'), kind
   return x
 
 
-def arae_image(p, w):
-  model, steps = p.model, 10
+def arae_image(p, noise_r=0.4, clip=0.05, grad_lambda=0.2):
+  model, steps = p.model, p.config.critic_steps
   codes = perceptron(model.encoder, p.x)
-  logits = perceptron(model.decoder, codes + w['noise_r'] * p.normal((100,))).reshape(BATCH, *SHAPE, 2)
-  white = (p.x + 1) / 2
-  entropy = np.logaddexp(logits[..., 0], logits[..., 1]) - white * logits[..., 1] - (1 - white) * logits[..., 0]
+  noisy = codes + noise_r * tf.cast(p.normal((100,)), tf.float32)
+  logits = tf.reshape(perceptron(model.decoder, noisy), [BATCH, *SHAPE, 2])
+  white = tf.cast(p.x + 1, tf.float32) / 2
+  error = tf.reduce_mean(
+      tf.reduce_logsumexp(logits, -1) - white * logits[..., 1] - (1 - white) * logits[..., 0])
 
   def answer(codes):
-    return perceptron(model.critic, codes, w['clip']).mean()
+    return tf.reduce_mean(perceptron(model.critic, codes, clip))
 
   fakes = [answer(perceptron(model.generator, p.normal((32,), salt=1 + k))) for k in range(steps + 1)]
   real = answer(codes)
-  return {'autoencoder': [entropy.mean(), *steps * [w['grad_lambda'] * real]],
-          'critic': [fake - real for fake in fakes[:steps]], 'generator': -fakes[steps]}
+  updates = [fake - real for fake in fakes[:steps]]
+  return {'autoencoder': [error, *steps * [grad_lambda * real]], 'critic': updates, 'generator': -fakes[steps],
+          'recon_loss': error, 'critic_loss': updates[-1], 'wasserstein': -updates[-1], 'fool_loss': real,
+          'generator_loss': -fakes[steps]}
 
 
-def autoencoder(p, w):
-  del w
-  return {'autoencoder': p.error}
+def autoencoder(p):
+  return {'autoencoder': p.error, 'recon_mse': p.error}
 
 
-def denoising(p, w):
-  noisy = p.x + w['sigma'] * p.normal(SHAPE)
-  return {'autoencoder': mean_square(p.x - p.model(tf.constant(noisy)))}
+def denoising(p, sigma=1.0):
+  error = mean_square(p.x - p.model(p.x + sigma * p.normal(SHAPE)))
+  return {'autoencoder': error, 'recon_mse': error}
 
 
-def dropout(p, w):
-  kept = p.uniform(p.codes.shape[1:]) < w['keep']
-  return {'autoencoder': mean_square(p.x - p.decode(p.codes * kept / w['keep']))}
+def dropout(p, keep=0.5):
+  kept = tf.cast(p.uniform(p.codes.shape[1:]) < keep, tf.float32)
+  error = mean_square(p.x - p.decode(p.codes * kept / keep))
+  return {'autoencoder': error, 'recon_mse': error}
 
 
-def lrae(p, w):
-  found = acai(p, w)
-  found['autoencoder'] += w['weight'] * p.discrepancy(p.normal((2, 2, 3), salt=1))
-  return found
+def lrae(p, lambda_=0.5, gamma=0.2, weight=1.0):
+  sums, distance = acai(p, lambda_, gamma), p.discrepancy(p.normal((2, 2, 3), salt=1))
+  return {**sums, 'autoencoder': sums['autoencoder'] + weight * distance, 'prior_loss': distance}
 
 
-def lsgan_ae(p, w):
+def lsgan_ae(p, weight=0.5):
   answer = p.critic(p.decoded)
-  return {'autoencoder': p.error + w['weight'] * mean_square(answer),
-          'critic': mean_square(p.critic(p.x)) + mean_square(answer - 1)}
+  fool, loss = mean_square(answer), mean_square(p.critic(p.x)) + mean_square(answer - 1)
+  return {'autoencoder': p.error + p.started * weight * fool, 'critic': loss,
+          'recon_mse': p.error, 'fool_loss': fool, 'critic_loss': loss}
 
 
-def miae(p, w):
-  alpha = 0.5 - np.abs(p.uniform((2, 2, 3)) - 0.5)
+def miae(p, lambda_=0.5, gamma=0.2):
+  alpha = 0.5 - tf.abs(p.uniform((2, 2, 3)) - 0.5)
   answer = p.critic(p.decode(p.mixed(alpha)))
-  return {'autoencoder': p.error + w['lambda_'] * mean_square(answer),
-          'critic': mean_square(answer - alpha) + mean_square(p.real(w['gamma']))}
+  fool, loss = mean_square(answer), mean_square(answer - alpha) + mean_square(p.real(gamma))
+  return {'autoencoder': p.error + lambda_ * fool, 'critic': loss,
+          'recon_mse': p.error, 'fool_loss': fool, 'critic_loss': loss}
 
 
-def midrae(p, w):
-  found, share, noise = miae(p, w), p.uniform((2, 2, 3), salt=1), p.normal((2, 2, 3), salt=2)
+def midrae(p, lambda_=0.5, gamma=0.2, advnoise=0.05, advfake=1.0, weight=1.0):
+  sums, share, noise = miae(p, lambda_, gamma), p.uniform((2, 2, 3), salt=1), p.normal((2, 2, 3), salt=2)
   noisy, fake = p.critic(p.decode(share * p.codes + (1 - share) * noise)), p.critic(p.decode(noise))
-  found['autoencoder'] += (w['advnoise'] * mean_square(noisy) + w['advfake'] * mean_square(fake)
-                           + w['weight'] * p.discrepancy(noise))
-  found['critic'] += mean_square(noisy - share) + mean_square(fake - 0.5)
-  return found
+  fool = lambda_ * sums['fool_loss'] + advnoise * mean_square(noisy) + advfake * mean_square(fake)
+  target = share if p.config.target == 'code' else 1 - share
+  loss = sums['critic_loss'] + mean_square(noisy - target) + mean_square(fake - 0.5)
+  distance = p.discrepancy(noise)
+  return {'autoencoder': p.error + p.started * (fool + weight * distance), 'critic': loss,
+          'recon_mse': p.error, 'fool_loss': fool, 'prior_loss': distance, 'critic_loss': loss}
 
 
-def vae(p, w):
-  mean, log_variance = (t.numpy().astype(np.float64) for t in p.model.posterior(tf.constant(p.x))[:2])
-  codes = mean + np.exp(log_variance / 2) * p.normal((12,))
-  logits = p.model.decoder(tf.constant(codes.reshape(BATCH, 2, 2, 3), tf.float32)).numpy().astype(np.float64)
-  divergence = np.sum(mean**2 + np.exp(log_variance) - log_variance - 1) / 2
-  return {'autoencoder': (np.sum(np.logaddexp(0, logits) - (p.x + 1) / 2 * logits) + w['beta'] * divergence) / BATCH}
+def vae(p, beta=1.0):
+  mean, log_variance = p.model.posterior(p.x)[:2]
+  codes = mean + tf.exp(log_variance / 2) * p.normal((12,))
+  logits = p.model.decoder(tf.reshape(codes, [BATCH, 2, 2, 3]))
+  rate = tf.reduce_sum(mean**2 + tf.exp(log_variance) - log_variance - 1) / 2 / BATCH
+  distortion = tf.reduce_sum(tf.math.softplus(logits) - (p.x + 1) / 2 * logits) / BATCH
+  return {'autoencoder': distortion + beta * rate, 'kl_loss': rate, 'likelihood_loss': distortion,
+          'recon_mse': mean_square(p.x - 2 * tf.sigmoid(logits) + 1)}
 
 
-def vqvae(p, w):
-  quantized, vectors, indices = p.model.bottleneck(tf.constant(p.codes))
-  chosen = p.model.quantizer.codebook.numpy()[indices.numpy()]
-  return {'autoencoder': (mean_square(p.x - p.model.decoder(quantized))
-                          + w['commitment'] * mean_square(vectors - chosen))}
+def vqvae(p, commitment=10.0):
+  quantized, vectors, indices = p.model.bottleneck(p.codes)
+  far = mean_square(vectors - tf.gather(tf.convert_to_tensor(p.model.quantizer.codebook), indices))
+  error = mean_square(p.x - p.model.decoder(quantized))
+  return {'autoencoder': error + commitment * far, 'recon_mse': error, 'commitment_loss': far}
 
 
-EXPECTED = {f.__name__: f for f in (
-    aae, acai, aeai, amr, arae_image, autoencoder, denoising, dropout, lrae, lsgan_ae, miae, midrae, vae, vqvae)}
+def flat(arrays):
+  return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def gradients(tape, values, variables):
+  """[updates, number of weights]: the gradients of a loss, or of a list of losses."""
+  return np.array([flat(tape.gradient(value, [v.value for v in variables], unconnected_gradients='zero'))
+                   for value in (values if isinstance(values, list) else [values])])
+
+
+class Recorder(keras.optimizers.SGD):
+  """Keeps the gradients that it is given, and no variable changes."""
+
+  def __init__(self):
+    super().__init__(0.0)
+    self.given = []
+
+  def apply(self, grads, trainable_variables=None):
+    self.given.append(flat(grads))
+
+
+def cases():
+  """(name, model, settings): each model as its Config has it, with every other choice, and before its adversary."""
+  for name in registry.names('acai_tf.models', 'images'):
+    kind = registry.load('acai_tf.models', name).Config
+    choices = [{}]
+    for field, annotation in typing.get_type_hints(kind, include_extras=True).items():
+      if typing.get_origin(annotation) is typing.Literal:
+        choices += [{field: value} for value in typing.get_args(annotation)]
+      elif annotation is bool:
+        choices += [{field: True}, {field: False}]
+      elif field == 'adversarial_from':
+        choices.append({field: STEP + 1})
+    for choice in choices:
+      if not choice or any(getattr(kind(), field) != value for field, value in choice.items()):
+        yield '_'.join([name, *(f'{field}_{value}' for field, value in choice.items())]), name, choice
+
+
+def another(kind, field, value):
+  """A value of the field that differs from `value` and is allowed."""
+  for other in (3 * value + 0.1, 0.7 * value):
+    try:
+      kind(**{field: other})
+      return other
+    except ValueError:
+      pass
+  raise AssertionError(field)
 
 
 class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
 
-  @parameterized.named_parameters(*(
-      (f'{name}_{which}', name, which) for name in registry.names('acai_tf.models', 'images')
-      for which in ('default', 'other')))
-  def test_each_player_minimises_its_docstring_s_sum(self, name, which):
-    weights = WEIGHTS[name][which == 'other']
-    module = registry.load('acai_tf.models', name)
-    model = module.Model(module.Config(**({} if which == 'default' else weights)), TINY, SHAPE, 3, seed=2)
+  def make(self, module, settings):
+    model = module.Model(module.Config(**settings), TINY, SHAPE, 3, seed=2)
     # Codes, images and answers of a size that is seen: fresh networks' hardly differ from 0.
     for variable in model.trainable_variables:
       if len(variable.shape) == 4:
         variable.assign(2 * variable)
-    for variable in model.variables_of('generator') + model.variables_of('critic') if name == 'arae_image' else ():
-      variable.assign(20 * variable)
-    for player in set(model.players()) & {'critic', 'discriminator'}:
-      bias = model.variables_of(player)[-1]
-      bias.assign(bias + 0.5)
-    model.compile(lambda player: keras.optimizers.SGD(0.0))
-    generator, minimised = np.random.default_rng(0), {player: [] for player in model.players()}
+    for player in set(model.players()) - {'autoencoder', 'classifier'}:
+      variables = model.variables_of(player)
+      for variable in variables:
+        if model.normalizes_batches(player):  # and starts from N(0, 0.02^2)
+          variable.assign(20 * variable)
+      if player != 'generator':
+        variables[-1].assign(variables[-1] + 0.5)
+      if len(variables[0].shape) == 4:  # the one that no spectral norm takes back
+        variables[0].assign(200 * variables[0])
+    model.compile(lambda player: Recorder())
+    model.step.assign(STEP)
+    return model
+
+  @parameterized.named_parameters(*cases())
+  def test_gradients_and_logs_are_those_of_the_docstring_s_sums(self, name, choice):
+    module, reference = registry.load('acai_tf.models', name), globals().get(name)
+    papers = {key: parameter.default for key, parameter in inspect.signature(reference).parameters.items()
+              if key != 'p'} if reference else {}
+    default = dataclasses.asdict(module.Config())
+    self.assertEqual({key: default[key] for key in papers}, papers)
+    weights = {key: another(module.Config, key, value) for key, value in papers.items()}
+    settings = {'adversarial_from': STEP} if 'adversarial_from' in default else {}
+    settings.update(**FEWER.get(name, {}), **choice, **weights)
+    generator = np.random.default_rng(0)
     x = tf.constant(generator.uniform(-1, 1, [BATCH, *SHAPE]), tf.float32)
     labels = tf.constant(generator.integers(3, size=BATCH), tf.int32)
-    model.step.assign(5)  # a multiple of amr's default generator_every
-    if name in ('aeai', 'amr'):
-      model.critic.iterate()
-      model.critic.iterate = lambda: None
-    parts = Parts(model, x)
-    expected = EXPECTED[name](parts, weights)
-    for key, weight in weights.items():
-      changed = EXPECTED[name](parts, {**weights, key: 1.5 * weight + 0.1})
-      ratios = np.concatenate([np.ravel(np.divide(changed[player], expected[player])) for player in changed])
-      self.assertGreater(np.abs(ratios - 1).max(), 1e-4, f'{key} is unseen')
-    logits = model.classifier(model.represent(x, training=True)).numpy().astype(np.float64)
-    picked = np.take_along_axis(logits, labels.numpy()[:, None], 1)[:, 0]
-    expected['classifier'] = np.mean(np.log(np.sum(np.exp(logits), 1)) - picked)
-    model.move = lambda tape, player_losses, rests=None: [
-        minimised[player].append(loss) for player, loss in player_losses.items()]
-    model.take_step((x, labels))
-    self.assertCountEqual(minimised, expected)
-    for player, moves in minimised.items():  # of most players one, as the expected number
-      self.assertAllClose(moves, np.atleast_1d(expected[player]), rtol=2e-5, atol=1e-8, msg=player)
+    twin = self.make(module, settings)
+    if hasattr(getattr(twin, 'critic', None), 'iterate'):
+      twin.critic.iterate()  # of the spectral norm, once in a step
+    with tf.GradientTape(persistent=True) as tape:
+      logits = twin.classifier(twin.represent(x, training=True))
+      sums = {'classifier': tf.reduce_mean(
+          tf.reduce_logsumexp(logits, 1) - tf.gather(logits, labels, axis=1, batch_dims=1))}
+      if reference:
+        parts = Parts(twin, x, float(settings.get('adversarial_from', 0) <= STEP))
+        for key in weights if not choice else ():
+          while not self.is_seen(lambda **weights: reference(parts, **weights), weights, key, tape, twin):
+            weights[key] *= 100
+        sums.update(reference(parts, **weights))
+
+    model = self.make(module, {**settings, **weights})
+    logs = model.take_step((x, labels))
+    for player, optimizer in model.optimizers.items():
+      self.assertNotEmpty(optimizer.given, player)
+      self.assertTrue(np.all(np.isfinite(optimizer.given)), player)
+      self.assertGreater(np.abs(optimizer.given).max(), 0, player)
+      if player in sums:
+        wanted = gradients(tape, sums[player], twin.variables_of(player))
+        size = np.abs(wanted).max()
+        self.assertAllClose(optimizer.given / size, wanted / size, atol=2e-5, rtol=1e-3, msg=player)
+    if reference:
+      self.assertContainsSubset(model.optimizers, sums)
+      for log in set(sums) - set(model.optimizers):
+        self.assertAllClose(logs[log], sums[log], rtol=2e-5, atol=1e-7, msg=log)
+
+  def is_seen(self, reference, weights, key, tape, model):
+    """Whether the gradient of some player would show that the weight `key` is another; fails where it never does."""
+    self.assertLess(weights[key], 1e9, f'no gradient depends on {key}')
+    usual, changed = reference(**weights), reference(**{**weights, key: 1.5 * weights[key]})
+    for player in set(usual) & set(model.players()):
+      with tape.stop_recording():
+        one, two = (gradients(tape, values[player], model.variables_of(player)) for values in (usual, changed))
+      if np.abs(one - two).max() > 1e-3 * np.abs(one).max():
+        return True
+    return False
 
 
 if __name__ == '__main__':

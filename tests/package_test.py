@@ -10,6 +10,7 @@ import tarfile
 import tempfile
 import zipfile
 
+import pytest
 import tensorflow as tf
 from packaging import requirements, utils
 
@@ -47,6 +48,7 @@ def must(*arguments, **more):
   return output
 
 
+@pytest.mark.slow
 class PackageTest(tf.test.TestCase):
 
   @classmethod

@@ -10,17 +10,19 @@ import tempfile
 import unittest.mock
 
 import numpy as np
+import pytest
 import scipy.stats
 import tensorflow as tf
 from absl.testing import parameterized
 
 from acai_tf.data import lines
 from acai_tf.evaluation import feature_network, kinds, text
-from acai_tf.experiment import config, registry
+from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import make
 from acai_tf.experiment.resolve import parse_experiment, resolve
 from acai_tf.experiment.run import Run
+from acai_tf.models import acai
 from acai_tf.training import build
 from zoo import _compare, _publish, _readme, _records, _report, _reproduce, _tables, _weights, base
 
@@ -53,7 +55,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     super().setUp()
     self.folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
     # On lines, ACAI's `fast` recipe is not the paper's model; most tests here want one that is compared with its paper.
-    own = registry.config_class('acai_tf.models', 'acai').DATA_RECIPES
+    own = acai.Config.DATA_RECIPES
     self.enter_context(unittest.mock.patch.dict(own, clear=True))
 
   def file(self, name, *records):
@@ -492,6 +494,7 @@ class ReproduceTest(tf.test.TestCase):
         folders.append(command[command.index('--run_dir') + 1])
     self.assertLen(set(folders), 3)
 
+  @pytest.mark.slow
   def test_the_program_trains_evaluates_and_files_once(self):
     folder = pathlib.Path(self.get_temp_dir())
     (folder / 'results').mkdir()
@@ -527,6 +530,7 @@ class ReproduceTest(tf.test.TestCase):
     self.assertEqual(again.returncode, 0, again.stderr)
     self.assertIn('there already', again.stdout)
 
+  @pytest.mark.slow
   def test_sentences_are_kept_loaded_and_measured_again_where_the_terms_allow_it(self):
     """By the program, twice; with text of other terms it keeps nothing, and says why."""
     folder = pathlib.Path(self.get_temp_dir())

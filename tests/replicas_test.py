@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 from devices import strategy, without_graphs
@@ -11,7 +12,7 @@ from acai_tf.experiment import config, registry
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build, loop
 
-TINY, BATCH, STEPS = config.Network(latent_width=4, latent=3, depth=2), 8, 3  # one scale: graphs take most of the time
+TINY, BATCH, STEPS = config.Network(latent_width=4, latent=3, depth=2), 8, 2  # one scale: graphs take most of the time
 # Beyond the defaults, with which all terms count: what has a branch or a weight that is 0. arae_image's graph has each
 # of its ten rounds, and takes minutes to make for two devices.
 SETTINGS = {
@@ -48,9 +49,16 @@ class DevicesTest(parameterized.TestCase, tf.test.TestCase):
       (f'{name}_{i}', name, settings) for name in registry.names('acai_tf.models', 'images')
       for i, settings in enumerate(SETTINGS.get(name, ({},)))))
   def test_two_devices_equal_one(self, name, settings):
+    without_graphs(self)
+    self.assert_equal(name, settings)
+
+  @pytest.mark.slow
+  @parameterized.parameters(*GRAPHS)
+  def test_two_devices_equal_one_in_a_graph(self, name, settings):
+    self.assert_equal(name, settings)
+
+  def assert_equal(self, name, settings):
     self.assertEqual(strategy('mirrored').num_replicas_in_sync, 2)
-    if (name, settings) not in GRAPHS:
-      without_graphs(self)
     start, one, alone = trained(name, settings, 'one_device')
     _, two, together = trained(name, settings, 'mirrored')
     moved = [np.abs(v.numpy() - old).max() for v, old in zip(one.trainable_variables, start, strict=True)]
@@ -80,7 +88,7 @@ class GatherTest(tf.test.TestCase):
     def replica():
       with tf.GradientTape(persistent=True) as tape:
         tape.watch(values)
-        rows = replicas.gather(replicas.own(values))
+        rows = replicas.gather(replicas.local_rows(values))
         value = loss(rows) / tf.distribute.get_replica_context().num_replicas_in_sync
       return rows, tf.convert_to_tensor(tape.gradient(value, values))
 
@@ -95,7 +103,7 @@ class GatherTest(tf.test.TestCase):
 
     @tf.function
     def replica():
-      local = tf.reshape(replicas.own(tf.reshape(values, [8, 3])), [-1, 1])
+      local = tf.reshape(replicas.local_rows(tf.reshape(values, [8, 3])), [-1, 1])
       return replicas.gather(local, each=3)
 
     for rows in strategy('mirrored').experimental_local_results(strategy('mirrored').run(replica)):

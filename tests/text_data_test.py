@@ -9,7 +9,7 @@ import numpy as np
 import shared_data
 import tensorflow as tf
 
-from acai_tf.data import _text
+from acai_tf.data import text_base
 from acai_tf.experiment.errors import UserError
 
 TEXT = ['the cat sees the dog', 'the dog sees the cat', 'The  cat sleeps', 'a dog barks', 'the cat sees the dog']
@@ -18,7 +18,7 @@ TEXT = ['the cat sees the dog', 'the dog sees the cat', 'The  cat sleeps', 'a do
 class VocabularyTest(tf.test.TestCase):
 
   def test_ids_and_back(self):
-    vocabulary = _text.fit_vocabulary(TEXT, size=4, longest=5)
+    vocabulary = text_base.fit_vocabulary(TEXT, size=4, longest=5)
     self.assertEqual(vocabulary.words[:3], ['', '[UNK]', 'the'])
     self.assertCountEqual(vocabulary.words[3:6], ['cat', 'dog', 'sees'])
     self.assertEqual((len(vocabulary), vocabulary.start, vocabulary.end, vocabulary.length), (8, 6, 7, 6))
@@ -36,19 +36,19 @@ class VocabularyTest(tf.test.TestCase):
     self.assertEqual(vocabulary.unknown_share([[7, 0]]), 0)
 
   def test_inside_a_graph_and_rebuilt_from_its_words(self):
-    vocabulary = _text.fit_vocabulary(TEXT, 10, 5)
+    vocabulary = text_base.fit_vocabulary(TEXT, 10, 5)
     graph = tf.function(vocabulary.encode, input_signature=[tf.TensorSpec([None], tf.string)])
     self.assertAllEqual(graph(TEXT), vocabulary.encode(TEXT))
-    again = _text.Vocabulary(vocabulary.known, 5, size=10)
+    again = text_base.Vocabulary(vocabulary.known, 5, size=10)
     self.assertAllEqual(again.encode(TEXT), vocabulary.encode(TEXT))
 
   def test_case_beyond_ascii(self):
-    vocabulary = _text.fit_vocabulary(['der ÄRGER ist groß'], 10, 5)
+    vocabulary = text_base.fit_vocabulary(['der ÄRGER ist groß'], 10, 5)
     self.assertEqual(vocabulary.decode(vocabulary.encode(['Der ärger IST GROß'])), ['der ärger ist groß'])
-    self.assertEqual(_text.build(['ÄRGER', 'ärger'], None, 9, 2, shares=(0, 0)).vocabulary.known, ['ärger'])
+    self.assertEqual(text_base.build(['ÄRGER', 'ärger'], None, 9, 2, shares=(0, 0)).vocabulary.known, ['ärger'])
 
   def test_case_is_kept_where_asked(self):
-    vocabulary = _text.fit_vocabulary(TEXT, 10, 5, lower=False)
+    vocabulary = text_base.fit_vocabulary(TEXT, 10, 5, lower=False)
     self.assertIn('The', vocabulary.words)
     self.assertEqual(vocabulary.decode(vocabulary.encode(['The cat', 'THE cat'])), ['The cat', '[UNK] cat'])
     self.assertNotIn('[END]', vocabulary.decode(vocabulary.encode(['[END] cat', '[START]'])))
@@ -64,66 +64,66 @@ class FilesTest(tf.test.TestCase):
   def test_plain_and_gzipped(self):
     data = '\ufeffan  owl\tflies \r\n\n   \nvéry\u2028 late'.encode()
     for path in (self.write('text.txt', data), self.write('text.gz', gzip.compress(data))):
-      self.assertEqual(_text.read_sentences(path), ['an owl flies', 'véry late'])
+      self.assertEqual(text_base.read_sentences(path), ['an owl flies', 'véry late'])
 
   def test_labels(self):
     path = self.write('labelled.tsv', b'good\ta fine  day\n\nbad\train\tagain\n')
-    self.assertEqual(_text.read_labelled(path), (['a fine day', 'rain again'], ['good', 'bad']))
+    self.assertEqual(text_base.read_labelled(path), (['a fine day', 'rain again'], ['good', 'bad']))
     paths = [self.write('a', b'one\ntwo'), self.write('b', b'three')]
-    self.assertEqual(_text.read_classes(paths), (['one', 'two', 'three'], [0, 0, 1]))
+    self.assertEqual(text_base.read_classes(paths), (['one', 'two', 'three'], [0, 0, 1]))
 
   def test_mistakes_in_one_line(self):
     folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
     for read, path, message in (
-        (_text.read_sentences, folder / 'absent.txt', 'absent.txt: no such file'),
-        (_text.read_sentences, folder, 'cannot be read'),
-        (_text.read_sentences, self.write('empty', b' \n\n'), 'no sentence'),
-        (_text.read_sentences, self.write('latin', 'ab caf\xe9 x'.encode('latin-1')), 'byte 6 is not UTF-8'),
-        (_text.read_sentences, self.write('wide', 'a cat'.encode('utf-32-le')), 'character 1 is 0, as in UTF-16'),
-        (_text.read_sentences, self.write('no.gz', b'plain'), 'cannot be read'),
-        (_text.read_sentences, self.write('cut.gz', gzip.compress(b'abc' * 99)[:-9]), 'cannot be read'),
-        (_text.read_sentences, self.write('broken.gz', b'\x1f\x8b\x08\0\0\0\0\0\0\0\xff\xff'), 'cannot be read'),
-        (_text.read_labelled, self.write('unlabelled', b'good\tday\nrain'), 'line 2 is not a label'),
-        (_text.read_labelled, self.write('only', b'good\t\n'), 'no sentence'),
+        (text_base.read_sentences, folder / 'absent.txt', 'absent.txt: no such file'),
+        (text_base.read_sentences, folder, 'cannot be read'),
+        (text_base.read_sentences, self.write('empty', b' \n\n'), 'no sentence'),
+        (text_base.read_sentences, self.write('latin', 'ab caf\xe9 x'.encode('latin-1')), 'byte 6 is not UTF-8'),
+        (text_base.read_sentences, self.write('wide', 'a cat'.encode('utf-32-le')), 'character 1 is 0, as in UTF-16'),
+        (text_base.read_sentences, self.write('no.gz', b'plain'), 'cannot be read'),
+        (text_base.read_sentences, self.write('cut.gz', gzip.compress(b'abc' * 99)[:-9]), 'cannot be read'),
+        (text_base.read_sentences, self.write('broken.gz', b'\x1f\x8b\x08\0\0\0\0\0\0\0\xff\xff'), 'cannot be read'),
+        (text_base.read_labelled, self.write('unlabelled', b'good\tday\nrain'), 'line 2 is not a label'),
+        (text_base.read_labelled, self.write('only', b'good\t\n'), 'no sentence'),
     ):
       with self.assertRaisesRegex(UserError, message) as caught:
         read(path)
       self.assertNotIn('\n', str(caught.exception))
     with self.assertRaisesRegex(UserError, 'none of 2 sentences has 1 to 2 words'):
-      _text.short_enough(['a b c', ''], 2)
+      text_base.short_enough(['a b c', ''], 2)
 
 
 class SplitTest(tf.test.TestCase):
 
   def test_no_text_is_in_two_parts(self):
     texts = [f's{i % 300}' for i in range(1000)]
-    parts = _text.split(texts, (0.2, 0.1), seed=1)
+    parts = text_base.split(texts, (0.2, 0.1), seed=1)
     self.assertAllEqual(np.sort(np.concatenate(parts)), np.arange(1000))
     different = [{texts[i] for i in part} for part in parts]
     self.assertEqual([len(part) for part in different], [210, 60, 30])
     self.assertLen(set.union(*different), 300)
-    self.assertAllEqual(parts[1], _text.split(texts, (0.2, 0.1), seed=1)[1])
-    self.assertNotAllEqual(parts[1], _text.split(texts, (0.2, 0.1), seed=2)[1])
-    self.assertAllEqual(_text.split(texts, (), seed=0), [np.arange(1000)])
+    self.assertAllEqual(parts[1], text_base.split(texts, (0.2, 0.1), seed=1)[1])
+    self.assertNotAllEqual(parts[1], text_base.split(texts, (0.2, 0.1), seed=2)[1])
+    self.assertAllEqual(text_base.split(texts, (), seed=0), [np.arange(1000)])
     with self.assertRaises(ValueError):
-      _text.split(texts, (0.5, 0.5), seed=0)
+      text_base.split(texts, (0.5, 0.5), seed=0)
 
   def test_unseen_and_balanced(self):
     ids = np.array([[1, 2], [3, 4], [1, 2], [5, 6]])
-    self.assertAllEqual(_text.unseen(ids, ids[:1], np.array([[6, 5]])), [1, 3])
-    self.assertAllEqual(_text.unseen(ids), np.arange(4))
+    self.assertAllEqual(text_base.unseen(ids, ids[:1], np.array([[6, 5]])), [1, 3])
+    self.assertAllEqual(text_base.unseen(ids), np.arange(4))
     labels = np.array([0, 1, 1, 1, 0, 2, 2, 2, 2, 1])
-    chosen = _text.balanced(labels, seed=0)
+    chosen = text_base.balanced(labels, seed=0)
     self.assertEqual(collections.Counter(labels[chosen].tolist()), {0: 2, 1: 2, 2: 2})
     self.assertAllEqual(chosen, np.unique(chosen))
-    self.assertGreater(len({tuple(_text.balanced(labels, seed)) for seed in range(20)}), 5)
+    self.assertGreater(len({tuple(text_base.balanced(labels, seed)) for seed in range(20)}), 5)
 
 
 class CorpusTest(tf.test.TestCase):
 
   def test_parts_labels_and_shares(self):
     text = [f'word{i % 13} word{i % 17} rare{i}' for i in range(300)] + ['much too long a sentence', '']
-    corpus = _text.build(text, [i % 3 for i in range(302)], size=17, longest=4, shares=(0.2, 0.2), seed=0)
+    corpus = text_base.build(text, [i % 3 for i in range(302)], size=17, longest=4, shares=(0.2, 0.2), seed=0)
     rows = [{tuple(row) for row in ids} for ids in (corpus.train_ids, corpus.valid_ids, corpus.test_ids)]
     for a, b in ((0, 1), (0, 2), (1, 2)):
       self.assertEmpty(rows[a] & rows[b])
@@ -132,24 +132,26 @@ class CorpusTest(tf.test.TestCase):
     self.assertAllClose(corpus.unknown_share, 1 / 3)
     self.assertEqual(corpus.train_ids.dtype, np.int32)
     self.assertEqual(corpus.train_ids.shape[1], 5)
-    plain = _text.build([f'class{i % 3} word{i // 3}' for i in range(90)], [i % 3 for i in range(90)], 90, 3,
-                        shares=(0.1, 0.2))
+    plain = text_base.build([f'class{i % 3} word{i // 3}' for i in range(90)], [i % 3 for i in range(90)], 90, 3,
+                            shares=(0.1, 0.2))
     for ids, labels in ((plain.train_ids, plain.train_labels), (plain.valid_ids, plain.valid_labels),
                         (plain.test_ids, plain.test_labels)):
       self.assertEqual([plain.vocabulary.words[row[0]] for row in ids], [f'class{label}' for label in labels])
-    self.assertAllEqual(_text.build(TEXT, None, 10, 5, shares=(0, 0)).train_labels, np.zeros(5))
-    renamed = _text.build([sentence.replace('word3', 'word99') for sentence in text], None, 17, 4, shares=(0.2, 0.2))
-    again, other = _text.build(text, None, 17, 4, shares=(0.2, 0.2)), _text.build(text[::-1], None, 17, 4, seed=0)
-    plain = _text.build(text, None, 17, 4, shares=(0.2, 0.2))
-    identities = [_text.SentenceDataset(one).identity() for one in (plain, again, renamed, other)]
+    self.assertAllEqual(text_base.build(TEXT, None, 10, 5, shares=(0, 0)).train_labels, np.zeros(5))
+    renamed = text_base.build(
+        [sentence.replace('word3', 'word99') for sentence in text], None, 17, 4, shares=(0.2, 0.2))
+    again = text_base.build(text, None, 17, 4, shares=(0.2, 0.2))
+    other = text_base.build(text[::-1], None, 17, 4, seed=0)
+    plain = text_base.build(text, None, 17, 4, shares=(0.2, 0.2))
+    identities = [text_base.SentenceDataset(one).identity() for one in (plain, again, renamed, other)]
     self.assertEqual(identities[0], identities[1])
     self.assertLen(set(identities), 3)
     with self.assertRaisesRegex(UserError, 'too few'):
-      _text.build(['a b'], None, 10, 5)
+      text_base.build(['a b'], None, 10, 5)
 
   def test_yelp(self):
     text = [' '.join(sentence) for sentence in shared_data.yelp('test0')]
-    corpus = _text.build(text, None, 2000, 10)
+    corpus = text_base.build(text, None, 2000, 10)
     kept = sum(len(sentence.split()) <= 10 for sentence in text)
     held_out = len(corpus.valid_ids) + len(corpus.test_ids)
     self.assertBetween(len(corpus.train_ids) + held_out, 0.99 * kept, kept)

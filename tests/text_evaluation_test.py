@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from acai_tf.data import _text, _tfds, base, captions, grammar, snli, yelp, yelp_polarity
+from acai_tf.data import _tfds, base, captions, grammar, snli, text_base, yelp, yelp_polarity
 from acai_tf.data import text as text_data
 from acai_tf.evaluation import language_model, subject, text
 from acai_tf.experiment.errors import UserError
@@ -78,9 +78,9 @@ class MetricsTest(tf.test.TestCase):
   def test_real_sentences_are_compared_with_training_text_they_are_not_of(self):
     """By hand, on a handful: training has 4 sentences, of 3 kinds; 1 of 3 held-out ones is among them."""
     train, held_out = ['a cat sees it', 'a cat sees it', 'a dog sees it', 'a dog sees me'], ['a dog sees it', 'a', 'it']
-    corpus = _text.build(train, None, 20, 4, held_out=(held_out * 2, None), repeats=True)
+    corpus = text_base.build(train, None, 20, 4, held_out=(held_out * 2, None), repeats=True)
     corpus = dataclasses.replace(corpus, test_ids=corpus.vocabulary.encode(held_out).numpy())
-    dataset = _text.SentenceDataset(corpus)
+    dataset = text_base.SentenceDataset(corpus)
     settings = text.Settings(('sources',), samples=4)
     found = text.measure(known(dataset), dataset, 'text', settings).metrics
     for place in ('_real_text', '_real_codes'):
@@ -159,7 +159,7 @@ class MetricsTest(tf.test.TestCase):
     with the second."""
     train = [(f'{word} x{i}', label) for label, word in enumerate(('bad', 'good')) for i in range(20)]
     held_out = [(f'x{i} y{label}', label) for label in (0, 1) for i in range(10)]
-    data = _text.SentenceDataset(_text.build(*zip(*train, strict=True), 60, 3, held_out=(
+    data = text_base.SentenceDataset(text_base.build(*zip(*train, strict=True), 60, 3, held_out=(
         [sentence for sentence, _ in held_out * 2], [label for _, label in held_out * 2])), 2)
     found = text.measure(known(data), data, 'text', text.Settings(('transfer',))).metrics
     self.assertLess(found['transfer_accuracy_random'], 0.8)

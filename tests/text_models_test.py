@@ -7,13 +7,14 @@ import tempfile
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_hub as hub
 from absl.testing import parameterized
 from devices import strategy, without_graphs
 
 from acai_tf import losses
-from acai_tf.data import _text
+from acai_tf.data import text_base
 from acai_tf.evaluation import subject
 from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError
@@ -38,8 +39,8 @@ def dataset():
   subjects, verbs = ('cat', 'dog', 'owl', 'fox', 'hen', 'rat'), ('sees', 'eats', 'likes', 'has')
   plain = [' '.join(words) for words in itertools.product(subjects, verbs, ('it', 'some', 'me'))]
   texts = plain + [text + ' !' for text in plain]
-  return _text.SentenceDataset(
-      _text.build(texts, [text.endswith('!') for text in texts], 20, LENGTH - 1, shares=(0.1, 0.2)), 2)
+  return text_base.SentenceDataset(
+      text_base.build(texts, [text.endswith('!') for text in texts], 20, LENGTH - 1, shares=(0.1, 0.2)), 2)
 
 
 def make(name, settings=None, seed=0, optimizer_of=None):
@@ -103,8 +104,14 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
 
   @each
   def test_two_devices_equal_one(self, name, settings):
-    if name != 'arae':
-      without_graphs(self)
+    without_graphs(self)
+    self.assert_devices_equal(name, settings)
+
+  @pytest.mark.slow
+  def test_two_devices_equal_one_in_a_graph(self):
+    self.assert_devices_equal('arae', FAST)
+
+  def assert_devices_equal(self, name, settings):
     found = []
     for where in ('one_device', 'mirrored'):
       with strategy(where).scope():
@@ -121,13 +128,29 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
 
   @each
   def test_loss_falls(self, name, settings):
-    model = make(name, settings, optimizer_of=lambda player: keras.optimizers.Adam(5e-3 * (player == 'autoencoder')))
-    step, data = tf.function(model.take_step, autograph=False), batch(model)
-    history = [float(step(data)['recon_loss']) for _ in range(60)]
+    history = self.losses(name, settings, 4)
+    self.assertLess(history[-1], history[0])
+
+  @pytest.mark.slow
+  @each
+  def test_loss_falls_in_a_graph(self, name, settings):
+    history = self.losses(name, settings, 60, lambda step: tf.function(step, autograph=False))
     self.assertLess(np.mean(history[-5:]), 0.8 * history[0])
 
-  @parameterized.named_parameters(*((name, name, SETTINGS.get(name, ({},))[-1]) for name in NAMES))
-  def test_it_exports_and_reloads(self, name, settings):
+  def losses(self, name, settings, count, function=lambda step: step):
+    model = make(name, settings, optimizer_of=lambda player: keras.optimizers.Adam(5e-3 * (player == 'autoencoder')))
+    step, data = function(model.take_step), batch(model)
+    return [float(step(data)['recon_loss']) for _ in range(count)]
+
+  def test_arae_exports_and_reloads(self):
+    self.assert_exports('arae', FAST)
+
+  @pytest.mark.slow
+  @parameterized.named_parameters(*((name, name, SETTINGS.get(name, ({},))[-1]) for name in NAMES if name != 'arae'))
+  def test_the_others_export_and_reload(self, name, settings):
+    self.assert_exports(name, settings)
+
+  def assert_exports(self, name, settings):
     model, folder = make(name, settings), tempfile.mkdtemp(dir=self.get_temp_dir())
     model.take_step(batch(model))
     module.save(model, folder)
@@ -166,7 +189,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
       kind.Model(kind.Config(), TINY, (LENGTH, 24), precision='mixed_bfloat16')
     model, data = make('arae'), dataset()
     model.adapt(data)
-    data.vocabulary = _text.fit_vocabulary(['other words altogether'], 20, 6)
+    data.vocabulary = text_base.fit_vocabulary(['other words altogether'], 20, 6)
     with self.assertRaisesRegex(UserError, 'another vocabulary than the model'):
       model.adapt(data)
     with self.assertRaisesRegex(ValueError, 'has no classes; expected two'):

@@ -6,14 +6,14 @@ A data set's file has `ROWS` (name of a code size -> network overrides), `EXCEPT
 
 import typing
 
+from zoo import _handle, _records, _weights, base
+
 if typing.TYPE_CHECKING:
   import keras
 
 
 def names(pretrained: bool = False) -> list[str]:
   """Sorted names of the definitions, or of those whose weights are kept here."""
-  from zoo import _records, base
-
   if pretrained:
     return sorted(name for name, found in _records.load_all().items() if any(run.kept for run in found))
   return sorted(base.definitions())
@@ -30,8 +30,6 @@ def load(name: str, precision: str = 'float32') -> 'keras.Model':
     UserError: an unknown name, no weights, or a file that is not the one whose sum is on record; in an installed
       package, which has no weights, a mirror ($ACAI_TF_ZOO) that is not set or does not have it.
   """
-  from zoo import _weights
-
   _, model, _ = _weights.load(name, precision)
   return model
 
@@ -45,6 +43,4 @@ def handle(name: str) -> str:
   Raises:
     UserError: as `load`; a cache ($ACAI_TF_CACHE, else ~/.cache/acai_tf) that cannot be written.
   """
-  from zoo import _handle
-
   return _handle.handle(name)

@@ -6,6 +6,8 @@ import pathlib
 import threading
 
 from absl import flags
+from rich import box
+from rich import table as rich_table
 
 import zoo
 from acai_tf import cli
@@ -24,34 +26,38 @@ USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `tabl
 FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
 flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
 flags.DEFINE_string('model', None, 'Only definitions of this model', flag_values=FLAGS)
-flags.DEFINE_enum('recipe', None, ['paper', 'fast'], '[paper for show, fast for reproduce]', flag_values=FLAGS)
-flags.DEFINE_integer('seeds', 1, 'How many, from 0 on', 1, flag_values=FLAGS)
-flags.DEFINE_integer('jobs', 1, 'Trainings side by side, each on processors or a GPU of its own', 1, flag_values=FLAGS)
-flags.DEFINE_bool('plan', False, 'Print what would be trained and how long that takes; train nothing',
+flags.DEFINE_enum('recipe', None, ['paper', 'fast'], 'Hyperparameters [paper for show, fast for reproduce]',
                   flag_values=FLAGS)
-flags.DEFINE_integer('samples', None, "Training images of each run [the recipe's]", 1, flag_values=FLAGS)
-flags.DEFINE_multi_string('set', [], 'SECTION.KEY=VALUE that an ablation changes (repeatable)', flag_values=FLAGS)
-flags.DEFINE_integer('restarts', None, 'Of k-means [10; 1000 for recipe paper]', 1, flag_values=FLAGS)
-flags.DEFINE_integer('train_images', None, 'Whose codes are classified and clustered [60000]', 20, flag_values=FLAGS)
-flags.DEFINE_string('runs', 'runs', 'Where run folders lie', flag_values=FLAGS)
-flags.DEFINE_string('run', None, 'Run folder whose weights are kept, or which the gallery shows beside the others',
+flags.DEFINE_integer('seeds', 1, 'Number of seeds, from 0 on', 1, flag_values=FLAGS)
+flags.DEFINE_integer('jobs', 1, 'Trainings in parallel, each on its own CPU cores or GPU', 1, flag_values=FLAGS)
+flags.DEFINE_bool('plan', False, 'Only print what would be trained and how long it takes',
+                  flag_values=FLAGS)
+flags.DEFINE_integer('samples', None, "Training samples of each run [the recipe's]", 1, flag_values=FLAGS)
+flags.DEFINE_multi_string('set', [], 'SECTION.KEY=VALUE, a setting that the ablation changes (repeatable)',
+                          flag_values=FLAGS)
+flags.DEFINE_integer('restarts', None, 'Restarts of k-means [10; 1000 for recipe paper]', 1, flag_values=FLAGS)
+flags.DEFINE_integer('train_images', None, 'Training images for the probe and clustering [60000]', 20,
+                     flag_values=FLAGS)
+flags.DEFINE_string('runs', 'runs', 'Folder of the run folders', flag_values=FLAGS)
+flags.DEFINE_string('run', None, 'Run folder: its weights are kept, or the gallery also shows it',
                     flag_values=FLAGS)
-flags.DEFINE_string('weights', str(_weights.FOLDER), 'Where archives of weights lie', flag_values=FLAGS)
-flags.DEFINE_bool('all', False, 'Shorter trainings too', flag_values=FLAGS)
-flags.DEFINE_bool('brief', False, 'Few columns, and only what has been trained', flag_values=FLAGS)
-flags.DEFINE_bool('ablation', False, "What one setting changes of a definition's recipe", flag_values=FLAGS)
-flags.DEFINE_bool('sources', False, "What stands beside samples of a model of sentences", flag_values=FLAGS)
-flags.DEFINE_list('metrics', [], 'Groups that reproduce measures [all]; figures of every training that a table has '
-                  'instead of its columns', flag_values=FLAGS)
-flags.DEFINE_string('results', str(_records.FOLDER), 'Where result files lie', flag_values=FLAGS)
+flags.DEFINE_string('weights', str(_weights.FOLDER), 'Folder of the pretrained weights', flag_values=FLAGS)
+flags.DEFINE_bool('all', False, 'Also shorter trainings', flag_values=FLAGS)
+flags.DEFINE_bool('brief', False, 'Fewer columns, and only trained definitions', flag_values=FLAGS)
+flags.DEFINE_bool('ablation', False, 'Compare the recipe of a definition with changed settings', flag_values=FLAGS)
+flags.DEFINE_bool('sources', False, 'Compare samples of a sentence model with other sources of latents',
+                  flag_values=FLAGS)
+flags.DEFINE_list('metrics', [], 'Groups of metrics for reproduce [all]; metrics that the table shows instead of its '
+                  'columns', flag_values=FLAGS)
+flags.DEFINE_string('results', str(_records.FOLDER), 'Folder of the result files', flag_values=FLAGS)
 flags.DEFINE_enum('format', None, sorted({*_tables.FORMATS, *_card.FORMATS}),
-                  'Of a table [text] or of a card [markdown]', flag_values=FLAGS)
-flags.DEFINE_string('to', None, 'File of the report [report.html] or card [the screen], new folder of the '
-                    'gallery [gallery]; where to publish', flag_values=FLAGS)
-flags.DEFINE_bool('serve', False, 'Serve the gallery to this machine until Ctrl-C', flag_values=FLAGS)
-flags.DEFINE_string('owner', None, 'Account that a card or what is published names', flag_values=FLAGS)
-flags.DEFINE_string('address', None, "Of the module's tar.gz, for a card of tfhub's format", flag_values=FLAGS)
-flags.DEFINE_bool('yes', False, 'Really upload; otherwise it is only said what would be', flag_values=FLAGS)
+                  'Format of the table [text] or card [markdown]', flag_values=FLAGS)
+flags.DEFINE_string('to', None, 'File for the report [report.html] or card [standard output]; new folder for the '
+                    'gallery [gallery]; where to publish: kaggle or huggingface', flag_values=FLAGS)
+flags.DEFINE_bool('serve', False, 'Serve the gallery on this machine until Ctrl-C', flag_values=FLAGS)
+flags.DEFINE_string('owner', None, 'Account to publish under, named in the card', flag_values=FLAGS)
+flags.DEFINE_string('address', None, "Address of the module's tar.gz, for a card in format tfhub", flag_values=FLAGS)
+flags.DEFINE_bool('yes', False, 'Upload; otherwise only print what would be uploaded', flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 
 GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
@@ -75,12 +81,9 @@ def figures(definition) -> list:
 
 def show_list(dataset, model) -> None:
   """Prints a table of the definitions."""
-  from rich import box
-  from rich import table as rich_table
-
   grid = rich_table.Table(box=box.SIMPLE_HEAD)
-  for heading in ('name', 'data set', 'model', 'numbers in a code', 'published'):
-    grid.add_column(heading, justify='right' if heading.startswith('numbers') else 'left')
+  for heading in ('name', 'data set', 'model', 'latent dimension', 'published'):
+    grid.add_column(heading, justify='right' if heading.startswith('latent') else 'left')
   found = base.definitions(dataset, model)
   for definition in found.values():
     grid.add_row(definition.name, definition.dataset, definition.model, str(definition.latent_dimension),
@@ -93,13 +96,13 @@ def show(name, recipe) -> None:
   """Prints all about one definition; builds its model."""
   definition = base.definition(name)
   experiment = resolve(definition.dataset, definition.model, recipe, definition.overrides)
-  cli.start_tensorflow()
   model = build.create(experiment)
   network, training = experiment.network, experiment.training
   print(f'{name}: {definition.model} on {definition.dataset}\n\n{inspect.getdoc(type(model))}\n')
   if isinstance(network, TextNetwork):
-    print(f'sentences of at most {model.length - 1} words, {model.ids} ids; code of {network.latent} numbers, word '
-          f'vectors of {network.embedding}, decoder of {network.hidden}, start {network.start}')
+    print(f'sentences of at most {model.length - 1} words, vocabulary of {model.ids} ids; latent dimension '
+          f'{network.latent}, embedding {network.embedding}, decoder state {network.hidden}, initialization '
+          f'{network.start}')
     print(f'settings: {values(experiment.model) or "none"}')
   else:
     show_images(experiment, model)
@@ -108,7 +111,7 @@ def show(name, recipe) -> None:
     count = sum(int(v.value.shape.num_elements()) for v in model.variables_of(player))
     optimizer = model.optimizers[player]
     print(f'  {player}: {count:,} parameters, {type(optimizer).__name__}')
-  print(f'\n{model.count_params():,} parameters in all\ntraining: {values(training)}\n')
+  print(f'\n{model.count_params():,} parameters in total\ntraining: {values(training)}\n')
   published = figures(definition)
   sources = sorted({row.source for row in base.published(
       definition.dataset, definition.model, definition.latent_dimension).values()})
@@ -126,8 +129,8 @@ def show_images(experiment, model) -> None:
   """Prints shapes and layers of a model of images."""
   network = experiment.network
   size = ' x '.join(map(str, model.image_shape))
-  print(f'images {size}, code {" x ".join(map(str, model.code_shape))} = '
-        f'{experiment.latent_dimension} numbers, first scale {network.depth} channels wide, normalisation '
+  print(f'images {size}, latent {" x ".join(map(str, model.code_shape))}, latent dimension '
+        f'{experiment.latent_dimension}, {network.depth} channels in the first block, normalization '
         f'{network.normalization}\nsettings: {values(experiment.model) or "none"}\n')
   print(f'encoder: {" -> ".join(layers(model.encoder, model.image_shape))}')
   print(f'decoder: {" -> ".join(layers(model.decoder, model.code_shape))}')
@@ -200,10 +203,7 @@ def keep(name) -> None:
   """Keeps the weights of --run."""
   if not FLAGS.run:
     raise UserError(f'--run is missing; expected the folder of the run that {name} reports: keep {name} --run DIR.')
-  run = Run(FLAGS.run)
-  run.experiment()  # Before TensorFlow is loaded: a wrong folder is told at once.
-  cli.start_tensorflow()
-  kept = _weights.keep(name, run, FLAGS.results, FLAGS.weights, cli.data_dir(FLAGS.data_dir),
+  kept = _weights.keep(name, Run(FLAGS.run), FLAGS.results, FLAGS.weights, cli.data_dir(FLAGS.data_dir),
                        FLAGS.manual_dir)
   changes = ', '.join(f'{name} {"beyond measure" if change is None else f"{change:.2%}"}'
                       for name, change in kept.float16_changes.items())
@@ -223,7 +223,6 @@ def card(name) -> None:
   kind = chosen_format(_card.FORMATS)
   if FLAGS.to:
     cli.check_target('to', FLAGS.to)
-  cli.start_tensorflow()
   text = _card.render(_card.subject(name), kind, FLAGS.owner, FLAGS.address)
   if FLAGS.to:
     pathlib.Path(FLAGS.to).write_text(text)
@@ -234,7 +233,6 @@ def publish(name) -> None:
   """Publishes a definition's module, or says what that would upload."""
   if FLAGS.to not in _publish.PLACES or not FLAGS.owner:
     raise UserError(f'publish {name}: expected --to {"|".join(_publish.PLACES)} and --owner, an account there.')
-  cli.start_tensorflow()
   print(_publish.publish(name, FLAGS.to, FLAGS.owner, FLAGS.yes))
 
 
@@ -247,8 +245,7 @@ def gallery(names) -> None:
   if not folder.exists():
     run = Run(FLAGS.run) if FLAGS.run else None
     if run:
-      run.experiment()  # Before TensorFlow is loaded: a wrong folder is told at once.
-    cli.start_tensorflow()
+      run.experiment()  # A wrong folder is reported before the download.
     archive = _gallery.runtime()
     models = _gallery.collect(names or zoo.names(pretrained=True), run, FLAGS.weights)
     with cli.Status() as status:
@@ -259,7 +256,7 @@ def gallery(names) -> None:
                     'as it was built.')
   if FLAGS.serve:
     with _gallery.server(folder) as server:
-      print(f'http://127.0.0.1:{server.server_port}/ shows it on this machine, until Ctrl-C', flush=True)
+      print(f'http://127.0.0.1:{server.server_port}/ serves it on this machine until Ctrl-C', flush=True)
       server.serve_forever()
 
 
@@ -274,6 +271,8 @@ def main(words) -> int:
   if command in ('reproduce', 'keep'):  # Not after the training.
     for name in ('results', 'weights', *(['runs'] if command == 'reproduce' else [])):
       cli.check_folder(name, FLAGS[name].value)
+  if fitting and command != 'list':
+    cli.start_tensorflow()
   if command == 'list' and not names:
     show_list(FLAGS.dataset, FLAGS.model)
   elif command == 'show' and len(names) == 1:
@@ -292,7 +291,6 @@ def main(words) -> int:
           else _tables.render_brief(names[0], kind, FLAGS.results) if FLAGS.brief
           else _tables.render(names[0], kind, FLAGS.results, FLAGS.all))
   elif command == 'report' and not names:
-    cli.set_environment()
     target = FLAGS.to or 'report.html'
     cli.check_target('to', target)
     pathlib.Path(target).write_text(_report.render(FLAGS.results))

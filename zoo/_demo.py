@@ -21,6 +21,7 @@ def main() -> None:
   cli.check_target('picture', arguments.picture)
   if not arguments.module:
     raise UserError('--module DIR is missing; expected a folder made by python -m export.')
+  cli.start_tensorflow()
   card = module_card.load(arguments.module)
   if card is None:
     raise UserError(f'{arguments.module} is no module with a {module_card.FILE}; '
@@ -28,7 +29,6 @@ def main() -> None:
   experiment, samples = card
   if getattr(registry.load('acai_tf.data', experiment.dataset_name), 'BENCHMARK', None) != 'lines':
     raise UserError(f'{arguments.module} was trained on {experiment.dataset_name}; expected a model of lines.')
-  cli.start_tensorflow()
   import tensorflow_hub as hub
 
   from acai_tf.evaluation import figures

@@ -19,11 +19,11 @@ def main() -> None:
   arguments = flags.FLAGS
   if not arguments.module:
     raise UserError('--module DIR is missing; expected a folder made by python -m export.')
+  cli.start_tensorflow()
   card = module_card.load(arguments.module)
   if card is None or card[0].kind != 'sentences':
     raise UserError(f'{arguments.module} is no module of a text model; expected a folder made by python -m export.')
   experiment, samples = card
-  cli.start_tensorflow()
   import tensorflow_hub as hub
 
   module, dataset = hub.load(arguments.module), build.load_data(experiment)

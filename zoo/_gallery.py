@@ -20,23 +20,27 @@ import typing
 import numpy as np
 
 from acai_tf import files
+from acai_tf.evaluation import images, subject, text
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
 from acai_tf.training import build as build_lib
-from zoo import _mirror, _weights
+from export import convert
+from zoo import _examples, _mirror, _weights
 
 PAGE = pathlib.Path(__file__).parent / 'page'
 DATA = 'gallery.js'  # a script, because a page that is opened from disk may read no other file
 RUNTIME = 'https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz'
 SHA256 = 'd2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71'  # of the file with the registry's sha512
 RUNTIME_FILES = ('ort.wasm.min.js', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm')
-FIRST = ('autoencoder', 'acai')  # shown first: the baseline, and what its paper sets against it
+# Shown first: digits, the best known; and of each data set's models the baseline and what its paper sets against it.
+FIRST_DATASETS = ('mnist', 'lines', 'fashion_mnist', 'cifar10')
+FIRST = ('autoencoder', 'acai')
 STEPS = 21  # points of a path, alpha = 0, 1/20, ... 1
 TEMPLATES = 720  # reference lines, half a degree apart
 # Pairs of lines, degrees: right angles, wider, narrower, across the horizontal.
 ANGLES = ((20, 110), (150, 265), (80, 215), (300, 50), (170, 230), (10, 175))
-PAIRS = len(ANGLES)
+PAIRS = _examples.PAIRS  # as many as there are angles
 
 
 def runtime() -> pathlib.Path:
@@ -133,7 +137,7 @@ def _write(folder, models, data_dir, manual_dir, progress):
       sheet = f'pairs{len(datasets)}.png'
       datasets[dataset] = {'shape': list(model.image_shape), 'lines': angles is not None, 'angles': angles,
                            'pairs': len(ends[dataset][0]), 'sheet': sheet}
-      _save_sheet(folder / sheet, np.stack(ends[dataset], 1))
+      _examples.save_sheet(folder / sheet, np.stack(ends[dataset], 1))
     (folder / 'models' / name).mkdir(parents=True)
     described.append({'name': name, 'title': name, 'about': about, 'dataset': dataset,
                       'code': list(model.code_shape),
@@ -143,10 +147,15 @@ def _write(folder, models, data_dir, manual_dir, progress):
 
 
 def _place(item):
-  """Sorts models: FIRST's, then the others by name; those of sentences last, whose tables conversion would warn of."""
+  """Sorts models: by data set and model, those of FIRST_DATASETS and FIRST before the others, which go by name; those
+  of sentences last, whose tables conversion would warn of."""
   name, (experiment, _, _) = item
-  rank = FIRST.index(experiment.model_name) if experiment.model_name in FIRST else len(FIRST)
-  return experiment.kind == 'sentences', rank, name
+  return (experiment.kind == 'sentences', _rank(FIRST_DATASETS, experiment.dataset_name), experiment.dataset_name,
+          experiment.latent_dimension, _rank(FIRST, experiment.model_name), name)
+
+
+def _rank(first, name):
+  return first.index(name) if name in first else len(first)
 
 
 def _about(experiment, samples):
@@ -157,24 +166,22 @@ def _about(experiment, samples):
 
 def _pairs(experiment, data_dir, manual_dir):
   """(([n, ...] first images, [n, ...] second ones), [n][2] their angles in degrees or None where they are no lines)."""
-  from acai_tf.evaluation import images
-
   if experiment.dataset_name == 'lines':
     lines = registry.load('acai_tf.data', 'lines')
     return tuple(lines.render(column, experiment.dataset.size) for column in np.radians(ANGLES).T), ANGLES
+  shape = registry.load('acai_tf.data', experiment.dataset_name).shape(experiment.dataset)
+  if examples := _examples.pairs(experiment.dataset_name, shape):
+    return examples, None
   return build_lib.load_data(experiment, data_dir, manual_dir).pairs(PAIRS, images.PAIR_SEED), None
 
 
 def _write_model(folder, model, ends, lines):
   """Writes a model's ONNX and its paths between `ends`; returns what the page must know of them."""
-  from acai_tf.evaluation import images, subject
-  from export import convert
-
   critic = next((offered for offered in model.callables() if offered.output == 'alpha'), None)
   parts = list(convert.onnx(model, folder, ('encoder', 'decoder', *([critic.name] if critic else []))))
   functions, readings = subject.of_model(model), {}
   for kind, strips in _strips(functions, ends).items():
-    _save_sheet(folder / f'{kind}.png', strips)
+    _examples.save_sheet(folder / f'{kind}.png', strips)
     flat, found = strips.reshape(-1, *model.image_shape), {}
     if critic:
       found['critic'] = critic.function(flat).numpy()
@@ -187,8 +194,6 @@ def _write_model(folder, model, ends, lines):
 
 def _strips(functions, ends):
   """Dict: kind of path -> [n, STEPS, height, width, channels] images along those between `ends`."""
-  from acai_tf.evaluation import images
-
   found = {kind: images.strips(functions, *ends, STEPS, kind) for kind in ('linear', 'spherical')}
   if functions.geodesics:
     paths = functions.geodesics()(np.stack([functions.encode(column) for column in ends], axis=1))[:, 1]
@@ -196,21 +201,8 @@ def _strips(functions, ends):
   return found
 
 
-def _save_sheet(path, images):
-  """Writes [rows, columns, height, width, channels] images in [-1, 1] as one PNG, edge to edge."""
-  from PIL import Image
-
-  from acai_tf.evaluation import figures
-
-  rows, columns, height, width, channels = images.shape
-  sheet = figures.to_uint8(images).transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
-  Image.fromarray(sheet[..., 0] if channels == 1 else sheet).save(path)
-
-
 def _paths(experiment, model, data_dir, manual_dir):
   """PAIRS lists of STEPS sentences, decoded between held-out ones."""
-  from acai_tf.evaluation import subject, text
-
   dataset = build_lib.load_data(experiment, data_dir, manual_dir)
   return text.paths_of(subject.of_text_model(model), dataset, PAIRS, STEPS)
 

@@ -15,8 +15,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from rich import box, console, live, text
+from rich import table as rich_table
+
+from acai_tf import cli
 from acai_tf.experiment import config, machine
-from acai_tf.training import session
 from zoo import _records, _reproduce, base
 
 PROGRESS = re.compile(r'([\d,]+) / [\d,]+ samples, (\d+) samples/s, (\S+) left')  # as training.progress prints it
@@ -107,11 +110,6 @@ def hours(seconds) -> str:
 
 def table(jobs, count) -> str:
   """Text of a plan: each job with its samples and the time that it will take, and the whole time of `count` workers."""
-  from rich import box
-  from rich import table as rich_table
-
-  from acai_tf import cli
-
   grid = rich_table.Table(box=box.SIMPLE_HEAD)
   for heading in ('training', 'recipe', 'samples', 'trained', 'left'):
     grid.add_column(heading, justify='left' if heading in ('training', 'recipe') else 'right')
@@ -204,8 +202,6 @@ def visible_gpus() -> list[str]:
 def _board() -> Iterator[Callable]:
   """Gives a function (workers) that shows how far each is: a line each that changes on a terminal, elsewhere a line for
   each now and then."""
-  from rich import console, live, text
-
   screen = console.Console()
   if screen.is_terminal:
     with live.Live(console=screen, refresh_per_second=2) as shown:
@@ -237,6 +233,8 @@ def work(jobs, count, reproduce, logs) -> int:
   Returns:
     0; 1 where a job failed; 130 or 143 where a signal ended the work.
   """
+  from acai_tf.training import session  # Loads TensorFlow.
+
   waiting, statuses = collections.deque(jobs), {}
   pathlib.Path(logs).mkdir(parents=True, exist_ok=True)
 

@@ -9,6 +9,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
+from rich import console, progress
+
 from acai_tf import files
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import weights
@@ -106,8 +108,6 @@ def _download(origin, size, path) -> None:
 
 
 def _attempt(origin, size, path) -> Exception | None:
-  from rich import console, progress
-
   download = _Download(origin, size, path)
   with progress.Progress(*progress.Progress.get_default_columns(), progress.DownloadColumn(), transient=True,
                          console=console.Console(stderr=True)) as bar:

@@ -1,33 +1,42 @@
-"""Program: `python -m zoo._pictures` draws the pictures of README and docs/ from the weights that are kept."""
+"""Program: `python -m zoo._pictures` draws the pictures of README and docs/ from the pretrained weights."""
 
 import pathlib
 
 from acai_tf import cli
+from acai_tf.experiment.errors import UserError
+from acai_tf.training import build
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'docs' / 'pictures'
-PAIRS = (0, 1)  # the first two of the test lines' pairs
+SHOWN = 3  # pairs of digits: the first of the test set
+LINES = (0, 1)  # the first two of the test lines' pairs
 MODELS = ('autoencoder', 'dropout', 'denoising', 'vae', 'aae', 'vqvae', 'acai')
 
 
 def main() -> None:
-  """Draws lines.png (ACAI beside the cross-fade) and models.png (one pair, each model)."""
+  """Draws paths.png (digits and lines, ACAI above the autoencoder) and models.png (one pair of lines, each model)."""
   cli.start_tensorflow()
   from acai_tf.evaluation import figures, images
-  from acai_tf.training import build
-  from zoo import _weights
+  from zoo import _examples, _weights
 
-  panels = {}
-  for name in MODELS:
-    experiment, model, _ = _weights.load(f'lines_{name}')
-    first, second = (ends[list(PAIRS)] for ends in build.load_data(experiment).pairs(images.PAIRS, images.PAIR_SEED))
-    panels[name] = images.strips(images.functions_of(model), first, second)
-  panels['cross-fade'] = images.crossfade(first, second)
+  def strips(name, first, second):
+    return images.strips(images.functions_of(_weights.load(name)[1]), first, second)
+
+  kept = _examples.pairs('mnist', (32, 32, 1))
+  if kept is None:
+    raise UserError('zoo/examples/mnist.png is missing; expected the example digits. Restore it with git.')
+  digits = [ends[:SHOWN] for ends in kept]
+  experiment = _weights.load('lines_acai')[0]
+  lines = [ends[list(LINES)] for ends in build.load_data(experiment).pairs(images.PAIRS, images.PAIR_SEED)]
+  of_lines = {name: strips(f'lines_{name}', *lines) for name in MODELS}
   FOLDER.mkdir(parents=True, exist_ok=True)
-  figures.save_rows(FOLDER / 'lines.png', {
-      'ACAI: the point between two codes, decoded': panels['acai'],
-      'the same two images, cross-faded': panels['cross-fade']}, '')
-  figures.save_rows(FOLDER / 'models.png', {name: rows[:1] for name, rows in panels.items()}, '')
-  print(f'wrote {FOLDER}/lines.png, {FOLDER}/models.png')
+  figures.save_rows(FOLDER / 'paths.png', {
+      'ACAI: points between the latents of two digits, decoded': strips('mnist_acai_d32', *digits),
+      'a plain autoencoder: the same points of its own latents': strips('mnist_autoencoder_d32', *digits),
+      'ACAI: the same for two lines': of_lines['acai'],
+      'a plain autoencoder': of_lines['autoencoder']}, '')
+  figures.save_rows(FOLDER / 'models.png', {
+      **{name: rows[:1] for name, rows in of_lines.items()}, 'cross-fade': images.crossfade(*lines)[:1]}, '')
+  print(f'wrote {FOLDER}/paths.png, {FOLDER}/models.png')
 
 
 if __name__ == '__main__':

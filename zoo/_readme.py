@@ -1,10 +1,10 @@
-"""Program: `python -m zoo._readme` puts the present tables, pictures, cards into README.md and docs/, between marks."""
+"""Program: `python -m zoo._readme` puts tables, pictures and cards into README.md and docs/, and draws the plots."""
 
 import pathlib
 import re
 
 from acai_tf.experiment.errors import UserError
-from zoo import _card, _records, _tables
+from zoo import _card, _plots, _records, _tables
 
 ROOT = pathlib.Path(__file__).parents[1]
 # <!-- python -m zoo table DATASET --format markdown --> ... <!-- end -->, or with --all, --brief, --metrics NAME,...;
@@ -52,7 +52,8 @@ def filled(text) -> str:
 
 
 def main() -> None:
-  """Rewrites the tables."""
+  """Rewrites the tables and draws the plots."""
+  _plots.draw()
   for path in pages():
     path.write_text(filled(path.read_text()))
 

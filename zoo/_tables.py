@@ -3,6 +3,8 @@
 import html
 
 import numpy as np
+from rich import box
+from rich import table as rich_table
 
 from acai_tf import cli
 from acai_tf.evaluation.report import PAPER_RESTARTS
@@ -389,9 +391,6 @@ def laid_out(headings, body, under, kind) -> str:
 
     return ('<table>' + line(headings, 'th') + ''.join(line(row, 'td') for row in body) + '</table>'
             + ''.join(f'<p>{html.escape(text)}</p>' for text in under))
-  from rich import box
-  from rich import table as rich_table
-
   grid = rich_table.Table(*headings, box=box.SIMPLE_HEAD)
   for row in body:
     grid.add_row(*row)

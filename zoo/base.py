@@ -4,7 +4,6 @@ import dataclasses
 
 from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError, unknown
-from acai_tf.experiment.overrides import make
 
 PAPER = 'ACAI paper'
 QIAN = 'Qian et al. 2019'
@@ -12,6 +11,9 @@ QIAN = 'Qian et al. 2019'
 # The order of the columns in tables 1 to 3 of the ACAI paper, and in Qian et al.'s.
 PAPER_MODELS = ('autoencoder', 'dropout', 'denoising', 'vae', 'aae', 'vqvae', 'acai')
 QIAN_MODELS = ('miae', 'lrae', 'midrae')
+
+# Models whose latent dimension is a setting of their own, `code`, not the network's: what it is by default.
+OWN_DIMENSIONS = {'arae_image': 100}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Definition:
   @property
   def latent_dimension(self) -> int:
     """Numbers in a code."""
-    model = make(registry.config_class('acai_tf.models', self.model), self.overrides['model'], 'model')
-    return config.latent_dimension(self.network, model)
+    own = self.overrides['model'].get('code', OWN_DIMENSIONS.get(self.model))
+    return own or self.network.dimension
 
 
 def definitions(dataset=None, model=None) -> dict:
@@ -64,10 +66,9 @@ def definitions(dataset=None, model=None) -> dict:
     module = _module(data_name)
     models = registry.names('acai_tf.models', registry.kind_of('acai_tf.data', data_name))
     for model_name in models if model is None else {model} & {*models}:
-      kind = registry.config_class('acai_tf.models', model_name)
       for row, network in getattr(module, 'ROWS', {'': {}}).items():
         overrides = {'network': dict(network), 'model': {}}
-        if network and any(field.name == 'code' for field in dataclasses.fields(kind)):
+        if network and model_name in OWN_DIMENSIONS:
           overrides['model']['code'] = dataclasses.replace(
               registry.load('acai_tf.data', data_name).NETWORK, **network).dimension  # as its other models
         for section, values in getattr(module, 'EXCEPTIONS', {}).get((model_name, row), {}).items():
@@ -99,7 +100,7 @@ def published_for(experiment) -> dict:
   Figures of 32 x 32 images say nothing of 64 x 64 ones, and the same count of numbers may be another code. Settings
   named test_* choose only what is measured.
   """
-  usual = dataclasses.asdict(registry.config_class('acai_tf.data', experiment.dataset_name)())
+  usual = dataclasses.asdict(registry.load('acai_tf.data', experiment.dataset_name).Config())
   if any(value != usual[key] for key, value in dataclasses.asdict(experiment.dataset).items()
          if not key.startswith('test_')):
     return {}

@@ -163,7 +163,7 @@ def _damaged(name, folder, part, error):
 
 def _prepared(name, data_dir, manual_dir, builder_of=None):
   """A TFDS builder whose data are there. `builder_of`: function data_dir -> builder; None: TFDS's own of that name."""
-  import tensorflow_datasets as tfds  # Loads TensorFlow; see base.Dataset.pipeline.
+  import tensorflow_datasets as tfds  # Loads TensorFlow.
 
   builder_of = builder_of or (lambda data_dir: tfds.builder(name, data_dir=data_dir))
   tfds.display_progress_bar(False)

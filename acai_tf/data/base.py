@@ -10,7 +10,6 @@ import zlib
 import numpy as np
 
 from acai_tf import files
-from acai_tf import replicas as replicas_lib
 from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 
@@ -68,7 +67,9 @@ class Dataset:
     Raises:
       UserError: `size` does not divide evenly among the replicas.
     """
-    import tensorflow as tf  # Here, so that flags can be checked against Config without loading TensorFlow.
+    import tensorflow as tf  # Here, since programs list data sets without loading TensorFlow.
+
+    from acai_tf import replicas as replicas_lib
 
     check_shared(size, replicas)
     table = replicas_lib.rows(size // replicas, replicas)

@@ -3,16 +3,16 @@
 
 import numpy as np
 
-from acai_tf.data import _images, _tfds
+from acai_tf.data import _tfds, image_base
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=7, latent=2, depth=16)  # 98 numbers; ARAE's own code has 100
 SOURCE = 'MNIST (LeCun, Cortes, Burges), black and white', 'CC BY-SA 3.0'
 THRESHOLD = 128  # the first grey that is white
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """Nothing to set."""
 
@@ -34,7 +34,7 @@ def binary(batch) -> tuple:
   return np.where(batch['image'] >= THRESHOLD, np.uint8(255), np.uint8(0)), batch['label'].astype(np.int32)
 
 
-def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
+def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   arrays = _tfds.arrays('mnist', data_dir, manual_dir, '_binary', convert=binary)
-  return _images.checked(arrays, shape(config), classes(config))
+  return image_base.checked(arrays, shape(config), classes(config))

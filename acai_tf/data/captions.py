@@ -10,21 +10,20 @@ from typing import Annotated, Literal
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = 'Multi30k (Elliott et al. 2016), captions of Flickr30k', 'pictures for non-commercial research'
 NO_WEIGHTS = 'Multi30k has no licence that allows it'
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
-  """`words` of the vocabulary, besides the marks; `longest`: words of the longest sentence, longer ones are dropped.
-  `test_part`: 'test', or 'valid' to choose by."""
+  """Settings of the data set."""
 
-  words: Annotated[int, '[1, 1e7]'] = 5000
-  longest: Annotated[int, '[1, 1000]'] = 15
-  test_part: Literal['test', 'valid'] = 'test'
+  words: Annotated[int, '[1, 1e7]'] = 5000  # vocabulary size, without the special tokens
+  longest: Annotated[int, '[1, 1000]'] = 15  # words; longer sentences are dropped
+  test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
 
   KIND = 'sentences'
 
@@ -47,11 +46,11 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
     UserError: no `manual_dir`, or a file that it lacks or that cannot be read.
   """
   del data_dir
-  from acai_tf.data import _text  # Loads TensorFlow.
+  from acai_tf.data import text_base  # Loads TensorFlow.
 
   if not manual_dir:
     raise UserError('data set captions: its files cannot be downloaded; expected --manual_dir DIR with train.txt and '
                     'held_out.txt (or .txt.gz), one tokenised caption a line.')
-  train, held_out = (_text.read_sentences(_text.text_file(manual_dir, name)) for name in ('train', 'held_out'))
-  corpus = _text.build(train, None, config.words, config.longest, held_out=(held_out, None))
-  return _text.SentenceDataset(corpus, 0, config.test_part)
+  train, held_out = (text_base.read_sentences(text_base.text_file(manual_dir, name)) for name in ('train', 'held_out'))
+  corpus = text_base.build(train, None, config.words, config.longest, held_out=(held_out, None))
+  return text_base.SentenceDataset(corpus, 0, config.test_part)

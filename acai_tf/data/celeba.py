@@ -7,21 +7,21 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from acai_tf.data import _images, _tfds
+from acai_tf.data import _tfds, image_base
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 SOURCE = 'CelebA (Liu et al. 2015)', 'for research that is not commercial'
 ROWS, COLUMNS = 36, 16  # cropped from each side of 218x178, which leaves 146x146
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
-  """`size`: height and width in pixels, the paper's 32; `evaluate`: the split measured on, 'test' or 'validation'."""
+  """Settings of the data set."""
 
-  size: Annotated[int, '[2, 146]'] = 32
-  evaluate: Literal['test', 'validation'] = 'test'
+  size: Annotated[int, '[2, 146]'] = 32  # height and width in pixels; the paper: 32
+  evaluate: Literal['test', 'validation'] = 'test'  # split on which models are evaluated
 
 
 def shape(config) -> tuple:
@@ -35,15 +35,15 @@ def classes(config) -> int:
   return 40
 
 
-def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
+def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
 
   def convert(batch):
     faces = batch['image'][:, ROWS:-ROWS, COLUMNS:-COLUMNS]
     attributes = [batch['attributes'][name] for name in sorted(batch['attributes'])]
-    return _images.resized(faces, config.size), np.stack(attributes, axis=1).astype(np.int32)
+    return image_base.resized(faces, config.size), np.stack(attributes, axis=1).astype(np.int32)
 
   splits = {'train': 'train', 'test': config.evaluate}
   variant = f'_{config.size}' + ('_validation' if config.evaluate == 'validation' else '')
   arrays = _tfds.arrays('celeb_a', data_dir, manual_dir, variant, splits, convert)
-  return _images.checked(arrays, shape(config), classes(config))
+  return image_base.checked(arrays, shape(config), classes(config))

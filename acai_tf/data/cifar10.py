@@ -1,15 +1,15 @@
 """CIFAR-10: 50,000 + 10,000 photographs of ten kinds, 32x32x3 (ACAI paper, section 4)."""
 
 
-from acai_tf.data import _images, _tfds
+from acai_tf.data import _tfds, image_base
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 SOURCE = 'CIFAR-10 (Krizhevsky 2009)', 'none is stated'
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """Nothing to set."""
 
@@ -26,6 +26,6 @@ def classes(config) -> int:
   return 10
 
 
-def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
+def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
-  return _images.checked(_tfds.arrays('cifar10', data_dir, manual_dir), shape(config), classes(config))
+  return image_base.checked(_tfds.arrays('cifar10', data_dir, manual_dir), shape(config), classes(config))

@@ -1,15 +1,15 @@
 """Fashion-MNIST: 60,000 + 10,000 articles of clothing, padded and trained as MNIST is; not in the ACAI paper."""
 
 
-from acai_tf.data import _images, _tfds
+from acai_tf.data import _tfds, image_base
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=16)
 SOURCE = 'Fashion-MNIST (Xiao, Rasul, Vollgraf 2017)', 'MIT'
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """Nothing to set."""
 
@@ -26,7 +26,7 @@ def classes(config) -> int:
   return 10
 
 
-def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
+def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   arrays = _tfds.arrays('fashion_mnist', data_dir, manual_dir, '_pad2', convert=_tfds.padded(2))
-  return _images.checked(arrays, shape(config), classes(config))
+  return image_base.checked(arrays, shape(config), classes(config))

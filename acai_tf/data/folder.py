@@ -13,11 +13,11 @@ from typing import Annotated, Literal
 import numpy as np
 
 from acai_tf import files as files_lib
-from acai_tf.data import _images, base
+from acai_tf.data import base, image_base
 from acai_tf.experiment import machine
 from acai_tf.experiment.config import Network
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 SOURCE = 'pictures of whoever trained it', 'theirs'
@@ -27,20 +27,16 @@ READER = 'white behind what is transparent, 16 bits to 8'  # how pictures are re
 CHUNK, NAMED = 1024, 4  # files read at a time; broken files that are named
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
-  """`path`: the folder; `size`: height and width in pixels, to which pictures are resized and centrally cropped.
+  """Settings of the data set; `path` has to be given."""
 
-  `channels`: 3, or 1 for grey. `test_share`: kept for testing. `broken_share`: how many files may be unreadable.
-  `labels`: number of class subfolders, found by itself (-1).
-  """
-
-  path: str = ''
-  size: Annotated[int, '[2, inf)'] = 32
-  channels: Literal[1, 3] = 3
-  test_share: Annotated[float, '(0, 1)'] = 0.1
-  broken_share: Annotated[float, '[0, 1]'] = 0.01
-  labels: Annotated[int, '[-1, inf)'] = -1
+  path: str = ''  # the folder
+  size: Annotated[int, '[2, inf)'] = 32  # height and width in pixels, after resizing and a central crop
+  channels: Literal[1, 3] = 3  # 1: grey
+  test_share: Annotated[float, '(0, 1)'] = 0.1  # share of the pictures that is kept for testing
+  broken_share: Annotated[float, '[0, 1]'] = 0.01  # share of the files that may be unreadable
+  labels: Annotated[int, '[-1, inf)'] = -1  # number of class subfolders; -1: as many as there are
 
 
 def shape(config) -> tuple:
@@ -69,7 +65,7 @@ def resolve(config) -> Config:
   return dataclasses.replace(whole, labels=found)
 
 
-def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
+def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
   """Returns the data set, prepared once into `data_dir`; names the files that cannot be read.
 
   Raises:
@@ -85,7 +81,7 @@ def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
   key = files_lib.digest([os.fsencode('\n'.join(identity))])[:16]
   arrays = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'folder_{key}',
                               lambda append: _read(files, config, append))
-  return _images.checked(arrays, shape(config), classes(config))
+  return image_base.checked(arrays, shape(config), classes(config))
 
 
 def _files(config):
@@ -144,7 +140,7 @@ def _read(files, config, append):
 
   def read(file):
     try:
-      return _images.read_square(file[0], config.size, config.channels)
+      return image_base.read_square(file[0], config.size, config.channels)
     except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError and others for broken files.
       broken.append(f'{_text(file[0])} ({" ".join(str(error).split())[:80]})')
       return None

@@ -10,7 +10,7 @@ import numpy as np
 
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=64, hidden=96, latent=64)
 SOURCE = 'sentences that this project draws from a grammar', 'Apache 2.0'
@@ -27,14 +27,13 @@ ADVERBS = (('sadly', 'never', 'hardly'), ('gladly', 'always', 'often'))
 ENDS = (('.', '...'), ('.', '!'))
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
-  """`count`: sentences that are drawn, a tenth of the different ones for `valid` and for `test` each; `draw_seed`: of
-  them; `test_part`: 'test', or 'valid' to choose by."""
+  """Settings of the data set. Of the different sentences a tenth is the test part, another tenth the valid part."""
 
-  count: Annotated[int, '[100, 1e8]'] = 24_000
-  draw_seed: Annotated[int, '[0, inf)'] = 0
-  test_part: Literal['test', 'valid'] = 'test'
+  count: Annotated[int, '[100, 1e8]'] = 24_000  # sentences that are drawn
+  draw_seed: Annotated[int, '[0, inf)'] = 0  # of the draw
+  test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
 
   KIND = 'sentences'
 
@@ -77,10 +76,10 @@ def draw(generator: np.random.Generator, mood: int) -> str:
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; it is drawn anew each time."""
   del data_dir, manual_dir
-  from acai_tf.data import _text  # Loads TensorFlow.
+  from acai_tf.data import text_base  # Loads TensorFlow.
 
   generator = np.random.default_rng(config.draw_seed)
   labels = generator.integers(2, size=config.count)
   sentences = [draw(generator, int(mood)) for mood in labels]
-  corpus = _text.build(sentences, labels, WORDS, LONGEST, shares=(0.1, 0.1), seed=config.draw_seed)
-  return _text.SentenceDataset(corpus, 2, config.test_part)
+  corpus = text_base.build(sentences, labels, WORDS, LONGEST, shares=(0.1, 0.1), seed=config.draw_seed)
+  return text_base.SentenceDataset(corpus, 2, config.test_part)

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from acai_tf.data import _images
+from acai_tf.data import image_base
 from acai_tf.experiment import machine
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 BENCHMARK = 'lines'
 NETWORK = Network(latent_width=2, latent=16, depth=16)
@@ -24,16 +24,14 @@ TEMPLATES = 10_000  # lines that others are compared with
 CHUNK = 128  # lines drawn at a time, so that what is computed on the way stays in the processor's cache
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
-  """`size`: height and width in pixels; `test_images`: how many lines the test split holds, fixed by `test_seed`.
+  """Settings of the data set."""
 
-  `drawing` tells the authors' lines from this project's first ones, which were 2 pixels wide across, not along an axis.
-  """
-
-  size: Annotated[int, '[4, inf)'] = 32
-  test_images: Annotated[int, '[1, inf)'] = 512
-  test_seed: Annotated[int, '[0, inf)'] = 20180719
+  size: Annotated[int, '[4, inf)'] = 32  # height and width in pixels
+  test_images: Annotated[int, '[1, inf)'] = 512  # lines of the test split
+  test_seed: Annotated[int, '[0, inf)'] = 20180719  # of the test split
+  # 'authors'; 'first', in old files: this project's first lines, which were 2 pixels wide across, not along an axis.
   drawing: Literal['authors', 'first'] = 'authors'
 
   def __post_init__(self):
@@ -94,7 +92,7 @@ def labels_of(angles) -> np.ndarray:
   return np.minimum(np.floor(10 * np.mod(angles, TWO_PI) / TWO_PI), 9).astype(np.int32)
 
 
-class Lines(_images.ImageDataset):
+class Lines(image_base.ImageDataset):
   """Training lines at continuous angles, drawn for each batch; test lines fixed by their own seed."""
 
   benchmark = BENCHMARK

@@ -1,15 +1,15 @@
 """MNIST: 60,000 + 10,000 handwritten digits, padded by 2 pixels of background to 32x32x1 (ACAI paper, section 4)."""
 
 
-from acai_tf.data import _images, _tfds
+from acai_tf.data import _tfds, image_base
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=16)
 SOURCE = 'MNIST (LeCun, Cortes, Burges)', 'CC BY-SA 3.0'
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
   """Nothing to set."""
 
@@ -26,7 +26,7 @@ def classes(config) -> int:
   return 10
 
 
-def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
+def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   arrays = _tfds.arrays('mnist', data_dir, manual_dir, '_pad2', convert=_tfds.padded(2))
-  return _images.checked(arrays, shape(config), classes(config))
+  return image_base.checked(arrays, shape(config), classes(config))

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 if typing.TYPE_CHECKING:
   import tensorflow_datasets as tfds
@@ -23,14 +23,13 @@ SOURCE = 'SNLI (Bowman et al. 2015)', 'CC BY-SA 4.0'
 FIELDS = ('premise', 'hypothesis')
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
-  """`words` of the vocabulary, besides the marks; `longest`: words of the longest sentence, longer ones are dropped.
-  `test_part`: 'test', or 'valid' to choose by. The defaults are the paper's."""
+  """Settings of the data set; the defaults are the ARAE paper's."""
 
-  words: Annotated[int, '[1, 1e7]'] = 11_000
-  longest: Annotated[int, '[1, 1000]'] = 15
-  test_part: Literal['test', 'valid'] = 'test'
+  words: Annotated[int, '[1, 1e7]'] = 11_000  # vocabulary size, without the special tokens
+  longest: Annotated[int, '[1, 1000]'] = 15  # words; longer sentences are dropped
+  test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
 
   KIND = 'sentences'
 
@@ -62,7 +61,7 @@ def examples(lines) -> Iterator[tuple[int, dict]]:
 
 def builder(data_dir) -> 'tfds.core.DatasetBuilder':
   """A TFDS builder of SNLI's tokens, in the files' order; TFDS's own has the raw sentences alone, and shuffles them."""
-  import tensorflow_datasets as tfds  # Loads TensorFlow; see base.Dataset.pipeline.
+  import tensorflow_datasets as tfds  # Loads TensorFlow.
 
   official = tfds.builder_cls('snli')
 
@@ -87,12 +86,12 @@ def builder(data_dir) -> 'tfds.core.DatasetBuilder':
 
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
-  from acai_tf.data import _text, _tfds  # Load TensorFlow.
+  from acai_tf.data import _tfds, text_base  # Load TensorFlow.
 
   parts = _tfds.sentences('snli', data_dir, manual_dir, {'train': 'train+validation', 'test': 'test'}, FIELDS, None,
                           variant='_tokens', once=('premise',), builder_of=builder)
   texts, labels = parts['train']
-  corpus = _text.build(texts, labels, config.words, config.longest, held_out=parts['test'])
+  corpus = text_base.build(texts, labels, config.words, config.longest, held_out=parts['test'])
   held_out = {'test': 'test', 'valid': 'validation'}[config.test_part]
 
   def pairs():
@@ -100,4 +99,4 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
                         '_tokens', builder)
     return found['train'], found[held_out]
 
-  return _text.SentenceDataset(corpus, test_part=config.test_part, pairs=pairs)
+  return text_base.SentenceDataset(corpus, test_part=config.test_part, pairs=pairs)

@@ -1,19 +1,19 @@
 """SVHN: street view house numbers, 32x32x3, 73,257 of train and 531,131 of extra (ACAI paper, section 4)."""
 
 
-from acai_tf.data import _images, _tfds
+from acai_tf.data import _tfds, image_base
 from acai_tf.experiment.config import Network
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
 SOURCE = 'Street View House Numbers (Netzer et al. 2011)', 'for use that is not commercial'
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
-  """`extra`: whether the 531,131 easier images are trained on too, as in the paper; they come after those of train."""
+  """Settings of the data set."""
 
-  extra: bool = True
+  extra: bool = True  # train on the 531,131 easier images too, as the paper does; they come after those of train
 
 
 def shape(config) -> tuple[int, int, int]:
@@ -28,8 +28,8 @@ def classes(config) -> int:
   return 10
 
 
-def load(config, data_dir, manual_dir=None) -> _images.ArrayDataset:
+def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.arrays`."""
   splits = {'train': 'train+extra' if config.extra else 'train', 'test': 'test'}
   arrays = _tfds.arrays('svhn_cropped', data_dir, manual_dir, '_then_extra' if config.extra else '', splits)
-  return _images.checked(arrays, shape(config), classes(config))
+  return image_base.checked(arrays, shape(config), classes(config))

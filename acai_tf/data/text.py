@@ -7,34 +7,28 @@ from typing import Annotated, Literal
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = 'sentences of whoever trained it', 'theirs'
 OFFICIAL_FILES = False  # that --manual_dir could name
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
-  """`path`: the file, or several parted by commas, one a class. `held_out`: files likewise, in the classes' order, of
-  which `valid` and `test` are made, half of the sentences each, without those that training has; by default both are a
-  twentieth of `path`.
+  """Settings of the data set; `path` has to be given."""
 
-  `labels`: names of classes parted by commas, where lines are a label, a tab and a sentence. `words`: how many, the
-  most frequent ones, the vocabulary has; `longest`: words of the longest sentence, longer ones are dropped; `lower`:
-  whether text is put into lower case; `split_seed`: of what is held out. `test_part`: 'test', or 'valid' to choose by;
-  `test_repeats`: whether sentences of `held_out` that training has are kept, as they recur in any text.
-  """
-
-  path: str = ''
+  path: str = ''  # file of the training sentences, or several separated by commas, one for each class
+  # Files in the same order, of which half of the sentences are the test part and half the valid part, without those
+  # that training has; '': both parts are a twentieth of `path`.
   held_out: str = ''
-  labels: str = ''
-  words: Annotated[int, '[1, 1e7]'] = 2000
-  longest: Annotated[int, '[1, 1000]'] = 10
-  lower: bool = True
-  split_seed: Annotated[int, '[0, inf)'] = 0
-  test_part: Literal['test', 'valid'] = 'test'
-  test_repeats: bool = False
+  labels: str = ''  # names of the classes, separated by commas, where a line is a label, a tab and a sentence
+  words: Annotated[int, '[1, 1e7]'] = 2000  # vocabulary size: the most frequent words, without the special tokens
+  longest: Annotated[int, '[1, 1000]'] = 10  # words; longer sentences are dropped
+  lower: bool = True  # convert text to lower case
+  split_seed: Annotated[int, '[0, inf)'] = 0  # of the choice of what is held out
+  test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
+  test_repeats: bool = False  # keep sentences of `held_out` that training has too: they recur in any text
 
   KIND = 'sentences'
 
@@ -81,17 +75,17 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
     UserError: files that cannot be read, a label that is not named, or too few sentences that are short enough.
   """
   del data_dir, manual_dir
-  from acai_tf.data import _text  # Loads TensorFlow.
+  from acai_tf.data import text_base  # Loads TensorFlow.
 
   def read(paths):
     if not config.labels:
-      return _text.read_classes(paths.split(','))
-    names, (sentences, labels) = [name.strip() for name in config.labels.split(',')], _text.read_labelled(paths)
+      return text_base.read_classes(paths.split(','))
+    names, (sentences, labels) = [name.strip() for name in config.labels.split(',')], text_base.read_labelled(paths)
     for label in set(labels) - set(names):
       raise UserError(f'{paths} has the label {label!r}; expected dataset.labels={config.labels}.')
     return sentences, [names.index(label) for label in labels]
 
   sentences, labels = read(config.path)
-  corpus = _text.build(sentences, labels, config.words, config.longest, config.lower, seed=config.split_seed,
-                       held_out=read(config.held_out) if config.held_out else None, repeats=config.test_repeats)
-  return _text.SentenceDataset(corpus, classes(config), config.test_part)
+  corpus = text_base.build(sentences, labels, config.words, config.longest, config.lower, seed=config.split_seed,
+                           held_out=read(config.held_out) if config.held_out else None, repeats=config.test_repeats)
+  return text_base.SentenceDataset(corpus, classes(config), config.test_part)

@@ -11,24 +11,22 @@ from typing import Annotated, Literal
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = "sentences of Yelp's reviews (Shen et al. 2017)", "Yelp's, for academic use"
 NO_WEIGHTS = "Yelp's terms allow academic use of its reviews alone"
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
-  """`full`: train on train1 and train2 instead of test0 and test1. `words` of the vocabulary, besides the marks;
-  `longest`: words of the longest sentence, longer ones are dropped. `test_part`: 'test', or 'valid' to choose by.
-  `test_repeats`: whether held-out sentences that training has, too, are kept, as short ones recur in any text."""
+  """Settings of the data set."""
 
-  full: bool = False
-  words: Annotated[int, '[1, 1e7]'] = 2000
-  longest: Annotated[int, '[1, 1000]'] = 10
-  test_part: Literal['test', 'valid'] = 'test'
-  test_repeats: bool = True
+  full: bool = False  # train on train1 and train2 instead of test0 and test1
+  words: Annotated[int, '[1, 1e7]'] = 2000  # vocabulary size, without the special tokens
+  longest: Annotated[int, '[1, 1000]'] = 10  # words; longer sentences are dropped
+  test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
+  test_repeats: bool = True  # keep held-out sentences that training has too: short ones recur in any text
 
   KIND = 'sentences'
 
@@ -51,13 +49,13 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
     UserError: no `manual_dir`, or a file that it lacks or that cannot be read.
   """
   del data_dir
-  from acai_tf.data import _text  # Loads TensorFlow.
+  from acai_tf.data import text_base  # Loads TensorFlow.
 
   if not manual_dir:
     raise UserError("data set yelp: its files cannot be downloaded; expected --manual_dir DIR with the ARAE program's "
                     'test0.txt, test1.txt, valid1.txt and valid2.txt (or .txt.gz).')
 
-  train, held_out = (_text.read_classes([_text.text_file(manual_dir, name) for name in names]) for names in (
+  train, held_out = (text_base.read_classes([text_base.text_file(manual_dir, name) for name in names]) for names in (
       ('train2', 'train1') if config.full else ('test0', 'test1'), ('valid2', 'valid1')))
-  corpus = _text.build(*train, config.words, config.longest, held_out=held_out, repeats=config.test_repeats)
-  return _text.SentenceDataset(corpus, 2, config.test_part)
+  corpus = text_base.build(*train, config.words, config.longest, held_out=held_out, repeats=config.test_repeats)
+  return text_base.SentenceDataset(corpus, 2, config.test_part)

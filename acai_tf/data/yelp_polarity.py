@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from acai_tf.data import base
 from acai_tf.experiment.config import TextNetwork
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = "sentences of Yelp's reviews (Zhang, Zhao, LeCun 2015)", "Yelp's, for academic use"
@@ -17,16 +17,14 @@ NO_WEIGHTS = "Yelp's terms allow academic use of its reviews alone"
 WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[.!?,;:$%&]")  # a word, or a mark that stays
 
 
-@declared('dataset')
+@config_dataclass('dataset')
 class Config:
-  """`reviews`: how many of the training split are read, its first ones; 0 is all, 560,000. `words` of the vocabulary,
-  besides the marks; `longest`: words and marks of the longest sentence, longer ones are dropped. `test_part`: 'test',
-  or 'valid' to choose by; both are of the test split's reviews, of which a fifth as many are read."""
+  """Settings of the data set. Its test and valid parts are of the test split."""
 
-  reviews: Annotated[int, '[0, inf)'] = 50_000
-  words: Annotated[int, '[1, 1e7]'] = 5000
-  longest: Annotated[int, '[1, 1000]'] = 12
-  test_part: Literal['test', 'valid'] = 'test'
+  reviews: Annotated[int, '[0, inf)'] = 50_000  # read from the training split, and a fifth of them from test; 0: all
+  words: Annotated[int, '[1, 1e7]'] = 5000  # vocabulary size, without the special tokens
+  longest: Annotated[int, '[1, 1000]'] = 12  # words and punctuation marks; longer sentences are dropped
+  test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
 
   KIND = 'sentences'
 
@@ -57,7 +55,7 @@ def sentences_of(review: str) -> list[str]:
 
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
-  from acai_tf.data import _text, _tfds  # Load TensorFlow.
+  from acai_tf.data import _tfds, text_base  # Load TensorFlow.
 
   few = config.reviews
   splits = {'train': f'train[:{few}]', 'test': f'test[:{max(few // 5, 1)}]'} if few else {
@@ -65,5 +63,5 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
   parts = _tfds.sentences('yelp_polarity_reviews', data_dir, manual_dir, splits, ('text',), config.longest,
                           sentences_of, f'_{few}' if few else '')
   texts, labels = parts['train']
-  corpus = _text.build(texts, labels, config.words, config.longest, held_out=parts['test'])
-  return _text.SentenceDataset(corpus, classes(config), config.test_part)
+  corpus = text_base.build(texts, labels, config.words, config.longest, held_out=parts['test'])
+  return text_base.SentenceDataset(corpus, classes(config), config.test_part)

@@ -5,15 +5,14 @@ Distances on it are comparable between models of one data set, measured with the
 
 import dataclasses
 import pathlib
-import typing
 
+import keras
 import numpy as np
+import tensorflow as tf
+import tensorflow_hub as hub
 
 from acai_tf import files, safety
 from acai_tf.experiment.errors import UserError
-
-if typing.TYPE_CHECKING:
-  import keras
 
 IMAGES, EPOCHS, BATCH, RATE = 20_000, 4, 64, 1e-3
 CHANNELS, WIDTH = (32, 64, 128), 64
@@ -30,10 +29,8 @@ class Features:
     return self.function(images)
 
 
-def build(shape, classes) -> 'keras.Model':
+def build(shape, classes) -> keras.Model:
   """Images in [-1, 1] -> ([n, 64] features, [n, classes] logits)."""
-  import keras
-
   images = keras.Input(shape)
   x = images
   for channels in CHANNELS:
@@ -42,7 +39,7 @@ def build(shape, classes) -> 'keras.Model':
   return keras.Model(images, [x, keras.layers.Dense(classes)(x)])
 
 
-def train(dataset, seed=0, progress=lambda *_: None) -> 'keras.Model':
+def train(dataset, seed=0, progress=lambda *_: None) -> keras.Model:
   """Trains the network on up to 20,000 training images; a function of the data and the seed, on one machine.
 
   Args:
@@ -50,8 +47,6 @@ def train(dataset, seed=0, progress=lambda *_: None) -> 'keras.Model':
     seed: of weights and order.
     progress: function (text, done, total).
   """
-  import keras
-
   keras.utils.set_random_seed(seed)
   network = build(dataset.shape, dataset.classes)
   classes = keras.Model(network.input, network.output[1])
@@ -79,7 +74,7 @@ def load(dataset, name, data_dir, seed=0, progress=lambda *_: None) -> Features:
   """The data set's network, trained at the first call and kept in `data_dir`.
 
   Args:
-    dataset: an acai_tf.data._images.ImageDataset with labels.
+    dataset: an acai_tf.data.image_base.ImageDataset with labels.
     name: of the data set.
     data_dir: where data sets lie.
     seed: of the network.
@@ -91,8 +86,6 @@ def load(dataset, name, data_dir, seed=0, progress=lambda *_: None) -> Features:
   Raises:
     UserError: a data set without labels, a kept network that is broken, or a folder that cannot be written.
   """
-  import keras
-
   if not dataset.classes:
     raise UserError(f'{name} has no labels to train a feature network on; give one with --features, or leave '
                     '`quality` out of --metrics.')
@@ -125,9 +118,6 @@ def of_module(handle, size, trust=False) -> Features:
   Raises:
     UserError: it cannot be loaded, does not give [n, d], or is one that `safety.check_module` refuses.
   """
-  import tensorflow as tf
-  import tensorflow_hub as hub
-
   def features(images):
     rows = []
     for start in range(0, len(images), 64):

@@ -5,6 +5,7 @@ import matplotlib
 matplotlib.use('Agg')
 import matplotlib.pyplot as plt  # noqa: E402  After the backend has been chosen.
 import numpy as np  # noqa: E402
+import threadpoolctl
 
 MARKERS = 'os^vDPX*'
 
@@ -50,18 +51,32 @@ def save_curves(path, x, curves, x_label, y_label, caption) -> None:
   save_series(path, {name: (x, y) for name, y in curves.items()}, x_label, y_label, caption)
 
 
-def save_series(path, series, x_label, y_label, caption) -> None:
-  """Writes a PNG of lines; `path`: a file or a stream; `series`: dict: name -> (numbers, numbers)."""
+def save_series(path, series, x_label, y_label, caption, points=None, log=False, metadata=None) -> None:
+  """Writes a PNG of lines over one pair of axes.
+
+  Args:
+    path: a file or a stream.
+    series: dict: name -> (x values, y values).
+    x_label, y_label, caption: texts.
+    points: dict: name of a series -> (x, y, error of y), drawn as a star in that series' colour.
+    log: whether both axes are logarithmic.
+    metadata: dict of texts for the file.
+  """
   figure, axis = plt.subplots(figsize=(8, 5), layout='constrained')
   for i, (name, (x, y)) in enumerate(series.items()):
     colour = plt.cm.tab20(2 * i % 20 + i // 10)
     axis.plot(x, y, marker=MARKERS[i % len(MARKERS)], markersize=4, label=name, color=colour)
+    if points and name in points:
+      at, value, error = points[name]
+      axis.errorbar([at], [value], yerr=[error], marker='*', markersize=12, capsize=3, color=colour)
   axis.set(xlabel=x_label, ylabel=y_label)
+  if log:
+    axis.set(xscale='log', yscale='log')
   axis.grid(alpha=0.3)
   if len(series) > 1:
     axis.legend(fontsize=8, ncols=2)
   figure.suptitle(caption, fontsize=10, wrap=True)
-  figure.savefig(path, dpi=120, format='png')
+  figure.savefig(path, dpi=120, format='png', metadata=metadata)
   plt.close(figure)
 
 
@@ -96,7 +111,6 @@ def save_scatter(path, points, labels, caption) -> None:
 
 def embedding(codes, seed=0) -> np.ndarray | None:
   """[n, d] codes -> [n, 2] points of t-SNE; None for fewer than 50 codes, or equal ones."""
-  import threadpoolctl
   from sklearn import manifold
 
   codes = np.asarray(codes)

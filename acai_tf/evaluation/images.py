@@ -5,10 +5,12 @@ import typing
 
 import numpy as np
 
-from acai_tf.data import _images
+from acai_tf.data import image_base
+from acai_tf.data import lines as lines_data
 from acai_tf.evaluation import codes as codes_lib
 from acai_tf.evaluation import groups, subject
 from acai_tf.experiment.errors import one_of
+from acai_tf.metrics import clustering, codebook, distribution, likelihood, lines, path, probe, reconstruction
 
 functions_of = subject.of_model  # of a live model
 PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
@@ -33,24 +35,17 @@ class _Task(groups.Task):
 
 
 def _reconstruction(task):
-  from acai_tf.metrics import reconstruction
-
   blocks = task.dataset.blocks('test', task.settings.count)
   task.found.metrics.update(reconstruction.score(
       (images, task.functions.decode(task.functions.encode(images))) for images, _ in blocks))
 
 
 def _probe(task):
-  from acai_tf.metrics import probe
-
   labels = task.dataset.test_labels[:task.settings.count]
   task.found.metrics['probe_accuracy'] = probe.accuracy(task.over(task.functions.classify), labels)
 
 
 def _lines(task):
-  from acai_tf.data import lines as lines_data
-  from acai_tf.metrics import lines
-
   ends, found = task.dataset.pairs(PAIRS, task.settings.draw), task.found
   seeds = {'': task.settings.draw, '_of_means': None} if task.functions.encode_sample else {'': None}
   for place, seed in seeds.items():
@@ -70,8 +65,6 @@ def _placed(metrics, place):
 
 
 def _codebook(task):
-  from acai_tf.metrics import codebook
-
   indices = task.over(task.functions.indices)
   task.found.metrics.update(codebook.score(indices, task.functions.codebook, indices.shape[1]))
 
@@ -87,8 +80,6 @@ def _codes(task):
 
 
 def _fitted_probe(task):
-  from acai_tf.metrics import probe
-
   parts, metrics = _codes(task), task.found.metrics
   task.progress('fitted_probe: logistic regression')
   seen = [(part.get('features', part.get('means', part['codes'])), part['labels']) for part in parts.values()]
@@ -96,8 +87,6 @@ def _fitted_probe(task):
 
 
 def _clustering(task):
-  from acai_tf.metrics import clustering
-
   train, test = (_codes(task)[part] for part in codes_lib.PARTS)
   for place, name in zip(PLACES, ('codes', 'means', 'features'), strict=True):
     if name in train:
@@ -109,8 +98,6 @@ def _clustering(task):
 
 
 def _quality(task):
-  from acai_tf.metrics import distribution, path
-
   features = task.settings.features
   real = np.concatenate([features(images) for images, _ in task.dataset.blocks(
       'test', min(REAL, task.settings.count or REAL))])
@@ -142,15 +129,13 @@ def _features(features, images):
 def _paths(task, count, steps):
   """Yields [n, steps, height, width, channels] decoded paths between `count` pairs, so many that they fit a block."""
   first, second = task.dataset.pairs(count, PAIR_SEED)
-  size = max(1, _images.BLOCK // (steps * first[0].nbytes))
+  size = max(1, image_base.BLOCK // (steps * first[0].nbytes))
   for start in range(0, count, size):
     task.progress(f'quality: paths of {steps} images', start, count)
     yield strips(task.functions, first[start:start + size], second[start:start + size], steps)
 
 
 def _geodesic(task):
-  from acai_tf.metrics import path
-
   functions, metrics = task.functions, task.found.metrics
   ends = np.stack([functions.encode(images) for images in task.dataset.pairs(GEODESIC_PAIRS, PAIR_SEED)], axis=1)
   find, lengths, shown = functions.geodesics(), [], []
@@ -168,8 +153,6 @@ def _geodesic(task):
 
 
 def _likelihood(task):
-  from acai_tf.metrics import likelihood
-
   functions = task.functions
   images, _ = task.dataset.test(LIKELIHOOD_IMAGES)
 
@@ -282,17 +265,11 @@ def crossfade(first, second, steps=STEPS) -> np.ndarray:
 
 def score_lines(interpolations) -> dict:
   """`metrics.lines.score` against the data set's own lines."""
-  from acai_tf.data import lines as lines_data
-  from acai_tf.metrics import lines
-
   return lines.score(interpolations, *lines_data.templates(size=interpolations.shape[2]))
 
 
 def nearest_lines(images, count) -> tuple:
   """`metrics.lines.nearest_lines` among `count` of the data set's own lines."""
-  from acai_tf.data import lines as lines_data
-  from acai_tf.metrics import lines
-
   return lines.nearest_lines(images, *lines_data.templates(count, images.shape[1]))
 
 

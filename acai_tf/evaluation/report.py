@@ -4,6 +4,9 @@ import dataclasses
 import json
 import time
 
+from rich import box
+from rich import table as rich_table
+
 from acai_tf import cli, files
 from acai_tf.evaluation import kinds
 from acai_tf.experiment import config, machine, resolve
@@ -42,9 +45,6 @@ def restarts_of(metrics, restarts) -> str:
 
 def grid_of(metrics, published=None, floor=None) -> str:
   """Metrics, one a row, with their confidence intervals, beside `published` and `floor`."""
-  from rich import box
-  from rich import table as rich_table
-
   columns = ['metric', 'this run'] + (['published'] if published else []) + (['pixel cross-fade'] if floor else [])
   grid = rich_table.Table(box=box.SIMPLE_HEAD)
   for heading in columns:

@@ -1,6 +1,7 @@
 """Models as functions of arrays: what the evaluation measures, be it a live model or an exported module."""
 
 import dataclasses
+from concurrent import futures
 
 import numpy as np
 
@@ -65,8 +66,6 @@ def _batched(function, size, *specs):
 
   A function of two arguments gets a seed of its own for each batch, made from the ints that follow the array.
   """
-  from concurrent import futures
-
   import tensorflow as tf
 
   pool = futures.ThreadPoolExecutor(len(machine.cores()))
@@ -82,7 +81,7 @@ def _batched(function, size, *specs):
 
 
 def of_model(model) -> Functions:
-  """`Functions` of a live model's callables (acai_tf.models._image.Autoencoder)."""
+  """`Functions` of a live model's callables (acai_tf.models.image_base.Autoencoder)."""
   import tensorflow as tf
 
   offered, size, more = {c.name: c for c in model.callables()}, batch_of(model.image_shape), {}
@@ -147,8 +146,6 @@ def _texts(answer):
 
 def _pieces(function):
   """Lists and arrays of n in, NumPy or a list of strings out, in batches that run side by side on all processors."""
-  from concurrent import futures
-
   pool = futures.ThreadPoolExecutor(len(machine.cores()))
 
   def call(*columns):
@@ -173,7 +170,7 @@ def _drawn(function, size=BATCH_SENTENCES):
 
 
 def of_text_model(model) -> TextFunctions:
-  """`TextFunctions` of a live model's callables (acai_tf.models._text.TextAutoencoder)."""
+  """`TextFunctions` of a live model's callables (acai_tf.models.text_base.TextAutoencoder)."""
   import tensorflow as tf
 
   offered = {c.name: c for c in model.callables()}

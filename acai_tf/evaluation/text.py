@@ -275,7 +275,7 @@ def _arithmetic(task):
 
 
 def _transfer(task):
-  from acai_tf.data import _text  # Loads TensorFlow.
+  from acai_tf.data import text_base  # Loads TensorFlow.
 
   functions, dataset, metrics = task.functions, task.dataset, task.found.metrics
   task.progress('transfer: judge')
@@ -296,7 +296,7 @@ def _transfer(task):
                     f'transfer_perplexity{place}': language_model.perplexity(found)})
   metrics['reconstruction_bleu'] = sentences.bleu(task.words(functions.transfer(texts, labels)), words)
   task.progress('transfer: what codes tell of the class')
-  few = _text.balanced(dataset.train_labels, 0)
+  few = text_base.balanced(dataset.train_labels, 0)
   few = np.random.default_rng(1).permutation(few)[:PROBED]
   metrics['class_in_codes'] = transfer.class_in_codes(
       functions.encode(texts_of(dataset, dataset.train_ids[few])), dataset.train_labels[few], functions.encode(texts),

@@ -1,2 +1,1 @@
-"""What is trained and where it lies; TensorFlow is not loaded here."""
-
+"""What is trained and where it lies. No file here imports TensorFlow at its top; a model's file does."""

@@ -6,8 +6,8 @@ import math
 from typing import Annotated, Literal
 
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.fields import declared
-from acai_tf.experiment.overrides import whole
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.experiment.overrides import make_complete
 
 Count = Annotated[int, '[1, inf)']
 Whole = Annotated[int, '[0, inf)']
@@ -20,20 +20,16 @@ MOST_EVALUATIONS = 10_000_000  # of a training: their steps are listed
 PAPER_SAMPLES = 1 << 24  # training images behind every figure of the ACAI paper (section 4)
 
 
-@declared('network')
+@config_dataclass('network')
 class Network:
-  """The paper's convolutional network (section 4, appendix A).
+  """The ACAI paper's convolutional network (section 4, appendix A)."""
 
-  `latent_width`: height and width of the code; `latent`: its channels; `depth`: channels of the first scale.
-  `normalization`: 'none' (the paper's), or 'instance', with scales and offsets, after every hidden 3x3 convolution of
-  encoder and decoder. `slope`: of LeakyReLU for numbers below 0.
-  """
-
-  latent_width: Count = 4
-  latent: Count = 16
-  depth: Count = 64
+  latent_width: Count = 4  # height and width of the latent
+  latent: Count = 16  # channels of the latent
+  depth: Count = 64  # channels of the first scale
+  # After every hidden 3x3 convolution of encoder and decoder: 'none' (the paper), or 'instance', with scale and offset.
   normalization: Literal['none', 'instance'] = 'none'
-  slope: Share = 0.2
+  slope: Share = 0.2  # of LeakyReLU below 0
 
   def __post_init__(self):
     if self.normalization == 'instance' and self.latent_width < 2:
@@ -42,67 +38,59 @@ class Network:
 
   @property
   def dimension(self) -> int:
-    """Numbers in a code."""
+    """Latent dimension."""
     return self.latent_width**2 * self.latent
 
   def check(self, shape) -> None:
-    """UserError unless the code fits images of `shape`."""
+    """UserError unless the latent width fits images of `shape`, (height, width, channels)."""
     scales(shape[0], self.latent_width)
 
   def weights(self, shape) -> int:
-    """How many encoder and decoder have at least, of images of `shape`."""
+    """Number of weights that encoder and decoder have at least, for images of `shape`."""
     *inner, last = (self.depth << scale for scale in range(scales(shape[0], self.latent_width) + 1))
     return 9 * (2 * sum(width**2 for width in inner) + (inner[-1] + self.latent) * last + self.latent * inner[-1])
 
   def activations(self, shape) -> int:
-    """Numbers of an image of `shape` that a step holds at least: those of the first scale."""
+    """Activations that a step holds at least for an image of `shape`: those of the first scale."""
     return 3 * self.depth * shape[0] * shape[1]
 
 
-@declared('network')
+@config_dataclass('network')
 class TextNetwork:
-  """ARAE's recurrent network: an LSTM that reads and one that writes (Zhao et al. 2018, section 5).
+  """ARAE's recurrent network: an LSTM encoder and an LSTM decoder (Zhao et al. 2018, section 5)."""
 
-  `embedding`: numbers of a word's vector; `hidden`: of the decoder's state; `latent`: of a code, the encoder's state.
-  `start`: of the weights, 'uniform' (the paper's, +-0.1) or 'wide', from which Adam learns faster
-  (`networks.recurrent`).
-  """
-
-  embedding: Count = 300
-  hidden: Count = 300
-  latent: Count = 300
+  embedding: Count = 300  # dimension of the word embeddings
+  hidden: Count = 300  # units of the decoder's LSTM
+  latent: Count = 300  # dimension of the latent, the encoder's last state
+  # Initial weights: 'uniform' in +-0.1 (the paper), or 'wide', from which Adam learns faster (`networks.recurrent`).
   start: Literal['uniform', 'wide'] = 'uniform'
 
   @property
   def dimension(self) -> int:
-    """Numbers in a code."""
+    """Latent dimension."""
     return self.latent
 
   def check(self, shape) -> None:
-    """Any code fits sentences of any `shape`."""
+    """Any latent fits sentences of any `shape`."""
 
   def weights(self, shape) -> int:
-    """How many encoder and decoder have at least, of sentences of `shape`, (numbers, ids)."""
+    """Number of weights that encoder and decoder have at least, for sentences of `shape`, (length, vocabulary)."""
     words = shape[1] * (2 * self.embedding + self.hidden)
     return words + 4 * (self.latent * (self.embedding + self.latent)
                         + self.hidden * (self.embedding + self.hidden + self.latent))
 
   def activations(self, shape) -> int:
-    """Numbers of a sentence of `shape` that a step holds at least: what the gates are computed from."""
+    """Activations that a step holds at least for a sentence of `shape`: the inputs of the gates."""
     return shape[0] * (2 * self.embedding + self.latent + self.hidden)
 
 
-@declared('model')
+@config_dataclass('model')
 class Annealing:
-  """A regularizer whose weight falls late in the training, so that reconstruction has the last word.
+  """A regularizer whose weight falls late in the training, so that reconstruction has the last word."""
 
-  The weight is constant up to the share `anneal_from` of the training, falls geometrically over the share
-  `anneal_over`, and is `anneal_to` times its value from there on; 1: it does not fall.
-  """
-
-  anneal_from: Share = 0.5
-  anneal_over: Annotated[float, '(0, 1]'] = 0.125
-  anneal_to: Annotated[float, '[0, 1]'] = 1.0
+  anneal_from: Share = 0.5  # share of the training up to which the weight is constant
+  anneal_over: Annotated[float, '(0, 1]'] = 0.125  # share of the training over which it then falls geometrically
+  anneal_to: Annotated[float, '[0, 1]'] = 1.0  # factor of the weight at the end; 1: it does not fall
 
 
 def depends_on_length(model, training) -> bool:
@@ -119,41 +107,35 @@ def depends_on_length(model, training) -> bool:
 NETWORKS = {'images': Network, 'sentences': TextNetwork}  # by the kind of data (`Config.KIND`; images have none)
 
 
-@declared('training')
+@config_dataclass('training')
 class Training:
   """How a model is trained; the defaults are the `paper` recipe.
 
-  Counts (`samples`, `warmup`, `*_every`) are images or sentences that the autoencoder sees, not steps. `batch` is the
-  global one, which all devices share, and the rates are for it: they depend on no number of devices. `precision` is a
-  Keras dtype policy, or 'auto': bfloat16 where the device computes in it, else float32. `optimizer` is 'adam', or
-  'sgd', which has no betas. `schedule` is 'constant' or 'cosine' (to `floor` times the rate at `samples`), after a
-  linear `warmup`, or 'linear' (constant, and over the last half of the training in a line to `floor` times the rate);
-  `clipnorm` bounds the global norm of each player's gradient, 0 is off.
-  `average` is the decay a step of the averaged weights that are evaluated and exported, 0 keeps none.
-  `final_evaluations` are made in the last part of the training, 1/256 of it apart, as the paper's last ones are
-  (protocol: the median of 20).
+  Counts (`samples`, `warmup`, `*_every`) are images or sentences that the autoencoder sees, not steps.
   """
 
-  recipe: Literal['paper', 'fast'] = 'paper'
-  samples: Annotated[int, '[1, 1e15]'] = PAPER_SAMPLES
-  batch: Count = 64
-  seed: Seed = 0
-  learning_rate: Positive = 1e-4
-  classifier_learning_rate: Positive = 1e-4
-  beta_1: Share = 0.9
-  beta_2: Share = 0.999
-  epsilon: Positive = 1e-8
-  optimizer: Literal['adam', 'sgd'] = 'adam'
+  recipe: Literal['paper', 'fast'] = 'paper'  # of `RECIPES`, where values come from that are not set by themselves
+  samples: Annotated[int, '[1, 1e15]'] = PAPER_SAMPLES  # length of the training
+  batch: Count = 64  # global batch, shared by all devices; the learning rates do not depend on how many there are
+  seed: Seed = 0  # of weights, data order and noise
+  learning_rate: Positive = 1e-4  # of players that have no rate of their own
+  classifier_learning_rate: Positive = 1e-4  # of the online classifier
+  beta_1: Share = 0.9  # Adam's
+  beta_2: Share = 0.999  # Adam's
+  epsilon: Positive = 1e-8  # Adam's
+  optimizer: Literal['adam', 'sgd'] = 'adam'  # 'sgd' ignores the betas
+  # 'constant'; 'cosine' decay to `floor` times the rate at the end; 'linear' decay to that over the last half.
   schedule: Literal['constant', 'cosine', 'linear'] = 'constant'
-  floor: Share = 0.0
-  warmup: Whole = 0
-  clipnorm: Annotated[float, '[0, inf)'] = 0.0
-  average: Share = 0.0
+  floor: Share = 0.0  # factor of the learning rate at the end of a schedule
+  warmup: Whole = 0  # samples over which the rate grows linearly from 0; with 'linear' there is no warmup
+  clipnorm: Annotated[float, '[0, inf)'] = 0.0  # bound on the global norm of each player's gradient; 0: none
+  average: Share = 0.0  # decay per step of the EMA of the weights, which is evaluated and exported; 0: no EMA
+  # Keras dtype policy; 'auto': mixed_bfloat16 where the device computes in it, else float32.
   precision: Literal['float32', 'mixed_bfloat16', 'mixed_float16', 'auto'] = 'float32'
-  evaluate_every: Whole = 1 << 16
-  final_evaluations: Whole = 20
-  checkpoint_every: Whole = 1 << 16
-  keep: Count = 3
+  evaluate_every: Whole = 1 << 16  # samples between evaluations; 0: none
+  final_evaluations: Whole = 20  # in the last part of the training, 1/256 of it apart (the paper: the median of 20)
+  checkpoint_every: Whole = 1 << 16  # samples between checkpoints; 0: at the end only
+  keep: Count = 3  # how many of the last checkpoints are kept
 
   def __post_init__(self):
     if self.warmup > self.samples:
@@ -205,11 +187,22 @@ RECIPES = {
 # Keys that change neither weights nor data order, so that a run may be resumed with other values.
 FREE_KEYS = ('training.evaluate_every', 'training.final_evaluations', 'training.checkpoint_every', 'training.keep')
 
-# Keys that experiments written before there were such keys lack, and what those were trained with.
-BEFORE = {'training.average': 0.0, 'training.optimizer': 'adam', 'training.floor': 0.0,
-          'training.final_evaluations': 0, 'dataset.drawing': 'first', 'model.partners': 1, 'model.sample_noise': 0.0,
-          'model.error': 'absolute', 'network.slope': 0.2, 'model.by_class': False,
-          'model.anneal_from': 0.5, 'model.anneal_over': 0.125, 'model.anneal_to': 1.0}
+# What experiments were trained with whose files are older than these keys.
+DEFAULTS_OF_OLDER_FILES = {
+    'training.average': 0.0,
+    'training.optimizer': 'adam',
+    'training.floor': 0.0,
+    'training.final_evaluations': 0,
+    'dataset.drawing': 'first',
+    'model.partners': 1,
+    'model.sample_noise': 0.0,
+    'model.error': 'absolute',
+    'model.by_class': False,
+    'model.anneal_from': 0.5,
+    'model.anneal_over': 0.125,
+    'model.anneal_to': 1.0,
+    'network.slope': 0.2,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,7 +223,7 @@ class Experiment:
 
   @property
   def latent_dimension(self) -> int:
-    """Numbers in a code."""
+    """Latent dimension."""
     return latent_dimension(self.network, self.model)
 
   def to_dict(self) -> dict:
@@ -243,7 +236,7 @@ class Experiment:
 
   @classmethod
   def from_dict(cls, values, dataset_config, model_config) -> 'Experiment':
-    """Rebuilds `to_dict`'s result; nothing is filled in but keys that files of their time did not have (`BEFORE`).
+    """Rebuilds the experiment from `to_dict`'s result. Nothing is filled in but `DEFAULTS_OF_OLDER_FILES`.
 
     Args:
       values: the nested dict.
@@ -259,14 +252,15 @@ class Experiment:
     for key, part in parts.items():
       given = values.get(key)
       if isinstance(given, dict):
-        given = {**{field.name: BEFORE[f'{key}.{field.name}'] for field in dataclasses.fields(part)
-                    if f'{key}.{field.name}' in BEFORE}, **given}
-      built[key] = whole(part, given, key)
+        older = {field.name: DEFAULTS_OF_OLDER_FILES[f'{key}.{field.name}'] for field in dataclasses.fields(part)
+                 if f'{key}.{field.name}' in DEFAULTS_OF_OLDER_FILES}
+        given = {**older, **given}
+      built[key] = make_complete(part, given, key)
     return cls(dataset_name=values['dataset_name'], model_name=values['model_name'], **built)
 
 
 def latent_dimension(network, model) -> int:
-  """Numbers in a code: the network's, unless the model's Config has `code`, which says how many its own has."""
+  """Latent dimension: the network's, unless the model's Config has one of its own, `code`."""
   return getattr(model, 'code', network.dimension)
 
 

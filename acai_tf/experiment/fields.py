@@ -14,17 +14,13 @@ from typing import Annotated, Literal
 
 from acai_tf.experiment.errors import one_of
 
-READ: dict[str, type] = {}  # module's name -> its Config, read by `registry` from a file that is not imported yet
-
 SMALLEST, LARGEST = 1.2e-38, 3.4e38  # of float32's normal numbers
 _ABSTRACT: dict[type, type] = {int: numbers.Integral, float: numbers.Real}
 
 
 @typing.dataclass_transform(frozen_default=True)
-def declared(section) -> Callable[[type], typing.Any]:
-  """Class decorator: a frozen dataclass that checks its fields before its own `__post_init__`.
-
-  A file's Config is one class, whether the file was only read (`registry.config_class`) or is imported.
+def config_dataclass(section) -> Callable[[type], typing.Any]:
+  """Class decorator: `dataclasses.dataclass(frozen=True)`, whose fields are checked before its own `__post_init__`.
 
   Args:
     section: 'dataset', 'model', 'network' or 'training': the first half of the keys in messages.
@@ -33,30 +29,27 @@ def declared(section) -> Callable[[type], typing.Any]:
     ValueError: from the class's constructor: a value that a field may not have; the message says what it may.
   """
   def decorate(cls):
-    if cls.__name__ == 'Config' and cls.__module__ in READ:
-      return READ.pop(cls.__module__)
-    own = getattr(cls, '__post_init__', None)
+    own_post_init = getattr(cls, '__post_init__', None)
 
-    def post_init(self):
-      for field in dataclasses.fields(self):
-        value = check(f'{section}.{field.name}', getattr(self, field.name), kinds(type(self))[field.name])
-        object.__setattr__(self, field.name, value)
-      if own:
-        own(self)
+    def check_fields(self):
+      for name, annotation in annotations_of(type(self)).items():
+        object.__setattr__(self, name, check(f'{section}.{name}', getattr(self, name), annotation))
+      if own_post_init:
+        own_post_init(self)
 
-    cls.__post_init__, cls.SECTION = post_init, section
+    cls.__post_init__ = check_fields
     return dataclasses.dataclass(frozen=True)(cls)
 
   return decorate
 
 
 @functools.cache
-def kinds(cls) -> dict[str, object]:
+def annotations_of(cls) -> dict[str, object]:
   """Dict: a dataclass's field -> its annotation, also where annotations are postponed."""
   return typing.get_type_hints(cls, localns={'Annotated': Annotated, 'Literal': Literal}, include_extras=True)
 
 
-def kind_of(annotation) -> type:
+def type_of(annotation) -> type:
   """bool, int, float or str."""
   origin = typing.get_origin(annotation)
   if origin is Literal:
@@ -66,7 +59,7 @@ def kind_of(annotation) -> type:
 
 def check(key, given, annotation) -> typing.Any:
   """`given` as the annotation's type; ValueError, with the `key`, if it may not be."""
-  kind = kind_of(annotation)
+  kind = type_of(annotation)
   if isinstance(given, bool) != (kind is bool) or not isinstance(given, _ABSTRACT.get(kind, kind)):
     raise ValueError(f'{key}={given}: expected a value of type {kind.__name__}.')
   try:

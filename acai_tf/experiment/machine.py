@@ -3,6 +3,8 @@
 import os
 import pathlib
 import platform
+import shutil
+import subprocess
 
 from acai_tf.experiment.errors import UserError
 
@@ -73,9 +75,6 @@ def cores() -> set[int] | range:
 
 def origin() -> dict:
   """Code and machine of this process: `commit` ('unknown' outside a checkout, or without git), `versions`, `device`."""
-  import shutil
-  import subprocess
-
   import keras
   import tensorflow as tf
 

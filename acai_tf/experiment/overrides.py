@@ -16,15 +16,15 @@ def make(kind, values, prefix) -> typing.Any:
   return override(kind(), values, prefix)
 
 
-def whole(kind, values, prefix) -> typing.Any:
-  """As `make`, with a value for every field: nothing is filled in.
+def make_complete(kind, values, prefix) -> typing.Any:
+  """As `make`, where every field must have a value: none is filled in from the defaults.
 
   Raises:
     UserError: as `override`; no dict, or a key that is missing.
   """
   if not isinstance(values, dict):
     raise UserError(f'section {prefix} is {"missing" if values is None else "no object"}; expected its keys.')
-  lacking = [f'{prefix}.{name}' for name in fields.kinds(kind) if name not in values]
+  lacking = [f'{prefix}.{name}' for name in fields.annotations_of(kind) if name not in values]
   if lacking:
     raise UserError(f'{", ".join(lacking)} missing; expected every key.')
   return make(kind, values, prefix)
@@ -37,11 +37,11 @@ def override(instance, values, prefix) -> typing.Any:
     UserError: an unknown key (the nearest is suggested), a value that is not of the field's type, or one out of range.
   """
   kind: typing.Any = type(instance)
-  annotations, parsed = fields.kinds(kind), {}
+  annotations, parsed = fields.annotations_of(kind), {}
   for key, value in values.items():
     if key not in annotations:
       raise UserError(unknown(f'key of {prefix}', key, annotations))
-    parsed[key] = _parse(f'{prefix}.{key}', value, fields.kind_of(annotations[key]))
+    parsed[key] = _parse(f'{prefix}.{key}', value, fields.type_of(annotations[key]))
   try:
     return dataclasses.replace(instance, **parsed)
   except ValueError as error:

@@ -1,4 +1,4 @@
-"""Names and overrides -> an experiment, without loading TensorFlow."""
+"""Names and overrides -> an experiment. A model's file is imported for its Config, which loads TensorFlow."""
 
 import typing
 
@@ -13,13 +13,13 @@ def resolve_dataset(name, overrides=None) -> typing.Any:
   Raises:
     UserError: an unknown name or key, or a bad value.
   """
-  chosen = make(registry.config_class('acai_tf.data', name), overrides or {}, 'dataset')
   data = registry.load('acai_tf.data', name)
+  chosen = make(data.Config, overrides or {}, 'dataset')
   return data.resolve(chosen) if hasattr(data, 'resolve') else chosen
 
 
 def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment:
-  """Names and overrides -> `config.Experiment`, without loading TensorFlow.
+  """Names and overrides -> `config.Experiment`.
 
   Args:
     dataset, model: names in the registries.
@@ -36,7 +36,7 @@ def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment
     raise UserError(f'{model} is a model of {kinds[1]}, and {dataset} has {kinds[0]}; expected one of {fitting}.')
   dataset_config = resolve_dataset(dataset, overrides.get('dataset'))
   data = registry.load('acai_tf.data', dataset)
-  model_config = make(registry.config_class('acai_tf.models', model), overrides.get('model', {}), 'model')
+  model_config = make(registry.load('acai_tf.models', model).Config, overrides.get('model', {}), 'model')
   if 'recipe' in overrides.get('training', {}):
     raise UserError('training.recipe names where the other keys come from; choose it with --recipe.')
   if recipe not in config.RECIPES:
@@ -80,8 +80,8 @@ def parse_experiment(values) -> config.Experiment:
   for key in ('dataset_name', 'model_name'):
     if not isinstance(values.get(key), str):
       raise UserError(f'{key} is {values.get(key, "missing")}; expected a name.')
+  data = registry.load('acai_tf.data', values['dataset_name'])
   found = config.Experiment.from_dict(
-      values, registry.config_class('acai_tf.data', values['dataset_name']),
-      registry.config_class('acai_tf.models', values['model_name']))
-  found.network.check(registry.load('acai_tf.data', found.dataset_name).shape(found.dataset))
+      values, data.Config, registry.load('acai_tf.models', values['model_name']).Config)
+  found.network.check(data.shape(found.dataset))
   return found

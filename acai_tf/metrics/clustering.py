@@ -1,9 +1,12 @@
 """Clustering of codes (ACAI paper, section 5.2, table 3): whitening, k-means, clusters matched to labels."""
 
+import os
 import typing
 import warnings
+from concurrent import futures
 
 import numpy as np
+import threadpoolctl
 
 if typing.TYPE_CHECKING:
   from sklearn import cluster
@@ -50,10 +53,6 @@ def k_means(codes, classes, restarts, seed=0, progress=lambda done, total: None)
   Returns:
     The fitted sklearn.cluster.KMeans.
   """
-  import os
-  from concurrent import futures
-
-  import threadpoolctl
   from sklearn import cluster
 
   firsts = range(0, restarts, TOGETHER)

@@ -1,6 +1,9 @@
 """The single-layer classifier on codes (ACAI paper, section 5.1, table 2): trained along, or afterwards."""
 
+import warnings
+
 import numpy as np
+import threadpoolctl
 
 INVERSE_REGULARISATION = (1e-4, 1e-2, 1.0, 100.0)  # chosen from by validation
 CHOOSING = 10_000  # training codes at most with which it is chosen
@@ -61,10 +64,6 @@ def fitted_accuracy(train_features, train_labels, features, labels, seed=0) -> t
           preprocessing.StandardScaler(), linear_model.LogisticRegression(C=strength, max_iter=ITERATIONS))
       shares.append(model.fit(fit[0], targets).score(measure[0], wanted))
     return float(np.mean(shares))
-
-  import warnings
-
-  import threadpoolctl
 
   order = np.random.default_rng(seed).permutation(len(train_features))
   held, used = order[:len(order) // 10], order[len(order) // 10:][:CHOOSING]

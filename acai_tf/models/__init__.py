@@ -1,1 +1,1 @@
-"""One model a file: `Config` (dataclasses and standard types only) and `Model`."""
+"""One model a file, `Config` and `Model`: models of images here, models of sentences in `sentences`."""

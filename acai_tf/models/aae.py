@@ -7,28 +7,25 @@ import tensorflow as tf
 
 from acai_tf import losses
 from acai_tf.experiment.config import Annealing
-from acai_tf.experiment.fields import declared
-from acai_tf.models import _image, base
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional, dense
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(Annealing):
-  """`units`: width of the discriminator's two hidden layers.
+  """Settings of `Model`."""
 
-  `adversarial` weighs the encoder's cross-entropy (w below), from step `adversarial_from` on; before, w is 0. The
-  original has 1 from the start. With the fast recipe's learning rate that drives all codes the same way before
-  reconstruction has begun, and images never come back; its values are found by trial on lines.
-  """
+  units: Annotated[int, '[1, inf)'] = 100  # of each of the discriminator's two hidden layers
+  adversarial: Annotated[float, '[0, inf)'] = 1.0  # w, weight of the encoder's cross-entropy; the original: 1
+  adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which w is 0
 
-  units: Annotated[int, '[1, inf)'] = 100
-  adversarial: Annotated[float, '[0, inf)'] = 1.0
-  adversarial_from: Annotated[int, '[0, inf)'] = 0
-
+  # With the fast recipe's learning rate and w = 1 from the start, all latents drift the same way before reconstruction
+  # has begun, and the model never reconstructs. The recipe's values are found by trial on lines.
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial': 0.01, 'adversarial_from': 512}}}
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """A discriminator D tells codes from the prior N(0, I); the encoder makes them alike. BCE(l, t): cross-entropy.
 
     discriminator: L_D = BCE(D(h), 1) + BCE(D(f(x)), 0), h ~ N(0, I)
@@ -70,7 +67,7 @@ class Model(_image.Autoencoder):
       fool_loss = losses.real_or_fake(answer, real=True)
       discriminator_loss = losses.real_or_fake(self.discriminator(prior), True) + losses.real_or_fake(answer, False)
       classifier, classifier_logs = self.classify(features, labels)
-      weight = self.config.adversarial * self.annealing() * self.since(self.config.adversarial_from)
+      weight = self.config.adversarial * self.annealing() * self.active_from(self.config.adversarial_from)
       self.move(tape, {
           'autoencoder': recon_mse + weight * fool_loss, 'discriminator': discriminator_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'discriminator_loss': discriminator_loss,

@@ -7,22 +7,20 @@ import tensorflow as tf
 
 from acai_tf import losses, replicas
 from acai_tf.experiment.config import Annealing
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(Annealing):
-  """The paper's lambda (`lambda_`, equation 2) weighs fooling the critic; gamma (equation 1) mixes its real images.
+  """Settings of `Model`; the symbols are the paper's."""
 
-  `partners`: how many other images of the batch each image is mixed with. The paper has 1; more of them estimate the
-  same expectations with less noise, for about a sixth of a step each.
-  """
-
-  lambda_: Annotated[float, '[0, inf)'] = 0.5
-  gamma: Annotated[float, '[0, 1]'] = 0.2
+  lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of the adversarial term (equation 2)
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in real input (equation 1)
+  # Other images of the batch that each image is mixed with; the paper: 1. More of them estimate the same expectations
+  # with less noise, for about a sixth of a step each.
   partners: Annotated[int, '[1, inf)'] = 1
 
   LEAST_BATCH = 2
@@ -33,7 +31,7 @@ class Config(Annealing):
   ESTIMATION = ('partners',)
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """A critic d recovers the mixing coefficient of decoded interpolations; the autoencoder makes it answer 0.
 
   With x^_a = g(a f(x1) + (1 - a) f(x2)), a ~ U[0, 0.5] for every image and x2 the reversed batch, and its rotations
@@ -61,13 +59,13 @@ class Model(_image.Autoencoder):
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)
       backwards = tf.reverse(replicas.gather(codes), [0])
-      others = tf.concat([replicas.own(tf.roll(backwards, 2 * k, 0)) for k in range(partners)], 0)
+      others = tf.concat([replicas.local_rows(tf.roll(backwards, 2 * k, 0)) for k in range(partners)], 0)
       mixed_codes = lerp(others, tf.tile(codes, [partners, 1, 1, 1]), alpha)
-      reconstructions, mixed = convolutional.of_each(
+      reconstructions, mixed = convolutional.map_batches(
           lambda batch: self.decode(batch, training=True), codes, mixed_codes)
       tape.watch(mixed)
       real = lerp(tf.stop_gradient(reconstructions), images, self.config.gamma)
-      answer_real, answer_mixed = convolutional.of_each(self.critic, real, mixed)
+      answer_real, answer_mixed = convolutional.map_batches(self.critic, real, mixed)
 
       recon_mse = losses.mean_squared_error(images, reconstructions)
       critic_loss = losses.mean_squared_error(tf.reshape(alpha, [-1]), answer_mixed) + losses.mean_square(answer_real)

@@ -7,32 +7,28 @@ import tensorflow as tf
 
 from acai_tf import losses
 from acai_tf.experiment.config import Annealing
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(Annealing):
-  """Weights of the paper's L_A (`adversarial`), L_C (`cycle`) and L_S (`smoothness`).
+  """Settings of `Model`; the losses are named as in the paper."""
 
-  `critic_every`: the critic is updated in every so many steps; the paper's once in an epoch, 938 steps of MNIST.
-  L_A's weight is 0 before step `adversarial_from`. `spectral` normalises the critic's 3x3 convolutions.
-  """
-
-  adversarial: Annotated[float, '[0, inf)'] = 0.01
-  adversarial_from: Annotated[int, '[0, inf)'] = 0
-  cycle: Annotated[float, '[0, inf)'] = 0.01
-  smoothness: Annotated[float, '[0, inf)'] = 0.1
-  critic_every: Annotated[int, '[1, inf)'] = 1
-  spectral: bool = False
+  adversarial: Annotated[float, '[0, inf)'] = 0.01  # weight of L_A
+  adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which the weight of L_A is 0
+  cycle: Annotated[float, '[0, inf)'] = 0.01  # weight of L_C
+  smoothness: Annotated[float, '[0, inf)'] = 0.1  # weight of L_S
+  critic_every: Annotated[int, '[1, inf)'] = 1  # steps between updates of the critic; the paper: an epoch, 938 on MNIST
+  spectral: bool = False  # whether the critic's 3x3 convolutions are spectrally normalised
 
   LEAST_BATCH = 2
   RECIPES = {'paper': {'model': {'critic_every': 938}}, 'fast': {}}
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """With z_a = (1 - a) z_i + a z_j, a ~ U(0, 1) for every pair, D = sigmoid(d) and |.|^2 the sum of squares:
 
     critic:      L_D = -log D(x), and then -log(1 - D(g(z_a)))
@@ -79,7 +75,7 @@ class Model(_image.Autoencoder):
       fool_loss = losses.real_or_fake(self.critic(mixed), True)
       cycle_loss = tf.reduce_mean(losses.squared_norms(mixed_codes - self.encode(mixed, training=True)))
       smoothness_loss = tf.reduce_mean(losses.squared_norms(velocity))
-      adversarial = self.config.adversarial * self.since(self.config.adversarial_from)
+      adversarial = self.config.adversarial * self.active_from(self.config.adversarial_from)
       regularizer = adversarial * fool_loss + self.config.cycle * cycle_loss + self.config.smoothness * smoothness_loss
       autoencoder_loss = recon_loss + self.annealing() * regularizer
       real_loss = losses.real_or_fake(self.critic(images), True)

@@ -7,29 +7,24 @@ import tensorflow as tf
 
 from acai_tf import losses, replicas
 from acai_tf.experiment.config import Annealing
-from acai_tf.experiment.fields import declared
-from acai_tf.models import _image, base
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(Annealing):
-  """`lam` and `beta` weigh reconstruction and the mixed code's consistency; the authors' lam is 10, 50 on CIFAR.
+  """Settings of `Model`."""
 
-  `mixing`: 'mixup' of `parts` codes with Dirichlet(1, ..., 1) shares (two: a ~ U(0, 1)), or 'bernoulli' of two, by a
-  mask for each image and channel. The autoencoder moves in every `generator_every`-th step, the critic in all.
-  `weight_decay` is the L2 penalty of encoder, decoder and critic. Fooling the critic counts from step
-  `adversarial_from` on. `error` of the reconstruction: 'absolute', theirs, or 'squared'.
-  """
-
-  lam: Annotated[float, '[0, inf)'] = 10.0
-  beta: Annotated[float, '[0, inf)'] = 0.0
+  lam: Annotated[float, '[0, inf)'] = 10.0  # weight of the reconstruction; the authors: 10, and 50 on CIFAR-10
+  beta: Annotated[float, '[0, inf)'] = 0.0  # weight of the consistency of the mixed latent
+  # 'mixup': shares from Dirichlet(1, ..., 1), of two latents U(0, 1); 'bernoulli': a mask for each image and channel.
   mixing: Literal['mixup', 'bernoulli'] = 'mixup'
-  parts: Annotated[int, '[2, inf)'] = 2
-  generator_every: Annotated[int, '[1, inf)'] = 5
-  weight_decay: Annotated[float, '[0, inf)'] = 1e-5
-  adversarial_from: Annotated[int, '[0, inf)'] = 0
-  error: Literal['absolute', 'squared'] = 'absolute'
+  parts: Annotated[int, '[2, inf)'] = 2  # latents in a mixture; 2 with 'bernoulli'
+  generator_every: Annotated[int, '[1, inf)'] = 5  # steps between updates of the autoencoder; the critic: every step
+  weight_decay: Annotated[float, '[0, inf)'] = 1e-5  # L2 penalty of encoder, decoder and critic
+  adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which fooling the critic has weight 0
+  error: Literal['absolute', 'squared'] = 'absolute'  # of the reconstruction; the authors: absolute
 
   LEAST_BATCH = 2
   RECIPES = {
@@ -48,7 +43,7 @@ class Config(Annealing):
       raise ValueError(f"model.mixing is 'bernoulli' of {self.parts} parts; expected 2, or 'mixup'.")
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """With z_m a mixture of codes, D = sigmoid(d), d spectrally normalised, BCE(p, t) the cross-entropy:
 
     critic:      L_D = BCE(D(x), 1) + BCE(D(x^), 0) + BCE(D(g(z_m)), 0)
@@ -80,7 +75,7 @@ class Model(_image.Autoencoder):
 
     def permuted(salt):
       order = tf.argsort(replicas.gather(self.uniform(batch, (), salt)))
-      return replicas.own(tf.gather(everyones, order))
+      return replicas.local_rows(tf.gather(everyones, order))
 
     partners = [codes] + [permuted(1 + k) for k in range(self.config.parts - 1)]
     if self.config.mixing == 'bernoulli':
@@ -118,7 +113,7 @@ class Model(_image.Autoencoder):
       squared = self.config.error == 'squared'
       error = (losses.mean_squared_error if squared else losses.mean_absolute_error)(images, reconstructions)
       fool_loss = losses.real_or_fake(answer, True) + losses.real_or_fake(answer_mixed, True)
-      regularizer = self.since(self.config.adversarial_from) * fool_loss
+      regularizer = self.active_from(self.config.adversarial_from) * fool_loss
       if self.config.beta:
         consistency = losses.mean_absolute_error(mixed_codes, self.encode(mixed, training=True))
         regularizer += self.config.beta * consistency

@@ -8,39 +8,32 @@ import tensorflow as tf
 
 from acai_tf import losses
 from acai_tf.experiment.config import Training
-from acai_tf.experiment.fields import declared
-from acai_tf.models import _image, base
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional, dense
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
-  """`code` is the size of a code, `z` that of the generator's noise; `encoder`, `decoder`, `generator` and `critic` are
-  the widths of their hidden layers, 'A-B-C'.
+  """Settings of `Model`."""
 
-  `noise_r` is the deviation of the noise on codes that are decoded; it is multiplied by `anneal` after each `epoch`
-  steps. `critic_steps`: how often critic and encoder move in a step; `critic_learning_rate`: of the critic; all others
-  have `training`'s. `clip` bounds the critic's parameters, `grad_lambda` weighs its gradient into the encoder, and
-  `start` is the deviation of the first weights of generator and critic.
-  """
-
-  code: Annotated[int, '[1, inf)'] = 100
-  z: Annotated[int, '[1, inf)'] = 32
-  encoder: str = '800-400'
-  decoder: str = '400-800-1000'
-  generator: str = '64-100-150'
-  critic: str = '100-60-20'
-  noise_r: Annotated[float, '[0, inf)'] = 0.4
-  anneal: Annotated[float, '(0, 1]'] = 0.99
-  epoch: Annotated[int, '[1, inf)'] = 100
-  critic_steps: Annotated[int, '[1, inf)'] = 10
-  critic_learning_rate: Annotated[float, '(0, inf)'] = 5e-5
-  clip: Annotated[float, '(0, inf)'] = 0.05
-  grad_lambda: Annotated[float, '[0, inf)'] = 0.2
-  start: Annotated[float, '(0, inf)'] = 0.02
+  code: Annotated[int, '[1, inf)'] = 100  # latent dimension
+  z: Annotated[int, '[1, inf)'] = 32  # dimension of the generator's noise
+  encoder: str = '800-400'  # widths of the hidden layers
+  decoder: str = '400-800-1000'  # widths of the hidden layers
+  generator: str = '64-100-150'  # widths of the hidden layers
+  critic: str = '100-60-20'  # widths of the hidden layers
+  noise_r: Annotated[float, '[0, inf)'] = 0.4  # standard deviation of the noise on latents that are decoded
+  anneal: Annotated[float, '(0, 1]'] = 0.99  # factor of `noise_r` after each `epoch`
+  epoch: Annotated[int, '[1, inf)'] = 100  # steps
+  critic_steps: Annotated[int, '[1, inf)'] = 10  # updates of critic and encoder in a step
+  critic_learning_rate: Annotated[float, '(0, inf)'] = 5e-5  # all other players have the training's rate
+  clip: Annotated[float, '(0, inf)'] = 0.05  # bound on the absolute value of the critic's weights
+  grad_lambda: Annotated[float, '[0, inf)'] = 0.2  # weight of the critic's gradient into the encoder
+  start: Annotated[float, '(0, inf)'] = 0.02  # standard deviation of the initial weights of generator and critic
 
   LEAST_BATCH = 2
-  OWN_NETWORKS = True  # of the widths above; the section `network` says nothing
+  OWN_NETWORKS = True  # of the widths above; the section `network` does not apply
 
   # The authors' batch, length and rate. This project's fast recipe has batches too small for batch norm, and casts that
   # cost more than products of 64 rows save; networks with batch norm have no moving averages in any recipe.
@@ -60,7 +53,7 @@ class Config:
     return [int(width) for width in getattr(self, key).split('-')]
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """c = f(x) / |f(x)| is a code, G(z), z ~ N(0, I), makes others; e ~ N(0, I), s = noise_r anneal^floor(step / epoch),
   H the cross-entropy of a pixel's two classes. A step is one of the first line; critic_steps times the second, of a
   critic clipped to +-clip before, and the third; and one of the last:
@@ -132,7 +125,7 @@ class Model(_image.Autoencoder):
                       "a code's place on the critic's scale: images' are high, the generator's low, [n]", 'answer')]
 
   def decode(self, codes, training=False) -> tf.Tensor:
-    return self.to_images(self.decoder(base.fitting(codes, self.code_shape, 'codes'), training=training))
+    return self.to_images(self.decoder(base.as_checked_tensor(codes, self.code_shape, 'codes'), training=training))
 
   def to_images(self, logits) -> tf.Tensor:
     """[..., 2] logits of black and white -> 2 p(white) - 1."""

@@ -1,14 +1,14 @@
 """The baseline: a convolutional autoencoder trained on mean squared error alone (ACAI paper, section 4)."""
 
 
-from acai_tf.experiment.fields import declared
-from acai_tf.models import _image
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import image_base
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
   """Nothing to set."""
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """L = mean (x - g(f(x)))^2."""

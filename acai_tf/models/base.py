@@ -63,9 +63,8 @@ def check_fit(given, shape, what, kind='floats') -> None:
     raise ValueError(f'{what} have shape {found}; expected [{", ".join(map(str, ["n", *shape]))}].')
 
 
-def fitting(given, shape, what, kind='floats') -> tf.Tensor:
-  """`given`, numbers of any form, as a tensor that `check_fit` has passed, of at least one datum; for the arguments see
-  there."""
+def as_checked_tensor(given, shape, what, kind='floats') -> tf.Tensor:
+  """`given`, numbers of any form, as a tensor of at least one example that `check_fit` has passed; its arguments."""
   try:
     tensor = tf.convert_to_tensor(given)
   except (ValueError, TypeError):
@@ -100,11 +99,6 @@ def integer(given, what, least) -> int | tf.Tensor:
   if number >= 1 << 63:
     raise ValueError(f'{what} is too large; expected an integer of 64 bits.')
   return number
-
-
-def network_class(config) -> type:
-  """The network's settings, `config.Network` or another, that go with a model's Config."""
-  return experiment_config.NETWORKS[getattr(config, 'KIND', 'images')]
 
 
 class Means:
@@ -150,6 +144,7 @@ class Model(keras.Model):
     precision: a Keras dtype policy.
   """
 
+  network_class: type = type(None)  # of `network`; what models of images, or of sentences, have in common
   extra_batches = 0  # further batches that an iteration sees behind its own
   by_class = False  # whether every batch must have as many examples of one class as of any other
 
@@ -177,11 +172,11 @@ class Model(keras.Model):
     if network is None and not shape:  # a model of neither images nor text
       return
     kind = self.config_class() or type(config)
-    for given, wanted, what in ((config, kind, 'config'), (network, network_class(kind), 'network')):
+    for given, wanted, what in ((config, kind, 'config'), (network, self.network_class, 'network')):
       if not isinstance(given, wanted):
         raise ValueError(f'{what} of {self.name} is {type(given).__module__}.{type(given).__name__}; expected '
                          f'{wanted.__module__}.{wanted.__name__}.')
-    rank = 3 if isinstance(network, experiment_config.Network) else 2
+    rank = 3 if self.network_class is experiment_config.Network else 2
     if len(shape) != rank or not all(isinstance(number, numbers.Integral) and number > 0 for number in shape):
       raise ValueError(f'shape of {self.name} is {shape}; expected {rank} integers of 1 or more.')
     own = getattr(config, 'weights', lambda network: 0)(network)
@@ -213,10 +208,9 @@ class Model(keras.Model):
     missing."""
     del custom_objects
     made_by = cls.config_class()
-    network = network_class(made_by)
     arguments = {**config, 'shape': tuple(config['shape'])}
-    return cls(**{**arguments, 'config': overrides.whole(made_by, config.get('config'), 'model'),
-                  'network': overrides.whole(network, config.get('network'), 'network')})
+    return cls(**{**arguments, 'config': overrides.make_complete(made_by, config.get('config'), 'model'),
+                  'network': overrides.make_complete(cls.network_class, config.get('network'), 'network')})
 
   def get_compile_config(self) -> dict | None:
     """The players' optimisers, and those of `compile`'s other arguments that are plain values (bool, number, text);
@@ -387,7 +381,7 @@ class Model(keras.Model):
     done = tf.cast(tf.convert_to_tensor(self.step), tf.float32) / self.steps
     return settings.anneal_to ** tf.clip_by_value((done - settings.anneal_from) / settings.anneal_over, 0.0, 1.0)
 
-  def since(self, first) -> tf.Tensor:
+  def active_from(self, first) -> tf.Tensor:
     """1 from step `first` on, 0 before: a factor for losses that wait until reconstruction has begun."""
     return tf.cast(tf.convert_to_tensor(self.step) >= first, tf.float32)
 
@@ -397,7 +391,7 @@ class Model(keras.Model):
     count = tf.distribute.get_replica_context().num_replicas_in_sync
     seed = tf.random.experimental.stateless_fold_in(
         tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step)]), salt)
-    return replicas.own(sampler([batch * count, *shape], seed))
+    return replicas.local_rows(sampler([batch * count, *shape], seed))
 
   def uniform(self, batch, shape=(), salt=0) -> tf.Tensor:
     """[batch, *shape] of U[0, 1), a function of (seed, step, salt): each draw of an iteration takes another `salt`.

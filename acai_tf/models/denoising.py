@@ -5,18 +5,18 @@ from typing import Annotated
 import tensorflow as tf
 
 from acai_tf import losses
-from acai_tf.experiment.fields import declared
-from acai_tf.models import _image
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import image_base
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
-  """`sigma`: standard deviation of the pixels' noise, on images in [-1, 1]."""
+  """Settings of `Model`."""
 
-  sigma: Annotated[float, '[0, inf)'] = 1.0
+  sigma: Annotated[float, '[0, inf)'] = 1.0  # standard deviation of the noise on pixels, which are in [-1, 1]
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """L = mean (x - g(f(x + n)))^2, n ~ N(0, sigma^2). Interpolation and probe see the clean image's code."""
 
   def objective(self, images) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:

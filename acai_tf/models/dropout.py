@@ -5,18 +5,18 @@ from typing import Annotated
 import tensorflow as tf
 
 from acai_tf import losses
-from acai_tf.experiment.fields import declared
-from acai_tf.models import _image
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import image_base
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
-  """`keep`: the probability with which each number of the code is kept."""
+  """Settings of `Model`."""
 
-  keep: Annotated[float, '(0, 1]'] = 0.5
+  keep: Annotated[float, '(0, 1]'] = 0.5  # probability with which each element of the latent is kept
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """L = mean (x - g(m f(x) / keep))^2, m ~ Bernoulli(keep) for every number of the code.
 
   Interpolation and probe see the code without dropout.

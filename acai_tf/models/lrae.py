@@ -7,24 +7,24 @@ import tensorflow as tf
 
 from acai_tf import losses, replicas
 from acai_tf.experiment.config import Annealing
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(Annealing):
-  """ACAI's `lambda_` and `gamma`, and `weight` (w) of the discrepancy between codes and prior."""
+  """Settings of `Model`; `lambda_` and `gamma` are ACAI's."""
 
-  lambda_: Annotated[float, '[0, inf)'] = 0.5
-  gamma: Annotated[float, '[0, 1]'] = 0.2
-  weight: Annotated[float, '[0, inf)'] = 1.0
+  lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling the critic
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in the critic's real input
+  weight: Annotated[float, '[0, inf)'] = 1.0  # w, weight of the discrepancy between latents and prior
 
   LEAST_BATCH = 2
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """With z_a = a z + (1 - a) z', a ~ U[0, 0.5] for every image, z' the reversed batch and h ~ N(0, I):
 
     critic:      L_d = mean (d(g(z_a)) - a)^2 + mean d(gamma x + (1 - gamma) x^)^2

@@ -10,23 +10,23 @@ import tensorflow as tf
 
 from acai_tf import losses
 from acai_tf.experiment.config import Annealing
-from acai_tf.experiment.fields import declared
-from acai_tf.models import _image, base
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(Annealing):
-  """`weight`: of fooling the critic, which counts from step `adversarial_from` on."""
+  """Settings of `Model`."""
 
-  weight: Annotated[float, '[0, inf)'] = 0.5
-  adversarial_from: Annotated[int, '[0, inf)'] = 0
+  weight: Annotated[float, '[0, inf)'] = 0.5  # of fooling the critic
+  adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which that weight is 0
 
   # With the paper's weight from the first step the fast recipe never reconstructs lines (trial: 0.076 after 65,536).
   RECIPES = {'paper': {}, 'fast': {'model': {'weight': 0.05, 'adversarial_from': 512}}}
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """With x^ = g(f(x)):
 
     critic:      L_D = mean d(x)^2 + mean (d(x^) - 1)^2
@@ -55,6 +55,6 @@ class Model(_image.Autoencoder):
       fool_loss = losses.mean_square(answer)
       critic_loss = losses.mean_square(self.critic(images)) + losses.mean_square(answer - 1)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      weight = self.config.weight * self.annealing() * self.since(self.config.adversarial_from)
+      weight = self.config.weight * self.annealing() * self.active_from(self.config.adversarial_from)
       self.move(tape, {'autoencoder': recon_mse + weight * fool_loss, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

@@ -7,23 +7,23 @@ import tensorflow as tf
 
 from acai_tf import losses
 from acai_tf.experiment.config import Annealing
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(Annealing):
-  """`lambda_` weighs fooling the critic; `gamma` is the image's share in the critic's real input, both as ACAI's."""
+  """Settings of `Model`; both are ACAI's."""
 
-  lambda_: Annotated[float, '[0, inf)'] = 0.5
-  gamma: Annotated[float, '[0, 1]'] = 0.2
+  lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling the critic
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in the critic's real input
 
   LEAST_BATCH = 2
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """ACAI with a coefficient, and a critic's answer, for every element of the code.
 
   With z_m = a z + (1 - a) z', a = 0.5 - |U(0, 1) - 0.5| for every element and z' the reversed batch; D gives a map:

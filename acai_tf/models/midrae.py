@@ -7,36 +7,36 @@ import tensorflow as tf
 
 from acai_tf import losses, replicas
 from acai_tf.experiment.config import Annealing
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
-from acai_tf.models import _image, base
+from acai_tf.models import base, image_base
 from acai_tf.networks import convolutional
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(Annealing):
-  """The authors' `advnoise` and `advfake` weigh fooling the critic with codes mixed with noise, and with noise.
+  """Settings of `Model`, under the authors' names.
 
-  Their values differ by data set and code (zoo/); the defaults are MNIST's with 32 numbers, which the authors state
-  inconsistently: another file of theirs has the two swapped. `weight` (w) is the discrepancy's. `target` is what the
-  critic answers to a mixture with noise: 'code', the real code's share b, as their program has it, though its other
-  targets (0 for real, 0.5 for noise) point the other way; or 'noise', the share 1 - b. All but reconstruction counts
-  from step `adversarial_from` on; the fast recipe needs that, since from the start all lines became one image.
+  `advnoise` and `advfake` differ by data set and latent dimension (zoo/). The defaults are those of MNIST with 32
+  dimensions, which the authors state inconsistently: another file of theirs has the two swapped.
   """
 
-  lambda_: Annotated[float, '[0, inf)'] = 0.5
-  gamma: Annotated[float, '[0, 1]'] = 0.2
-  advnoise: Annotated[float, '[0, inf)'] = 0.05
-  advfake: Annotated[float, '[0, inf)'] = 1.0
-  weight: Annotated[float, '[0, inf)'] = 1.0
+  lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling the critic with mixtures of two latents
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in the critic's real input
+  advnoise: Annotated[float, '[0, inf)'] = 0.05  # weight of fooling the critic with mixtures of a latent and noise
+  advfake: Annotated[float, '[0, inf)'] = 1.0  # weight of fooling the critic with noise
+  weight: Annotated[float, '[0, inf)'] = 1.0  # w, weight of the discrepancy between latents and prior
+  # The critic's target for a latent mixed with noise. 'code': the latent's share b, as in the authors' program, though
+  # its other targets (0 for real input, 0.5 for noise) point the other way; 'noise': 1 - b.
   target: Literal['code', 'noise'] = 'code'
-  adversarial_from: Annotated[int, '[0, inf)'] = 0
+  adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which all but the reconstruction has weight 0
 
   LEAST_BATCH = 2
+  # In the fast recipe, without `adversarial_from`, the decoder gave one constant image of lines.
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512}}}
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """With z_m as MI-AE's, h ~ N(0, I), z_n = b z + (1 - b) h, b ~ U(0, 1) for every element; D gives a map:
 
     critic:      L_D = mean D(x^ + gamma (x - x^))^2 + mean (D(g(z_m)) - a)^2 + mean (D(g(z_n)) - b)^2
@@ -81,7 +81,8 @@ class Model(_image.Autoencoder):
       critic_loss = (losses.mean_square(real) + losses.mean_squared_error(alpha, mixed)
                      + losses.mean_squared_error(target, noisy) + losses.mean_square(fake - 0.5))
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      others = self.since(settings.adversarial_from) * (self.annealing() * fool_loss + settings.weight * prior_loss)
+      others = self.annealing() * fool_loss + settings.weight * prior_loss
+      others = self.active_from(settings.adversarial_from) * others
       self.move(tape, {'autoencoder': recon_mse + others, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
             **classifier_logs}

@@ -5,19 +5,19 @@ from typing import Annotated
 import tensorflow as tf
 
 from acai_tf import losses
-from acai_tf.experiment.fields import declared
-from acai_tf.models import _image, base
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import base, image_base
 from acai_tf.networks import dense
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
-  """`beta` weighs the KL divergence."""
+  """Settings of `Model`."""
 
-  beta: Annotated[float, '[0, inf)'] = 1.0
+  beta: Annotated[float, '[0, inf)'] = 1.0  # weight of the KL divergence
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """L = (sum over images of -log p(x given z) + beta KL(q(z given x) || N(0, I))) / batch, z ~ q.
 
   Two linear heads on the flat encoder output give mean and log variance; p is Bernoulli over pixels in [0, 1], whose
@@ -57,7 +57,7 @@ class Model(_image.Autoencoder):
 
   def posterior(self, images, training=False) -> tuple:
     """Images -> (mean, log variance) of q(z given x), [n, d] each, and the probe's features [n, d]."""
-    images = base.fitting(images, self.image_shape, 'images')
+    images = base.as_checked_tensor(images, self.image_shape, 'images')
     features = self.features(self.encoder(images, training=training))
     return self.mean_head(features), self.log_variance_head(features), features
 
@@ -75,7 +75,7 @@ class Model(_image.Autoencoder):
     return self.to_code(mean + tf.exp(0.5 * log_variance) * noise)
 
   def decode(self, codes, training=False) -> tf.Tensor:
-    return 2 * tf.sigmoid(self.decoder(base.fitting(codes, self.code_shape, 'codes'), training=training)) - 1
+    return 2 * tf.sigmoid(self.decoder(base.as_checked_tensor(codes, self.code_shape, 'codes'), training=training)) - 1
 
   def represent(self, images, training=False) -> tf.Tensor:
     return self.posterior(images, training)[2]

@@ -6,31 +6,28 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
-from acai_tf.experiment.fields import declared
-from acai_tf.models import _image, base
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import base, image_base
 from acai_tf.networks import dense, quantizer
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
-  """`commitment` weighs the encoder's distance to its codes (the paper's beta).
+  """Settings of `Model`."""
 
-  `bottleneck`: 'dense', the authors' (the flat code, d numbers, becomes `codes` vectors of size d by a linear layer,
-  and two dense layers lead back), or 'conv', today's usual one (each position's channels are a vector). `codebook`
-  vectors follow moving averages with `decay` and `epsilon`; codes used less than the share `restart` of even use (0:
-  never, as the original) start anew. The fast recipe needs it: without, on lines, one code served all vectors from the
-  first steps to the 1,500th at least, where a tenth leaves 124 a step in use.
-  """
-
-  commitment: Annotated[float, '[0, inf)'] = 10.0
+  commitment: Annotated[float, '[0, inf)'] = 10.0  # weight of the commitment loss (beta in the VQ-VAE paper)
+  # 'dense', the authors': a linear layer makes `codes` vectors of size d from the flat latent of size d, and two dense
+  # layers lead back; 'conv', the usual one today: each position's channels are a vector.
   bottleneck: Literal['dense', 'conv'] = 'dense'
-  codes: Annotated[int, '[1, inf)'] = 10
-  codebook: Annotated[int, '[1, inf)'] = 1 << 14
-  decay: Annotated[float, '[0, 1)'] = 0.999
-  epsilon: Annotated[float, '(0, inf)'] = 1e-5
-  units: Annotated[int, '[1, inf)'] = 512
-  restart: Annotated[float, '[0, 1)'] = 0.0
+  codes: Annotated[int, '[1, inf)'] = 10  # vectors of an image, of the dense bottleneck
+  codebook: Annotated[int, '[1, inf)'] = 1 << 14  # vectors of the codebook
+  decay: Annotated[float, '[0, 1)'] = 0.999  # of the moving averages that the codebook follows
+  epsilon: Annotated[float, '(0, inf)'] = 1e-5  # smoothing of the counts in those averages
+  units: Annotated[int, '[1, inf)'] = 512  # of the hidden layer of the dense bottleneck
+  restart: Annotated[float, '[0, 1)'] = 0.0  # vectors used less than this share of even use start anew; 0: none do
 
+  # Without restarts, one vector served all of lines from the first steps to the 1,500th at least; with a tenth, 124 are
+  # in use at each step.
   RECIPES = {'paper': {}, 'fast': {'model': {'restart': 0.1}}}
 
   def weights(self, network) -> int:
@@ -40,7 +37,7 @@ class Config:
     return (self.codebook + self.codes * (network.dimension + self.units) + self.units) * network.dimension
 
 
-class Model(_image.Autoencoder):
+class Model(image_base.Autoencoder):
   """L = mean (x - g(q))^2 + commitment mean (z - sg[e])^2, e the codebook vectors nearest to z, q made from them.
 
   The gradient of q passes straight to z. Interpolated is the convolutional map, before quantising; the probe sees what
@@ -79,7 +76,7 @@ class Model(_image.Autoencoder):
 
   def bottleneck(self, codes) -> tuple:
     """Codes -> (what is decoded, in the codes' shape; vectors [m, size] before quantising; their indices [m])."""
-    flat = self.features(base.fitting(codes, self.code_shape, 'codes'))
+    flat = self.features(base.as_checked_tensor(codes, self.code_shape, 'codes'))
     vectors = tf.reshape(self.spread(flat) if self.is_dense else flat, [-1, self.vector_size])
     nearest, indices = self.quantizer(vectors)
     if self.is_dense:

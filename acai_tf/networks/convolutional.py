@@ -192,7 +192,7 @@ def critic_map(size, network, seed=0, precision='float32', name='critic', spectr
   return encoder(size, dataclasses.replace(network, normalization='none'), seed, precision, name, spectral)
 
 
-def of_each(network, *batches) -> list:
+def map_batches(network, *batches) -> list:
   """What `network` gives of each batch; the same to rounding either way.
 
   Where cores would be idle, that is by calls which run side by side, else by one call of all, which has fewer small

@@ -2,13 +2,13 @@
 
 import time
 
+from rich import console, progress
+
 
 class Progress:
   """A bar with samples, rate, losses and time left; plain lines, one every 10 s, when the output is no terminal."""
 
   def __init__(self, total, batch, quiet_seconds=10):
-    from rich import console, progress
-
     self.total, self.batch, self.quiet_seconds = total, batch, quiet_seconds
     self.first, self.began, self.next_line = None, None, None
     self.bar = None

@@ -5,11 +5,15 @@ import signal
 import time
 from collections.abc import Iterator
 
+import tensorflow as tf
+
 from acai_tf.evaluation import kinds, report
 from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
-from acai_tf.training import build
+from acai_tf.training import build, loop
+from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
+from acai_tf.training.progress import Progress
 
 
 @contextlib.contextmanager
@@ -33,10 +37,6 @@ class Session:
   """One call of the program: what happens at the loop's evaluation and checkpoint steps. `devices`: `Hosts.text`."""
 
   def __init__(self, experiment, model, dataset, checkpoints, run: Run, devices):
-    import tensorflow as tf
-
-    from acai_tf.training.checkpoints import step_of
-
     self.experiment, self.model, self.dataset, self.checkpoints = experiment, model, dataset, checkpoints
     self.run, self.saved = run, step_of(model)
     self.history = run.history(self.saved * experiment.training.batch)
@@ -51,8 +51,6 @@ class Session:
 
   def events(self, step, logs) -> None:
     """Writes the losses for TensorBoard, at most once a second."""
-    import tensorflow as tf
-
     if time.monotonic() >= self.next_scalars or step == self.experiment.training.steps:
       self.next_scalars = time.monotonic() + 1
       with self.writer.as_default(step * self.experiment.training.batch):
@@ -65,8 +63,6 @@ class Session:
     Measured are the averaged weights, where there are any. The history's `seconds` are those of the training alone. It
     is written last, so that it never tells of more training than is saved.
     """
-    import tensorflow as tf
-
     self.seconds += time.monotonic() - self.began
     training = self.experiment.training
     samples = step * training.batch
@@ -135,8 +131,6 @@ def train(experiment, run: Run, hosts, data_dir=None, manual_dir=None, published
 
 
 def _train(experiment, run, hosts, data_dir, manual_dir, published):
-  from acai_tf.training.checkpoints import Checkpoints
-
   dataset = build.load_data(experiment, data_dir, manual_dir)
   identity = dataset.identity()
   hosts.require_same(identity, 'other training data', 'the same files on all hosts')
@@ -156,8 +150,6 @@ def _train(experiment, run, hosts, data_dir, manual_dir, published):
 
 def _follow(experiment, run, hosts, dataset, model, checkpoints):
   """What a host does that is not the chief."""
-  from acai_tf.training import loop
-
   training = experiment.training
   checkpoints.restore_step(hosts.of_chief(0))
   print(f'{hosts.name} trains with the chief, who writes {run}', flush=True)
@@ -171,10 +163,6 @@ def _follow(experiment, run, hosts, dataset, model, checkpoints):
 
 def _lead(experiment, run, hosts, dataset, model, checkpoints):
   """What the chief does, or the only host."""
-  from acai_tf.training import loop
-  from acai_tf.training.checkpoints import DivergedError
-  from acai_tf.training.progress import Progress
-
   training, devices = experiment.training, hosts.text(experiment.training.batch)
   start, damaged = checkpoints.restore_whole()
   if damaged:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from acai_tf import interpolation, losses
 from acai_tf.experiment import machine
+from acai_tf.experiment.config import Network
 from acai_tf.experiment.errors import UserError
 from acai_tf.models import base
 from acai_tf.networks import convolutional, dense
@@ -59,6 +60,7 @@ class Autoencoder(base.Model):
     UserError: images that are not square, or a latent width that does not fit them.
   """
 
+  network_class = Network
   has_prior = False  # whether `sample` can draw codes; unless a model says otherwise, from N(0, I)
   smooth = True  # whether images change with codes, not from cell to cell of a codebook, so that paths have lengths
 
@@ -103,11 +105,11 @@ class Autoencoder(base.Model):
     self.built = True
 
   # What users call. Images are [n, height, width, channels] floats in [-1, 1]. Other shapes and types are a ValueError
-  # (`base.fitting`); numbers beyond that range are not looked at, which would cost time in every step.
+  # (`base.as_checked_tensor`); numbers beyond that range are not looked at, which would cost time in every step.
 
   def encode(self, images, training=False) -> tf.Tensor:
     """Images -> [n, latent_width, latent_width, latent], the codes that are interpolated."""
-    return self.encoder(base.fitting(images, self.image_shape, 'images'), training=training)
+    return self.encoder(base.as_checked_tensor(images, self.image_shape, 'images'), training=training)
 
   def encode_sample(self, images, seed) -> tf.Tensor:
     """Images -> codes as the authors interpolate and cluster them; here `encode`'s.
@@ -120,7 +122,7 @@ class Autoencoder(base.Model):
 
   def decode(self, codes, training=False) -> tf.Tensor:
     """Codes -> images."""
-    return self.decoder(base.fitting(codes, self.code_shape, 'codes'), training=training)
+    return self.decoder(base.as_checked_tensor(codes, self.code_shape, 'codes'), training=training)
 
   def represent(self, images, training=False) -> tf.Tensor:
     """Images -> [n, features] float32: what the probe and the clustering see; here the flat code."""

@@ -10,29 +10,29 @@ import tensorflow as tf
 from acai_tf import replicas
 from acai_tf.experiment.config import Training
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.fields import declared
-from acai_tf.models import arae, base
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import base
+from acai_tf.models.sentences import arae
 from acai_tf.networks import codes as code_networks
 from acai_tf.networks import dense, recurrent
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(arae.Config):
-  """As of `arae`, with the paper's values for Yelp; and of the classifier:
+  """The settings of `arae`, with the paper's values for Yelp, and those of the classifier of latents.
 
-  `lambda_class` weighs the encoder's step against it, and waits and grows as `lambda_` does. `classifier_units` is the
-  width of its hidden layers; its rate is the training's `classifier_learning_rate`. With `lambda_` 0 there are no
-  generator and no critic. `by_class`: the steps of the authors' program, each on sentences of one class; without it all
-  sentences of a batch are in one step, in which both classes weigh the same.
+  The classifier's learning rate is the training's `classifier_learning_rate`.
   """
 
-  noise: Annotated[float, '[0, inf)'] = 0.1
+  noise: Annotated[float, '[0, inf)'] = 0.1  # as of `arae`, like the next four
   z: Annotated[int, '[1, inf)'] = 32
   units: Annotated[int, '[1, inf)'] = 128
   penalty: Annotated[float, '[0, inf)'] = 0.1
-  lambda_: Annotated[float, '[0, inf)'] = 0.01
-  lambda_class: Annotated[float, '[0, inf)'] = 1.0
-  classifier_units: Annotated[int, '[1, inf)'] = 128
+  lambda_: Annotated[float, '[0, inf)'] = 0.01  # 0: neither generator nor critic
+  lambda_class: Annotated[float, '[0, inf)'] = 1.0  # weight of fooling the classifier; it waits and grows as `lambda_`
+  classifier_units: Annotated[int, '[1, inf)'] = 128  # of each of the classifier's hidden layers
+  # The steps of the authors' program, each on sentences of one class; False: one step on all sentences of a batch, in
+  # which both classes have the same weight.
   by_class: bool = True
 
   RECIPES = {

@@ -8,51 +8,41 @@ import tensorflow as tf
 
 from acai_tf import losses, replicas
 from acai_tf.experiment.config import Annealing, Training
-from acai_tf.experiment.fields import declared
-from acai_tf.models import _text
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import text_base
 from acai_tf.networks import codes as code_networks
 from acai_tf.networks import dense
 
 PAPER, FAST = 'paper', 'residual'  # values of Config.networks
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(Annealing):
-  """The paper's settings for SNLI, and ways to other ones.
+  """Settings of `Model`; the defaults are the paper's for SNLI."""
 
-  `noise` as of `text_autoencoder`; `z`: numbers of the generator's noise; `units`: width of generator and critic, two
-  hidden layers each. `networks`: 'paper' (batch norm in both, small start), or 'residual' (residual generator of unit
-  norm, critic without batch norm). `lipschitz`: 'penalty' (the authors' program), weighed by `penalty`, of the mean
-  answer with the paper's networks and of each answer by itself with others; or 'clip' (the paper), to +-`clip`.
-
-  `lambda_`: weighs the encoder's step against the critic (the authors' grad_lambda); 0 for the share `alone` of the
-  training, and growing to its value over the share `ramp` behind that. `joint`: one step of the encoder for both losses
-  instead of two, so that Adam does not take the weight out again. `critic_steps`: of the critic an iteration; it sees
-  codes of sentences drawn for it, or, with `queue` above 0, the last so many codes of the autoencoder's own steps.
-  `gan_learning_rate`, `gan_beta_2`: Adam's (beta_1 is 0.5), of generator and critic. `sample_noise`: deviation of what
-  is added to each number of a generated code where codes are sampled, as the decoder's codes have noise in training.
-  """
-
-  noise: Annotated[float, '[0, inf)'] = 0.05
-  noise_decay: Annotated[float, '(0, 1]'] = 0.9995
-  noise_every: Annotated[int, '[1, inf)'] = 100
-  z: Annotated[int, '[1, inf)'] = 100
-  units: Annotated[int, '[1, inf)'] = 300
+  noise: Annotated[float, '[0, inf)'] = 0.05  # standard deviation of the noise on latents that are decoded in training
+  noise_decay: Annotated[float, '(0, 1]'] = 0.9995  # factor of `noise` after every `noise_every` steps
+  noise_every: Annotated[int, '[1, inf)'] = 100  # steps
+  z: Annotated[int, '[1, inf)'] = 100  # dimension of the generator's noise
+  units: Annotated[int, '[1, inf)'] = 300  # of each of the two hidden layers of generator and critic
+  # 'paper': batch norm in both, small initial weights; 'residual': residual generator whose outputs have norm 1, critic
+  # without batch norm.
   networks: Literal['paper', 'residual'] = 'paper'
+  # 'penalty' of the gradient (the authors' program): of the critic's mean answer with the paper's networks, of each
+  # answer with others; 'clip' of the critic's weights (the paper).
   lipschitz: Literal['penalty', 'clip'] = 'penalty'
-  penalty: Annotated[float, '[0, inf)'] = 1.0
-  clip: Annotated[float, '(0, inf)'] = 0.01
-  lambda_: Annotated[float, '[0, inf)'] = 0.1
-  alone: Annotated[float, '[0, 1]'] = 0.0
-  ramp: Annotated[float, '[0, 1]'] = 0.0
-  joint: bool = False
-  critic_steps: Annotated[int, '[1, inf)'] = 5
-  queue: Annotated[int, '[0, inf)'] = 0
-  gan_learning_rate: Annotated[float, '(0, inf)'] = 1e-4
-  gan_beta_2: Annotated[float, '[0, 1)'] = 0.999
-  sample_noise: Annotated[float, '[0, inf)'] = 0.0
+  penalty: Annotated[float, '[0, inf)'] = 1.0  # weight of the gradient penalty
+  clip: Annotated[float, '(0, inf)'] = 0.01  # bound on the absolute value of the critic's weights, with 'clip'
+  lambda_: Annotated[float, '[0, inf)'] = 0.1  # weight of the encoder's adversarial step (the authors' grad_lambda)
+  alone: Annotated[float, '[0, 1]'] = 0.0  # share of the training, from its start, in which that weight is 0
+  ramp: Annotated[float, '[0, 1]'] = 0.0  # share of the training over which it then grows to `lambda_`
+  joint: bool = False  # one step of the encoder for the sum of both losses: after two, Adam would cancel the weight
+  critic_steps: Annotated[int, '[1, inf)'] = 5  # updates of the critic in an iteration
+  queue: Annotated[int, '[0, inf)'] = 0  # last latents of the autoencoder's steps that the critic sees; 0: fresh ones
+  gan_learning_rate: Annotated[float, '(0, inf)'] = 1e-4  # of generator and critic, whose optimizer is Adam
+  gan_beta_2: Annotated[float, '[0, 1)'] = 0.999  # of generator and critic, whose beta_1 is 0.5
+  sample_noise: Annotated[float, '[0, inf)'] = 0.0  # standard deviation of the noise on latents that are sampled
 
-  KIND = 'sentences'
   LEAST_BATCH = 2
   RECIPES = {
       # 15 epochs of the training sentences of at most 15 words: 714,667 less those that are longer, whose share is
@@ -71,7 +61,7 @@ class Config(Annealing):
       raise ValueError(f'model.queue is {self.queue}; expected a multiple of model.critic_steps, {self.critic_steps}.')
 
 
-class Model(_text.TextAutoencoder):
+class Model(text_base.TextAutoencoder):
   """A critic D tells codes f(x) from generated ones G(z), z ~ N(0, I); encoder and generator make them alike.
 
     autoencoder (1): L_rec = -log p(x | f(x) + noise) a word
@@ -228,4 +218,4 @@ class Model(_text.TextAutoencoder):
     full = tf.tile(fresh, [-(-size // rows), 1])[:size]
     queue = tf.where(tf.equal(self.step, 0), full, tf.concat([fresh, self.queue.value], 0)[:size])
     self.queue.assign(queue)
-    return [replicas.own(part) for part in tf.split(queue, self.config.critic_steps)]
+    return [replicas.local_rows(part) for part in tf.split(queue, self.config.critic_steps)]

@@ -4,20 +4,18 @@ from typing import Annotated
 
 import tensorflow as tf
 
-from acai_tf.experiment.fields import declared
-from acai_tf.models import _text
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models import text_base
 
 
-@declared('model')
+@config_dataclass('model')
 class Config:
-  """`noise`: deviation of what is added to each number of a code for the decoder alone; it falls by the factor
-  `noise_decay` every `noise_every` steps. With the default it is the paper's noise of SNLI."""
+  """Settings of `Model`; the defaults are the paper's for SNLI."""
 
-  noise: Annotated[float, '[0, inf)'] = 0.05
-  noise_decay: Annotated[float, '(0, 1]'] = 0.9995
-  noise_every: Annotated[int, '[1, inf)'] = 100
+  noise: Annotated[float, '[0, inf)'] = 0.05  # standard deviation of the noise on latents that are decoded in training
+  noise_decay: Annotated[float, '(0, 1]'] = 0.9995  # factor of `noise` after every `noise_every` steps
+  noise_every: Annotated[int, '[1, inf)'] = 100  # steps
 
-  KIND = 'sentences'
   RECIPES = {
       'paper': {'training': {'samples': 9_520_000, 'optimizer': 'sgd', 'learning_rate': 1.0, 'clipnorm': 1.0}},
       'fast': {'network': {'start': 'wide'},
@@ -27,7 +25,7 @@ class Config:
                             'evaluate_every': 102_400, 'checkpoint_every': 102_400, 'final_evaluations': 0}}}
 
 
-class Model(_text.TextAutoencoder):
+class Model(text_base.TextAutoencoder):
   """L = -log p(x | f(x) + noise) a word."""
 
   def players(self) -> dict[str, list]:

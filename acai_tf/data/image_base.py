@@ -67,7 +67,7 @@ class ImageDataset(base.Dataset):
 
   def prepare(self, images, labels) -> tuple:
     """Images become float32 in [-1, 1]."""
-    import tensorflow as tf  # Here, so that flags can be checked against Config without loading TensorFlow.
+    import tensorflow as tf  # Here, since programs list data sets without loading TensorFlow.
 
     return (tf.cast(images, tf.float32) / 127.5 - 1 if images.dtype == tf.uint8 else images), labels
 

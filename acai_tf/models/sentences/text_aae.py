@@ -3,13 +3,13 @@
 
 import tensorflow as tf
 
-from acai_tf.experiment.fields import declared
-from acai_tf.models import arae
+from acai_tf.experiment.fields import config_dataclass
+from acai_tf.models.sentences import arae
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(arae.Config):
-  """As of `arae`; there is no generator: `z` has no effect, and `units` is the critic's width."""
+  """The settings of `arae`. There is no generator: `z` has no effect, and `units` is the critic's width."""
 
 
 class Model(arae.Model):

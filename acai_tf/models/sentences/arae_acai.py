@@ -10,20 +10,19 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
-from acai_tf.experiment.fields import declared
+from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
-from acai_tf.models import arae, base
+from acai_tf.models import base
+from acai_tf.models.sentences import arae
 from acai_tf.networks import dense, recurrent
 
 
-@declared('model')
+@config_dataclass('model')
 class Config(arae.Config):
-  """As of `arae`; and `lambda_mix`: weighs the autoencoder's step against the critic of mixtures, waits and grows as
-  `lambda_` does; `gamma`: share of the real sentence in what that critic is to answer 0 for, the rest being its
-  reconstruction."""
+  """The settings of `arae`, and those of ACAI's critic of mixtures."""
 
-  lambda_mix: Annotated[float, '[0, inf)'] = 0.5
-  gamma: Annotated[float, '[0, 1]'] = 0.2
+  lambda_mix: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling that critic; it waits and grows as `lambda_` does
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the sentence, not its reconstruction, in that critic's real input
 
 
 class Model(arae.Model):
@@ -57,7 +56,7 @@ class Model(arae.Model):
     settings = self.config
     batch = ids.shape[0] or tf.shape(ids)[0]
     alpha = 0.5 * self.uniform(batch, (), 200)
-    others = replicas.own(tf.reverse(replicas.gather(codes), [0]))
+    others = replicas.local_rows(tf.reverse(replicas.gather(codes), [0]))
     decoded = self.decoder.soft(tf.concat([codes, self.mix(codes, others, alpha)], 0), self.length)
     reconstructions, mixed = decoded[:batch], decoded[batch:]
     # Behind the end mark the decoder's distributions mean nothing, and `judge` does not read them.

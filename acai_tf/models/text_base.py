@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from acai_tf import interpolation, replicas
+from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
 from acai_tf.models import base
 from acai_tf.networks import dense, recurrent
@@ -30,6 +31,7 @@ class TextAutoencoder(base.Model):
     UserError: another precision.
   """
 
+  network_class = TextNetwork
   has_prior = False  # whether codes can be drawn without data
 
   def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
@@ -73,11 +75,11 @@ class TextAutoencoder(base.Model):
 
   def encode(self, ids) -> tf.Tensor:
     """[n, longest + 1] ids -> [n, latent] float32 codes of norm 1."""
-    return self.encoder(base.fitting(ids, (self.length,), 'ids of sentences', 'ints'))
+    return self.encoder(base.as_checked_tensor(ids, (self.length,), 'ids of sentences', 'ints'))
 
   def decode(self, codes) -> tf.Tensor:
     """[n, latent] codes -> [n, longest + 1] ids, the most likely word each time."""
-    return self.decoder.greedy(base.fitting(codes, self.code_shape, 'codes'), self.length)
+    return self.decoder.greedy(base.as_checked_tensor(codes, self.code_shape, 'codes'), self.length)
 
   def call(self, ids, training=False) -> tf.Tensor:
     """Reconstructs sentences, as ids."""

@@ -1,0 +1,1 @@
+"""Models of sentences, one a file."""

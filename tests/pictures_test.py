@@ -1,0 +1,70 @@
+"""What the pages show: plots of the result files, and the example images of pictures and gallery."""
+
+import pathlib
+import tempfile
+import unittest.mock
+
+import numpy as np
+import shared_data
+import tensorflow as tf
+
+from acai_tf.experiment import registry
+from acai_tf.experiment.resolve import resolve_dataset
+from zoo import _examples, _plots
+
+
+class PlotTest(tf.test.TestCase):
+
+  def test_series_are_the_reported_runs(self):
+    plot = _plots.distance_of_lines()
+    self.assertEqual([*plot['series']], ['autoencoder', 'dropout', 'denoising', 'vae', 'aae', 'vqvae', 'acai'])
+    self.assertAllClose(plot['points']['acai'], (1 << 24, 0.24, 0.01))  # table 1
+    samples, distances = plot['series']['acai']
+    self.assertEqual(samples, sorted(samples))
+    self.assertLess(distances[-1], distances[0])
+    for alpha, frechet in _plots.quality_of_digits()['series'].values():
+      self.assertAllClose(alpha, np.linspace(0, 1, len(frechet)))
+
+  def test_plots_of_the_pages_are_of_the_present_results(self):
+    for name, plot in _plots.PLOTS.items():
+      self.assertEqual(_plots.drawn(_plots.FOLDER / name), _plots.digest(plot()),
+                       f'{name} is out of date: python -m zoo._readme')
+
+  def test_a_plot_is_drawn_again_where_its_figures_changed_only(self):
+    folder, empty = (pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir())) for _ in range(2))
+    _plots.draw(folder, empty)
+    path = folder / 'distance.png'
+    before = path.stat().st_mtime_ns
+    _plots.draw(folder, empty)
+    self.assertEqual(path.stat().st_mtime_ns, before)
+    _plots.draw(folder)
+    self.assertEqual(_plots.drawn(path), _plots.digest(_plots.distance_of_lines()))
+
+
+class ExamplesTest(tf.test.TestCase):
+
+  def test_pairs_are_the_images_of_the_sheet_in_order(self):
+    images = np.random.default_rng(0).integers(0, 256, [_examples.PAIRS, 2, 4, 8, 3])
+    folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+    with unittest.mock.patch.object(_examples, 'FOLDER', folder):
+      _examples.save_sheet(folder / 'toy.png', images / 127.5 - 1)
+      first, second = _examples.pairs('toy', (4, 8, 3))
+      self.assertIsNone(_examples.pairs('toy', (8, 4, 3)))
+      self.assertIsNone(_examples.pairs('other', (4, 8, 3)))
+    self.assertAllClose(first, images[:, 0] / 127.5 - 1)
+    self.assertAllClose(second, images[:, 1] / 127.5 - 1)
+
+  def test_kept_sheets_fit_their_data_sets(self):
+    for path in _examples.FOLDER.glob('*.png'):
+      shape = registry.load('acai_tf.data', path.stem).shape(resolve_dataset(path.stem))
+      self.assertIsNotNone(_examples.pairs(path.stem, shape), path.stem)
+
+  def test_digits_are_of_the_official_test_set(self):
+    official = {image.tobytes() for image in shared_data.mnist_test_images()}
+    for images in _examples.pairs('mnist', (32, 32, 1)):
+      inner = np.rint((images[:, 2:-2, 2:-2, 0] + 1) * 127.5).astype(np.uint8)
+      self.assertTrue(all(image.tobytes() in official for image in inner))
+
+
+if __name__ == '__main__':
+  tf.test.main()
