@@ -1,9 +1,9 @@
 """Plots of docs/results.md, drawn from the result files by `python -m zoo._readme`."""
 
-import hashlib
 import json
 import pathlib
 
+from acai_tf import files
 from acai_tf.experiment import config
 from zoo import _records, base
 
@@ -55,7 +55,7 @@ PLOTS = {'distance.png': distance_of_lines, 'quality.png': quality_of_digits}
 
 def digest(drawing) -> str:
   """SHA-256 of what a plot shows, as text."""
-  return hashlib.sha256(json.dumps(drawing, sort_keys=True).encode()).hexdigest()
+  return files.digest([json.dumps(drawing, sort_keys=True).encode()])
 
 
 def drawn(path) -> str:

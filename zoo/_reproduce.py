@@ -14,7 +14,7 @@ from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve
-from acai_tf.experiment.run import Run
+from acai_tf.experiment.run import Run, with_precision
 from acai_tf.training import build
 from zoo import _records, _weights, base
 
@@ -104,12 +104,9 @@ def say(text) -> None:
 
 def identities(experiment) -> set:
   """Set of `_records.Identity` of the runs that are this experiment's: with precision 'auto', those of either one."""
-  training = experiment.training
-  found = set()
-  for precision in ('float32', 'mixed_bfloat16') if training.precision == 'auto' else (training.precision,):
-    one = dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
-    found.add(_records.identity_of(one, training.steps * training.batch))
-  return found
+  samples = experiment.training.steps * experiment.training.batch
+  return {_records.identity_of(with_precision(experiment, precision), samples)
+          for precision in ('float32', 'mixed_bfloat16')}
 
 
 def _call(command, what):
