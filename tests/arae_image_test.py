@@ -1,5 +1,7 @@
 """ARAE of binary images: its moves in their order and direction, noise, clipping, codes; losses: objectives_test."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -32,20 +34,27 @@ def answers(model, codes):
   return float(tf.reduce_mean(model.critic(tf.reshape(codes, [len(codes), -1]), training=True)))
 
 
-def moves_of(model, data):
-  """[(players, {player: whether it changed}, mean answer to the codes before, after)] of one step's moves."""
-  seen, move = [], model.move
+def watch(optimizer, around):
+  """From here on calls `around(update)` in place of each update, a function without arguments."""
+  apply = optimizer.apply
+  optimizer.apply = lambda grads, variables=None: around(lambda: apply(grads, variables))
 
-  def watched(tape, player_losses):
+
+def moves_of(model, data):
+  """[(player, {player: whether it changed}, mean answer to the codes before, after)] of one step's updates."""
+  seen = []
+
+  def watched(player, update):
     before = {player: values(model.variables_of(player)) for player in model.players()}
     answer = [answers(model, model.encode(images(), training=True))]
-    move(tape, player_losses)
+    update()
     answer.append(answers(model, model.encode(images(), training=True)))
     changed = {player: any((old != new).any() for old, new in zip(
         before[player], values(model.variables_of(player)), strict=True)) for player in before}
-    seen.append((tuple(player_losses), changed, *answer))
+    seen.append((player, changed, *answer))
 
-  model.move = watched
+  for player, optimizer in model.optimizers.items():
+    watch(optimizer, functools.partial(watched, player))
   model.take_step(data)
   return seen
 
@@ -56,10 +65,10 @@ class MovesTest(tf.test.TestCase):
     for steps in (1, 4):
       model = make(lambda player: keras.optimizers.SGD(0.1), classes=3, critic_steps=steps)
       seen = moves_of(model, (images(), tf.range(BATCH) % 3))
-      self.assertEqual([players for players, *_ in seen], [
-          ('autoencoder', 'classifier'), *steps * [('critic',), ('autoencoder',)], ('generator',)])
-      for players, changed, *_ in seen:
-        self.assertEqual(changed, {player: player in players for player in model.players()})
+      self.assertEqual([mover for mover, *_ in seen], [
+          'autoencoder', 'classifier', *steps * ['critic', 'autoencoder'], 'generator'])
+      for mover, changed, *_ in seen:
+        self.assertEqual(changed, {player: player == mover for player in model.players()})
       self.assertEqual(int(model.step), 1)
 
   def test_the_critic_s_moves_are_ten_by_default(self):
@@ -89,7 +98,7 @@ class MovesTest(tf.test.TestCase):
     for weight in (0.0, 0.2, 0.4):
       model = make(lambda player: keras.optimizers.SGD(5.0 * (player == 'autoencoder')), grad_lambda=weight,
                    critic_steps=1, noise_r=0.0)
-      model.move = self.only_later_moves(model)
+      watch(model.optimizers['autoencoder'], self.all_but_the_first())
       before = values(model.encoder.trainable_variables), values(model.decoder.trainable_variables)
       model.take_step(images())
       self.assertAllEqual(np.concatenate([v.ravel() for v in before[1]]),
@@ -99,26 +108,25 @@ class MovesTest(tf.test.TestCase):
     self.assertGreater(np.abs(moved[1]).max(), 1e-5)
     self.assertAllClose(moved[2], 2 * moved[1], rtol=1e-2, atol=1e-7)
 
-  def only_later_moves(self, model):
-    move, seen = model.move, []
+  def all_but_the_first(self):
+    seen = []
 
-    def later(tape, player_losses):
+    def later(update):
       seen.append(1)
       if len(seen) > 1:
-        move(tape, player_losses)
+        update()
 
     return later
 
   def test_one_adam_carries_the_decoder_on_in_the_encoder_s_moves(self):
     model = make(lambda player: keras.optimizers.Adam(1e-3), critic_steps=2)
-    kernels, move = [], model.move
+    kernels = []
 
-    def watched(tape, player_losses):
-      move(tape, player_losses)
-      if 'autoencoder' in player_losses:
-        kernels.append(model.decoder.layers[1].kernel.numpy())
+    def watched(update):
+      update()
+      kernels.append(model.decoder.layers[1].kernel.numpy())
 
-    model.move = watched
+    watch(model.optimizers['autoencoder'], watched)
     model.take_step(images())
     first, second = kernels[1] - kernels[0], kernels[2] - kernels[1]
     m, v = 0.1, 0.001  # of a gradient of 1 at Adam's first move; its next gradients are 0

@@ -9,6 +9,7 @@ import pathlib
 import unittest.mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl.testing import parameterized
@@ -27,6 +28,7 @@ SOME = [(MODELS[i % len(MODELS)], data) for i, data in enumerate(DATASETS) if da
 PAIRS = [(model, data) for model in MODELS for data in DATASETS] if ALL else SOME
 
 
+@pytest.mark.slow
 class PairsTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.named_parameters(*((f'{model}_on_{data}', model, data) for model, data in PAIRS))
