@@ -358,7 +358,9 @@ class CheckpointsTest(tf.test.TestCase):
     self.assertEqual(beside.restore(), 1)  # whose name is one of those that 'run *' stands for
 
   def test_one_of_another_training_is_refused(self):
-    ours, theirs, longer = experiment(seed=1), experiment(seed=2, learning_rate=0.01), experiment(seed=1, samples=512)
+    steady = {'settings': {'anneal_to': 1.0}, 'schedule': 'constant'}  # else it could not be lengthened
+    ours, longer = experiment(seed=1, **steady), experiment(seed=1, samples=512, **steady)
+    theirs = experiment(seed=2, learning_rate=0.01, **steady)
     model, _ = make(ours)
     model.step.assign(1)
     Checkpoints(model, self.get_temp_dir(), 1, ours).save()
