@@ -408,7 +408,7 @@ def of_flags() -> list:
       Case('zoo keep lines_acai', '--run is missing'),
       Case('zoo card lines_acai --format pdf', '--format'),
       Case('zoo card lines_acai --format html', '--format'),
-      Case('zoo card lines_acai --format tfhub', '--owner'),
+      Case('zoo card lines_acai --format huggingface', '--owner'),
       Case('zoo card lines_aeai', 'no weights'),
       Case('zoo publish lines_acai', '--to kaggle'),
       Case('zoo publish lines_acai --to github --owner me', '--to kaggle'),

@@ -313,8 +313,8 @@ class ModuleTest(Case):
               'huggingface_hub': types.SimpleNamespace(snapshot_download=source('huggingface')),
               'kagglehub': types.SimpleNamespace(model_download=source('kaggle'))}),
           unittest.mock.patch.object(hub, 'load', load)):
-      for kind in ('markdown', 'tfhub', 'huggingface', 'kaggle'):
-        text, = re.findall(r'```python\n(.*?)```', _card.render(which, kind, 'me', 'https://x/m.tar.gz'), re.S)
+      for kind in ('markdown', 'huggingface', 'kaggle'):
+        text, = re.findall(r'```python\n(.*?)```', _card.render(which, kind, 'me'), re.S)
         scope = {}
         exec(compile(text, kind, 'exec'), scope)
         self.assertEqual(np.shape(scope['strip']), (9, 1, *SHAPE))
@@ -346,17 +346,12 @@ class CardTest(Case):
       self.assertIn('half precision, which changes no score by more than 0.90% (recon_mse)', _card.render(self.which))
 
   def test_heads(self):
-    card = _card.render(self.which, 'tfhub', 'me', 'https://x/m.tar.gz')
-    properties = r'(<!-- [\w-]+: \S+ -->\n){5}'
-    self.assertRegex(card, rf'^# Module me/lines_autoencoder/\d+\n\n[^\n]+\.\n\n{properties}\n## Overview\n')
-    self.assertIn('<!-- asset-path: https://x/m.tar.gz -->', card)
     card = _card.render(self.which, 'huggingface', 'me')
     head, _, rest = card.removeprefix('---\n').partition('\n---\n')
     self.assertStartsWith(rest, '\n# lines_autoencoder\n')
     self.assertIn('license: apache-2.0', head.splitlines())
-    for kind, owner in (('huggingface', ''), ('tfhub', 'me')):
-      with self.assertRaisesRegex(UserError, f'^a card in the format {kind} .*--owner'):
-        _card.render(self.which, kind, owner)
+    with self.assertRaisesRegex(UserError, '^a card in the format huggingface .*--owner'):
+      _card.render(self.which, 'huggingface')
 
   def test_hugging_face_reads_its_head(self):
     try:
@@ -388,8 +383,8 @@ class CardTest(Case):
     with (unittest.mock.patch.object(_card, 'subject', return_value=self.which),
           unittest.mock.patch.object(program.cli, 'start_tensorflow')):
       target = pathlib.Path(self.get_temp_dir()) / 'card.md'
-      for words, message in ((['card', NAME, '--format=html'], 'expected one of markdown, tfhub, huggingface'),
-                             (['table', 'lines', '--format=tfhub'], 'expected one of text, markdown, html'),
+      for words, message in ((['card', NAME, '--format=html'], 'expected one of markdown, huggingface'),
+                             (['table', 'lines', '--format=huggingface'], 'expected one of text, markdown, html'),
                              (['card', NAME, f'--to={target}'], None)):
         found = program.FLAGS(['zoo', *words])
         self.addCleanup(program.FLAGS.unparse_flags)

@@ -56,7 +56,6 @@ flags.DEFINE_string('to', None, 'File for the report [report.html] or card [stan
                     'gallery [gallery]; where to publish: kaggle or huggingface', flag_values=FLAGS)
 flags.DEFINE_bool('serve', False, 'Serve the gallery on this machine until Ctrl-C', flag_values=FLAGS)
 flags.DEFINE_string('owner', None, 'Account to publish under, named in the card', flag_values=FLAGS)
-flags.DEFINE_string('address', None, "Address of the module's tar.gz, for a card in format tfhub", flag_values=FLAGS)
 flags.DEFINE_bool('yes', False, 'Upload; otherwise only print what would be uploaded', flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 
@@ -66,7 +65,7 @@ GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
           'table': ['all', 'brief', 'ablation', 'sources'], 'table, reproduce': ['metrics'],
           'table, report, reproduce, keep': ['results'],
           'table, card': ['format'], 'report, card, publish, gallery': ['to'], 'card, publish': ['owner'],
-          'card': ['address'], 'publish': ['yes'], 'gallery': ['serve']}
+          'publish': ['yes'], 'gallery': ['serve']}
 
 
 def figures(definition) -> list:
@@ -223,7 +222,7 @@ def card(name) -> None:
   kind = chosen_format(_card.FORMATS)
   if FLAGS.to:
     cli.check_target('to', FLAGS.to)
-  text = _card.render(_card.subject(name), kind, FLAGS.owner, FLAGS.address)
+  text = _card.render(_card.subject(name), kind, FLAGS.owner)
   if FLAGS.to:
     pathlib.Path(FLAGS.to).write_text(text)
   print(f'wrote {FLAGS.to}' if FLAGS.to else text)

@@ -14,7 +14,7 @@ from acai_tf.experiment.resolve import resolve
 from acai_tf.training import weights
 from zoo import _compare, _records, _tables, _weights, base
 
-FORMATS = ('markdown', 'tfhub', 'huggingface')
+FORMATS = ('markdown', 'huggingface')
 PICTURE = 'interpolation.png'  # the record's picture, beside a card that is published
 LICENCE = 'Apache 2.0'
 
@@ -24,7 +24,6 @@ RANGES = {'images': '[0, 1]', 'alpha': '[0, 1]'}
 # Where a snippet has the module's folder from.
 SOURCES = {
     'markdown': ('import zoo', "zoo.handle('{name}')"),
-    'tfhub': ('', "'https://tfhub.dev/{handle}'"),
     'huggingface': ('import huggingface_hub', "huggingface_hub.snapshot_download('{handle}')"),
     'kaggle': ('import kagglehub', "kagglehub.model_download('{handle}')"),
 }
@@ -78,32 +77,29 @@ def handle_of(which, place, owner) -> str:
   """Under which name a model is published by an account.
 
   'OWNER/lines_acai' on Hugging Face, whose versions are commits; 'OWNER/lines-acai/tensorFlow2/default' on Kaggle,
-  whose names have no underscores and whose versions are counted there; 'OWNER/lines_acai/VERSION' for tfhub.
+  whose names have no underscores and whose versions are counted there.
   """
   return {'huggingface': f'{owner}/{which.name}',
-          'kaggle': f'{owner}/{which.name.replace("_", "-")}/tensorFlow2/default',
-          'tfhub': f'{owner}/{which.name}/{which.record.kept.version}'}[place]
+          'kaggle': f'{owner}/{which.name.replace("_", "-")}/tensorFlow2/default'}[place]
 
 
-def render(which, kind='markdown', owner='', address='') -> str:
+def render(which, kind='markdown', owner='') -> str:
   """The card as Markdown.
 
   Args:
     which: `Subject`.
     kind: one of `FORMATS`, or 'kaggle': as 'markdown', with a snippet that downloads it there.
     owner: account under which it is published; not needed for 'markdown'.
-    address: of the module's tar.gz, for 'tfhub'.
 
   Raises:
-    UserError: an owner or address is missing.
+    UserError: an owner is missing.
   """
-  if kind != 'markdown' and not owner or kind == 'tfhub' and not address:
-    raise UserError(f'a card in the format {kind} names where the module lies; expected --owner, an account there, and '
-                    'for tfhub --address, the https address of its tar.gz, too.')
+  if kind != 'markdown' and not owner:
+    raise UserError(f'a card in the format {kind} names where the module lies; expected --owner, an account there.')
   handle = '' if kind == 'markdown' else handle_of(which, kind, owner)
-  head = {'tfhub': _tfhub_head, 'huggingface': _huggingface_head}.get(kind, lambda *_: f'# {which.name}\n\n')
+  head = _huggingface_head(which) if kind == 'huggingface' else f'# {which.name}\n\n'
   return '\n'.join([
-      head(which, handle, address) + _what(which), _table(['', ''], facts(which)),
+      head + _what(which), _table(['', ''], facts(which)),
       '## Use\n', _snippet(which, kind, handle),
       '## What it answers\n', _table(['callable', 'takes', 'gives'], callables(which)),
       *_scores(which, '##'), *_limits(which, '##'),
@@ -229,18 +225,7 @@ def _sorted_imports(text):
   return '\n'.join([*imports, '', *(line for line in lines if line and line not in imports)])
 
 
-def _tfhub_head(which, handle, address):
-  """As https://www.tensorflow.org/hub/writing_documentation has it: a line of what it is, a summary, properties."""
-  task = 'text-embedding' if which.is_text else 'image-feature-vector'
-  properties = {'asset-path': address, 'task': task, 'fine-tunable': 'true', 'format': 'saved_model_2',
-                'license': 'apache-2.0'}
-  definition = which.definition
-  summary = f'{definition.model} on {definition.dataset}: an autoencoder whose codes are interpolated.'
-  lines = ''.join(f'<!-- {key}: {value} -->\n' for key, value in properties.items())
-  return f'# Module {handle}\n\n{summary}\n\n{lines}\n## Overview\n\n'
-
-
-def _huggingface_head(which, _, __):
+def _huggingface_head(which):
   """The YAML head of a model card on Hugging Face; JSON's texts and numbers are YAML's, too."""
   definition, lines = which.definition, []
   task = 'feature-extraction' if which.is_text else 'image-feature-extraction'

@@ -52,7 +52,7 @@ class Kept:
     """The first 8 hexadecimal digits of the sum, as a number.
 
     It follows from the bytes, so that no other weights can go by it, and nobody has to count. It is a whole number,
-    because TF-Hub's and TensorFlow Serving's versions are.
+    because TensorFlow Serving's versions are.
     """
     return int(self.sha256[:8], 16)
 
