@@ -315,6 +315,7 @@ class CheckpointsTest(tf.test.TestCase):
   def test_a_training_goes_on_from_the_newest_whole_one(self):
     made = experiment('autoencoder', checkpoint_every=64, evaluate_every=64, final_evaluations=0)
     folder = self.get_temp_dir() + '/run'
+    self.enterContext(unittest.mock.patch('acai_tf.evaluation.report.report'))
     short = dataclasses.replace(made, training=dataclasses.replace(made.training, samples=128))
     self.assertEqual(session.train(short, folder, hosts.Hosts('one_device')), 0)
     last = pathlib.Path(folder) / 'checkpoints' / 'last'
@@ -357,7 +358,8 @@ class CheckpointsTest(tf.test.TestCase):
     self.assertEqual(beside.restore(), 1)  # whose name is one of those that 'run *' stands for
 
   def test_one_of_another_training_is_refused(self):
-    ours, theirs, longer = experiment(seed=1), experiment(seed=2, learning_rate=0.01), experiment(seed=1, samples=512)
+    ours, theirs, longer = (experiment('autoencoder', **settings) for settings in (
+        {'seed': 1}, {'seed': 2, 'learning_rate': 0.01}, {'seed': 1, 'samples': 512}))
     model, _ = make(ours)
     model.step.assign(1)
     Checkpoints(model, self.get_temp_dir(), 1, ours).save()
