@@ -132,8 +132,8 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     history = self.losses(name, 6)
     self.assertLess(np.mean(history[-2:]), history[0])
 
-  @pytest.mark.slow
   @each
+  @pytest.mark.slow
   def test_loss_falls_in_a_graph(self, name):
     history = self.losses(name, 100, lambda step: tf.function(step, autograph=False))
     self.assertLess(np.mean(history[-10:]), 0.95 * np.mean(history[:5]))
@@ -173,8 +173,8 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
   def test_it_exports_and_reloads(self, name):
     self.assert_exports(name)
 
-  @pytest.mark.slow
   @parameterized.named_parameters(*((name, name) for name in NAMES if name not in EXPORTED))
+  @pytest.mark.slow
   def test_the_others_export_and_reload(self, name):
     self.assert_exports(name)
 

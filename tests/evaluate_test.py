@@ -350,7 +350,7 @@ class RunsTest(tf.test.TestCase):
       self.assertAllEqual(weight, tf.fill(weight.shape, value))
 
   def test_which_weights_are_measured_is_said(self):
-    for average, weights, value, label in ((0.9, 'average', 0.5, 'averaged weights'), (0.9, 'raw', 0.75, 'raw weights'),
+    for average, weights, value, label in ((0.9, 'average', 0.5, 'EMA of the weights'), (0.9, 'raw', 0.75, 'raw weights'),
                                            (0.0, 'average', 0.75, 'raw weights')):
       folder, experiment = self.trained_run(average)
       _, model, step = build.load_model(Run(folder), weights=weights)
@@ -363,7 +363,7 @@ class RunsTest(tf.test.TestCase):
       self.assertIn(f'measured with the {label}.', text)
       self.assertIn('the best of 3 restarts of k-means; the paper: 1,000', text)
       self.assertIn('encoding train images 0 of 60', text)
-      self.assertEqual(record['weights'], label.split()[0].removesuffix('d'))
+      self.assertEqual(record['weights'], {'EMA of the weights': 'average', 'raw weights': 'raw'}[label])
       self.assertEqual((record['kmeans_restarts'], record['feature_network']), (3, None))
       self.assertTrue((folder / 'codes.npz').exists())
 

@@ -316,6 +316,7 @@ class CheckpointsTest(tf.test.TestCase):
   def test_a_training_goes_on_from_the_newest_whole_one(self):
     made = experiment('autoencoder', checkpoint_every=64, evaluate_every=64, final_evaluations=0)
     folder = self.get_temp_dir() + '/run'
+    self.enterContext(unittest.mock.patch('acai_tf.evaluation.report.report'))
     short = dataclasses.replace(made, training=dataclasses.replace(made.training, samples=128))
     self.assertEqual(session.train(short, Run(folder), hosts.Hosts('one_device')), 0)
     last = pathlib.Path(folder) / 'checkpoints' / 'last'

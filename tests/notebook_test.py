@@ -12,8 +12,8 @@ from absl.testing import parameterized
 
 class NotebookTest(tf.test.TestCase, parameterized.TestCase):
 
-  @pytest.mark.slow
   @parameterized.parameters(notebooks.NAMES)
+  @pytest.mark.slow
   def test_every_cell_runs(self, name):
     notebook = notebooks.read(name)
     kinds = [kinds_of(cell) for cell in notebook.cells]

@@ -52,8 +52,8 @@ class DevicesTest(parameterized.TestCase, tf.test.TestCase):
     without_graphs(self)
     self.assert_equal(name, settings)
 
-  @pytest.mark.slow
   @parameterized.parameters(*GRAPHS)
+  @pytest.mark.slow
   def test_two_devices_equal_one_in_a_graph(self, name, settings):
     self.assert_equal(name, settings)
 

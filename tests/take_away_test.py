@@ -333,10 +333,10 @@ class CardTest(Case):
     version = int(weights.facts(self.archives / f'{NAME}.npz')['sha256'][:8], 16)
     total = sum(np.prod(v.shape) for v in weights.variables(self.model).values())
     for part in ('# lines_autoencoder\n', 'L = mean (x - g(f(x)))^2.', 'images, [n, 8, 8, 1] float32 in [0, 1]',
-                 '2 x 2 x 16 = 64 numbers', f'| parameters | {total:,} (autoencoder ',
+                 '2 x 2 x 16, dimension 64', f'| parameters | {total:,} (autoencoder ',
                  'recipe `fast`, 32 images, seed 0,', f'| version | {version}: `lines_autoencoder.npz`',
                  '| `module.decoder` | `codes` [n, 2, 2, 16] float32 |',
-                 '| mean distance, 1e-3 (less is better) | 5.12 |', '| 6.88 ± 0.21 (ACAI paper, table 1) |',
+                 '| mean distance, 1e-3 (lower is better) | 5.12 |', '| 6.88 ± 0.21 (ACAI paper, table 1) |',
                  'Undertrained: 32 samples, of which the paper took 16,777,216.', 'One seed', '](interpolation.png)'):
       self.assertIn(part, card)
     self.assertNotIn('half precision', card)

@@ -131,8 +131,8 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     history = self.losses(name, settings, 4)
     self.assertLess(history[-1], history[0])
 
-  @pytest.mark.slow
   @each
+  @pytest.mark.slow
   def test_loss_falls_in_a_graph(self, name, settings):
     history = self.losses(name, settings, 60, lambda step: tf.function(step, autograph=False))
     self.assertLess(np.mean(history[-5:]), 0.8 * history[0])
@@ -145,8 +145,8 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
   def test_arae_exports_and_reloads(self):
     self.assert_exports('arae', FAST)
 
-  @pytest.mark.slow
   @parameterized.named_parameters(*((name, name, SETTINGS.get(name, ({},))[-1]) for name in NAMES if name != 'arae'))
+  @pytest.mark.slow
   def test_the_others_export_and_reload(self, name, settings):
     self.assert_exports(name, settings)
 

@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 
+from acai_tf.evaluation import report
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
@@ -126,13 +127,13 @@ def facts(which) -> list:
   seeds, noun = _tables.seeds_of(which.runs), 'sentences' if which.is_text else 'images'
   seed = f'seed {seeds}' if len(which.runs) < 2 else f'seed {training.seed} of {seeds}'
   return [
-      ['takes', 'sentences, strings of words parted by white space' if which.is_text else
+      ['input', 'sentences, strings of words separated by white space' if which.is_text else
        f'images, [n, {_by(which.model.image_shape, ", ")}] float32 in [0, 1]'],
-      ['code', f'{_by(code, " x ")} = {which.definition.latent_dimension} numbers' if len(code) > 1 else
-       f'{code[0]} numbers'],
+      ['latent', f'{_by(code, " x ")}, dimension {which.definition.latent_dimension}' if len(code) > 1 else
+       f'dimension {code[0]}'],
       ['parameters', f'{total:,} (' + ', '.join(f'{player} {count:,}' for player, count in counts.items()) + ')'],
       ['trained on', f'{data[0]}; licence of the data: {data[1]}'],
-      ['training', f'recipe `{training.recipe}`, {which.samples:,} {noun}, {seed}, {record.weights} weights, '
+      ['training', f'recipe `{training.recipe}`, {which.samples:,} {noun}, {seed}, {report.NAMES[record.weights]}, '
        f'{training.precision.removeprefix("mixed_")}'],
       ['version', f'{kept.version}: `{kept.file}`, {kept.bytes:,} bytes, sha256 `{kept.sha256}`'],
       ['licence', f'{LICENCE}, of weights and program'],
@@ -161,7 +162,7 @@ def scores(which) -> tuple[list, list]:
       over, published = (_tables.cells_of(column, which.runs, paper, other)[-2:] if paper else
                          [_tables.figure(column, _records.summary(which.runs, column.metric), True), ''])
       source = f' ({paper.source})' if paper else ''
-      body.append([f'{column.heading} ({"more" if column.more else "less"} is better)', _tables.number(column, value),
+      body.append([f'{column.heading} ({"higher" if column.more else "lower"} is better)', _tables.number(column, value),
                    over, published + source])
   over = f'seed{"s" * (len(which.runs) > 1)} {_tables.seeds_of(which.runs)}'
   return ['score', 'these weights', over, 'published'], body
@@ -183,7 +184,7 @@ def limits(which) -> list:
     name = max(changes, key=changes.__getitem__)
     found.append(f'Stored in half precision, which changes no score by more than {changes[name]:.2%} ({name}).')
   if which.is_text:
-    return [*found, 'Words that its vocabulary lacks are read as the unknown word; longer sentences than those of its '
+    return [*found, 'Words outside its vocabulary become the unknown token; sentences longer than those of its '
             'data are cut.']
   size = _by(which.model.image_shape, ' x ')
   return [*found, f'Images of another size than {size} are refused; values outside [0, 1] are not, and mean nothing.',

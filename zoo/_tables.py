@@ -23,6 +23,7 @@ SOURCE_COLUMNS = (_compare.Column('reverse_perplexity', 'reverse perplexity', 1,
                   _compare.Column('distinct_share', 'distinct, %', 100, 1, True),
                   _compare.Column('copied_share', 'copied, %', 100, 1, False))
 FORMATS = ('text', 'markdown', 'html')
+WEIGHTS = {'average': 'EMA', 'raw': 'raw'}
 FEATURES = ('frechet', 'kernel', 'precision', 'recall', 'density', 'coverage', 'feature')  # of a feature network
 NO_MEDIANS = 'no medians'
 MILESTONES = (1 << 16, 1 << 18)  # samples after which ablations are compared beside their ends
@@ -60,7 +61,7 @@ def common(found) -> list:
   if not found:
     return [''] * len(COMMON)
   precisions = {run.experiment.training.precision.removeprefix('mixed_') for run in found}
-  weights = f'{" or ".join(sorted({run.weights for run in found}))}, {" or ".join(sorted(precisions))}'
+  weights = f'{" or ".join(sorted({WEIGHTS[run.weights] for run in found}))}, {" or ".join(sorted(precisions))}'
   samples = found[0].samples
   seconds = [run.train_seconds for run in found if run.train_seconds]
   time = [f'{np.mean(seconds) / 60:.0f}', f'{samples / np.mean(seconds):.0f}'] if seconds else ['', '']

@@ -226,8 +226,8 @@ class SentenceDataset(base.Dataset):
   def describe(self) -> str:
     vocabulary = self.vocabulary
     return (f'{len(self.train_ids):,} training and {len(self.test_ids):,} {self.test_part} sentences of at most '
-            f'{vocabulary.longest} words, {len(vocabulary.known):,} different ones; '
-            f'{self.corpus.unknown_share:.2%} of the training words are unknown ones{self._left_out()}')
+            f'{vocabulary.longest} words; vocabulary of {len(vocabulary.known):,} words; '
+            f'{self.corpus.unknown_share:.2%} of the training words are out of vocabulary{self._left_out()}')
 
   def _left_out(self):
     corpus = self.corpus

@@ -14,7 +14,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run, medians
 
 PAPER_RESTARTS = 1000
-NAMES = {'average': 'averaged weights', 'raw': 'raw weights'}
+NAMES = {'average': 'EMA of the weights', 'raw': 'raw weights'}
 
 
 def table(experiment, samples, metrics, floor=None, weights=None, restarts=None, published=None) -> str:
@@ -71,7 +71,7 @@ def number(value) -> str:
 
 def title_of(experiment, samples, weights=None) -> str:
   """What a picture or table shows: model, data, code, samples, recipe, seed, and which `weights`, where given."""
-  return (f'{experiment.model_name} on {experiment.dataset_name}, code of {experiment.latent_dimension} numbers, '
+  return (f'{experiment.model_name} on {experiment.dataset_name}, latent dimension {experiment.latent_dimension}, '
           f'{samples:,} samples, recipe {experiment.training.recipe}, seed {experiment.training.seed}'
           + (f', {NAMES[weights]}' if weights else ''))
 
