@@ -350,8 +350,9 @@ class RunsTest(tf.test.TestCase):
       self.assertAllEqual(weight, tf.fill(weight.shape, value))
 
   def test_which_weights_are_measured_is_said(self):
-    for average, weights, value, label in ((0.9, 'average', 0.5, 'EMA of the weights'), (0.9, 'raw', 0.75, 'raw weights'),
-                                           (0.0, 'average', 0.75, 'raw weights')):
+    for average, weights, value, label in (
+        (0.9, 'average', 0.5, 'EMA of the weights'), (0.9, 'raw', 0.75, 'raw weights'),
+        (0.0, 'average', 0.75, 'raw weights')):
       folder, experiment = self.trained_run(average)
       _, model, step = build.load_model(Run(folder), weights=weights)
       self.assertAllEqual(tf.unique(tf.reshape(model.encoder.trainable_variables[0], [-1]))[0], [value])
