@@ -68,7 +68,7 @@ class Model(image_base.Autoencoder):
       discriminator_loss = losses.real_or_fake(self.discriminator(prior), True) + losses.real_or_fake(answer, False)
       classifier, classifier_logs = self.classify(features, labels)
       weight = self.config.adversarial * self.annealing() * self.active_from(self.config.adversarial_from)
-      self.move(tape, {
+      self.minimize(tape, {
           'autoencoder': recon_mse + weight * fool_loss, 'discriminator': discriminator_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'discriminator_loss': discriminator_loss,
             **classifier_logs}

@@ -60,9 +60,9 @@ class Model(image_base.Autoencoder):
   def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     alpha = self.uniform(images.shape[0] or tf.shape(images)[0])
-    rests = {}
+    skip = {}
     if self.config.critic_every > 1:
-      rests['critic'] = (tf.convert_to_tensor(self.step) + 1) % self.config.critic_every != 0
+      skip['critic'] = (tf.convert_to_tensor(self.step) + 1) % self.config.critic_every != 0
     self.critic.iterate()
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)
@@ -80,10 +80,10 @@ class Model(image_base.Autoencoder):
       autoencoder_loss = recon_loss + self.annealing() * regularizer
       real_loss = losses.real_or_fake(self.critic(images), True)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.move(tape, {'autoencoder': autoencoder_loss, 'critic': real_loss, **classifier}, rests)
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': real_loss, **classifier}, skip)
     with tf.GradientTape(persistent=True) as tape:
       fake_loss = losses.real_or_fake(self.critic(tf.stop_gradient(mixed)), False)
-      self.move(tape, {'critic': fake_loss}, rests)
+      self.minimize(tape, {'critic': fake_loss}, skip)
     return {'recon_mse': tf.reduce_mean(errors) / tf.size(images[0], tf.float32), 'fool_loss': fool_loss,
             'cycle_loss': cycle_loss, 'smoothness_loss': smoothness_loss, 'critic_loss': real_loss + fake_loss,
             **classifier_logs}

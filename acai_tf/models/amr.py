@@ -121,10 +121,10 @@ class Model(image_base.Autoencoder):
       critic_loss = (losses.real_or_fake(answer_real, True) + losses.real_or_fake(answer, False)
                      + losses.real_or_fake(answer_mixed, False))
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      rests = {}
+      skip = {}
       if self.config.generator_every > 1:
-        rests['autoencoder'] = tf.convert_to_tensor(self.step) % self.config.generator_every != 0
-      self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss + self.penalty('critic'), **classifier},
-                rests)
+        skip['autoencoder'] = tf.convert_to_tensor(self.step) % self.config.generator_every != 0
+      critic_objective = critic_loss + self.penalty('critic')
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_objective, **classifier}, skip)
     return {'recon_mse' if squared else 'recon_mae': error, 'fool_loss': fool_loss, 'critic_loss': critic_loss,
             **classifier_logs}

@@ -158,7 +158,7 @@ class Model(image_base.Autoencoder):
       logits = self.decoder(codes + noise, training=True)
       recon_loss = losses.two_classes(images, logits)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.move(tape, {'autoencoder': recon_loss, **classifier})
+      self.minimize(tape, {'autoencoder': recon_loss, **classifier})
     logs = {'recon_loss': recon_loss, 'recon_mse': losses.mean_squared_error(images, self.to_images(logits)),
             **self.code_spread(self.features(codes)), **classifier_logs}
 
@@ -168,14 +168,14 @@ class Model(image_base.Autoencoder):
         codes = self.features(self.encode(images, training=True))
         fakes = tf.stop_gradient(self.generator(self.normal(batch, [self.config.z], salt=1 + k), training=True))
         critic_loss = scored(fakes) - scored(tf.stop_gradient(codes))
-        self.move(tape, {'critic': critic_loss})
+        self.minimize(tape, {'critic': critic_loss})
         fool_loss = scored(codes)  # by the critic as it is now
-        self.move(tape, {'autoencoder': self.config.grad_lambda * fool_loss})
+        self.minimize(tape, {'autoencoder': self.config.grad_lambda * fool_loss})
       del tape
 
     with tf.GradientTape(persistent=True) as tape:
       noise = self.normal(batch, [self.config.z], salt=1 + self.config.critic_steps)
       generator_loss = -scored(self.generator(noise, training=True))
-      self.move(tape, {'generator': generator_loss})
+      self.minimize(tape, {'generator': generator_loss})
     return {**logs, 'critic_loss': critic_loss, 'wasserstein': -critic_loss, 'fool_loss': fool_loss,
             'generator_loss': generator_loss}

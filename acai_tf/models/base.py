@@ -314,42 +314,64 @@ class Model(keras.Model):
       for variable, value in kept:
         variable.assign(value)
 
-  def move(self, tape, player_losses, rests=None) -> None:
-    """One move of each of the players named, after all their gradients have been taken.
-
-    Losses are divided by the number of replicas, because Keras sums gradients over them. A variable that a loss does
-    not reach has gradient 0, and moves as far as its optimiser's momentum carries it. A player whose optimiser scales
-    losses (Keras's LossScaleOptimizer) rests where its gradient is not finite.
+  def minimize(self, tape, losses, skip=None) -> None:
+    """Updates each of the players named once, after the gradients of all their losses have been computed.
 
     Args:
-      tape: a persistent one.
-      player_losses: dict: player -> scalar.
-      rests: dict: player -> scalar bool tensor; a player that rests keeps its weights and its optimiser's state.
+      tape: a persistent tf.GradientTape, still recording; the update itself is not recorded.
+      losses: dict: player -> scalar.
+      skip: as of `apply`.
+    """
+    with tape.stop_recording():
+      self.apply(self.gradients(tape, losses), skip)
+
+  def gradients(self, tape, losses) -> dict[str, list]:
+    """The gradient of each player's loss by that player's variables, clipped; call it while `tape` does not record.
+
+    Losses are divided by the number of replicas, because Keras sums gradients over them. Where a loss does not depend
+    on a variable, the gradient is 0; the momentum of the optimizer may still change that variable. If the player's
+    optimizer scales losses (Keras's LossScaleOptimizer), the gradient is scaled too.
+
+    Args:
+      tape: a persistent tf.GradientTape.
+      losses: dict: player -> scalar.
+
+    Returns:
+      Dict: player -> list of tensors, one for each of `variables_of`.
     """
     context = tf.distribute.get_replica_context()
     share = 1 / context.num_replicas_in_sync
-    with tape.stop_recording():
-      gradients = {}
-      for player, loss in player_losses.items():
-        # A loss may be of a part of the player alone; what it does not know of has no gradient.
-        scale = getattr(self.optimizers[player], 'dynamic_scale', None)
-        gradient = tape.gradient(loss, [variable.value for variable in self.variables_of(player)],
-                                 scale, tf.UnconnectedGradients.ZERO)
-        gradient = [tf.convert_to_tensor(g) for g in gradient]  # of embeddings' rows, too
-        if share < 1 and (self.clipnorm_of(player) or scale is not None):  # The whole is clipped, or is not finite.
-          gradient = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
-        if self.clipnorm_of(player):
-          gradient, _ = tf.clip_by_global_norm(gradient, self.clipnorm_of(player) * (1.0 if scale is None else scale))
-        gradients[player] = [g * share for g in gradient] if share < 1 else gradient
-      for player, gradient in gradients.items():
-        variables = self.variables_of(player)
-        if player in (rests or {}):  # Putting back, since an update inside tf.cond fails under a strategy.
-          state = [v.value for v in variables + self.optimizers[player].variables]
-          before = [tf.identity(value) for value in state]
-        self.optimizers[player].apply(gradient, variables)
-        if player in (rests or {}):
-          for value, old in zip(state, before, strict=True):
-            value.assign(tf.where(rests[player], old, value))
+    gradients = {}
+    for player, loss in losses.items():
+      scale, bound = getattr(self.optimizers[player], 'dynamic_scale', None), self.clipnorm_of(player)
+      values = [variable.value for variable in self.variables_of(player)]
+      gradient = tape.gradient(loss, values, scale, tf.UnconnectedGradients.ZERO)
+      gradient = [tf.convert_to_tensor(g) for g in gradient]  # embeddings give IndexedSlices
+      if share < 1 and (bound or scale is not None):  # The global gradient is clipped, or tested for overflow.
+        gradient = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
+      if bound:
+        gradient, _ = tf.clip_by_global_norm(gradient, bound * (1.0 if scale is None else scale))
+      gradients[player] = [g * share for g in gradient] if share < 1 else gradient
+    return gradients
+
+  def apply(self, gradients, skip=None) -> None:
+    """One step of each player's optimizer. An optimizer that scales losses skips gradients that are not finite.
+
+    Args:
+      gradients: dict: player -> list of tensors, as `gradients` returns them.
+      skip: dict: player -> scalar bool tensor; where it is true, the player's weights and the state of its optimizer
+        stay as they are.
+    """
+    skip = skip or {}
+    for player, gradient in gradients.items():
+      variables = self.variables_of(player)
+      if player in skip:  # The update is undone, because an update inside tf.cond fails under a strategy.
+        state = [v.value for v in variables + self.optimizers[player].variables]
+        before = [tf.identity(value) for value in state]
+      self.optimizers[player].apply(gradient, variables)
+      if player in skip:
+        for value, old in zip(state, before, strict=True):
+          value.assign(tf.where(skip[player], old, value))
 
   def clip_weights(self, player, bound) -> None:
     """Clamps all of a player's variables to [-bound, bound]."""

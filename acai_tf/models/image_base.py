@@ -267,7 +267,7 @@ class Autoencoder(base.Model):
     with tf.GradientTape(persistent=True) as tape:
       loss, features, logs = self.objective(images)
       classifier, classifier_logs = self.classify(features, labels)
-      self.move(tape, {'autoencoder': loss, **classifier})
+      self.minimize(tape, {'autoencoder': loss, **classifier})
     return {**logs, **classifier_logs}
 
   def features(self, codes) -> tf.Tensor:

@@ -56,5 +56,5 @@ class Model(image_base.Autoencoder):
       critic_loss = losses.mean_square(self.critic(images)) + losses.mean_square(answer - 1)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       weight = self.config.weight * self.annealing() * self.active_from(self.config.adversarial_from)
-      self.move(tape, {'autoencoder': recon_mse + weight * fool_loss, 'critic': critic_loss, **classifier})
+      self.minimize(tape, {'autoencoder': recon_mse + weight * fool_loss, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

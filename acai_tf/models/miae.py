@@ -57,5 +57,5 @@ class Model(image_base.Autoencoder):
       critic_loss = losses.mean_squared_error(alpha, answer_mixed) + losses.mean_square(answer_real)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       autoencoder_loss = recon_mse + self.config.lambda_ * self.annealing() * fool_loss
-      self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

@@ -83,6 +83,6 @@ class Model(image_base.Autoencoder):
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       others = self.annealing() * fool_loss + settings.weight * prior_loss
       others = self.active_from(settings.adversarial_from) * others
-      self.move(tape, {'autoencoder': recon_mse + others, 'critic': critic_loss, **classifier})
+      self.minimize(tape, {'autoencoder': recon_mse + others, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
             **classifier_logs}

@@ -98,7 +98,7 @@ class Model(image_base.Autoencoder):
       chosen = tf.gather(tf.convert_to_tensor(self.quantizer.codebook), indices)
       commitment_loss = losses.mean_squared_error(tf.stop_gradient(chosen), vectors)
       classifier, classifier_logs = self.classify(self.features(quantized), labels)
-      self.move(tape, {'autoencoder': recon_mse + self.config.commitment * commitment_loss, **classifier})
+      self.minimize(tape, {'autoencoder': recon_mse + self.config.commitment * commitment_loss, **classifier})
     each = self.config.codes if self.is_dense else self.network.latent_width**2
     everyones = tf.cast(replicas.gather(tf.cast(indices, tf.float32), each), tf.int32)  # devices add up floats
     seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step) + 1])

@@ -145,7 +145,7 @@ class Model(text_base.TextAutoencoder):
       if settings.joint:
         loss += settings.lambda_ * self.share() * tf.reduce_mean(self.critic(codes, training=True))
       more, others_losses, more_logs = self.regularizer(ids, codes)
-      self.move(tape, {'autoencoder': loss + more, **others_losses})
+      self.minimize(tape, {'autoencoder': loss + more, **others_losses})
     logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes), **more_logs}
     return {**logs, **self.adversaries(ids, codes, others)}
 
@@ -167,7 +167,7 @@ class Model(text_base.TextAutoencoder):
     if not settings.joint:
       with tf.GradientTape(persistent=True) as tape:
         fool_loss = tf.reduce_mean(self.critic(self.encode(others[-1] if others else ids), training=True))
-        self.move(tape, {'autoencoder': settings.lambda_ * self.share() * fool_loss})
+        self.minimize(tape, {'autoencoder': settings.lambda_ * self.share() * fool_loss})
     return {**logs, **self.generator_step(ids.shape[0] or tf.shape(ids)[0]), 'lambda': settings.lambda_ * self.share()}
 
   def generator_step(self, count) -> dict:
@@ -175,7 +175,7 @@ class Model(text_base.TextAutoencoder):
     with tf.GradientTape(persistent=True) as tape:
       generated = self.generate(count, 1)
       loss = -tf.reduce_mean(self.critic(generated, training=True))
-      self.move(tape, {'generator': loss})
+      self.minimize(tape, {'generator': loss})
     return {'generator_loss': loss, 'generated_std': self.code_spread(generated)['code_std']}
 
   def generate(self, count, salt) -> tf.Tensor:
@@ -204,7 +204,7 @@ class Model(text_base.TextAutoencoder):
         alpha = self.uniform(real.shape[0] or tf.shape(real)[0], (1,), 100 + k)
         loss += settings.penalty * losses.gradient_penalty(
             lambda points: self.critic(points, training=True), alpha * real + (1 - alpha) * fake, whole)
-      self.move(tape, {'critic': loss})
+      self.minimize(tape, {'critic': loss})
     if settings.lipschitz == 'clip':
       self.clip_weights('critic', settings.clip)
     return loss, wasserstein

@@ -161,19 +161,19 @@ class Model(arae.Model):
       with tf.GradientTape(persistent=True) as tape:
         loss, accuracy = self.reconstruction(
             batch[label], self.noisy(self.encode(batch[label]), 300 + label), decoders[label])
-        self.move(tape, {'autoencoder': loss})
+        self.minimize(tape, {'autoencoder': loss})
       found['recon_loss'].append(loss)
       found['token_accuracy'].append(accuracy)
     for label in ORDER:
       with tf.GradientTape(persistent=True) as tape:
         loss, logits = self.class_entropy(tf.stop_gradient(self.encode(batch[label])), label)
-        self.move(tape, {'classifier': loss})
+        self.minimize(tape, {'classifier': loss})
       found['class_loss'].append(loss)
       found['class_accuracy'].append(tf.reduce_mean(tf.cast(tf.equal(logits > 0, label > 0), tf.float32)))
     for label in ORDER:
       with tf.GradientTape(persistent=True) as tape:
         loss, _ = self.class_entropy(self.encode(batch[label]), 1 - label)
-        self.move(tape, {'autoencoder': settings.lambda_class * weight * loss})
+        self.minimize(tape, {'autoencoder': settings.lambda_class * weight * loss})
     logs = {**{name: (first + second) / 2 for name, (first, second) in found.items()},
             **self.code_spread(self.encode(tf.concat(batch, 0))), 'weight': weight}
     if not self.has_prior:
@@ -185,7 +185,7 @@ class Model(arae.Model):
     logs.update(self.generator_step(count))
     with tf.GradientTape(persistent=True) as tape:
       fool_loss = tf.reduce_mean(self.critic(self.encode(others[-1][ORDER[0]]), training=True))
-      self.move(tape, {'autoencoder': settings.lambda_ * weight * fool_loss})
+      self.minimize(tape, {'autoencoder': settings.lambda_ * weight * fool_loss})
     return {**logs, 'lambda': settings.lambda_ * weight}
 
   def class_entropy(self, codes, label) -> tuple:
@@ -208,7 +208,7 @@ class Model(arae.Model):
       loss = recon_loss + settings.lambda_class * weight * fool_class
       if settings.joint and self.has_prior:
         loss += settings.lambda_ * weight * tf.reduce_mean(self.critic(codes, training=True))
-      self.move(tape, {'autoencoder': loss, 'classifier': class_loss})
+      self.minimize(tape, {'autoencoder': loss, 'classifier': class_loss})
     hits = tf.cast(tf.equal(logits > 0, labels > 0), tf.float32)
     logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes), 'class_loss': class_loss,
             'class_accuracy': balanced(hits, labels), 'weight': weight}

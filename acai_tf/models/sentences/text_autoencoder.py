@@ -36,5 +36,5 @@ class Model(text_base.TextAutoencoder):
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(ids)
       loss, accuracy = self.reconstruction(ids, self.noisy(codes))
-      self.move(tape, {'autoencoder': loss})
+      self.minimize(tape, {'autoencoder': loss})
     return {'recon_loss': loss, 'token_accuracy': accuracy, **self.code_spread(codes)}
