@@ -204,12 +204,12 @@ class Checkpoints:
 def variables(model) -> dict[str, tf.Variable]:
   """Dict: name -> tf.Variable, all that a step depends on: 'encoder/3/kernel', 'critic/optimizer/encoder/3/kernel/...'.
 
-  Names are those of `weights.places`, the same in every process and whichever layer comes first.
+  Names are those of `weights.named_variables`, the same in every process and whichever layer comes first.
 
   Raises:
     ValueError: two variables of one name.
   """
-  names = {id(variable): name for name, variable in weights.places(model, names=True).items()}
+  names = {id(variable): name for name, variable in weights.named_variables(model, names=True).items()}
   pairs = [(names.get(id(variable), variable.name), variable) for variable in model.variables]
   for player, optimizer in sorted(model.optimizers.items()):
     owners, made = {}, collections.Counter()

@@ -11,7 +11,7 @@ import tensorflow as tf
 class Adam(keras.optimizers.Adam):
   """Keras's, in fused operations (one a weight instead of ten: 5 % of a step at batch 16), with warmed-up averages.
 
-  The decay of the averaged weights (`use_ema`) is min(d, (1 + t) / (10 + t)) at step t: without that the average of a
+  The decay of the EMA of the weights (`use_ema`) is min(d, (1 + t) / (10 + t)) at step t: without that the average of a
   short training would still be made of its first weights.
   """
 

@@ -34,7 +34,7 @@ def stop_signals() -> Iterator[list[int]]:
 
 
 class Session:
-  """One call of the program: what happens at the loop's evaluation and checkpoint steps. `devices`: `Hosts.text`."""
+  """One call of the program: what happens at the loop's evaluation and checkpoint steps. `devices`: `Cluster.text`."""
 
   def __init__(self, experiment, model, dataset, checkpoints, run: Run, devices):
     self.experiment, self.model, self.dataset, self.checkpoints = experiment, model, dataset, checkpoints
@@ -42,7 +42,7 @@ class Session:
     self.history = run.history(self.saved * experiment.training.batch)
     run.write_history(self.history)
     if self.saved < experiment.training.steps:
-      run.add_provenance(self.saved * experiment.training.batch, {**machine.origin(), 'devices': devices})
+      run.add_provenance(self.saved * experiment.training.batch, {**machine.provenance(), 'devices': devices})
     self.writer = tf.summary.create_file_writer(str(run))
     self.kind = kinds.KINDS[experiment.kind]
     self.functions = self.kind.functions_of(model)
@@ -60,7 +60,7 @@ class Session:
   def evaluate(self, step) -> None:
     """Measures on the test set, writes scalars, strips and history, and saves the checkpoint, and again if it is best.
 
-    Measured are the averaged weights, where there are any. The history's `seconds` are those of the training alone. It
+    Measured are the EMA of the weights, where there are any. The history's `seconds` are those of the training alone. It
     is written last, so that it never tells of more training than is saved.
     """
     self.seconds += time.monotonic() - self.began
@@ -100,16 +100,16 @@ def better(first, second, by) -> bool:
   return True
 
 
-def train(experiment, run: Run, hosts, data_dir=None, manual_dir=None, published=None) -> int:
+def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, published=None) -> int:
   """Trains or resumes, then evaluates and reports, beside figures that are `published`.
 
   Where several hosts train, all call this with a run folder that they share. The chief alone writes and evaluates; the
   others train with it, and end with it.
 
   Args:
-    experiment: the same on all of them (`Hosts.agreed`).
+    experiment: the same on all of them (`Cluster.agreed`).
     run: the `Run`, new or of this experiment.
-    hosts: `training.hosts.Hosts`.
+    cluster: `training.cluster.Cluster`.
     data_dir, manual_dir: where data lie.
     published: dict: metric -> figure.
 
@@ -120,56 +120,56 @@ def train(experiment, run: Run, hosts, data_dir=None, manual_dir=None, published
     UserError: a run folder of another experiment or in use, a batch that the devices cannot share, less memory than it
       needs, data that cannot be had, a training that diverges, ...
   """
-  hosts.check(experiment.training.batch)  # before there is a run folder, which would be of that batch
-  build.require_memory(experiment, hosts.count)
-  if not hosts.chief:
-    with hosts.telling_who_is_gone():
-      return _train(experiment, run, hosts, data_dir, manual_dir, published)
-  with run.locked(), hosts.telling_who_is_gone():
+  cluster.check(experiment.training.batch)  # before there is a run folder, which would be of that batch
+  build.require_memory(experiment, cluster.count)
+  if not cluster.chief:
+    with cluster.telling_who_is_gone():
+      return _train(experiment, run, cluster, data_dir, manual_dir, published)
+  with run.locked(), cluster.telling_who_is_gone():
     run.check(experiment)  # Nobody else can change it from here on.
-    return _train(experiment, run, hosts, data_dir, manual_dir, published)
+    return _train(experiment, run, cluster, data_dir, manual_dir, published)
 
 
-def _train(experiment, run, hosts, data_dir, manual_dir, published):
+def _train(experiment, run, cluster, data_dir, manual_dir, published):
   dataset = build.load_data(experiment, data_dir, manual_dir)
   identity = dataset.identity()
-  hosts.require_same(identity, 'other training data', 'the same files on all hosts')
-  with hosts.strategy.scope():
+  cluster.require_same(identity, 'other training data', 'the same files on all hosts')
+  with cluster.strategy.scope():
     model = build.create(experiment)
     checkpoints = Checkpoints(model, run.checkpoints, experiment.training.keep, experiment, identity)
   model.adapt(dataset)
-  if hosts.chief:  # Not before: what is wrong with data or settings leaves no folder of that experiment behind.
+  if cluster.chief:  # Not before: what is wrong with data or settings leaves no folder of that experiment behind.
     run.claim(experiment)
-  work = _lead if hosts.chief else _follow
-  status, step = work(experiment, run, hosts, dataset, model, checkpoints)
-  if hosts.chief and not status:
+  work = _lead if cluster.chief else _follow
+  status, step = work(experiment, run, cluster, dataset, model, checkpoints)
+  if cluster.chief and not status:
     model.use_averages()
     report.report(experiment, model, dataset, step * experiment.training.batch, run, published=published)
-  return hosts.of_chief(status)  # None ends before the chief does.
+  return cluster.of_chief(status)  # None ends before the chief does.
 
 
-def _follow(experiment, run, hosts, dataset, model, checkpoints):
+def _follow(experiment, run, cluster, dataset, model, checkpoints):
   """What a host does that is not the chief."""
   training = experiment.training
-  checkpoints.restore_step(hosts.of_chief(0))
-  print(f'{hosts.name} trains with the chief, who writes {run}', flush=True)
+  checkpoints.restore_step(cluster.of_chief(0))
+  print(f'{cluster.name} trains with the chief, who writes {run}', flush=True)
   pauses = training.evaluation_steps, training.every(training.checkpoint_every)
   calls = [(steps, lambda step: None) for steps in pauses]
   with stop_signals() as received:
-    step = loop.Loop(model, hosts.strategy, dataset, training, hosts=hosts.count).run(
+    step = loop.Loop(model, cluster.strategy, dataset, training, hosts=cluster.count).run(
         lambda *_: None, calls, lambda: bool(received))
   return 0, step
 
 
-def _lead(experiment, run, hosts, dataset, model, checkpoints):
+def _lead(experiment, run, cluster, dataset, model, checkpoints):
   """What the chief does, or the only host."""
-  training, devices = experiment.training, hosts.text(experiment.training.batch)
+  training, devices = experiment.training, cluster.text(experiment.training.batch)
   start, damaged = checkpoints.restore_whole()
   if damaged:
     print(f'checkpoints of step {", ".join(map(str, damaged))} cannot be read and are put aside (.damaged); going on '
           f'from step {start}')
   run.check_nothing_lost(max([start, *checkpoints.put_aside()]) * training.batch)
-  hosts.of_chief(start)
+  cluster.of_chief(start)
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
         f'{training.recipe}, {training.precision}; run folder {run}')
   print(f'{training.steps:,} steps x global batch {training.batch} = {training.steps * training.batch:,} samples, '
@@ -188,7 +188,7 @@ def _lead(experiment, run, hosts, dataset, model, checkpoints):
       session.events(step, logs)
 
     try:
-      step = loop.Loop(model, hosts.strategy, dataset, training, hosts=hosts.count).run(
+      step = loop.Loop(model, cluster.strategy, dataset, training, hosts=cluster.count).run(
           events, calls, lambda: bool(received))
     except DivergedError as error:
       last = f'The last good checkpoint, step {session.saved}, is kept.' if session.saved else 'Nothing was saved yet.'

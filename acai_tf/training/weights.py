@@ -36,10 +36,10 @@ def variables(model) -> 'dict[str, keras.Variable]':
 
   The step, optimisers and averages are not among them.
   """
-  return {key: variable for key, variable in places(model).items() if key not in TRAINING_ONLY}
+  return {key: variable for key, variable in named_variables(model).items() if key not in TRAINING_ONLY}
 
 
-def places(model, names=False) -> dict:
+def named_variables(model, names=False) -> dict:
   """Dict: 'encoder/3/kernel', ... -> every variable of the model's layers, in every process the same.
 
   Keys are the attribute of the model, the layer's number or name in its network and the variable's name; Keras's own
@@ -100,9 +100,9 @@ def compact(model, measure) -> tuple:
   fits = all(np.isfinite(array).all() for array in half.values())
   if fits:
     before = measure()
-    put(model, half)
+    assign(model, half)
     after = measure()
-    put(model, exact)
+    assign(model, exact)
   changes = relative_changes(before, after)
 
   def allowed(name):
@@ -126,7 +126,7 @@ def relative_changes(before, after) -> dict[str, float]:
   return changes
 
 
-def put(model, arrays, where='the archive') -> None:
+def assign(model, arrays, where='the archive') -> None:
   """Sets a model's weights.
 
   Raises:
@@ -224,7 +224,7 @@ def load(path, precision=None) -> tuple:
     raise UserError(f'{path}: its experiment is unknown here ({error}); expected one of this version.') from error
   training = dataclasses.replace(experiment.training, precision=precision or experiment.training.precision)
   model = build.create(dataclasses.replace(experiment, training=training))
-  put(model, arrays, path)
+  assign(model, arrays, path)
   model.step.assign(about['samples'] // training.batch)  # Noise, if the model has any, is a function of it.
   return experiment, model, about
 

@@ -18,7 +18,7 @@ from acai_tf.experiment.errors import UserError
 PRECISIONS = tuple(p for p in typing.get_args(typing.get_type_hints(config.Training)['precision']) if p != 'auto')
 
 
-def cluster() -> tuple[dict[str, list[str]], dict]:
+def read_tf_config() -> tuple[dict[str, list[str]], dict]:
   """TF_CONFIG's hosts that train, dict: 'chief' or 'worker' -> addresses, and which of them this is, dict of 'type' and
   'index'; both empty where it is not set.
 
@@ -50,7 +50,7 @@ def cluster() -> tuple[dict[str, list[str]], dict]:
   return hosts, task
 
 
-class Hosts:
+class Cluster:
   """The strategy, and what the hosts that share a training have to do with each other. Made before data and models.
 
   Attributes:
@@ -71,7 +71,7 @@ class Hosts:
   """
 
   def __init__(self, name='auto', xla='auto'):
-    found, task = cluster()
+    found, task = read_tf_config()
     self.xla = _compile_by_xla(xla)
     self.count, self.chief, self.name, self.addresses = 1, True, '', sum(found.values(), [])
     if name == 'multi_worker' and not found:
