@@ -1,4 +1,4 @@
-"""An adversarial autoencoder (Makhzani et al. 2016), as the ACAI paper's section 4 has it."""
+"""An adversarial autoencoder (Makhzani et al. 2016), as in section 4 of the ACAI paper."""
 
 from typing import Annotated
 
@@ -21,12 +21,14 @@ class Config(Annealing):
   adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which w is 0
 
   # With the fast recipe's learning rate and w = 1 from the start, all latents drift the same way before reconstruction
-  # has begun, and the model never reconstructs. The recipe's values are found by trial on lines.
+  # has begun, and the model never reconstructs. The recipe's values were found by experiments on lines.
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial': 0.01, 'adversarial_from': 512}}}
 
 
 class Model(image_base.Autoencoder):
-  """A discriminator D tells codes from the prior N(0, I); the encoder makes them alike. BCE(l, t): cross-entropy.
+  """A discriminator D separates samples of the prior N(0, I) from latents; the encoder is trained to fool it.
+
+  BCE(l, t) is the cross-entropy of a logit l:
 
     discriminator: L_D = BCE(D(h), 1) + BCE(D(f(x)), 0), h ~ N(0, I)
     autoencoder:   L = mean (x - g(f(x)))^2 + w BCE(D(f(x)), 1)

@@ -19,14 +19,15 @@ class Config(Annealing):
 
   lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of the adversarial term (equation 2)
   gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in real input (equation 1)
-  # Other images of the batch that each image is mixed with; the paper: 1. More of them estimate the same expectations
-  # with less noise, for about a sixth of a step each.
+  # Number of other images that each image is mixed with; the paper: 1. More partners estimate the same expectations
+  # with less noise; each takes about a sixth of a step.
   partners: Annotated[int, '[1, inf)'] = 1
 
   LEAST_BATCH = 2
   RECIPES = {'paper': {}, 'fast': {'model': {'partners': 4}, 'training': {'batch': 8, 'average': 0.999}}}
-  # On lines, what keeps the distance up late is reconstruction: weight and learning rate fall from half of the training
-  # on (docs/images.md has the ablation). On MNIST the same schedule costs the probe and clustering more than it gains.
+  # On lines, the mean distance is limited by reconstruction late in the training, so the weight and the learning rate
+  # fall in its second half (ablation: docs/images.md). On MNIST that schedule costs the probe and clustering more than
+  # it gains.
   DATA_RECIPES = {'lines': {'fast': {'model': {'anneal_to': 0.02}, 'training': {'schedule': 'linear', 'floor': 0.1}}}}
   ESTIMATION = ('partners',)
 

@@ -1,4 +1,4 @@
-"""Mixing codes element by element: MI-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
+"""Latents mixed element by element: MI-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
 
 from typing import Annotated
 
@@ -24,9 +24,10 @@ class Config(Annealing):
 
 
 class Model(image_base.Autoencoder):
-  """ACAI with a coefficient, and a critic's answer, for every element of the code.
+  """ACAI with a mixing coefficient, and an answer of the critic, for each element of the latent.
 
-  With z_m = a z + (1 - a) z', a = 0.5 - |U(0, 1) - 0.5| for every element and z' the reversed batch; D gives a map:
+  With z_m = a z + (1 - a) z', a = 0.5 - |U(0, 1) - 0.5| for each element, z' the reversed batch, and D(x) a map of the
+  latent's shape:
 
     critic:      L_D = mean (D(g(z_m)) - a)^2 + mean D(x^ + gamma (x - x^))^2
     autoencoder: L = mean (x - x^)^2 + lambda mean D(g(z_m))^2

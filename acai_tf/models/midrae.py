@@ -1,4 +1,4 @@
-"""MI-AE with a prior and noise mixed into codes: MIDR-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
+"""MI-AE with a prior, and latents mixed with noise: MIDR-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
 
 from typing import Annotated, Literal
 
@@ -32,19 +32,19 @@ class Config(Annealing):
   adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which all but the reconstruction has weight 0
 
   LEAST_BATCH = 2
-  # In the fast recipe, without `adversarial_from`, the decoder gave one constant image of lines.
+  # Without `adversarial_from` the decoder collapses to one constant image in the fast recipe on lines.
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512}}}
 
 
 class Model(image_base.Autoencoder):
-  """With z_m as MI-AE's, h ~ N(0, I), z_n = b z + (1 - b) h, b ~ U(0, 1) for every element; D gives a map:
+  """With z_m as in MI-AE, h ~ N(0, I), z_n = b z + (1 - b) h, b ~ U(0, 1) for each element, and D(x) a map:
 
     critic:      L_D = mean D(x^ + gamma (x - x^))^2 + mean (D(g(z_m)) - a)^2 + mean (D(g(z_n)) - b)^2
                        + mean (D(g(h)) - 0.5)^2
     autoencoder: L = mean (x - x^)^2 + lambda mean D(g(z_m))^2 + advnoise mean D(g(z_n))^2 + advfake mean D(g(h))^2
                      + w max(MMD^2(z, h), 0)
 
-  MMD^2 is `losses.squared_mmd` of the global batch's flat codes.
+  MMD^2 is `losses.squared_mmd` of the flattened latents of the global batch.
   """
 
   has_prior = True

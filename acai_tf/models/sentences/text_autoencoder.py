@@ -26,7 +26,7 @@ class Config:
 
 
 class Model(text_base.TextAutoencoder):
-  """L = -log p(x | f(x) + noise) a word."""
+  """L = -log p(x | f(x) + noise) per word."""
 
   def players(self) -> dict[str, list]:
     return {'autoencoder': [self.encoder, self.decoder]}
