@@ -58,12 +58,12 @@ class Model(image_base.Autoencoder):
         'logit that a code was drawn from the prior, [n]', 'prior_logit')]
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
-      features = self.features(codes)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
+      features = self.features(codes)  # [n, d]
       prior = self.normal(images.shape[0] or tf.shape(images)[0], features.shape[1:])
-      answer = self.discriminator(features)
+      answer = self.discriminator(features)  # logits, [n, 1]
 
       recon_mse = losses.mean_squared_error(images, self.decode(codes, training=True))
       fool_loss = losses.real_or_fake(answer, real=True)

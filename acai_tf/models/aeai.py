@@ -58,19 +58,19 @@ class Model(image_base.Autoencoder):
     return images, forward.jvp(images)
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-    alpha = self.uniform(images.shape[0] or tf.shape(images)[0])
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
+    alpha = self.uniform(images.shape[0] or tf.shape(images)[0])  # [n, 1, 1, 1]
     skip = {}
     if self.config.critic_every > 1:
       skip['critic'] = (tf.convert_to_tensor(self.step) + 1) % self.config.critic_every != 0
     self.critic.iterate()
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
       partners = tf.reverse(codes, [0])
       mixed_codes = lerp(codes, partners, alpha)
-      mixed, velocity = self.decode_with_velocity(mixed_codes, partners - codes)
+      mixed, velocity = self.decode_with_velocity(mixed_codes, partners - codes)  # [n, h, w, c] both
 
-      errors = losses.squared_norms(images - self.decode(codes, training=True))
+      errors = losses.squared_norms(images - self.decode(codes, training=True))  # [n]
       recon_loss = tf.reduce_mean(errors + tf.reverse(errors, [0]))  # both ends of each pair
       fool_loss = losses.real_or_fake(self.critic(mixed), True)
       cycle_loss = tf.reduce_mean(losses.squared_norms(mixed_codes - self.encode(mixed, training=True)))

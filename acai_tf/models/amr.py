@@ -101,14 +101,14 @@ class Model(image_base.Autoencoder):
     return [lambda: self.decay(found)] if found else []
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     self.critic.iterate()
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
       reconstructions = self.decode(codes, training=True)
       mixed_codes = self.mix(codes)
       mixed = self.decode(mixed_codes, training=True)
-      answer_real, answer, answer_mixed = (self.critic(x) for x in (images, reconstructions, mixed))
+      answer_real, answer, answer_mixed = (self.critic(x) for x in (images, reconstructions, mixed))  # [n] each
 
       squared = self.config.error == 'squared'
       error = (losses.mean_squared_error if squared else losses.mean_absolute_error)(images, reconstructions)

@@ -148,7 +148,7 @@ class Model(image_base.Autoencoder):
     self.clip_weights('critic', self.config.clip)
 
   def iteration(self, data) -> dict:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     batch = images.shape[0] or tf.shape(images)[0]
 
     def scored(codes):
@@ -157,7 +157,7 @@ class Model(image_base.Autoencoder):
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)
       noise = self.noise_deviation() * self.normal(batch, self.code_shape)
-      logits = self.decoder(codes + noise, training=True)
+      logits = self.decoder(codes + noise, training=True)  # [n, h, w, c, 2]
       recon_loss = losses.two_classes(images, logits)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       self.minimize(tape, {'autoencoder': recon_loss, **classifier})
@@ -167,7 +167,7 @@ class Model(image_base.Autoencoder):
     for k in range(self.config.critic_steps):
       self.clip_critic()
       with tf.GradientTape(persistent=True) as tape:
-        codes = self.features(self.encode(images, training=True))
+        codes = self.features(self.encode(images, training=True))  # [n, d]
         fakes = tf.stop_gradient(self.generator(self.normal(batch, [self.config.z], salt=1 + k), training=True))
         critic_loss = scored(fakes) - scored(tf.stop_gradient(codes))
         self.minimize(tape, {'critic': critic_loss})

@@ -47,11 +47,11 @@ class Model(image_base.Autoencoder):
         'the mixing coefficient recovered from an image, [n]', 'alpha')]
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     batch = images.shape[0] or tf.shape(images)[0]
     alpha, prior = 0.5 * self.uniform(batch), self.normal(batch, self.code_shape, salt=1)
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
       reconstructions = self.decode(codes, training=True)
       answer_mixed = self.critic(self.decode(lerp(tf.reverse(codes, [0]), codes, alpha), training=True))
       answer_real = self.critic(lerp(tf.stop_gradient(reconstructions), images, self.config.gamma))

@@ -46,11 +46,11 @@ class Model(image_base.Autoencoder):
         '0 for a real image, 1 for a reconstruction, [n]', 'reconstructed')]
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
       reconstructions = self.decode(codes, training=True)
-      answer = self.critic(reconstructions)
+      answer = self.critic(reconstructions)  # [n]
 
       recon_mse = losses.mean_squared_error(images, reconstructions)
       fool_loss = losses.mean_square(answer)

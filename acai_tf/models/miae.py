@@ -45,10 +45,10 @@ class Model(image_base.Autoencoder):
         "the mixing coefficient recovered for every element of the code, in the code's shape", 'alphas')]
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     alpha = 0.5 - tf.abs(self.uniform(images.shape[0] or tf.shape(images)[0], self.code_shape) - 0.5)
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
       reconstructions = self.decode(codes, training=True)
       answer_mixed = self.critic(self.decode(lerp(tf.reverse(codes, [0]), codes, alpha), training=True))
       answer_real = self.critic(lerp(tf.stop_gradient(reconstructions), images, self.config.gamma))

@@ -61,12 +61,12 @@ class Model(image_base.Autoencoder):
         "the mixing coefficient recovered for every element of the code, in the code's shape", 'alphas')]
 
   def iteration(self, data) -> dict:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     batch, settings = images.shape[0] or tf.shape(images)[0], self.config
     alpha = 0.5 - tf.abs(self.uniform(batch, self.code_shape) - 0.5)
     share, noise = self.uniform(batch, self.code_shape, salt=1), self.normal(batch, self.code_shape, salt=2)
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
       reconstructions = self.decode(codes, training=True)
       mixed = self.critic(self.decode(lerp(tf.reverse(codes, [0]), codes, alpha), training=True))
       noisy = self.critic(self.decode(lerp(noise, codes, share), training=True))

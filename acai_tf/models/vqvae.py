@@ -91,9 +91,9 @@ class Model(image_base.Autoencoder):
     return self.features(self.bottleneck(self.encode(images, training))[0])
 
   def iteration(self, data) -> dict:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     with tf.GradientTape(persistent=True) as tape:
-      quantized, vectors, indices = self.bottleneck(self.encode(images, training=True))
+      quantized, vectors, indices = self.bottleneck(self.encode(images, training=True))  # [n, w, w, latent], ...
       recon_mse = losses.mean_squared_error(images, self.decoder(quantized, training=True))
       chosen = tf.gather(tf.convert_to_tensor(self.quantizer.codebook), indices)
       commitment_loss = losses.mean_squared_error(tf.stop_gradient(chosen), vectors)

@@ -136,10 +136,10 @@ class Model(text_base.TextAutoencoder):
 
   def iteration(self, data) -> dict:
     settings = self.config
-    ids, *others = tf.split(data[0], 1 + self.extra_batches)
+    ids, *others = tf.split(data[0], 1 + self.extra_batches)  # [n, longest + 1] each
     # Equation 1, and with `joint` the encoder's part of equation 3.
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(ids)
+      codes = self.encode(ids)  # [n, latent]
       recon_loss, accuracy = self.reconstruction(ids, self.noisy(codes))
       loss = recon_loss
       if settings.joint:

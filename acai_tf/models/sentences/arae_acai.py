@@ -58,10 +58,10 @@ class Model(arae.Model):
     alpha = 0.5 * self.uniform(batch, (), 200)
     others = replicas.local_rows(tf.reverse(replicas.gather(codes), [0]))
     decoded = self.decoder.soft(tf.concat([codes, self.mix(codes, others, alpha)], 0), self.length)
-    reconstructions, mixed = decoded[:batch], decoded[batch:]
+    reconstructions, mixed = decoded[:batch], decoded[batch:]  # [n, longest + 1, words] both
     # After the end mark the decoder's distributions have no meaning, and `judge` does not read them.
     real = lerp(tf.stop_gradient(reconstructions), tf.one_hot(ids, self.ids), settings.gamma)
-    answers = self.judge(tf.concat([real, mixed], 0))
+    answers = self.judge(tf.concat([real, mixed], 0))  # [2 n]
     fool_loss = losses.mean_square(answers[batch:])
     critic_loss = losses.mean_squared_error(alpha, answers[batch:]) + losses.mean_square(answers[:batch])
     return (settings.lambda_mix * self.share() * fool_loss, {'mixing_critic': critic_loss},

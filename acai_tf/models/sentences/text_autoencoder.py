@@ -34,7 +34,7 @@ class Model(text_base.TextAutoencoder):
   def iteration(self, data) -> dict:
     ids, _ = data
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(ids)
+      codes = self.encode(ids)  # [n, longest + 1] -> [n, latent]
       loss, accuracy = self.reconstruction(ids, self.noisy(codes))
       self.minimize(tape, {'autoencoder': loss})
     return {'recon_loss': loss, 'token_accuracy': accuracy, **self.code_spread(codes)}
