@@ -20,9 +20,9 @@ def mean_square(values) -> tf.Tensor:
 
 
 @tf.custom_gradient
-def with_gradient(value, point, gradient) -> tuple:
-  """The scalar `value` with a given gradient: `gradient`, of the shape of `point`, is its gradient by `point`."""
-  return tf.identity(value), lambda upstream: (None, upstream * gradient, None)
+def with_gradient(value, point, slope) -> tuple:
+  """A scalar whose gradient is given: `value`, of which `slope` is the gradient by `point`; both of the same shape."""
+  return tf.identity(value), lambda upstream: (None, upstream * slope, None)
 
 
 def classification(labels, logits) -> tuple[tf.Tensor, tf.Tensor]:
