@@ -54,7 +54,7 @@ def start_tensorflow(xla=False) -> None:
   and as many operations side by side as there are cores: the convolutions are too small to share.
 
   Args:
-    xla: whether XLA may compile for a processor, too (`hosts.Hosts` turns it on); it is slower there.
+    xla: whether XLA may compile for a processor, too (`cluster.Cluster` turns it on); it is slower there.
   """
   if xla:
     os.environ['TF_XLA_FLAGS'] = f'{os.environ.get("TF_XLA_FLAGS", "")} --tf_xla_cpu_global_jit'

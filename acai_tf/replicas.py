@@ -60,7 +60,7 @@ def gather(values, each=1) -> tf.Tensor:
   """All replicas' `values` in the global batch's order, the same on every replica, in a replica context.
 
   The rows are summed into their places, whose gradient is the sum over replicas of what arrives there. So a loss of
-  gathered values, divided by the number of replicas as all losses are (models.base.Model.move), has on any
+  gathered values, divided by the number of replicas as all losses are (models.base.Model.minimize), has on any
   number of devices the gradient that it has on one.
 
   Args:

@@ -93,15 +93,15 @@ def main() -> int:
   run = Run(arguments.run_dir or default_run_dir(experiment))
   experiment = run.check(experiment)
   from acai_tf.training import session
-  from acai_tf.training.hosts import Hosts
+  from acai_tf.training.cluster import Cluster
 
   xla = arguments.xla
   if arguments.deterministic:
     cli.make_deterministic()
     xla = 'off' if xla == 'auto' else xla  # It takes the kernels that it finds fastest when it compiles.
-  hosts = Hosts(arguments.strategy, xla)
-  experiment = hosts.agreed(with_precision(experiment, machine.fastest_precision()))
-  return session.train(experiment, run, hosts, cli.data_dir(arguments.data_dir), arguments.manual_dir,
+  cluster = Cluster(arguments.strategy, xla)
+  experiment = cluster.agreed(with_precision(experiment, machine.fastest_precision()))
+  return session.train(experiment, run, cluster, cli.data_dir(arguments.data_dir), arguments.manual_dir,
                        zoo.published_for(experiment))
 
 

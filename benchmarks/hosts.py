@@ -41,7 +41,7 @@ SETTINGS = {'arae_image': {'critic_steps': 2}, 'vqvae': {'codebook': 64},
             'arae_acai': {'units': 8, 'z': 4, 'queue': 16, 'critic_steps': 2, 'alone': 0.0, 'ramp': 0.0}}
 
 
-def trained(name, steps, hosts) -> tuple:
+def trained(name, steps, cluster) -> tuple:
   """(weights at the start, weights after `steps`) of a model, each a list of arrays."""
   import keras
 
@@ -53,7 +53,7 @@ def trained(name, steps, hosts) -> tuple:
       **small, 'model': SETTINGS.get(name, {}), 'training': {'batch': BATCH, 'samples': BATCH * steps}})
   dataset = build.load_data(experiment)
   data = registry.load('acai_tf.data', dataset_name)
-  with hosts.strategy.scope():
+  with cluster.strategy.scope():
     model = registry.load('acai_tf.models', name).Model(
         experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset), seed=1)
     model.compile(lambda player: keras.optimizers.Adam(1e-3, epsilon=1e-3), steps=steps)
@@ -64,18 +64,18 @@ def trained(name, steps, hosts) -> tuple:
     for variable, value in zip(model.trainable_variables, start, strict=True):
       variable.assign(np.nextafter(value, generator.choice(np.float32([-np.inf, np.inf]), value.shape)))
   training = config.Training(batch=BATCH, samples=BATCH * steps)
-  loop.Loop(model, hosts.strategy, dataset, training, 1, hosts.count).run(lambda *_: None, [])
+  loop.Loop(model, cluster.strategy, dataset, training, 1, cluster.count).run(lambda *_: None, [])
   return start, [variable.numpy() for variable in model.trainable_variables]
 
 
 def work(names, steps, folder) -> None:
   """What each process does: trains all and writes what came out."""
   cli.start_tensorflow()
-  from acai_tf.training.hosts import Hosts
+  from acai_tf.training.cluster import Cluster
 
-  hosts = Hosts()
+  cluster = Cluster()
   for name in names:
-    start, end = trained(name, steps, hosts)
+    start, end = trained(name, steps, cluster)
     np.savez(pathlib.Path(folder) / f'{name}.npz', *start, *end)
 
 

@@ -85,7 +85,7 @@ def measure(label):
   import tensorflow as tf
 
   from acai_tf.experiment.resolve import resolve
-  from acai_tf.training import build, hosts
+  from acai_tf.training import build, cluster
 
   arguments, (name, *options) = flags.FLAGS, label.split()
   size = {'size': 64} if '64' in options else {}
@@ -99,7 +99,7 @@ def measure(label):
     warm = seconds_of(iterator, arguments.batches)
     batch = next(iterator)
     del iterator
-    strategy = hosts.Hosts('one_device').strategy
+    strategy = cluster.Cluster('one_device').strategy
     with strategy.scope():
       model = build.create(experiment)
     step = tf.function(lambda data: strategy.run(model.take_step, args=(data,))['recon_mse'])

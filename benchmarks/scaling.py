@@ -39,23 +39,23 @@ def measure(batch, devices):
 
   from acai_tf.experiment.resolve import resolve
   from acai_tf.training import build, loop
-  from acai_tf.training.hosts import Hosts
+  from acai_tf.training.cluster import Cluster
 
   if devices > 1:
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * devices)
-  hosts = Hosts('mirrored' if devices > 1 else 'auto')
+  cluster = Cluster('mirrored' if devices > 1 else 'auto')
   steps = FLAGS.images // batch
   experiment = resolve('lines', 'acai', 'paper', {'network': {'depth': FLAGS.depth}, 'training': {
       'batch': batch, 'samples': batch * (WARM + steps)}})
-  with hosts.strategy.scope():
+  with cluster.strategy.scope():
     model = build.create(experiment)
   clock = []
 
   def look(_):
     clock.append((time.perf_counter(), time.process_time()))
 
-  loop.Loop(model, hosts.strategy, build.load_data(experiment), experiment.training, 1, hosts.count).run(
+  loop.Loop(model, cluster.strategy, build.load_data(experiment), experiment.training, 1, cluster.count).run(
       lambda *_: None, [([WARM, WARM + steps], look)])
   print(json.dumps([end - begin for begin, end in zip(*clock, strict=True)]))
 

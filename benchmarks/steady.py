@@ -29,15 +29,15 @@ def main(_):
   cli.set_environment()
   cli.start_tensorflow()
   from acai_tf.training import build, loop
-  from acai_tf.training.hosts import Hosts
+  from acai_tf.training.cluster import Cluster
 
   experiment = resolve('lines', FLAGS.model, 'fast', {
       'dataset': {'size': 8, 'test_images': 8}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2},
       'training': {'batch': BATCH, 'samples': BATCH * FLAGS.steps, 'precision': 'float32'}})
-  hosts = Hosts('one_device')
-  with hosts.strategy.scope():
+  cluster = Cluster('one_device')
+  with cluster.strategy.scope():
     model = build.create(experiment)
-  runner = loop.Loop(model, hosts.strategy, build.load_data(experiment), experiment.training)
+  runner = loop.Loop(model, cluster.strategy, build.load_data(experiment), experiment.training)
   rows = []
 
   def look(step):

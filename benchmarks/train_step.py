@@ -77,10 +77,10 @@ def made_loop(setting, model, batch):
   if setting['tuned']:
     cli.set_environment()
     cli.start_tensorflow()
-  from acai_tf.training import build, hosts, loop
+  from acai_tf.training import build, cluster, loop
 
   experiment = experiment_of(model, batch, setting['precision'])
-  strategy, dataset = hosts.Hosts('one_device').strategy, build.load_data(experiment)
+  strategy, dataset = cluster.Cluster('one_device').strategy, build.load_data(experiment)
   with strategy.scope():
     made = build.create(experiment)
   return loop.Loop(made, strategy, dataset, experiment.training)

@@ -1,4 +1,4 @@
-"""The optimiser: Adam and the averaged weights against NumPy, and who uses the averages (two devices: loop_test)."""
+"""The optimiser: Adam and the EMA of the weights against NumPy, and who uses the averages (two devices: loop_test)."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run
-from acai_tf.training import build, hosts, loop
+from acai_tf.training import build, cluster, loop
 from acai_tf.training.checkpoints import Checkpoints
 from acai_tf.training.optimizer import Adam
 from acai_tf.training.session import Session
@@ -19,7 +19,7 @@ def experiment(**training):
 
 
 def trained(made):
-  strategy = hosts.Hosts('one_device').strategy
+  strategy = cluster.Cluster('one_device').strategy
   with strategy.scope():
     model = build.create(made)
   loop.Loop(model, strategy, build.load_data(made), made.training).run(lambda *_: None, [])

@@ -401,10 +401,10 @@ class RunFolderTest(tf.test.TestCase):
       (root / '.git').mkdir(parents=True, exist_ok=True)
       with unittest.mock.patch.object(machine, '__file__', str(root / place / 'acai_tf/experiment/machine.py')), \
            unittest.mock.patch('subprocess.run', return_value=unittest.mock.Mock(stdout='abc\n')) as run:
-        self.assertEqual(machine.origin()['commit'], 'abc' if place == '.' else 'unknown')
+        self.assertEqual(machine.provenance()['commit'], 'abc' if place == '.' else 'unknown')
         self.assertEqual(run.called, place == '.')
         with unittest.mock.patch('shutil.which', return_value=None):
-          self.assertEqual(machine.origin()['commit'], 'unknown')
+          self.assertEqual(machine.provenance()['commit'], 'unknown')
 
   def test_origins_tell_who_trained_from_which_sample_on(self):
     folder, one, two, three = self.get_temp_dir(), {'commit': 'a'}, {'commit': 'b'}, {'commit': 'c'}

@@ -7,13 +7,13 @@ import functools
 
 import tensorflow as tf
 
-from acai_tf.training import hosts
+from acai_tf.training import cluster
 
 if len(tf.config.get_logical_device_configuration(tf.config.list_physical_devices('CPU')[0]) or []) < 2:
   tf.config.set_logical_device_configuration(
       tf.config.list_physical_devices('CPU')[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
-strategy = functools.cache(lambda name: hosts.Hosts(name).strategy)
+strategy = functools.cache(lambda name: cluster.Cluster(name).strategy)
 
 
 def without_graphs(test) -> None:

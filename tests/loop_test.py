@@ -26,7 +26,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run, checkpoint_steps
 from acai_tf.models import autoencoder, base
-from acai_tf.training import build, hosts, loop, session
+from acai_tf.training import build, cluster, loop, session
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
 from acai_tf.training.optimizer import optimizer
 
@@ -42,7 +42,7 @@ def experiment(model='acai', settings=None, **training):
 
 
 def make(made, strategy=None):
-  strategy = strategy or hosts.Hosts('one_device').strategy
+  strategy = strategy or cluster.Cluster('one_device').strategy
   with strategy.scope():
     model = build.create(made)
   return model, strategy
@@ -318,29 +318,29 @@ class CheckpointsTest(tf.test.TestCase):
     folder = self.get_temp_dir() + '/run'
     self.enterContext(unittest.mock.patch('acai_tf.evaluation.report.report'))
     short = dataclasses.replace(made, training=dataclasses.replace(made.training, samples=128))
-    self.assertEqual(session.train(short, Run(folder), hosts.Hosts('one_device')), 0)
+    self.assertEqual(session.train(short, Run(folder), cluster.Cluster('one_device')), 0)
     last = pathlib.Path(folder) / 'checkpoints' / 'last'
     data = last / f'step-16{run.DATA}'
     data.write_bytes(data.read_bytes()[:-1000])
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-      self.assertEqual(session.train(made, Run(folder), hosts.Hosts('one_device')), 0)
+      self.assertEqual(session.train(made, Run(folder), cluster.Cluster('one_device')), 0)
     self.assertIn('step 16 cannot be read and are put aside (.damaged); going on from step 8', printed.getvalue())
     self.assertEqual([row['samples'] for row in Run(folder).history()], [64, 128, 192, 256])
     self.assertTrue((last / f'step-16{run.DATA}.damaged').exists())
     other = self.get_temp_dir() + '/undisturbed'
-    self.assertEqual(session.train(made, Run(other), hosts.Hosts('one_device')), 0)
+    self.assertEqual(session.train(made, Run(other), cluster.Cluster('one_device')), 0)
     for one, two in zip(*(state(build.load_model(Run(place))[1]) for place in (folder, other)), strict=True):
       self.assertAllEqual(one, two)
     before = sorted(last.iterdir())
     for fault in (OSError(28, 'No space left on device'), tf.errors.ResourceExhaustedError(None, None, 'memory')):
       with (unittest.mock.patch.object(Checkpoints, '_take', side_effect=fault), self.assertRaises(type(fault))):
-        session.train(made, Run(folder), hosts.Hosts('one_device'))
+        session.train(made, Run(folder), cluster.Cluster('one_device'))
     self.assertEqual(sorted(last.iterdir()), before)  # a fault of the machine is none of the files'
     for path in last.glob(f'*{run.DATA}'):
       path.write_bytes(b'')
     with self.assertRaisesRegex(UserError, 'step-16 cannot be read.*there is no earlier one'):
-      session.train(made, Run(folder), hosts.Hosts('one_device'))
+      session.train(made, Run(folder), cluster.Cluster('one_device'))
 
   def test_folders_of_any_name(self):
     model, _ = make(experiment())
@@ -476,7 +476,7 @@ class LostTest(tf.test.TestCase):
   def train(folder):
     made = experiment('autoencoder', samples=128, evaluate_every=64, final_evaluations=0)
     with unittest.mock.patch('acai_tf.evaluation.report.report'):
-      session.train(made, Run(folder), hosts.Hosts('one_device'))
+      session.train(made, Run(folder), cluster.Cluster('one_device'))
     return Run(folder).history()
 
   def setUp(self):
@@ -522,7 +522,7 @@ class LostTest(tf.test.TestCase):
 
     with (unittest.mock.patch.object(Run, 'write_history', signalled),
           unittest.mock.patch('acai_tf.evaluation.report.report') as report):
-      self.assertEqual(session.train(made, Run(self.folder), hosts.Hosts('one_device')), 128 + signal.SIGTERM)
+      self.assertEqual(session.train(made, Run(self.folder), cluster.Cluster('one_device')), 128 + signal.SIGTERM)
     report.assert_not_called()
     self.assertLen(self.train(self.folder), 2)
 

@@ -20,7 +20,7 @@ from acai_tf.data import _tfds
 from acai_tf.experiment import registry
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run
-from acai_tf.training import hosts, session
+from acai_tf.training import cluster, session
 
 MODELS, DATASETS = registry.names('acai_tf.models', 'images'), registry.names('acai_tf.data', 'images')
 ALL = bool(os.environ.get('ALL_PAIRS'))
@@ -46,7 +46,7 @@ class PairsTest(parameterized.TestCase, tf.test.TestCase):
     folder = pathlib.Path(self.get_temp_dir()) / f'{model}_{data}'
     with (tfds.testing.mock_data(num_examples=20),
           unittest.mock.patch.object(_tfds, '_unknown_host', return_value=None)):
-      self.assertEqual(session.train(experiment, Run(folder), hosts.Hosts('one_device'), str(folder / 'data')), 0)
+      self.assertEqual(session.train(experiment, Run(folder), cluster.Cluster('one_device'), str(folder / 'data')), 0)
     self.assertTrue(Run(folder).metrics.exists())
     self.assertTrue((folder / 'interpolation.png').exists())
 

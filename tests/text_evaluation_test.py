@@ -21,7 +21,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment, resolve
 from acai_tf.experiment.run import Run
 from acai_tf.metrics import entailment, transfer
-from acai_tf.training import build, hosts, session
+from acai_tf.training import build, cluster, session
 from export import module
 
 
@@ -421,7 +421,7 @@ class ProgramTest(tf.test.TestCase):
         'model': {'units': 8, 'z': 4, 'queue': 16, 'critic_steps': 1},
         'training': {'samples': 128, 'batch': 16, 'evaluate_every': 64}})
     folder = pathlib.Path(self.get_temp_dir()) / 'run'
-    here = hosts.Hosts('one_device')
+    here = cluster.Cluster('one_device')
     self.assertEqual(session.train(experiment, Run(folder), here), 0)
     self.assertEqual(session.train(experiment, Run(folder), here), 0)  # Nothing is left to do but the report.
     record = json.loads(Run(folder).metrics.read_text())

@@ -178,7 +178,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     for player in model.players():
       self.assertContainsSubset({id(v) for v in model.variables_of(player)},
                                 {id(v) for v in weights.variables(model).values()})
-    weights.put(other, arrays)
+    weights.assign(other, arrays)
     self.assertEqual(other.vocabulary.words, dataset().vocabulary.words)
     texts = ['cat eats it', '']
     self.assertAllEqual(other.encode(other.vocabulary.encode(texts)), model.encode(model.vocabulary.encode(texts)))

@@ -150,7 +150,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
         ({first: arrays[first] * np.nan}, f'{first} has values that are not finite')):
       wrong = {key: array for key, array in {**arrays, **change}.items() if array is not None}
       with self.assertRaisesRegex(UserError, f'^x.npz does not fit acai: [^\n]*{message}[^\n]*$'):
-        weights.put(model, wrong, 'x.npz')
+        weights.assign(model, wrong, 'x.npz')
     self.assertAllEqual(model.encoder.layers[0].kernel, before)
 
   def test_damaged_files_are_one_line(self):

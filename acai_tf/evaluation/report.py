@@ -87,7 +87,7 @@ def record(experiment, measured, settings, samples, seconds, run: Run, weights) 
       'medians': medians(history, experiment.training, kinds.KINDS[experiment.kind].MEDIANS),
       'curves': measured.curves,
       **settings.facts(),
-      **machine.origin(),
+      **machine.provenance(),
       'trained_by': run.provenance(),
       'train_seconds': history[-1].get('seconds') if history else None,
       'evaluation_seconds': round(seconds, 2),

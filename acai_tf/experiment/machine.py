@@ -73,7 +73,7 @@ def cores() -> set[int] | range:
   return os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else range(os.cpu_count() or 1)
 
 
-def origin() -> dict:
+def provenance() -> dict:
   """Code and machine of this process: `commit` ('unknown' outside a checkout, or without git), `versions`, `device`."""
   import keras
   import tensorflow as tf

@@ -131,7 +131,7 @@ class Run:
           f'lines of {HISTORY} after {samples:,} samples to train on from there.')
 
   def provenance(self) -> list[dict]:
-    """What trained the run: rows of `machine.origin`, each with the `samples` from which on it did.
+    """What trained the run: rows of `machine.provenance`, each with the `samples` from which on it did.
 
     Raises:
       UserError: a broken file.
@@ -139,7 +139,7 @@ class Run:
     return self._read_lines(PROVENANCE)
 
   def add_provenance(self, samples, row) -> None:
-    """Notes that `row`, a `machine.origin`, trains from `samples` on; what was noted of later samples is dropped."""
+    """Notes that `row`, a `machine.provenance`, trains from `samples` on; rows of later samples are dropped."""
     rows = [old for old in self.provenance() if old['samples'] < samples]
     if not rows or {**rows[-1], 'samples': samples} != {**row, 'samples': samples}:
       self._write_lines(PROVENANCE, [*rows, {'samples': samples, **row}])

@@ -1,4 +1,4 @@
-"""An adversarial autoencoder (Makhzani et al. 2016), as the ACAI paper's section 4 has it."""
+"""An adversarial autoencoder (Makhzani et al. 2016), as in section 4 of the ACAI paper."""
 
 from typing import Annotated
 
@@ -21,12 +21,14 @@ class Config(Annealing):
   adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which w is 0
 
   # With the fast recipe's learning rate and w = 1 from the start, all latents drift the same way before reconstruction
-  # has begun, and the model never reconstructs. The recipe's values are found by trial on lines.
+  # has begun, and the model never reconstructs. The recipe's values were found by experiments on lines.
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial': 0.01, 'adversarial_from': 512}}}
 
 
 class Model(image_base.Autoencoder):
-  """A discriminator D tells codes from the prior N(0, I); the encoder makes them alike. BCE(l, t): cross-entropy.
+  """A discriminator D separates samples of the prior N(0, I) from latents; the encoder is trained to fool it.
+
+  BCE(l, t) is the cross-entropy of a logit l:
 
     discriminator: L_D = BCE(D(h), 1) + BCE(D(f(x)), 0), h ~ N(0, I)
     autoencoder:   L = mean (x - g(f(x)))^2 + w BCE(D(f(x)), 1)
@@ -56,19 +58,19 @@ class Model(image_base.Autoencoder):
         'logit that a code was drawn from the prior, [n]', 'prior_logit')]
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
-      features = self.features(codes)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
+      features = self.features(codes)  # [n, d]
       prior = self.normal(images.shape[0] or tf.shape(images)[0], features.shape[1:])
-      answer = self.discriminator(features)
+      answer = self.discriminator(features)  # logits, [n, 1]
 
       recon_mse = losses.mean_squared_error(images, self.decode(codes, training=True))
       fool_loss = losses.real_or_fake(answer, real=True)
       discriminator_loss = losses.real_or_fake(self.discriminator(prior), True) + losses.real_or_fake(answer, False)
       classifier, classifier_logs = self.classify(features, labels)
       weight = self.config.adversarial * self.annealing() * self.active_from(self.config.adversarial_from)
-      self.move(tape, {
+      self.minimize(tape, {
           'autoencoder': recon_mse + weight * fool_loss, 'discriminator': discriminator_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'discriminator_loss': discriminator_loss,
             **classifier_logs}

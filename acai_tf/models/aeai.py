@@ -22,22 +22,22 @@ class Config(Annealing):
   cycle: Annotated[float, '[0, inf)'] = 0.01  # weight of L_C
   smoothness: Annotated[float, '[0, inf)'] = 0.1  # weight of L_S
   critic_every: Annotated[int, '[1, inf)'] = 1  # steps between updates of the critic; the paper: an epoch, 938 on MNIST
-  spectral: bool = False  # whether the critic's 3x3 convolutions are spectrally normalised
+  spectral: bool = False  # whether the critic's 3x3 convolutions are spectrally normalized
 
   LEAST_BATCH = 2
   RECIPES = {'paper': {'model': {'critic_every': 938}}, 'fast': {}}
 
 
 class Model(image_base.Autoencoder):
-  """With z_a = (1 - a) z_i + a z_j, a ~ U(0, 1) for every pair, D = sigmoid(d) and |.|^2 the sum of squares:
+  """With z_a = (1 - a) z_i + a z_j, a ~ U(0, 1) for each pair, D = sigmoid(d) and |.|^2 the sum of squares:
 
     critic:      L_D = -log D(x), and then -log(1 - D(g(z_a)))
     autoencoder: L = |x_i - x^_i|^2 + |x_j - x^_j|^2 + adversarial L_A + cycle L_C + smoothness L_S,
                  L_A = -log D(g(z_a)), L_C = |z_a - f(g(z_a))|^2, L_S = |d g(z_a) / d a|^2
 
-  All are means over the pairs. The critic is updated on data and then on mixtures, in two updates. The derivative is an
-  exact forward Jacobian-vector product in the direction z_j - z_i. The paper leaves unsaid, and we choose: the partner
-  is the reversed batch, d is ACAI's critic, optimiser and batch are the recipe's.
+  All are means over the pairs. The critic has two updates, one on data and then one on mixtures. The derivative is an
+  exact forward Jacobian-vector product in the direction z_j - z_i. Some choices are ours, because the paper does not
+  state them: the partners are the reversed batch, d is ACAI's critic, optimizer and batch size are the recipe's.
   """
 
   def create_networks(self, size, precision) -> None:
@@ -52,26 +52,26 @@ class Model(image_base.Autoencoder):
         'logit that an image is real, [n]', 'real_logit')]
 
   def decode_with_velocity(self, codes, direction) -> tuple:
-    """(g(codes), the derivative of g at `codes` along `direction`), both in the images' shape."""
+    """(g(codes), the directional derivative of g at `codes` along `direction`), both [n, h, w, c]."""
     with tf.autodiff.ForwardAccumulator(codes, direction) as forward:
       images = self.decode(codes, training=True)
     return images, forward.jvp(images)
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-    alpha = self.uniform(images.shape[0] or tf.shape(images)[0])
-    rests = {}
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
+    alpha = self.uniform(images.shape[0] or tf.shape(images)[0])  # [n, 1, 1, 1]
+    skip = {}
     if self.config.critic_every > 1:
-      rests['critic'] = (tf.convert_to_tensor(self.step) + 1) % self.config.critic_every != 0
+      skip['critic'] = (tf.convert_to_tensor(self.step) + 1) % self.config.critic_every != 0
     self.critic.iterate()
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
       partners = tf.reverse(codes, [0])
       mixed_codes = lerp(codes, partners, alpha)
-      mixed, velocity = self.decode_with_velocity(mixed_codes, partners - codes)
+      mixed, velocity = self.decode_with_velocity(mixed_codes, partners - codes)  # [n, h, w, c] both
 
-      errors = losses.squared_norms(images - self.decode(codes, training=True))
-      recon_loss = tf.reduce_mean(errors + tf.reverse(errors, [0]))  # of both ends of each pair
+      errors = losses.squared_norms(images - self.decode(codes, training=True))  # [n]
+      recon_loss = tf.reduce_mean(errors + tf.reverse(errors, [0]))  # both ends of each pair
       fool_loss = losses.real_or_fake(self.critic(mixed), True)
       cycle_loss = tf.reduce_mean(losses.squared_norms(mixed_codes - self.encode(mixed, training=True)))
       smoothness_loss = tf.reduce_mean(losses.squared_norms(velocity))
@@ -80,10 +80,10 @@ class Model(image_base.Autoencoder):
       autoencoder_loss = recon_loss + self.annealing() * regularizer
       real_loss = losses.real_or_fake(self.critic(images), True)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.move(tape, {'autoencoder': autoencoder_loss, 'critic': real_loss, **classifier}, rests)
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': real_loss, **classifier}, skip)
     with tf.GradientTape(persistent=True) as tape:
       fake_loss = losses.real_or_fake(self.critic(tf.stop_gradient(mixed)), False)
-      self.move(tape, {'critic': fake_loss}, rests)
+      self.minimize(tape, {'critic': fake_loss}, skip)
     return {'recon_mse': tf.reduce_mean(errors) / tf.size(images[0], tf.float32), 'fool_loss': fool_loss,
             'cycle_loss': cycle_loss, 'smoothness_loss': smoothness_loss, 'critic_loss': real_loss + fake_loss,
             **classifier_logs}

@@ -44,17 +44,17 @@ class Config(Annealing):
 
 
 class Model(image_base.Autoencoder):
-  """With z_m a mixture of codes, D = sigmoid(d), d spectrally normalised, BCE(p, t) the cross-entropy:
+  """With z_m a mixture of latents, D = sigmoid(d), d spectrally normalized, BCE(p, t) the cross-entropy:
 
     critic:      L_D = BCE(D(x), 1) + BCE(D(x^), 0) + BCE(D(g(z_m)), 0)
     autoencoder: L_G = lam mean |x^ - x| + BCE(D(x^), 1) + BCE(D(g(z_m)), 1) + beta mean |f(g(z_m)) - z_m|
 
   With `error` 'squared' the first term is lam mean (x^ - x)^2. Partners are random permutations of the global batch.
 
-  Networks, depth and lengths are those of the authors' program (architectures/arch_kyle.py). What stays different: its
-  first convolution, 1x1, adds a border of one pixel; kernels start from N(0, 1 / (1.04 x kernel height x input x output
-  channels)), and those of the critic, with biases, from PyTorch's uniform start; SVHN is trained without its part
-  `extra`.
+  Networks, depth and training lengths are those of the authors' program (architectures/arch_kyle.py). Three differences
+  remain. Their first convolution, 1x1, adds a border of one pixel. They initialize kernels with
+  N(0, 1 / (1.04 x kernel height x input x output channels)), and the critic with PyTorch's uniform default, biases
+  included. They train SVHN without its part `extra`.
   """
 
   def create_networks(self, size, precision) -> None:
@@ -69,7 +69,7 @@ class Model(image_base.Autoencoder):
         'logit that an image is real, [n]', 'real_logit')]
 
   def mix(self, codes) -> tf.Tensor:
-    """[n, height, width, channels] codes -> mixtures, a function of (seed, step)."""
+    """[n, height, width, channels] latents -> mixtures of the same shape, a function of (seed, step)."""
     batch = codes.shape[0] or tf.shape(codes)[0]
     everyones = replicas.gather(codes)
 
@@ -82,17 +82,17 @@ class Model(image_base.Autoencoder):
       probability = replicas.gather(self.uniform(batch, (), salt=100))[0]
       mask = tf.cast(self.uniform(batch, (1, 1, codes.shape[3])) < probability, codes.dtype)
       shares = tf.stack([mask, 1 - mask])
-    else:  # Normalised exponentials are Dirichlet(1, ..., 1).
+    else:  # Normalized exponential variables are Dirichlet(1, ..., 1).
       shares = tf.stack([-tf.math.log1p(-self.uniform(batch, salt=100 + k)) + 1e-12 for k in range(len(partners))])
       shares /= tf.reduce_sum(shares, 0, keepdims=True)
     return tf.reduce_sum(shares * tf.stack(partners), 0)
 
   def penalty(self, player) -> tf.Tensor:
-    """L2 penalty, whose gradient is weight_decay times the weight, as in the authors' optimiser."""
+    """The L2 penalty of a player. Its gradient is weight_decay times the weight, as in the authors' optimizer."""
     return self.decay(self.variables_of(player))
 
   def decay(self, weights) -> tf.Tensor:
-    """`penalty` of a list of weights."""
+    """The L2 penalty of a list of weights."""
     return self.config.weight_decay * tf.add_n([tf.nn.l2_loss(v) for v in weights])
 
   def regularizers(self, variables) -> list:
@@ -101,14 +101,14 @@ class Model(image_base.Autoencoder):
     return [lambda: self.decay(found)] if found else []
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     self.critic.iterate()
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
       reconstructions = self.decode(codes, training=True)
       mixed_codes = self.mix(codes)
       mixed = self.decode(mixed_codes, training=True)
-      answer_real, answer, answer_mixed = (self.critic(x) for x in (images, reconstructions, mixed))
+      answer_real, answer, answer_mixed = (self.critic(x) for x in (images, reconstructions, mixed))  # [n] each
 
       squared = self.config.error == 'squared'
       error = (losses.mean_squared_error if squared else losses.mean_absolute_error)(images, reconstructions)
@@ -121,10 +121,10 @@ class Model(image_base.Autoencoder):
       critic_loss = (losses.real_or_fake(answer_real, True) + losses.real_or_fake(answer, False)
                      + losses.real_or_fake(answer_mixed, False))
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      rests = {}
+      skip = {}
       if self.config.generator_every > 1:
-        rests['autoencoder'] = tf.convert_to_tensor(self.step) % self.config.generator_every != 0
-      self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss + self.penalty('critic'), **classifier},
-                rests)
+        skip['autoencoder'] = tf.convert_to_tensor(self.step) % self.config.generator_every != 0
+      critic_objective = critic_loss + self.penalty('critic')
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_objective, **classifier}, skip)
     return {'recon_mse' if squared else 'recon_mae': error, 'fool_loss': fool_loss, 'critic_loss': critic_loss,
             **classifier_logs}

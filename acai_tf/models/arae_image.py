@@ -1,4 +1,4 @@
-"""An adversarially regularised autoencoder of binary images (Zhao, Kim, Zhang, Rush, LeCun, ICML 2018)."""
+"""An adversarially regularized autoencoder of binarized images (Zhao, Kim, Zhang, Rush, LeCun, ICML 2018)."""
 
 import dataclasses
 from typing import Annotated
@@ -35,8 +35,8 @@ class Config:
   LEAST_BATCH = 2
   OWN_NETWORKS = True  # of the widths above; the section `network` does not apply
 
-  # The authors' batch, length and rate. This project's fast recipe has batches too small for batch norm, and casts that
-  # cost more than products of 64 rows save; networks with batch norm have no moving averages in any recipe.
+  # The authors' batch size, training length and learning rate. The common fast recipe has batches too small for batch
+  # norm, and its casts take more time than its matrix products save at batch 64. Networks with batch norm have no EMA.
   RECIPES = {
       'paper': {'training': {'batch': 100, 'samples': 1_000_000, 'learning_rate': 5e-4}},
       'fast': {'training': {'batch': 64, 'learning_rate': 5e-4, 'beta_2': 0.999, 'average': 0.0,
@@ -54,22 +54,24 @@ class Config:
 
 
 class Model(image_base.Autoencoder):
-  """c = f(x) / |f(x)| is a code, G(z), z ~ N(0, I), makes others; e ~ N(0, I), s = noise_r anneal^floor(step / epoch),
-  H the cross-entropy of a pixel's two classes. A step is one of the first line; critic_steps times the second, of a
-  critic clipped to +-clip before, and the third; and one of the last:
+  """An encoder gives latents c = f(x) / |f(x)|; a generator gives latents G(z), z ~ N(0, I).
+
+  With e ~ N(0, I), s = noise_r anneal^floor(step / epoch) and H the cross-entropy of a pixel's two classes, a step
+  consists of one update of the first line; `critic_steps` times the second line (after clipping the critic's weights to
+  +-clip) and the third; and one update of the last line:
 
     autoencoder: L_rec = mean H(x, g(c + s e))
     critic:      L_D = mean D(G(z)) - mean D(c)             (-L_D estimates the Wasserstein distance)
     autoencoder: L_E = grad_lambda mean D(c)
     generator:   L_G = -mean D(G(z))
 
-  The autoencoder's two losses share one Adam, as in the authors' program: a second one would scale each gradient to the
-  same size, and grad_lambda would be lost. So the decoder, whose gradient of L_E is 0, goes on by its momentum, which
-  makes its rate about three times as large. All moves of a step see the same images; the authors' critic sees new ones
-  in each move.
+  The autoencoder's two losses share one Adam, as in the authors' program. Two optimizers would scale both gradients to
+  the same size, and grad_lambda would have no effect. The decoder's gradient of L_E is 0, but momentum still changes
+  the decoder, which makes its effective learning rate about three times as large. All updates of a step use the same
+  images; the authors' critic gets new ones for each update.
 
-  All perceptrons have batch norm but in the critic's first layer. ReLU, the critic LeakyReLU; the generator ends in
-  tanh, and its codes are not normalised. An image is 2 p(white) - 1.
+  All layers have batch norm except the critic's first. Activations are ReLU, and LeakyReLU in the critic. The generator
+  ends in tanh, and its latents are not normalized. An image is 2 p(white) - 1.
   """
 
   has_prior = True
@@ -99,7 +101,7 @@ class Model(image_base.Autoencoder):
     self.generator.build((None, config.z))
     self.critic = keras.Sequential(dense.perceptron(
         config.widths('critic'), 1, 'critic', self.seed, convolutional.SLOPE, config.start, plain=1, bias=False),
-                                   name='critic')  # no loss would see a bias of its answers
+                                   name='critic')  # a bias of its answers would cancel in every loss
     self.critic.build((None, config.code))
 
   def players(self) -> dict[str, list]:
@@ -132,21 +134,21 @@ class Model(image_base.Autoencoder):
     return tf.tanh((logits[..., 1] - logits[..., 0]) / 2)
 
   def sample(self, count, seed=0) -> tf.Tensor:
-    """`count` images decoded from the generator's codes; a function of `seed`."""
+    """`count` images decoded from the generator's latents; a function of `seed`."""
     codes = self.generator(self.draw_noise(count, seed, [self.config.z]))
     return self.decode(tf.reshape(codes, [-1, *self.code_shape]))
 
   def noise_deviation(self) -> tf.Tensor:
-    """s of this step."""
+    """s, the standard deviation of the noise at this step."""
     epochs = tf.cast(tf.convert_to_tensor(self.step) // self.config.epoch, tf.float32)
     return self.config.noise_r * self.config.anneal**epochs
 
   def clip_critic(self) -> None:
-    """Puts every parameter of the critic, batch norm's included, into [-clip, clip]."""
+    """Clips all parameters of the critic to [-clip, clip], those of its batch norm included."""
     self.clip_weights('critic', self.config.clip)
 
   def iteration(self, data) -> dict:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     batch = images.shape[0] or tf.shape(images)[0]
 
     def scored(codes):
@@ -155,27 +157,27 @@ class Model(image_base.Autoencoder):
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)
       noise = self.noise_deviation() * self.normal(batch, self.code_shape)
-      logits = self.decoder(codes + noise, training=True)
+      logits = self.decoder(codes + noise, training=True)  # [n, h, w, c, 2]
       recon_loss = losses.two_classes(images, logits)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.move(tape, {'autoencoder': recon_loss, **classifier})
+      self.minimize(tape, {'autoencoder': recon_loss, **classifier})
     logs = {'recon_loss': recon_loss, 'recon_mse': losses.mean_squared_error(images, self.to_images(logits)),
             **self.code_spread(self.features(codes)), **classifier_logs}
 
     for k in range(self.config.critic_steps):
       self.clip_critic()
       with tf.GradientTape(persistent=True) as tape:
-        codes = self.features(self.encode(images, training=True))
+        codes = self.features(self.encode(images, training=True))  # [n, d]
         fakes = tf.stop_gradient(self.generator(self.normal(batch, [self.config.z], salt=1 + k), training=True))
         critic_loss = scored(fakes) - scored(tf.stop_gradient(codes))
-        self.move(tape, {'critic': critic_loss})
-        fool_loss = scored(codes)  # by the critic as it is now
-        self.move(tape, {'autoencoder': self.config.grad_lambda * fool_loss})
+        self.minimize(tape, {'critic': critic_loss})
+        fool_loss = scored(codes)  # after the critic's update
+        self.minimize(tape, {'autoencoder': self.config.grad_lambda * fool_loss})
       del tape
 
     with tf.GradientTape(persistent=True) as tape:
       noise = self.normal(batch, [self.config.z], salt=1 + self.config.critic_steps)
       generator_loss = -scored(self.generator(noise, training=True))
-      self.move(tape, {'generator': generator_loss})
+      self.minimize(tape, {'generator': generator_loss})
     return {**logs, 'critic_loss': critic_loss, 'wasserstein': -critic_loss, 'fool_loss': fool_loss,
             'generator_loss': generator_loss}

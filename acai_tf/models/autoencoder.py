@@ -7,7 +7,7 @@ from acai_tf.models import image_base
 
 @config_dataclass('model')
 class Config:
-  """Nothing to set."""
+  """There are no settings."""
 
 
 class Model(image_base.Autoencoder):

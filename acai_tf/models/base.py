@@ -1,4 +1,4 @@
-"""What all models share: players with their optimisers, moves, noise, averaged weights; neither images nor text."""
+"""The base of all models, for images and text: players, their optimizers and updates, EMA of the weights, noise."""
 
 import contextlib
 import dataclasses
@@ -20,11 +20,15 @@ from acai_tf.experiment import machine, overrides
 
 @dataclasses.dataclass(frozen=True)
 class Callable:
-  """Something that a model gives its users: what is exported, and what the evaluation measures.
+  """A function of a model for its users: the export saves it, and the evaluation measures it.
 
-  `function` takes `inputs` in their order, and `training`; `inputs`: dict: name -> tf.TensorSpec. `meaning` says in a
-  phrase what comes out, with its shape; `output` names it in one word. `kept`: objects that the function needs beside
-  variables, such as a table of words.
+  Attributes:
+    name: of the signature in an exported module.
+    function: takes `inputs` in their order, and `training`.
+    inputs: dict: name -> tf.TensorSpec.
+    meaning: a phrase that describes the output, with its shape.
+    output: one word for the output.
+    kept: objects besides variables that the function needs, such as a vocabulary's table.
   """
 
   name: str
@@ -36,26 +40,26 @@ class Callable:
 
 
 def check_type(given, what, kind) -> None:
-  """As `check_fit`, of the type alone."""
+  """Checks the dtype of `given` alone; arguments and errors are those of `check_fit`."""
   try:
     dtype = tf.as_dtype(given.dtype)
-  except TypeError:  # of times, say, which TensorFlow has not
+  except TypeError:  # a dtype that TensorFlow lacks, such as times
     raise ValueError(f'{what} are {given.dtype}; expected {kind}.') from None
   if not (dtype.is_floating if kind == 'floats' else dtype.is_integer):
     raise ValueError(f'{what} are {dtype.name}; expected {kind}.')
 
 
 def check_fit(given, shape, what, kind='floats') -> None:
-  """Checks what a method was given by shape and type alone, so that in a graph it costs time only when it is traced.
+  """Checks the shape and the dtype of an argument. Values are not read, so in a graph only tracing takes time.
 
   Args:
     given: an array, tensor or tf.TensorSpec, [n, *shape].
-    shape: without the batch.
-    what: it is, for the message.
+    shape: the expected shape without the batch dimension.
+    what: the name of the argument in the message.
     kind: 'floats' or 'ints'.
 
   Raises:
-    ValueError: another shape or kind.
+    ValueError: the shape or the kind differs.
   """
   check_type(given, what, kind)
   found = tf.TensorShape(given.shape)
@@ -64,7 +68,7 @@ def check_fit(given, shape, what, kind='floats') -> None:
 
 
 def as_checked_tensor(given, shape, what, kind='floats') -> tf.Tensor:
-  """`given`, numbers of any form, as a tensor of at least one example that `check_fit` has passed; its arguments."""
+  """Converts an array of any kind to a tensor. Its static batch size must not be 0; the rest is as of `check_fit`."""
   try:
     tensor = tf.convert_to_tensor(given)
   except (ValueError, TypeError):
@@ -77,15 +81,15 @@ def as_checked_tensor(given, shape, what, kind='floats') -> tf.Tensor:
 
 
 def integer(given, what, least) -> int | tf.Tensor:
-  """`given` as an int; a tensor that is known only as a graph runs passes unchanged.
+  """Returns `given` as an int. A tensor whose value is unknown while a graph is traced is returned as it is.
 
   Args:
-    given: an int, or what counts as one.
-    what: it is, for the message.
-    least: the smallest that is allowed.
+    given: an int, or an object that Python accepts as an index.
+    what: the name of the argument in the message.
+    least: the smallest value allowed.
 
   Raises:
-    ValueError: no integer, or one that is smaller or has more than 64 bits.
+    ValueError: `given` is not an integer, is smaller than `least`, or needs more than 64 bits.
   """
   known = tf.get_static_value(given) if tf.is_tensor(given) else given
   if known is None and tf.is_tensor(given):
@@ -102,17 +106,18 @@ def integer(given, what, least) -> int | tf.Tensor:
 
 
 class Means:
-  """Running means of logs, for Keras's `fit` and `evaluate`; held by a model without being part of its state.
+  """Running means of the logs, for Keras's `fit` and `evaluate`. They are not part of the model's saved state.
 
-  `names`: those that only labelled batches have. A traced function can make variables in its first call alone, which
-  may see no labels.
+  Args:
+    names: logs that only labelled batches have. Their variables are created here, because a traced function can create
+      variables only in its first call, and that call may have no labels.
   """
 
   def __init__(self, names=()):
     self.trackers = {name: keras.metrics.Mean(name) for name in names}
 
   def __call__(self, logs, data):
-    """Takes one batch's `logs`, dict of scalar means over `data` (tensors [n, ...]), and gives the means so far."""
+    """Adds one batch's `logs`, dict of scalar means over `data` (tensors [n, ...]), and returns the means so far."""
     def create(_):
       with tf.init_scope():
         for name in logs:
@@ -126,27 +131,27 @@ class Means:
 
 
 class Model(keras.Model):
-  """Players that each train their own variables with their own optimiser, step after step.
+  """A model of several players. Each player trains its own variables with its own optimizer.
 
-  A subclass makes its networks, names its `players`, and gives `iteration`. An iteration moves each player once, or as
-  often as its paper says; the step counter counts iterations. All randomness comes from `uniform` and `normal`, so that
-  a step is a pure function of weights, optimiser state, seed and step number.
+  A subclass creates its networks and implements `players` and `iteration`. An iteration updates each player once, or as
+  often as the paper says; the step counter counts iterations. All randomness comes from `uniform` and `normal`, so a
+  step is a pure function of the weights, the state of the optimizers, the seed and the step number.
 
-  It is Keras's to save and load: `model.save('m.keras')`, and, where the model's file has been imported,
+  Keras can save and load a model: `model.save('m.keras')` and, once the model's file has been imported,
   `keras.models.load_model`.
 
   Args:
     config: the model's Config.
     network: `config.Network` or `config.TextNetwork`.
-    shape: of one datum, as its data set says.
-    classes: labels' number of classes.
-    seed: of weights and noise.
+    shape: the shape of one example, as its data set returns it.
+    classes: number of classes of the labels.
+    seed: of the initial weights and the noise.
     precision: a Keras dtype policy.
   """
 
-  network_class: type = type(None)  # of `network`; what models of images, or of sentences, have in common
-  extra_batches = 0  # further batches that an iteration sees behind its own
-  by_class = False  # whether every batch must have as many examples of one class as of any other
+  network_class: type = type(None)  # of `network`; one for all models of images, another for all models of sentences
+  extra_batches = 0  # number of further batches that an iteration uses besides its own
+  by_class = False  # whether every batch must have equally many examples of each class
 
   def __init_subclass__(cls, **kwargs):
     super().__init_subclass__(**kwargs)
@@ -164,12 +169,12 @@ class Model(keras.Model):
 
   @classmethod
   def config_class(cls) -> typing.Any:
-    """The Config of the file that the model, or what it is made from, stands in; None where there is no such file."""
+    """The Config in the file of this class or of its nearest base class that has one; None if there is none."""
     files = (sys.modules.get(kind.__module__) for kind in cls.__mro__)
     return next((config for file in files if (config := getattr(file, 'Config', None))), None)
 
   def _check_arguments(self, config, network, shape):
-    if network is None and not shape:  # a model of neither images nor text
+    if network is None and not shape:  # neither a model of images nor of text
       return
     kind = self.config_class() or type(config)
     for given, wanted, what in ((config, kind, 'config'), (network, self.network_class, 'network')):
@@ -183,20 +188,20 @@ class Model(keras.Model):
     machine.require_memory({'the sizes of network and data': 4 * network.weights(shape), "the model's sizes": 4 * own})
 
   def callables(self) -> list[Callable]:
-    """List of `Callable`, of different names."""
+    """List of `Callable` with unique names."""
     raise NotImplementedError
 
   def regularizers(self, variables) -> list:
-    """Hook: functions () -> scalar, losses of weights alone that belong to those among `variables`, for whoever trains
-    an exported module further; here none."""
+    """Hook: list of functions () -> scalar, the penalties on those of `variables` that have one. An exported module
+    carries them for further training. By default there are none."""
     del variables
     return []
 
   def exporting(self) -> contextlib.AbstractContextManager:
-    """Hook: a context in which callables are traced for a module."""
+    """Hook: the context in which the callables are traced for an exported module."""
     return contextlib.nullcontext()
 
-  # Keras's own ways to save.
+  # Saving with Keras.
 
   def get_config(self) -> dict:
     """The constructor's arguments as JSON values."""
@@ -204,8 +209,11 @@ class Model(keras.Model):
 
   @classmethod
   def from_config(cls, config, custom_objects=None) -> 'Model':
-    """The model that `get_config` tells of, with weights as new; UserError where a key of a section is wrong or
-    missing."""
+    """Creates a model from `get_config`, with initial weights.
+
+    Raises:
+      UserError: a section has a wrong key, or lacks one.
+    """
     del custom_objects
     made_by = cls.config_class()
     arguments = {**config, 'shape': tuple(config['shape'])}
@@ -213,15 +221,17 @@ class Model(keras.Model):
                   'network': overrides.make_complete(cls.network_class, config.get('network'), 'network')})
 
   def get_compile_config(self) -> dict | None:
-    """The players' optimisers, and those of `compile`'s other arguments that are plain values (bool, number, text);
-    None of a model that is not compiled."""
+    """The players' optimizers, and those other arguments of `compile` that are plain values (bool, number, string).
+
+    None if the model is not compiled.
+    """
     if not self.optimizers:
       return None
     return {'optimizers': {player: keras.saving.serialize_keras_object(optimizer)
                            for player, optimizer in self.optimizers.items()}, **self._compiled}
 
   def compile_from_config(self, config) -> None:
-    """Compiles as `get_compile_config` tells, optimisers' state as new."""
+    """Compiles from `get_compile_config`, with the initial state of the optimizers."""
     optimizers = {player: keras.saving.deserialize_keras_object(optimizer)
                   for player, optimizer in config['optimizers'].items()}
     self.compile(optimizers.__getitem__, **{key: value for key, value in config.items() if key != 'optimizers'})
@@ -233,43 +243,43 @@ class Model(keras.Model):
     raise NotImplementedError
 
   def variables_of(self, player) -> list:
-    """The trainable variables of one player, selected by object; once each, if layers share them."""
+    """The trainable variables of one player. Variables that layers share are listed once."""
     found = [variable for layer in self.players()[player] for variable in layer.trainable_variables]
     return list({id(variable): variable for variable in found}.values())
 
   def training_of(self, player, training) -> experiment_config.Training:
-    """Hook: the `config.Training` that `player`'s optimiser is made by, given the experiment's; here that one."""
+    """Hook: the `config.Training` from which `player`'s optimizer is made; by default the experiment's."""
     del player
     return training
 
   def normalizes_batches(self, player) -> bool:
     """Whether a network of `player` has batch norm.
 
-    Such a player keeps no moving average of its weights: the moments of its batch norm are those of the raw weights,
-    which fit no others.
+    Such a player has no EMA of its weights: the moments in its batch norm are those of the raw weights, and do not fit
+    averaged ones.
     """
     return any(isinstance(inner, keras.layers.BatchNormalization)
                for layer in self.players()[player] for inner in layer._flatten_layers())
 
   def adapt(self, dataset) -> None:
-    """Hook: takes over what a model must know of its training data, a vocabulary say, before the first step."""
+    """Hook: takes what the model needs from its training data before the first step, such as a vocabulary."""
 
   def clipnorm_of(self, player) -> float:
-    """Hook: the bound on the global norm of a player's gradient, 0 is off; here `compile`'s for all."""
+    """Hook: the bound on the global norm of a player's gradient; 0: no clipping. By default `compile`'s `clipnorm`."""
     del player
     return self.clipnorm
 
   def compile(self, optimizer=None, clipnorm=0.0, steps=None, **kwargs) -> None:
-    """Gives every player an optimiser of its own, built on its own variables.
+    """Creates an optimizer for each player and builds it on the player's variables.
 
     Args:
-      optimizer: a function player's name -> a Keras optimiser of its own; default: the paper's Adam for all.
-      clipnorm: bound on the global norm of each player's gradient, after summing over replicas; 0 is off.
-      steps: iterations that the training will have, where a model has phases of it; None: unknown.
-      **kwargs: Keras's own, without `loss` and `metrics`: a model has its own.
+      optimizer: function player's name -> a new Keras optimizer; default: the Adam of the ACAI paper for all players.
+      clipnorm: bound on the global norm of each player's gradient, after summing over replicas; 0: no clipping.
+      steps: total number of iterations of the training, for models with a schedule over it; None: unknown.
+      **kwargs: arguments of Keras's `compile`, except losses and metrics, which the model defines itself.
 
     Raises:
-      ValueError: an optimiser for several players, losses or metrics, or a bound below 0.
+      ValueError: several players have the same optimizer, losses or metrics are given, or `clipnorm` is below 0.
     """
     for key in ('loss', 'loss_weights', 'metrics', 'weighted_metrics'):
       if kwargs.get(key) is not None:
@@ -290,22 +300,22 @@ class Model(keras.Model):
     self._compiled = {'clipnorm': clipnorm, 'steps': steps, **plain}
 
   def averages(self) -> list[tuple]:
-    """(variable, its moving average) of every player whose optimiser keeps averages (Keras: `use_ema`).
+    """List of (variable, EMA of it) for all players whose optimizer keeps an EMA of the weights (Keras: `use_ema`).
 
-    All else, a codebook say, has none: it is taken as it is.
+    Variables that no optimizer trains, such as a codebook, have no EMA and are used as they are.
     """
     plain = {player: getattr(optimizer, 'inner_optimizer', optimizer) for player, optimizer in self.optimizers.items()}
     return [pair for player, optimizer in plain.items() if optimizer.use_ema
             for pair in zip(self.variables_of(player), optimizer._model_variables_moving_average, strict=True)]
 
   def use_averages(self) -> None:
-    """Puts the averages in the weights' place, for good."""
+    """Assigns the EMA to the weights, permanently."""
     for variable, average in self.averages():
       variable.assign(average)
 
   @contextlib.contextmanager
   def averaged(self) -> Iterator[None]:
-    """A context in which the weights are their averages; after it they are what they were, bit for bit."""
+    """A context in which the weights are their EMA. Afterwards the raw weights are restored bit-exactly."""
     kept = [(variable, tf.identity(variable.value)) for variable, _ in self.averages()]
     self.use_averages()
     try:
@@ -314,42 +324,64 @@ class Model(keras.Model):
       for variable, value in kept:
         variable.assign(value)
 
-  def move(self, tape, player_losses, rests=None) -> None:
-    """One move of each of the players named, after all their gradients have been taken.
-
-    Losses are divided by the number of replicas, because Keras sums gradients over them. A variable that a loss does
-    not reach has gradient 0, and moves as far as its optimiser's momentum carries it. A player whose optimiser scales
-    losses (Keras's LossScaleOptimizer) rests where its gradient is not finite.
+  def minimize(self, tape, losses, skip=None) -> None:
+    """Updates each of the players named once, after the gradients of all their losses have been computed.
 
     Args:
-      tape: a persistent one.
-      player_losses: dict: player -> scalar.
-      rests: dict: player -> scalar bool tensor; a player that rests keeps its weights and its optimiser's state.
+      tape: a persistent tf.GradientTape, still recording; the update itself is not recorded.
+      losses: dict: player -> scalar.
+      skip: as of `apply`.
+    """
+    with tape.stop_recording():
+      self.apply(self.gradients(tape, losses), skip)
+
+  def gradients(self, tape, losses) -> dict[str, list]:
+    """The gradient of each player's loss by that player's variables, clipped; call it while `tape` does not record.
+
+    Losses are divided by the number of replicas, because Keras sums gradients over them. Where a loss does not depend
+    on a variable, the gradient is 0; the momentum of the optimizer may still change that variable. If the player's
+    optimizer scales losses (Keras's LossScaleOptimizer), the gradient is scaled too.
+
+    Args:
+      tape: a persistent tf.GradientTape.
+      losses: dict: player -> scalar.
+
+    Returns:
+      Dict: player -> list of tensors, one for each of `variables_of`.
     """
     context = tf.distribute.get_replica_context()
     share = 1 / context.num_replicas_in_sync
-    with tape.stop_recording():
-      gradients = {}
-      for player, loss in player_losses.items():
-        # A loss may be of a part of the player alone; what it does not know of has no gradient.
-        scale = getattr(self.optimizers[player], 'dynamic_scale', None)
-        gradient = tape.gradient(loss, [variable.value for variable in self.variables_of(player)],
-                                 scale, tf.UnconnectedGradients.ZERO)
-        gradient = [tf.convert_to_tensor(g) for g in gradient]  # of embeddings' rows, too
-        if share < 1 and (self.clipnorm_of(player) or scale is not None):  # The whole is clipped, or is not finite.
-          gradient = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
-        if self.clipnorm_of(player):
-          gradient, _ = tf.clip_by_global_norm(gradient, self.clipnorm_of(player) * (1.0 if scale is None else scale))
-        gradients[player] = [g * share for g in gradient] if share < 1 else gradient
-      for player, gradient in gradients.items():
-        variables = self.variables_of(player)
-        if player in (rests or {}):  # Putting back, since an update inside tf.cond fails under a strategy.
-          state = [v.value for v in variables + self.optimizers[player].variables]
-          before = [tf.identity(value) for value in state]
-        self.optimizers[player].apply(gradient, variables)
-        if player in (rests or {}):
-          for value, old in zip(state, before, strict=True):
-            value.assign(tf.where(rests[player], old, value))
+    gradients = {}
+    for player, loss in losses.items():
+      scale, bound = getattr(self.optimizers[player], 'dynamic_scale', None), self.clipnorm_of(player)
+      values = [variable.value for variable in self.variables_of(player)]
+      gradient = tape.gradient(loss, values, scale, tf.UnconnectedGradients.ZERO)
+      gradient = [tf.convert_to_tensor(g) for g in gradient]  # embeddings give IndexedSlices
+      if share < 1 and (bound or scale is not None):  # The global gradient is clipped, or tested for overflow.
+        gradient = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
+      if bound:
+        gradient, _ = tf.clip_by_global_norm(gradient, bound * (1.0 if scale is None else scale))
+      gradients[player] = [g * share for g in gradient] if share < 1 else gradient
+    return gradients
+
+  def apply(self, gradients, skip=None) -> None:
+    """One step of each player's optimizer. An optimizer that scales losses skips gradients that are not finite.
+
+    Args:
+      gradients: dict: player -> list of tensors, as `gradients` returns them.
+      skip: dict: player -> scalar bool tensor; where it is true, the player's weights and the state of its optimizer
+        stay as they are.
+    """
+    skip = skip or {}
+    for player, gradient in gradients.items():
+      variables = self.variables_of(player)
+      if player in skip:  # The update is undone, because an update inside tf.cond fails under a strategy.
+        state = [v.value for v in variables + self.optimizers[player].variables]
+        before = [tf.identity(value) for value in state]
+      self.optimizers[player].apply(gradient, variables)
+      if player in skip:
+        for value, old in zip(state, before, strict=True):
+          value.assign(tf.where(skip[player], old, value))
 
   def clip_weights(self, player, bound) -> None:
     """Clamps all of a player's variables to [-bound, bound]."""
@@ -360,11 +392,11 @@ class Model(keras.Model):
     tf.distribute.get_replica_context().merge_call(clip)
 
   def code_spread(self, codes) -> dict:
-    """Signs of a collapse, of the global batch's [n, d] codes of norm 1, which may lie on replicas.
+    """Indicators of a collapse of the latents, over the global batch; `codes`: [n, d] of norm 1 on this replica.
 
     Returns:
-      {'code_std': the root of the mean squared distance from the mean code, 'code_mean_norm': that code's norm}. Their
-      squares add up to 1; 0 and 1 is a collapse.
+      {'code_std': root mean squared distance from the mean latent, 'code_mean_norm': norm of the mean latent}, scalars.
+      Their squares add up to 1. In a collapse they are 0 and 1.
     """
     codes = replicas.gather(codes)
     mean = tf.reduce_mean(codes, 0)
@@ -372,7 +404,7 @@ class Model(keras.Model):
     return {'code_std': deviation, 'code_mean_norm': tf.norm(mean)}
 
   def annealing(self) -> float | tf.Tensor:
-    """The factor of the regularizer's weight at this step, in [0, 1], as `config.Annealing` says."""
+    """The factor of the regularizer's weight at this step, in [0, 1]; `config.Annealing` defines the schedule."""
     settings = self.config
     if settings.anneal_to == 1:
       return 1.0
@@ -382,7 +414,7 @@ class Model(keras.Model):
     return settings.anneal_to ** tf.clip_by_value((done - settings.anneal_from) / settings.anneal_over, 0.0, 1.0)
 
   def active_from(self, first) -> tf.Tensor:
-    """1 from step `first` on, 0 before: a factor for losses that wait until reconstruction has begun."""
+    """0 before step `first`, 1 from it on: a factor for losses that start after reconstruction."""
     return tf.cast(tf.convert_to_tensor(self.step) >= first, tf.float32)
 
   # Noise.
@@ -394,38 +426,38 @@ class Model(keras.Model):
     return replicas.local_rows(sampler([batch * count, *shape], seed))
 
   def uniform(self, batch, shape=(), salt=0) -> tf.Tensor:
-    """[batch, *shape] of U[0, 1), a function of (seed, step, salt): each draw of an iteration takes another `salt`.
+    """[batch, *shape] of U[0, 1), a function of (seed, step, salt). Each draw of an iteration has a `salt` of its own.
 
-    Replicas take their rows of one global draw, so `batch` must be an int when there are several.
+    The global batch is drawn and each replica takes its rows, so `batch` must be an int if there are several replicas.
     """
     return self._draw(tf.random.stateless_uniform, batch, shape, salt)
 
   def normal(self, batch, shape, salt=0) -> tf.Tensor:
-    """[batch, *shape] of N(0, 1), as `uniform`."""
+    """[batch, *shape] of N(0, 1), a function of (seed, step, salt) as of `uniform`."""
     return self._draw(tf.random.stateless_normal, batch, shape, salt)
 
   # Steps.
 
   def iteration(self, data) -> dict:
-    """Hook: the moves of one iteration on one batch; returns the batch's logs, dict of scalars."""
+    """Hook: updates the players on one batch; returns the logs of the batch, dict: name -> scalar."""
     raise NotImplementedError
 
   def take_step(self, data) -> dict:
-    """One iteration; returns the batch's logs."""
+    """Runs one iteration and counts it; returns the logs of the batch."""
     logs = self.iteration(data)
     self.step.assign_add(1)
     return logs
 
   def train_step(self, data) -> dict:
-    """Keras's, for `fit`: takes a step and returns the means of its epoch's logs so far."""
+    """One step of Keras's `fit`; returns the means of the epoch's logs so far."""
     self.check_batch(data)
     return self.means(self.take_step(data), data)
 
-  # What `fit` and its like are given. Arrays are looked at whole, before the first step. Of a tf.data.Dataset or other
-  # source only shapes and types are checked: to look at its numbers would cost time in every step.
+  # Checks of the data for `fit`, `evaluate` and `predict`. Arrays are checked whole before the first step. Of a
+  # tf.data.Dataset or another source only shapes and dtypes are checked: reading values would cost time in every step.
 
   def check_batch(self, data) -> None:
-    """ValueError unless tensors, or tf.TensorSpecs, of a batch have shapes and types that the model takes."""
+    """Raises ValueError unless the tensors, or tf.TensorSpecs, of a batch have the model's shapes and dtypes."""
     inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
     self._refuse_weights(weights)
     for part in (inputs, labels):
@@ -438,15 +470,15 @@ class Model(keras.Model):
       raise ValueError(f'sample_weight or class_weight is given; {self.name} weighs all alike: leave it out.')
 
   def check_inputs(self, inputs, labels) -> None:
-    """Hook: as `check_batch`."""
+    """Hook: `check_batch` for (inputs, labels); `labels` may be None."""
 
   def check_values(self, inputs, labels) -> None:
-    """Hook: ValueError unless arrays of a whole data set have values that the model takes; `labels` may be None."""
+    """Hook: raises ValueError unless the values of whole arrays are valid for the model; `labels` may be None."""
 
   def _check(self, inputs, labels=None, batch_size=None):
     if batch_size is not None:
       integer(batch_size, 'batch_size', 1)
-    if isinstance(inputs, tf.data.Dataset):  # Before a step is traced, which must not fail at its first time.
+    if isinstance(inputs, tf.data.Dataset):  # before tracing: the first trace of a step must not fail
       self.check_batch(inputs.element_spec)
     elif hasattr(inputs, '__array__'):
       self._check_arrays(inputs, labels)
@@ -467,13 +499,13 @@ class Model(keras.Model):
     self.check_values(np.asarray(inputs), labels)
 
   def __call__(self, x, *args, **kwargs) -> tf.Tensor:
-    """Keras's; ValueError where an array or tensor does not fit."""
-    if hasattr(x, 'shape'):  # Here, since what `call` raises Keras writes several lines about.
+    """As Keras's; raises ValueError if an array or tensor does not fit the model."""
+    if hasattr(x, 'shape'):  # Checked here, because Keras adds several lines to errors from `call`.
       self.check_inputs(x, None)
     return super().__call__(x, *args, **kwargs)
 
   def fit(self, x=None, y=None, batch_size=None, *args, **kwargs) -> keras.callbacks.History:
-    """Keras's; ValueError where what is given does not fit."""
+    """As Keras's; raises ValueError if the data does not fit the model."""
     self._check(x, y, batch_size)
     for key in ('sample_weight', 'class_weight'):
       self._refuse_weights(kwargs.get(key))
@@ -483,30 +515,32 @@ class Model(keras.Model):
       return super().fit(x, y, batch_size, *args, **kwargs)
 
   def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs) -> float | list | dict:
-    """Keras's; ValueError where what is given does not fit."""
+    """As Keras's; raises ValueError if the data does not fit the model."""
     self._check(x, y, batch_size)
     with self._telling_of_labels():
       return super().evaluate(x, y, batch_size, *args, **kwargs)
 
   def predict(self, x, batch_size=None, *args, **kwargs) -> np.ndarray:
-    """Keras's; ValueError where what is given does not fit."""
+    """As Keras's; raises ValueError if the data does not fit the model."""
     self._check(x, None, batch_size)
     return super().predict(x, batch_size, *args, **kwargs)
 
   def train_on_batch(self, x, y=None, *args, **kwargs) -> float | list | dict:
-    """Keras's; ValueError where arrays do not fit."""
+    """As Keras's; raises ValueError if the arrays do not fit the model."""
     self._check(x, y)
     return super().train_on_batch(x, y, *args, **kwargs)
 
   def test_on_batch(self, x, y=None, *args, **kwargs) -> float | list | dict:
-    """Keras's; ValueError where arrays do not fit."""
+    """As Keras's; raises ValueError if the arrays do not fit the model."""
     self._check(x, y)
     return super().test_on_batch(x, y, *args, **kwargs)
 
   @contextlib.contextmanager
   def _telling_of_labels(self):
-    """A context in which TensorFlow's refusal of a class that does not exist becomes one line. On a GPU it refuses
-    none: the classifier's loss is NaN."""
+    """A context that reports TensorFlow's error about a label out of range in one line.
+
+    On a GPU there is no error; there the classifier's loss is NaN.
+    """
     try:
       yield
     except tf.errors.InvalidArgumentError as error:
@@ -517,5 +551,5 @@ class Model(keras.Model):
 
   @property
   def metrics(self) -> list:
-    """Keras's: what it resets before every epoch and evaluation."""
+    """The metrics that Keras resets before each epoch and evaluation."""
     return [*super().metrics, *self.means.trackers.values()]

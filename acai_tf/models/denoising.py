@@ -17,7 +17,7 @@ class Config:
 
 
 class Model(image_base.Autoencoder):
-  """L = mean (x - g(f(x + n)))^2, n ~ N(0, sigma^2). Interpolation and probe see the clean image's code."""
+  """L = mean (x - g(f(x + n)))^2, n ~ N(0, sigma^2). Interpolation and probe use the latent of the clean image."""
 
   def objective(self, images) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
     noise = self.config.sigma * self.normal(images.shape[0] or tf.shape(images)[0], images.shape[1:])

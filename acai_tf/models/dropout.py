@@ -1,4 +1,4 @@
-"""An autoencoder with dropout on its code (ACAI paper, section 4, after Srivastava et al. 2014)."""
+"""An autoencoder with dropout on the latent (ACAI paper, section 4, after Srivastava et al. 2014)."""
 
 from typing import Annotated
 
@@ -17,9 +17,9 @@ class Config:
 
 
 class Model(image_base.Autoencoder):
-  """L = mean (x - g(m f(x) / keep))^2, m ~ Bernoulli(keep) for every number of the code.
+  """L = mean (x - g(m f(x) / keep))^2, m ~ Bernoulli(keep) for each element of the latent.
 
-  Interpolation and probe see the code without dropout.
+  Interpolation and probe use the latent without dropout.
   """
 
   def objective(self, images) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:

@@ -1,4 +1,4 @@
-"""What all autoencoders of images share: networks, codes, paths between them, and the one-objective step."""
+"""The base of all autoencoders of images: networks, latents, interpolation, and the step of a single objective."""
 
 import contextlib
 import math
@@ -14,16 +14,17 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.models import base
 from acai_tf.networks import convolutional, dense
 
-ROUNDING = 1e-3  # by which pixels may be outside [-1, 1]
+ROUNDING = 1e-3  # distance by which pixels may lie outside [-1, 1]
 
 
 def shared(method, inputs) -> Callable:
-  """A method (tensor, training) as functions of TensorFlow's, so that a module holds once what several callables run,
-  and once for `training` False and True where that changes nothing.
+  """Wraps a method in a tf.function, so that an exported module stores its graph once for several callables.
+
+  If `training` does not change the graph, one graph serves both values.
 
   Args:
-    method: of a model.
-    inputs: dict of the one tf.TensorSpec that it takes.
+    method: a model's method (tensor, training) -> tensor.
+    inputs: dict with the tf.TensorSpec of its one input.
   """
   spec, = inputs.values()
   made: dict = {}
@@ -43,26 +44,26 @@ def shared(method, inputs) -> Callable:
 
 
 class Autoencoder(base.Model):
-  """x -> code z = f(x) -> x^ = g(z), and what its users call.
+  """An autoencoder of images x: latent z = f(x), reconstruction x^ = g(z).
 
-  A subclass lists its further `players`, and gives either `objective` (one loss for encoder and decoder) or, when
-  several players have losses of their own, a whole `iteration`.
+  A subclass adds its further `players`. It implements `objective` (one loss for encoder and decoder), or `iteration` if
+  several players have their own losses.
 
   Args:
     config: the model's Config.
     network: `config.Network`.
     shape: (height, width, channels) of the images; height = width.
-    classes: labels' number of classes, for the online classifier; 0 trains none.
-    seed: of weights and noise.
-    precision: a Keras dtype policy; codes, images and weights stay float32.
+    classes: number of classes of the labels, for the online classifier; 0: no classifier.
+    seed: of the initial weights and the noise.
+    precision: a Keras dtype policy; latents, images and weights are always float32.
 
   Raises:
-    UserError: images that are not square, or a latent width that does not fit them.
+    UserError: the images are not square, or the latent width does not fit them.
   """
 
   network_class = Network
-  has_prior = False  # whether `sample` can draw codes; unless a model says otherwise, from N(0, I)
-  smooth = True  # whether images change with codes, not from cell to cell of a codebook, so that paths have lengths
+  has_prior = False  # whether `sample` works; the prior is N(0, I) unless a model overrides `sample`
+  smooth = True  # whether decoded images change continuously with the latent, as paths of finite length require
 
   def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
     super().__init__(config, network, shape, classes, seed, precision)
@@ -78,21 +79,21 @@ class Autoencoder(base.Model):
 
   @property
   def code_shape(self) -> tuple:
-    """(height, width, channels) of one code."""
+    """(height, width, channels) of one latent."""
     return self.network.latent_width, self.network.latent_width, self.network.latent
 
   def create_autoencoder(self, size, channels, precision) -> tuple:
-    """Hook: (encoder, decoder), layers that `build` builds; here the paper's convolutional ones."""
+    """Hook: returns (encoder, decoder), not built yet; by default the ACAI paper's convolutional networks."""
     return (convolutional.encoder(size, self.network, self.seed, precision),
             convolutional.decoder(size, channels, self.network, self.seed, precision))
 
   def create_networks(self, size, precision) -> None:
-    """Hook: a subclass makes its further networks here."""
+    """Hook: creates the further networks of a subclass."""
 
   def build(self, input_shape) -> None:
-    """Creates every weight for images of `input_shape`, (None, height, width, channels); the constructor calls it.
+    """Creates all weights for images of `input_shape`, (None, height, width, channels); the constructor calls it.
 
-    A player's further layers are shown one image, unless `create_networks` has built them.
+    Layers of the players that `create_networks` has not built are built by a call on one image.
     """
     images = tf.zeros([1, *input_shape[1:]])
     self.encoder.build(input_shape)
@@ -104,42 +105,42 @@ class Autoencoder(base.Model):
           layer(features if layer is self.classifier else images)
     self.built = True
 
-  # What users call. Images are [n, height, width, channels] floats in [-1, 1]. Other shapes and types are a ValueError
-  # (`base.as_checked_tensor`); numbers beyond that range are not looked at, which would cost time in every step.
+  # Public methods. Images are [n, height, width, channels] floats in [-1, 1]. Other shapes and dtypes raise ValueError
+  # (`base.as_checked_tensor`). The range is not checked, because that would cost time in every step.
 
   def encode(self, images, training=False) -> tf.Tensor:
-    """Images -> [n, latent_width, latent_width, latent], the codes that are interpolated."""
+    """Images -> latents, [n, latent_width, latent_width, latent]. These are interpolated."""
     return self.encoder(base.as_checked_tensor(images, self.image_shape, 'images'), training=training)
 
   def encode_sample(self, images, seed) -> tf.Tensor:
-    """Images -> codes as the authors interpolate and cluster them; here `encode`'s.
+    """Images -> latents as the model's authors interpolate and cluster them; by default those of `encode`.
 
-    A model with a posterior q(z given x) gives a sample of it, independent for every image: a function of the images
-    and `seed`, an int or an int tensor.
+    A model with a posterior q(z given x) returns an independent sample for each image, a function of the images and
+    `seed` (an int or an int tensor).
     """
     del seed
     return self.encode(images)
 
   def decode(self, codes, training=False) -> tf.Tensor:
-    """Codes -> images."""
+    """Latents -> images."""
     return self.decoder(base.as_checked_tensor(codes, self.code_shape, 'codes'), training=training)
 
   def represent(self, images, training=False) -> tf.Tensor:
-    """Images -> [n, features] float32: what the probe and the clustering see; here the flat code."""
+    """Images -> [n, features] float32, the input of the probe and the clustering; by default the flattened latent."""
     return self.features(self.encode(images, training))
 
   def interpolate(self, images_a, images_b, alpha, path='linear', training=False) -> tf.Tensor:
-    """Decodes the point `alpha` of the way from a's code to b's: 0 is a, 1 is b.
+    """Decodes the point at `alpha` on the path from a's latent (0) to b's (1).
 
     Args:
       images_a, images_b: images, n of each.
       alpha: [n] or a scalar, in [0, 1].
-      path: 'linear', 'spherical' or 'geodesic' (`interpolation.geodesic`, thousands of times as slow).
+      path: 'linear', 'spherical' or 'geodesic' (`interpolation.geodesic`, thousands of times slower).
       training: as of `encode`.
 
     Raises:
-      ValueError: an unknown path, a geodesic of a model that has none, images of another shape or count, or what
-        `interpolation.coefficients` refuses of `alpha`.
+      ValueError: the path is unknown, the model has no geodesics, the images differ in shape or number, or `alpha` is
+        invalid (`interpolation.coefficients`).
     """
     if path not in (paths := (*interpolation.PATHS, 'geodesic')):
       raise ValueError(f'path {path!r}; expected one of {paths}')
@@ -157,13 +158,13 @@ class Autoencoder(base.Model):
 
   @staticmethod
   def between(first, second, alpha, path) -> tf.Tensor:
-    """The codes `alpha`, [1] or [n], of the way along a `path` of `interpolation.PATHS` from n codes to n others."""
+    """The latents at `alpha`, [1] or [n], on paths from n latents to n others; `path`: of `interpolation.PATHS`."""
     if path == 'spherical':
       return interpolation.slerp(first, second, alpha)
     return interpolation.lerp(first, second, tf.reshape(alpha, [-1, 1, 1, 1]))
 
   def sample(self, count, seed=0) -> tf.Tensor:
-    """`count` images decoded from the prior N(0, I) of the codes; a function of `seed`.
+    """`count` images decoded from the prior N(0, I); a function of `seed`.
 
     Raises:
       ValueError: the model has no prior, or `count` is below 1.
@@ -173,10 +174,10 @@ class Autoencoder(base.Model):
     return self.decode(self.draw_noise(count, seed, self.code_shape))
 
   def draw_noise(self, count, seed, shape) -> tf.Tensor:
-    """[count, *shape] of N(0, 1), a function of `seed`, for `count` images.
+    """[count, *shape] samples of N(0, 1), a function of `seed`, for `count` images.
 
     Raises:
-      ValueError: no integers, a `count` below 1, or one whose images need more memory than is free.
+      ValueError: an argument is not an integer, `count` is below 1, or the images need more memory than is free.
     """
     count, seed = base.integer(count, 'count', 1), base.integer(seed, 'seed', -1 << 63)
     if isinstance(count, int):
@@ -191,7 +192,7 @@ class Autoencoder(base.Model):
     return convolutional.plain()
 
   def callables(self) -> list[base.Callable]:
-    """As `base.Model`; inputs and outputs named images* are images in [-1, 1]."""
+    """As of `base.Model`; inputs and outputs named images* are in [-1, 1]."""
     images, codes = self.inputs_of(images=self.image_shape), self.inputs_of(codes=self.code_shape)
     pair = self.inputs_of(images_a=self.image_shape, images_b=self.image_shape, alpha=())
 
@@ -231,7 +232,7 @@ class Autoencoder(base.Model):
 
   @staticmethod
   def inputs_of(**shapes) -> dict[str, tf.TensorSpec]:
-    """`Callable.inputs` of float32 batches; `shapes`: dict: name -> shape without the batch."""
+    """`Callable.inputs` for float32 batches; `shapes`: name=shape without the batch dimension."""
     return {name: tf.TensorSpec([None, *shape], tf.float32) for name, shape in shapes.items()}
 
   # Players.
@@ -243,35 +244,35 @@ class Autoencoder(base.Model):
     return {'classifier': [self.classifier]} if self.classifier else {}
 
   def classify(self, features, labels) -> tuple:
-    """The online classifier on stopped features: ({'classifier': loss} or {}, logs)."""
+    """The online classifier on [n, d] features, without a gradient into them: ({'classifier': loss} or {}, logs)."""
     if self.classifier is None or labels is None:
       return {}, {}
     loss, accuracy = losses.classification(labels, self.classifier(tf.stop_gradient(features)))
     return {'classifier': loss}, {'classifier_loss': loss, 'accuracy': accuracy}
 
   def uniform(self, batch, shape=(1, 1, 1), salt=0) -> tf.Tensor:
-    """As `base.Model`; by default one number for every code, in the shape that multiplies it."""
+    """As of `base.Model`; by default one number for each latent, in a shape that broadcasts against it."""
     return super().uniform(batch, shape, salt)
 
   # Steps.
 
   def objective(self, images) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-    """Hook of one-objective models, called under the tape: (loss to minimise, features for the classifier, logs)."""
+    """Hook for models with one loss, called under the tape: (loss, features [n, d] for the classifier, logs)."""
     codes = self.encode(images, training=True)
     loss = losses.mean_squared_error(images, self.decode(codes, training=True))
     return loss, self.features(codes), {'recon_mse': loss}
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
-    """One move of every player. `data` is images or (images, labels)."""
+    """Updates each player once. `data` is images or (images, labels)."""
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       loss, features, logs = self.objective(images)
       classifier, classifier_logs = self.classify(features, labels)
-      self.move(tape, {'autoencoder': loss, **classifier})
+      self.minimize(tape, {'autoencoder': loss, **classifier})
     return {**logs, **classifier_logs}
 
   def features(self, codes) -> tf.Tensor:
-    """What `represent` gives, from codes that are already there."""
+    """`represent` for latents that are already computed: [n, h, w, c] -> [n, h * w * c]."""
     return tf.reshape(codes, [tf.shape(codes)[0], codes.shape[1] * codes.shape[2] * codes.shape[3]])
 
   def check_inputs(self, inputs, labels) -> None:
@@ -286,7 +287,7 @@ class Autoencoder(base.Model):
 
   def check_values(self, inputs, labels) -> None:
     low, high = inputs.min(), inputs.max()
-    if not (low >= -1 - ROUNDING and high <= 1 + ROUNDING):  # NaN neither
+    if not (low >= -1 - ROUNDING and high <= 1 + ROUNDING):  # NaN fails both comparisons
       raise ValueError(f'images go from {low:.4g} to {high:.4g}; expected finite numbers in [-1, 1]: x / 127.5 - 1, if '
                        'yours are in [0, 255].')
     classes = self._arguments['classes']
@@ -299,7 +300,7 @@ class Autoencoder(base.Model):
       raise ValueError(f'labels go from {labels.min()} to {labels.max()}; expected 0 to {last}.')
 
   def test_step(self, data) -> dict:
-    """Keras's: means so far of the reconstruction error and, with labels, of the online classifier's figures."""
+    """A batch of Keras's `evaluate`: means so far of the reconstruction error and, with labels, of the classifier."""
     self.check_batch(data)
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     logs = {'recon_mse': losses.mean_squared_error(images, self(images))}

@@ -1,4 +1,4 @@
-"""ACAI with codes drawn towards a normal prior: LR-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
+"""ACAI with latents that are matched to a normal prior: LR-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
 
 from typing import Annotated
 
@@ -25,12 +25,12 @@ class Config(Annealing):
 
 
 class Model(image_base.Autoencoder):
-  """With z_a = a z + (1 - a) z', a ~ U[0, 0.5] for every image, z' the reversed batch and h ~ N(0, I):
+  """With z_a = a z + (1 - a) z', a ~ U[0, 0.5] for each image, z' the reversed batch and h ~ N(0, I):
 
     critic:      L_d = mean (d(g(z_a)) - a)^2 + mean d(gamma x + (1 - gamma) x^)^2
     autoencoder: L = mean (x - x^)^2 + lambda mean d(g(z_a))^2 + w max(MMD^2(z, h), 0)
 
-  MMD^2 is `losses.squared_mmd` of the global batch's flat codes.
+  MMD^2 is `losses.squared_mmd` of the flattened latents of the global batch.
   """
 
   has_prior = True
@@ -47,11 +47,11 @@ class Model(image_base.Autoencoder):
         'the mixing coefficient recovered from an image, [n]', 'alpha')]
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     batch = images.shape[0] or tf.shape(images)[0]
     alpha, prior = 0.5 * self.uniform(batch), self.normal(batch, self.code_shape, salt=1)
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
       reconstructions = self.decode(codes, training=True)
       answer_mixed = self.critic(self.decode(lerp(tf.reverse(codes, [0]), codes, alpha), training=True))
       answer_real = self.critic(lerp(tf.stop_gradient(reconstructions), images, self.config.gamma))
@@ -64,6 +64,6 @@ class Model(image_base.Autoencoder):
       alpha_loss = losses.mean_squared_error(tf.reshape(alpha, [-1]), answer_mixed)
       critic_loss = alpha_loss + losses.mean_square(answer_real)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
             **classifier_logs}

@@ -1,4 +1,4 @@
-"""Mixing codes element by element: MI-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
+"""Latents mixed element by element: MI-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
 
 from typing import Annotated
 
@@ -24,9 +24,10 @@ class Config(Annealing):
 
 
 class Model(image_base.Autoencoder):
-  """ACAI with a coefficient, and a critic's answer, for every element of the code.
+  """ACAI with a mixing coefficient, and an answer of the critic, for each element of the latent.
 
-  With z_m = a z + (1 - a) z', a = 0.5 - |U(0, 1) - 0.5| for every element and z' the reversed batch; D gives a map:
+  With z_m = a z + (1 - a) z', a = 0.5 - |U(0, 1) - 0.5| for each element, z' the reversed batch, and D(x) a map of the
+  latent's shape:
 
     critic:      L_D = mean (D(g(z_m)) - a)^2 + mean D(x^ + gamma (x - x^))^2
     autoencoder: L = mean (x - x^)^2 + lambda mean D(g(z_m))^2
@@ -44,10 +45,10 @@ class Model(image_base.Autoencoder):
         "the mixing coefficient recovered for every element of the code, in the code's shape", 'alphas')]
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     alpha = 0.5 - tf.abs(self.uniform(images.shape[0] or tf.shape(images)[0], self.code_shape) - 0.5)
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
       reconstructions = self.decode(codes, training=True)
       answer_mixed = self.critic(self.decode(lerp(tf.reverse(codes, [0]), codes, alpha), training=True))
       answer_real = self.critic(lerp(tf.stop_gradient(reconstructions), images, self.config.gamma))
@@ -57,5 +58,5 @@ class Model(image_base.Autoencoder):
       critic_loss = losses.mean_squared_error(alpha, answer_mixed) + losses.mean_square(answer_real)
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       autoencoder_loss = recon_mse + self.config.lambda_ * self.annealing() * fool_loss
-      self.move(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

@@ -1,4 +1,4 @@
-"""MI-AE with a prior and noise mixed into codes: MIDR-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
+"""MI-AE with a prior, and latents mixed with noise: MIDR-AE (Qian, Li, Cao, Liu, Wu, Wong, IJCAI 2019)."""
 
 from typing import Annotated, Literal
 
@@ -32,19 +32,19 @@ class Config(Annealing):
   adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which all but the reconstruction has weight 0
 
   LEAST_BATCH = 2
-  # In the fast recipe, without `adversarial_from`, the decoder gave one constant image of lines.
+  # Without `adversarial_from` the decoder collapses to one constant image in the fast recipe on lines.
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512}}}
 
 
 class Model(image_base.Autoencoder):
-  """With z_m as MI-AE's, h ~ N(0, I), z_n = b z + (1 - b) h, b ~ U(0, 1) for every element; D gives a map:
+  """With z_m as in MI-AE, h ~ N(0, I), z_n = b z + (1 - b) h, b ~ U(0, 1) for each element, and D(x) a map:
 
     critic:      L_D = mean D(x^ + gamma (x - x^))^2 + mean (D(g(z_m)) - a)^2 + mean (D(g(z_n)) - b)^2
                        + mean (D(g(h)) - 0.5)^2
     autoencoder: L = mean (x - x^)^2 + lambda mean D(g(z_m))^2 + advnoise mean D(g(z_n))^2 + advfake mean D(g(h))^2
                      + w max(MMD^2(z, h), 0)
 
-  MMD^2 is `losses.squared_mmd` of the global batch's flat codes.
+  MMD^2 is `losses.squared_mmd` of the flattened latents of the global batch.
   """
 
   has_prior = True
@@ -61,12 +61,12 @@ class Model(image_base.Autoencoder):
         "the mixing coefficient recovered for every element of the code, in the code's shape", 'alphas')]
 
   def iteration(self, data) -> dict:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     batch, settings = images.shape[0] or tf.shape(images)[0], self.config
     alpha = 0.5 - tf.abs(self.uniform(batch, self.code_shape) - 0.5)
     share, noise = self.uniform(batch, self.code_shape, salt=1), self.normal(batch, self.code_shape, salt=2)
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)
+      codes = self.encode(images, training=True)  # [n, width, width, latent]
       reconstructions = self.decode(codes, training=True)
       mixed = self.critic(self.decode(lerp(tf.reverse(codes, [0]), codes, alpha), training=True))
       noisy = self.critic(self.decode(lerp(noise, codes, share), training=True))
@@ -83,6 +83,6 @@ class Model(image_base.Autoencoder):
       classifier, classifier_logs = self.classify(self.features(codes), labels)
       others = self.annealing() * fool_loss + settings.weight * prior_loss
       others = self.active_from(settings.adversarial_from) * others
-      self.move(tape, {'autoencoder': recon_mse + others, 'critic': critic_loss, **classifier})
+      self.minimize(tape, {'autoencoder': recon_mse + others, 'critic': critic_loss, **classifier})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
             **classifier_logs}

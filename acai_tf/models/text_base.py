@@ -1,4 +1,4 @@
-"""What all autoencoders of sentences share: networks, codes on the unit sphere, paths, and the reconstruction."""
+"""The base of all autoencoders of sentences: networks, latents on the unit sphere, paths, and the reconstruction."""
 
 import tensorflow as tf
 
@@ -12,27 +12,27 @@ from acai_tf.vocabulary import Vocabulary
 
 
 class TextAutoencoder(base.Model):
-  """Sentence -> code on the unit sphere -> sentence (Zhao et al. 2018, section 3).
+  """An autoencoder of sentences with latents on the unit sphere (Zhao et al. 2018, section 3).
 
-  Sentences are [n, longest + 1] int32 ids inside, and plain text for users (`callables`); `adapt` takes over the
-  vocabulary that tells one from the other. A subclass gives `iteration`; its Config has `noise`, `noise_decay` and
-  `noise_every`: the deviation of what is added to each number of a code for the decoder alone, and the factor by which
-  it falls every so many steps.
+  Inside the model, sentences are int32 ids, [n, longest + 1]; for users (`callables`) they are strings. `adapt` takes
+  the vocabulary from the data set. A subclass implements `iteration`. Its Config has `noise`, `noise_decay` and
+  `noise_every`: the standard deviation of the noise on latents that are decoded in training, and the factor by which it
+  falls every `noise_every` steps.
 
   Args:
     config: the model's Config.
     network: `config.TextNetwork`.
     shape: (longest + 1, number of ids).
-    classes: labels' number of classes.
-    seed: of weights and noise.
+    classes: number of classes of the labels.
+    seed: of the initial weights and the noise.
     precision: 'float32'.
 
   Raises:
-    UserError: another precision.
+    UserError: the precision is another one.
   """
 
   network_class = TextNetwork
-  has_prior = False  # whether codes can be drawn without data
+  has_prior = False  # whether latents can be sampled without data
 
   def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
     super().__init__(config, network, shape, classes, seed, precision)
@@ -47,13 +47,13 @@ class TextAutoencoder(base.Model):
     self.built = True
 
   def create_decoders(self, seeds) -> None:
-    """Hook: makes `decoder`, or several."""
+    """Hook: creates `decoder`, or several decoders."""
     network = self.network
     self.decoder = recurrent.Decoder(
         self.ids, network.embedding, network.hidden, network.latent, seeds, wide=network.start == 'wide')
 
   def create_networks(self) -> None:
-    """Hook: a subclass makes its further networks here."""
+    """Hook: creates the further networks of a subclass."""
 
   def adapt(self, dataset) -> None:
     try:
@@ -63,22 +63,22 @@ class TextAutoencoder(base.Model):
 
   @property
   def vocabulary(self) -> Vocabulary:
-    """Words <-> ids."""
+    """The vocabulary: words <-> ids."""
     return self.words.get()
 
   @property
   def code_shape(self) -> tuple:
-    """(numbers,) of one code."""
+    """(latent dimension,)."""
     return (self.network.latent,)
 
-  # Ids and codes.
+  # Ids and latents.
 
   def encode(self, ids) -> tf.Tensor:
-    """[n, longest + 1] ids -> [n, latent] float32 codes of norm 1."""
+    """[n, longest + 1] ids -> [n, latent] float32 latents of norm 1."""
     return self.encoder(base.as_checked_tensor(ids, (self.length,), 'ids of sentences', 'ints'))
 
   def decode(self, codes) -> tf.Tensor:
-    """[n, latent] codes -> [n, longest + 1] ids, the most likely word each time."""
+    """[n, latent] latents -> [n, longest + 1] ids by greedy decoding."""
     return self.decoder.greedy(base.as_checked_tensor(codes, self.code_shape, 'codes'), self.length)
 
   def call(self, ids, training=False) -> tf.Tensor:
@@ -87,29 +87,32 @@ class TextAutoencoder(base.Model):
     return self.decode(self.encode(ids))
 
   def prior_codes(self, count, seed) -> tf.Tensor:
-    """Hook: [count, latent] codes drawn from the model's prior, a function of `seed`, where `has_prior`."""
+    """Hook of models that have a prior: [count, latent] samples of it, a function of `seed`."""
     raise NotImplementedError
 
   def sample_codes(self, count, seed) -> tf.Tensor:
-    """Hook: the codes that the sampler decodes, as `prior_codes`; here those."""
+    """Hook: the latents that the sampler decodes, [count, latent]; by default `prior_codes`."""
     return self.prior_codes(count, seed)
 
   def mix(self, first, second, alpha) -> tf.Tensor:
-    """Codes on the great circle from `first` (alpha 0) to `second` (1), [n, latent]: they stay on the sphere."""
+    """Latents on the great circle from `first` (alpha 0) to `second` (1), [n, latent]; they have norm 1."""
     return interpolation.slerp(first, second, alpha)
 
   # The reconstruction.
 
   def noisy(self, codes, salt=0) -> tf.Tensor:
-    """Codes as the decoder sees them in training: plus N(0, s^2), s = noise * noise_decay^(step // noise_every)."""
+    """Latents for the decoder in training: codes + N(0, s^2), s = noise * noise_decay^(step // noise_every)."""
     settings = self.config
     rounds = tf.cast(tf.convert_to_tensor(self.step) // settings.noise_every, tf.float32)
     deviation = settings.noise * tf.cast(settings.noise_decay, tf.float32) ** rounds
     return codes + deviation * self.normal(codes.shape[0] or tf.shape(codes)[0], codes.shape[1:], salt)
 
   def reconstruction(self, ids, codes, decoder=None) -> tuple[tf.Tensor, tf.Tensor]:
-    """Of [n, steps] ids given [n, latent] codes, words and end marks, over the global batch: (mean cross-entropy in
-    nats a word, share of the words that are the most likely ones)."""
+    """Reconstruction of [n, steps] ids from [n, latent] latents, over the words and end marks of the global batch.
+
+    Returns:
+      (Mean cross-entropy in nats per word, accuracy: share of words that have the largest logit).
+    """
     logits, targets, _ = (decoder or self.decoder).targets(ids, codes)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
     hits = tf.cast(tf.equal(tf.argmax(logits, 1, tf.int32), targets), tf.float32)
@@ -124,21 +127,21 @@ class TextAutoencoder(base.Model):
                        '`vocabulary.encode` gives them.')
 
   def test_step(self, data) -> dict:
-    """Keras's: means so far of reconstruction and its accuracy."""
+    """A batch of Keras's `evaluate`: means so far of the reconstruction loss and its accuracy."""
     self.check_batch(data)
     ids = data[0] if isinstance(data, (tuple, list)) else data
     loss, accuracy = self.reconstruction(ids, self.encode(ids))
     return self.means({'recon_loss': loss, 'token_accuracy': accuracy}, data)
 
-  # What users call: plain text.
+  # Functions for users: plain text.
 
   def callables(self) -> list[base.Callable]:
-    """As `base.Model`; texts* are strings."""
+    """As of `base.Model`; inputs and outputs named texts* are strings."""
     vocabulary = self.vocabulary
     text, number = tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.float32)
     codes, scalar = tf.TensorSpec([None, self.network.latent], tf.float32), tf.TensorSpec([], tf.int32)
 
-    # Functions of TensorFlow's, so that a module holds once what several of its callables run.
+    # tf.functions, so that an exported module stores each graph once for several callables.
     encoded = tf.function(lambda texts: self.encode(vocabulary.encode(texts)), autograph=False)
     decoded = tf.function(lambda codes: vocabulary.join(self.decode(codes)), autograph=False)
 
@@ -171,7 +174,7 @@ class TextAutoencoder(base.Model):
       del training
       return decoded(self.sample_codes(count, seed))
 
-    kept = (vocabulary.layer,)  # whose table a module must hold
+    kept = (vocabulary.layer,)  # an exported module must keep its table
     pair = {'texts_a': text, 'texts_b': text, 'alpha': number}
     between = ("sentence of the point alpha on the great circle between two sentences' codes, 0 is a's and 1 is b's",
                'texts', kept)
@@ -184,7 +187,7 @@ class TextAutoencoder(base.Model):
                       {'codes': codes, 'temperature': tf.TensorSpec([], tf.float32), 'seed': scalar},
                       'sentence of a code, its words drawn from softmax(logits / temperature)', 'texts'),
         base.Callable('interpolator', interpolate, pair, *between),
-        base.Callable('interpolator_spherical', interpolate, pair, *between),  # As images have it: codes have norm 1.
+        base.Callable('interpolator_spherical', interpolate, pair, *between),  # the name that models of images have
         base.Callable('log_probability', log_probability, {'texts': text, 'targets': text},
                       'log probability in nats of `targets`, words and end mark, given the codes of `texts`, [n]',
                       'log_probabilities', kept)]

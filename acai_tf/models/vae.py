@@ -20,9 +20,10 @@ class Config:
 class Model(image_base.Autoencoder):
   """L = (sum over images of -log p(x given z) + beta KL(q(z given x) || N(0, I))) / batch, z ~ q.
 
-  Two linear heads on the flat encoder output give mean and log variance; p is Bernoulli over pixels in [0, 1], whose
-  targets are (x + 1) / 2, so that an image is 2 sigmoid(logits) - 1. The probe sees the encoder's output, before the
-  heads. `encode` gives the mean of q, being deterministic; the authors interpolate and cluster `encode_sample`'s.
+  Two linear heads on the flattened output of the encoder give mean and log variance. p is Bernoulli for each pixel in
+  [0, 1]: targets are (x + 1) / 2, and an image is 2 sigmoid(logits) - 1. The probe uses the output of the encoder,
+  before the heads. `encode` is deterministic and returns the mean of q; the authors interpolate and cluster samples of
+  q (`encode_sample`).
   """
 
   has_prior = True
@@ -56,13 +57,13 @@ class Model(image_base.Autoencoder):
                       'logits')]
 
   def posterior(self, images, training=False) -> tuple:
-    """Images -> (mean, log variance) of q(z given x), [n, d] each, and the probe's features [n, d]."""
+    """Images -> (mean of q(z given x), its log variance, input of the probe), [n, d] each."""
     images = base.as_checked_tensor(images, self.image_shape, 'images')
     features = self.features(self.encoder(images, training=training))
     return self.mean_head(features), self.log_variance_head(features), features
 
   def to_code(self, flat) -> tf.Tensor:
-    """[n, d] -> the code's shape."""
+    """[n, d] -> [n, width, width, channels], the latent's shape."""
     width = self.network.latent_width
     return tf.reshape(flat, [-1, width, width, self.network.latent])
 

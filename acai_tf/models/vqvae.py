@@ -1,4 +1,4 @@
-"""A vector-quantised autoencoder (van den Oord et al. 2017), as the ACAI paper's section 4 has it."""
+"""A vector-quantized autoencoder (van den Oord et al. 2017), as in section 4 of the ACAI paper."""
 
 from typing import Annotated, Literal
 
@@ -26,22 +26,22 @@ class Config:
   units: Annotated[int, '[1, inf)'] = 512  # of the hidden layer of the dense bottleneck
   restart: Annotated[float, '[0, 1)'] = 0.0  # vectors used less than this share of even use start anew; 0: none do
 
-  # Without restarts, one vector served all of lines from the first steps to the 1,500th at least; with a tenth, 124 are
-  # in use at each step.
+  # Without restarts, all of lines used one vector from the first steps to the 1,500th at least. With 0.1, 124 vectors
+  # are in use at each step.
   RECIPES = {'paper': {}, 'fast': {'model': {'restart': 0.1}}}
 
   def weights(self, network) -> int:
-    """How many the bottleneck has, of a `config.Network`."""
+    """Number of weights of the bottleneck; `network`: `config.Network`."""
     if self.bottleneck == 'conv':
       return self.codebook * network.latent
     return (self.codebook + self.codes * (network.dimension + self.units) + self.units) * network.dimension
 
 
 class Model(image_base.Autoencoder):
-  """L = mean (x - g(q))^2 + commitment mean (z - sg[e])^2, e the codebook vectors nearest to z, q made from them.
+  """L = mean (x - g(q))^2 + commitment mean (z - sg[e])^2, e the codebook vectors nearest to z, q computed from e.
 
-  The gradient of q passes straight to z. Interpolated is the convolutional map, before quantising; the probe sees what
-  comes after it.
+  The straight-through estimator passes the gradient of q to z. The latent that is interpolated is the convolutional map
+  before quantization; the probe uses q.
   """
 
   smooth = False
@@ -75,7 +75,7 @@ class Model(image_base.Autoencoder):
         'which vectors of the codebook an image is made of, [n, codes]', 'indices')]
 
   def bottleneck(self, codes) -> tuple:
-    """Codes -> (what is decoded, in the codes' shape; vectors [m, size] before quantising; their indices [m])."""
+    """Latents -> (q, of the same shape; vectors before quantization, [m, size]; indices of codebook vectors, [m])."""
     flat = self.features(base.as_checked_tensor(codes, self.code_shape, 'codes'))
     vectors = tf.reshape(self.spread(flat) if self.is_dense else flat, [-1, self.vector_size])
     nearest, indices = self.quantizer(vectors)
@@ -91,16 +91,16 @@ class Model(image_base.Autoencoder):
     return self.features(self.bottleneck(self.encode(images, training))[0])
 
   def iteration(self, data) -> dict:
-    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     with tf.GradientTape(persistent=True) as tape:
-      quantized, vectors, indices = self.bottleneck(self.encode(images, training=True))
+      quantized, vectors, indices = self.bottleneck(self.encode(images, training=True))  # [n, w, w, latent], ...
       recon_mse = losses.mean_squared_error(images, self.decoder(quantized, training=True))
       chosen = tf.gather(tf.convert_to_tensor(self.quantizer.codebook), indices)
       commitment_loss = losses.mean_squared_error(tf.stop_gradient(chosen), vectors)
       classifier, classifier_logs = self.classify(self.features(quantized), labels)
-      self.move(tape, {'autoencoder': recon_mse + self.config.commitment * commitment_loss, **classifier})
+      self.minimize(tape, {'autoencoder': recon_mse + self.config.commitment * commitment_loss, **classifier})
     each = self.config.codes if self.is_dense else self.network.latent_width**2
-    everyones = tf.cast(replicas.gather(tf.cast(indices, tf.float32), each), tf.int32)  # devices add up floats
+    everyones = tf.cast(replicas.gather(tf.cast(indices, tf.float32), each), tf.int32)  # replicas can sum floats only
     seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step) + 1])
     counts = self.quantizer.update(replicas.gather(vectors, each), everyones, seed)
     return {'recon_mse': recon_mse, 'commitment_loss': commitment_loss, 'perplexity': quantizer.perplexity(counts),

@@ -1,2 +1,2 @@
-"""Experiments into trained models: build, loop, checkpoints, what happens on the way, and archives of weights."""
+"""Trains models: building from an experiment, training loop, checkpoints, evaluation, and archives of weights."""
 

@@ -1,4 +1,4 @@
-"""Experiments and run folders -> models and data."""
+"""Creates models and data sets from experiments and run folders."""
 
 import dataclasses
 import math
@@ -13,9 +13,10 @@ if typing.TYPE_CHECKING:
 
 
 def create(experiment) -> 'keras.Model':
-  """The experiment's model, built and compiled; call it under the strategy's scope.
+  """The experiment's model, built and compiled. Call it under the scope of the strategy.
 
-  From then on float32 products are exact in the `paper` recipe, and may be TF32 (10 bits of mantissa) in others.
+  This sets the precision of float32 matrix products in the process: exact with recipe `paper`, TF32 (10 bits of
+  mantissa) allowed with others.
   """
   import tensorflow as tf
 
@@ -39,61 +40,61 @@ def create(experiment) -> 'keras.Model':
 
 
 def require_memory(experiment, hosts=1) -> None:
-  """UserError where a training needs more memory than is free, by what it needs at least.
+  """Raises UserError if a lower bound on the memory that a training needs is more than the free memory.
 
   Args:
     experiment: `config.Experiment`.
-    hosts: how many share each batch.
+    hosts: number of hosts that share each batch.
   """
   import tensorflow as tf
 
   training, network = experiment.training, experiment.network
   shape = registry.load('acai_tf.data', experiment.dataset_name).shape(experiment.dataset)
-  held = network.weights(shape) * (2 if training.optimizer == 'sgd' else 4)  # with gradients and Adam's two moments
+  held = network.weights(shape) * (2 if training.optimizer == 'sgd' else 4)  # with gradients, and Adam's two moments
   each = math.prod(shape) if experiment.kind == 'images' else shape[0]
   if not tf.config.list_physical_devices('GPU'):
-    each += network.activations(shape) // 2  # which may be bfloat16
+    each += network.activations(shape) // 2  # activations may be bfloat16
   machine.require_memory({'the sizes of network and data': 4 * held,
                           'training.batch, or the size of the data': 4 * each * training.batch // hosts})
 
 
 def takes_official_files(name) -> bool:
-  """Whether a data set reads official files, which `manual_dir` may hold; others are drawn, or name their own."""
+  """Whether a data set reads official files, which may be in `manual_dir`. Others are synthetic or name their files."""
   return getattr(registry.load('acai_tf.data', name), 'OFFICIAL_FILES', True)
 
 
 def check_manual_dir(name, manual_dir) -> None:
-  """UserError where --manual_dir is given for a data set that does not read it."""
+  """Raises UserError if --manual_dir is given for a data set that does not use it."""
   if manual_dir and not takes_official_files(name):
     raise UserError(f'--manual_dir does not apply to data set {name}, which has no official files; leave it out.')
 
 
 def load_data(experiment, data_dir=None, manual_dir=None) -> typing.Any:
-  """The experiment's data set; prints how large it is and where it lies."""
+  """Loads the experiment's data set, and prints its size and its place."""
   return load_dataset(experiment.dataset_name, experiment.dataset, data_dir, manual_dir)
 
 
 def load_dataset(name, config, data_dir=None, manual_dir=None) -> typing.Any:
-  """The data set of a name and a Config; prints how large it is and where it lies."""
+  """Loads the data set of a name and a Config, and prints its size and its place."""
   dataset = registry.load('acai_tf.data', name).load(config, data_dir, manual_dir)
   print(f'{name}: {dataset.describe()}')
   return dataset
 
 
 def load_model(run: Run, checkpoint='last', precision=None, weights='average') -> tuple:
-  """Rebuilds a run's model with its weights.
+  """Loads the model of a run from its checkpoint.
 
   Args:
-    run: made by acai_tf.train.
+    run: a `Run` of acai_tf.train.
     checkpoint: 'last' or 'best'.
-    precision: Keras dtype policy; default: the run's.
-    weights: 'average', where the run has averages, or 'raw'.
+    precision: a Keras dtype policy; default: the run's.
+    weights: 'average' for the EMA of the weights, if the run has one, or 'raw'.
 
   Returns:
     (experiment, model, step).
 
   Raises:
-    UserError: no run, no checkpoint, or a broken one.
+    UserError: there is no run or no checkpoint, or it cannot be read.
   """
   experiment = run.experiment()
   from acai_tf.training.checkpoints import Checkpoints

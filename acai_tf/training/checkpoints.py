@@ -1,4 +1,4 @@
-"""All that a step depends on, on disk."""
+"""Checkpoints: weights, state of the optimizers and step counter."""
 
 import collections
 import pathlib
@@ -15,34 +15,35 @@ from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.experiment.run import DATA, INDEX, checkpoint_steps, conflicts
 from acai_tf.training import weights
 
-DAMAGED = '.damaged'  # behind the names of files that are put aside
-_RUN, _DATA = 'experiment', 'data'  # entries that say which experiment's a checkpoint is, as JSON, and on which data
+DAMAGED = '.damaged'  # suffix of files that are set aside
+_RUN, _DATA = 'experiment', 'data'  # entries with the experiment as JSON and the checksum of the data
 
 
 def step_of(model) -> int:
-  """The steps that a model has made, as an int; its counter may be mirrored over devices."""
+  """The step counter of a model as an int; the variable may be mirrored over devices."""
   return int(model.step.value.read_value())
 
 
 class DivergedError(UserError):
-  """A loss that is NaN or infinite."""
+  """A loss or a weight is not finite."""
 
 
 class DamagedError(UserError):
-  """A checkpoint that cannot be read."""
+  """A checkpoint cannot be read."""
 
 
 class Checkpoints:
-  """All that a step depends on, on disk: weights, optimisers' slots, step. The last few, and the best one.
+  """The last few checkpoints of a training and the best one: weights, variables of the optimizers, step counter.
 
-  What lies in the folders is what there is: a checkpoint is two files, step-N.index and step-N.data-00000-of-00001.
+  There is no index of checkpoints besides the folders `last` and `best`. A checkpoint is two files, step-N.index and
+  step-N.data-00000-of-00001.
 
   Args:
-    model: a compiled model; its optimisers' variables are saved too.
-    folder: where checkpoints lie.
-    keep: how many of the last to keep.
-    experiment: `config.Experiment` that checkpoints say they are of, and must be of to be restored; None: any.
-    data: `Dataset.identity` of the training data, likewise; '': any.
+    model: a compiled model; the variables of its optimizers are saved too.
+    folder: the folder of `last` and `best`.
+    keep: number of checkpoints kept in `last`.
+    experiment: `config.Experiment` that is stored in checkpoints and must match when they are restored; None: any.
+    data: `Dataset.identity` of the training data, which is stored and must match likewise; '': any.
   """
 
   def __init__(self, model, folder, keep, experiment=None, data=''):
@@ -51,11 +52,11 @@ class Checkpoints:
     self.last, self.best = pathlib.Path(folder) / 'last', pathlib.Path(folder) / 'best'
 
   def save(self, folder=None) -> None:
-    """Writes the present state to `last`, or to `best`; earlier ones go only once it is whole.
+    """Saves the current state to `last`, or to `best`. Old checkpoints are deleted only after it is complete.
 
     Raises:
-      UserError: a disk that is full or not writable.
-      DivergedError: a weight that is not finite, so that the checkpoints before it stay.
+      UserError: the disk is full or not writable.
+      DivergedError: a weight is not finite; nothing is saved, and earlier checkpoints are kept.
     """
     folder, step = folder or self.last, step_of(self.model)
     for name, variable in self.variables.items():
@@ -74,7 +75,7 @@ class Checkpoints:
         tf.raw_ops.SaveV2(prefix=f'{scratch}/step', tensor_names=list(tensors), shape_and_slices=[''] * len(tensors),
                           tensors=list(tensors.values()))
       _delete(folder, step)
-      for ending in (DATA, INDEX):  # Whoever is killed between the two leaves half, which is no checkpoint.
+      for ending in (DATA, INDEX):  # Between the two there is no index file, and so no checkpoint.
         (scratch / f'step{ending}').rename(folder / f'step-{step}{ending}')
       scratch.rmdir()
       others = sorted(set(checkpoint_steps(folder)) - {step}, reverse=True)
@@ -87,13 +88,13 @@ class Checkpoints:
                       f'run the same command to resume. {self._advice()}') from error
 
   def restore_whole(self) -> tuple[int, list[int]]:
-    """Restores the newest checkpoint of `last` that can be read, and puts those after it aside ('.damaged').
+    """Restores the newest readable checkpoint of `last` and renames damaged newer ones ('.damaged').
 
     Returns:
-      (Its step, or 0 where there is none; the steps of the damaged ones, newest first).
+      (Step of that checkpoint, or 0 if there is none; steps of the damaged ones, newest first).
 
     Raises:
-      UserError: as `restore`, where none can be read.
+      UserError: as `restore`, if no checkpoint can be read.
     """
     damaged: list[int] = []
     for step in reversed(checkpoint_steps(self.last)):
@@ -113,17 +114,16 @@ class Checkpoints:
     return 0, []
 
   def put_aside(self) -> list[int]:
-    """The steps of the damaged checkpoints that were put aside, sorted."""
+    """The steps of the damaged checkpoints that were set aside, sorted."""
     names = (path.name.removesuffix(f'{INDEX}{DAMAGED}') for path in self.last.glob(f'step-*{INDEX}{DAMAGED}'))
     return sorted(int(name.removeprefix('step-')) for name in names)
 
   def restore(self, folder=None) -> int:
-    """Restores the newest checkpoint of `last`, or of `best`, and returns its step; 0 where there is none.
+    """Restores the newest checkpoint of `last`, or of `best`, and returns its step; 0 if there is none.
 
     Raises:
-      UserError: a checkpoint of another model or experiment, or one that cannot be read, saying which earlier one
-        could be used.
-      OSError: a file or a disk that cannot be read; TensorFlow's errors of a lack of memory go through, too.
+      UserError: the checkpoint is of another model or experiment, or cannot be read; the message names an earlier one.
+      OSError: a file or the disk cannot be read. TensorFlow's out-of-memory errors are raised as they are.
     """
     folder = folder or self.last
     found = checkpoint_steps(folder)
@@ -132,10 +132,10 @@ class Checkpoints:
     return found[-1] if found else 0
 
   def restore_step(self, step) -> None:
-    """Restores the checkpoint of `last` of that step, which another host has read; 0 is none.
+    """Restores the checkpoint of `last` at `step`, the one that the chief has restored; 0: none.
 
     Raises:
-      UserError: as `restore`, and where it is not there.
+      UserError: as `restore`, and if there is no such checkpoint.
     """
     if step and step not in checkpoint_steps(self.last):
       raise UserError(f'{self.last} has no checkpoint of step {step}, which the chief goes on from; expected a run '
@@ -147,15 +147,15 @@ class Checkpoints:
     path = folder / f'step-{step}'
     for ending in (INDEX, DATA):
       with files.regular(f'{path}{ending}').open('rb'):
-        pass  # A file that may not be read is no damaged one.
+        pass  # Missing permission raises OSError: such a file is not damaged.
     with tempfile.TemporaryDirectory() as link:
-      # TensorFlow looks for a path as for a pattern, and so for none with a [ or a backslash: it gets another.
+      # TensorFlow takes a path as a pattern, which fails for [ and backslashes, so it gets a link of another name.
       (pathlib.Path(link) / 'folder').symlink_to(folder.resolve())
       try:
         self._take(tf.train.load_checkpoint(f'{link}/folder/{path.name}'), path)
       except (UserError, OSError, MemoryError, tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError):
         raise
-      except Exception as error:  # TensorFlow raises OpError, ValueError and others for broken files.
+      except Exception as error:  # TensorFlow raises OpError, ValueError and others for damaged files.
         earlier = [other for other in checkpoint_steps(folder) if other < step]
         advice = ('take the last one instead (--checkpoint last)' if folder == self.best else
                   f'to go on from {folder}/step-{earlier[-1]}, delete {path}{INDEX}' if earlier else
@@ -164,7 +164,7 @@ class Checkpoints:
                            f'model; {advice}.') from error
 
   def _take(self, reader, path):
-    """Assigns what a checkpoint holds."""
+    """Assigns the values of a checkpoint, after all checks."""
     shapes = reader.get_variable_to_shape_map()
     if shapes.pop(_RUN, None) is not None and self.experiment:  # older ones do not say
       theirs = parse_experiment(strict_json.loads(reader.get_tensor(_RUN)))
@@ -177,9 +177,9 @@ class Checkpoints:
       raise UserError(f'checkpoint {path} was trained on other data than there are now (checksum {theirs}, now '
                       f'{self.data}). Put the data back as they were, or train in another run folder.')
     keys = {name: name for name in self.variables}
-    if _numbered(0) in shapes:  # written before variables had names: by their place in the list of all
+    if _numbered(0) in shapes:  # an older format: variables are numbered
       keys = {name: _numbered(i) for i, name in enumerate(self.variables)}
-      shapes = {key: shape for key, shape in shapes.items() if key.startswith('variables/')}  # not TensorFlow's own
+      shapes = {key: shape for key, shape in shapes.items() if key.startswith('variables/')}  # TensorFlow adds others
     wanted = {keys[name]: list(variable.shape) for name, variable in self.variables.items()}
     for key in sorted(wanted.keys() | shapes.keys()):
       if wanted.get(key) != shapes.get(key):
@@ -192,7 +192,7 @@ class Checkpoints:
                          'written, under its own name.')
     for name, variable in self.variables.items():
       value = reader.get_tensor(keys[name])
-      if value.dtype == np.uint8:  # as words were kept once
+      if value.dtype == np.uint8:  # an older format of the vocabulary
         value = value.astype(variable.dtype.as_numpy_dtype)
       variable.assign(value)
 
@@ -202,21 +202,25 @@ class Checkpoints:
 
 
 def variables(model) -> dict[str, tf.Variable]:
-  """Dict: name -> tf.Variable, all that a step depends on: 'encoder/3/kernel', 'critic/optimizer/encoder/3/kernel/...'.
+  """All variables that a checkpoint stores, by name.
 
-  Names are those of `weights.places`, the same in every process and whichever layer comes first.
+  Names are based on `weights.named_variables`. They are the same in each process and do not depend on the order in
+  which layers are created.
+
+  Returns:
+    Dict: name -> tf.Variable; names such as 'encoder/3/kernel' and 'critic/optimizer/encoder/3/kernel/...'.
 
   Raises:
-    ValueError: two variables of one name.
+    ValueError: two variables have the same name.
   """
-  names = {id(variable): name for name, variable in weights.places(model, names=True).items()}
+  names = {id(variable): name for name, variable in weights.named_variables(model, names=True).items()}
   pairs = [(names.get(id(variable), variable.name), variable) for variable in model.variables]
   for player, optimizer in sorted(model.optimizers.items()):
     owners, made = {}, collections.Counter()
     for variable in model.variables_of(player):
       owners.setdefault(variable.path.replace('/', '_') + '_', []).append(names[id(variable)])
     for variable in optimizer.variables:
-      # Keras's name is the weight's path, which another weight may share, and the slot: 'lstm_kernel_momentum'.
+      # Keras names it by the weight's path, which may not be unique, and the slot: 'lstm_kernel_momentum'.
       path = max(filter(variable.name.startswith, owners), key=len, default=None)
       owner = f'{owners[path][made[variable.name]]}/' if path else ''
       made[variable.name] += 1

@@ -1,7 +1,7 @@
-"""The distributed training loop: steps under a strategy, and what is called between them.
+"""The distributed training loop: runs steps under a strategy and calls functions between them.
 
-Keras's `fit` cannot resume in the middle of an epoch bit for bit, run several steps a call under a strategy, or say
-which step a loss went bad at; a test holds both to the same weights.
+Keras's `fit` cannot resume bit-exactly in the middle of an epoch, run several steps per call under a strategy, or
+report the step at which a loss diverged. A test checks that both give the same weights.
 """
 
 import bisect
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from acai_tf.training.checkpoints import DivergedError, step_of
 
-FUSED_STEPS = 16  # a call on an accelerator, where the call's own cost shows; on a CPU one step a call is as fast
+FUSED_STEPS = 16  # steps per call on an accelerator, where a call is expensive; on a CPU one step per call is as fast
 
 
 class Loop:
@@ -23,8 +23,8 @@ class Loop:
     strategy: a tf.distribute.Strategy.
     dataset: has `pipeline` as acai_tf.data.base.Dataset.
     training: `config.Training`.
-    fused: steps a call; default by device.
-    hosts: how many share the training, each with a loop of its own.
+    fused: steps per call; the default depends on the device.
+    hosts: number of hosts that train together, each with its own loop.
   """
 
   def __init__(self, model, strategy, dataset, training, fused=None, hosts=1):
@@ -34,11 +34,11 @@ class Loop:
     self._run_steps = tf.function(self._steps)
 
   def traces(self) -> int:
-    """How often the step has been traced: once, unless something makes every step slow."""
+    """Number of times that the step was traced; more than once would make steps slow."""
     return self._run_steps.experimental_get_tracing_count()
 
   def batches(self, start, stop) -> Iterator:
-    """Iterator over the distributed batches `start` ... `stop` - 1."""
+    """Iterator over the distributed batches from `start` to `stop` - 1."""
     replicas = self.strategy.num_replicas_in_sync
 
     def feed(context):
@@ -46,13 +46,13 @@ class Loop:
       pipeline = self.dataset.pipeline(
           self.training.seed, self.training.batch, start, stop, replicas, context.input_pipeline_id * count, count,
           self.model.extra_batches, self.model.by_class)
-      if self.hosts > 1:  # Finite ones make all hosts ask each other before every step whether each has a batch left.
+      if self.hosts > 1:  # With a finite one, hosts would synchronize before each step.
         pipeline = pipeline.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
       return pipeline
 
     return iter(self.strategy.distribute_datasets_from_function(feed))
 
-  @tf.autograph.experimental.do_not_convert  # Nothing in a model needs it, and tracing takes half the time without.
+  @tf.autograph.experimental.do_not_convert  # No model needs it, and it doubles the tracing time.
   def _step(self, batch, wish):
     logs = self.model.take_step(batch)
     self.names = sorted(logs)
@@ -66,19 +66,19 @@ class Loop:
     return history.stack()
 
   def run(self, events, calls, stop_requested=lambda: False) -> int:
-    """Steps until the end, a stop request, or a loss that is not finite.
+    """Trains until the last step, a stop request, or a loss that is not finite.
 
     Args:
-      events: function (step, logs as dict of floats) called after each call of steps.
-      calls: list of (sorted steps, function step -> None): called after each of those steps, and in that order.
-      stop_requested: function -> bool, asked between calls. Several hosts tell each other in the next call of steps, so
-        that all stop after the same one.
+      events: function (step, logs as dict of floats), called after each call of steps.
+      calls: list of (sorted steps, function step -> None); each function is called after its steps, in that order.
+      stop_requested: function -> bool, called between calls of steps. Several hosts exchange its result in the next
+        call of steps, so all stop after the same step.
 
     Returns:
-      The step reached.
+      The last step.
 
     Raises:
-      DivergedError: names step and term; nothing has been saved since the last checkpoint.
+      DivergedError: a loss is not finite. The message names step and loss; nothing is saved since the last checkpoint.
     """
     step, stop = step_of(self.model), self.training.steps
     iterator, agreed = self.batches(step, stop) if step < stop else None, False
@@ -96,7 +96,7 @@ class Loop:
           if step == _next(steps, step - 1, None):
             function(step)
     finally:
-      iterator = None  # Let go while Python runs: its end may wait for a thread that waits for Python.
+      iterator = None  # Freed here: at interpreter exit it could wait for a thread that waits for Python.
     return step
 
   def _check(self, step, history):
@@ -108,6 +108,6 @@ class Loop:
 
 
 def _next(steps, after, default):
-  """The first of sorted `steps` that is larger than `after`."""
+  """The first of the sorted `steps` that is larger than `after`, or `default`."""
   place = bisect.bisect_right(steps, after)
   return steps[place] if place < len(steps) else default

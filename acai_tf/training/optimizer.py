@@ -1,4 +1,4 @@
-"""Optimisers in fused operations, as an experiment's `training` says."""
+"""Optimizers with fused operations, made from an experiment's `training`."""
 
 import math
 from collections.abc import Callable
@@ -9,10 +9,10 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable('acai_tf')
 class Adam(keras.optimizers.Adam):
-  """Keras's, in fused operations (one a weight instead of ten: 5 % of a step at batch 16), with warmed-up averages.
+  """Keras's Adam with one fused operation per weight instead of ten (5 % of a step at batch 16), and a warmed-up EMA.
 
-  The decay of the averaged weights (`use_ema`) is min(d, (1 + t) / (10 + t)) at step t: without that the average of a
-  short training would still be made of its first weights.
+  The decay of the EMA of the weights (`use_ema`) is min(d, (1 + t) / (10 + t)) at step t. With the constant d, the EMA
+  of a short training would still contain much of the initial weights.
   """
 
   def update_step(self, gradient, variable, learning_rate) -> None:
@@ -32,12 +32,12 @@ class Adam(keras.optimizers.Adam):
           var=average.value.handle, alpha=share, delta=average.value - variable.value)
 
   def finalize_variable_values(self, var_list) -> None:
-    """Nothing: Keras's `fit` would end by putting one player's averages into the weights; `use_averages` is for all."""
+    """Does nothing. At the end of `fit`, Keras would assign the EMA of one player only; `use_averages` is for all."""
 
 
 @keras.saving.register_keras_serializable('acai_tf')
 class SGD(keras.optimizers.SGD):
-  """Keras's; see `Adam`, whose averages it has."""
+  """Keras's SGD with the EMA of the weights of `Adam`."""
 
   _update_model_variables_moving_average = Adam._update_model_variables_moving_average
   finalize_variable_values = Adam.finalize_variable_values
@@ -45,7 +45,7 @@ class SGD(keras.optimizers.SGD):
 
 @keras.saving.register_keras_serializable('acai_tf')
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-  """The rate `rate` up to the middle of `steps`, from there in a straight line to `floor` times it."""
+  """The learning rate `rate` in the first half of `steps`; then it decays linearly to `floor` times `rate`."""
 
   def __init__(self, rate, steps, floor):
     self.rate, self.steps, self.floor = rate, steps, floor
@@ -55,17 +55,17 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     return self.rate * (1 - (1 - self.floor) * tf.clip_by_value(2 * done - 1, 0.0, 1.0))
 
   def get_config(self) -> dict:
-    """Keras's."""
+    """The arguments of the constructor."""
     return {'rate': self.rate, 'steps': self.steps, 'floor': self.floor}
 
 
 def optimizer(training) -> Callable[[str], keras.optimizers.Optimizer]:
-  """Function player's name -> optimiser as `config.Training` says; hand it to `model.compile`."""
+  """The argument of `model.compile`: a function player's name -> optimizer, made from a `config.Training`."""
 
   def make(player):
     made = plain(player)
-    # Small gradients would be 0 in float16; each player's scale doubles every 2,000 steps, and a step that overflows is
-    # left out and halves it (Keras).
+    # Small gradients would be 0 in float16. Each player's loss scale doubles every 2,000 steps; a step whose gradient
+    # overflows is skipped and halves the scale (Keras).
     return keras.optimizers.LossScaleOptimizer(made) if training.precision == 'mixed_float16' else made
 
   def plain(player):

@@ -1,4 +1,4 @@
-"""How far a training is."""
+"""Reports the progress of a training."""
 
 import time
 
@@ -6,7 +6,7 @@ from rich import console, progress
 
 
 class Progress:
-  """A bar with samples, rate, losses and time left; plain lines, one every 10 s, when the output is no terminal."""
+  """A progress bar with samples, rate, time left and losses. If the output is not a terminal: a line every 10 s."""
 
   def __init__(self, total, batch, quiet_seconds=10):
     self.total, self.batch, self.quiet_seconds = total, batch, quiet_seconds
@@ -19,7 +19,7 @@ class Progress:
 
   def __call__(self, step, logs):
     now = time.monotonic()
-    if self.first is None:  # The clock starts after the first call, which builds the graph.
+    if self.first is None:  # The clock starts after the first call, which traces the graph.
       self.first, self.began, self.next_line = step, now, now + self.quiet_seconds
       return
     if self.bar is None and now < self.next_line and step < self.total:
@@ -36,6 +36,6 @@ class Progress:
       self.bar.update(self.task, completed=step, description=f'{text}\n{losses.replace("_loss", "")}')
 
   def close(self) -> None:
-    """Stops the bar, so that other lines can be printed."""
+    """Stops the bar, so other output can follow."""
     if self.bar is not None:
       self.bar.stop()

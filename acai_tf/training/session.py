@@ -1,4 +1,4 @@
-"""One call of the training program: what happens at the loop's evaluation and checkpoint steps, and around it."""
+"""One call of the training program: it trains or resumes, evaluates, saves checkpoints and reports."""
 
 import contextlib
 import signal
@@ -18,7 +18,7 @@ from acai_tf.training.progress import Progress
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
-  """Gives a list that fills with the first SIGINT or SIGTERM; a second one ends the program at once."""
+  """A context that yields a list of received signals: the first SIGINT or SIGTERM. A second one ends the program."""
   received = []
 
   def receive(number, _):
@@ -34,7 +34,7 @@ def stop_signals() -> Iterator[list[int]]:
 
 
 class Session:
-  """One call of the program: what happens at the loop's evaluation and checkpoint steps. `devices`: `Hosts.text`."""
+  """One call of the program: evaluations, checkpoints and logs. `devices`: `Cluster.text`."""
 
   def __init__(self, experiment, model, dataset, checkpoints, run: Run, devices):
     self.experiment, self.model, self.dataset, self.checkpoints = experiment, model, dataset, checkpoints
@@ -42,7 +42,7 @@ class Session:
     self.history = run.history(self.saved * experiment.training.batch)
     run.write_history(self.history)
     if self.saved < experiment.training.steps:
-      run.add_provenance(self.saved * experiment.training.batch, {**machine.origin(), 'devices': devices})
+      run.add_provenance(self.saved * experiment.training.batch, {**machine.provenance(), 'devices': devices})
     self.writer = tf.summary.create_file_writer(str(run))
     self.kind = kinds.KINDS[experiment.kind]
     self.functions = self.kind.functions_of(model)
@@ -58,10 +58,10 @@ class Session:
           tf.summary.scalar('train/' + name, value)
 
   def evaluate(self, step) -> None:
-    """Measures on the test set, writes scalars, strips and history, and saves the checkpoint, and again if it is best.
+    """Evaluates on the test set, writes scalars, strips and history, and saves the checkpoint (also as best if it is).
 
-    Measured are the averaged weights, where there are any. The history's `seconds` are those of the training alone. It
-    is written last, so that it never tells of more training than is saved.
+    The EMA of the weights is evaluated if there is one. The history's `seconds` exclude evaluation. The history is
+    written last, so that it never has a row for training that is not saved.
     """
     self.seconds += time.monotonic() - self.began
     training = self.experiment.training
@@ -86,90 +86,95 @@ class Session:
     self.began = time.monotonic()
 
   def save(self, step) -> None:
-    """Saves a checkpoint, once a step."""
+    """Saves a checkpoint, at most once for each step."""
     if step != self.saved:
       self.checkpoints.save()
       self.saved = step
 
 
 def better(first, second, by) -> bool:
-  """Whether one evaluation beats another; `by`: (metric, 1 or -1 where less is better), the first there is decides."""
+  """Whether the metrics `first` are better than `second`.
+
+  Args:
+    first, second: dict: metric -> number.
+    by: list of (metric, 1 if more is better or -1 if less is); the first metric that `first` has decides.
+  """
   for name, sign in by:
     if name in first:
       return sign * first[name] > sign * second[name]
   return True
 
 
-def train(experiment, run: Run, hosts, data_dir=None, manual_dir=None, published=None) -> int:
-  """Trains or resumes, then evaluates and reports, beside figures that are `published`.
+def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, published=None) -> int:
+  """Trains or resumes, then evaluates and reports, next to `published` figures.
 
-  Where several hosts train, all call this with a run folder that they share. The chief alone writes and evaluates; the
-  others train with it, and end with it.
+  If several hosts train, each calls this function with the shared run folder. Only the chief writes and evaluates; the
+  others train with it and end with it.
 
   Args:
-    experiment: the same on all of them (`Hosts.agreed`).
-    run: the `Run`, new or of this experiment.
-    hosts: `training.hosts.Hosts`.
-    data_dir, manual_dir: where data lie.
+    experiment: the same on all hosts (`Cluster.agreed`).
+    run: a `Run`, new or of this experiment.
+    cluster: `training.cluster.Cluster`.
+    data_dir, manual_dir: folders of the data.
     published: dict: metric -> figure.
 
   Returns:
-    An exit status: 0, or 130 / 143 when a signal stopped it.
+    The exit status: 0, or 130 or 143 if a signal stopped the training.
 
   Raises:
-    UserError: a run folder of another experiment or in use, a batch that the devices cannot share, less memory than it
-      needs, data that cannot be had, a training that diverges, ...
+    UserError: the run folder belongs to another experiment or is in use, the devices cannot share the batch, there is
+      too little memory, the data is not available, the training diverges, ...
   """
-  hosts.check(experiment.training.batch)  # before there is a run folder, which would be of that batch
-  build.require_memory(experiment, hosts.count)
-  if not hosts.chief:
-    with hosts.telling_who_is_gone():
-      return _train(experiment, run, hosts, data_dir, manual_dir, published)
-  with run.locked(), hosts.telling_who_is_gone():
-    run.check(experiment)  # Nobody else can change it from here on.
-    return _train(experiment, run, hosts, data_dir, manual_dir, published)
+  cluster.check(experiment.training.batch)  # before the run folder with that batch is made
+  build.require_memory(experiment, cluster.count)
+  if not cluster.chief:
+    with cluster.telling_who_is_gone():
+      return _train(experiment, run, cluster, data_dir, manual_dir, published)
+  with run.locked(), cluster.telling_who_is_gone():
+    run.check(experiment)  # Under the lock no other program can change it.
+    return _train(experiment, run, cluster, data_dir, manual_dir, published)
 
 
-def _train(experiment, run, hosts, data_dir, manual_dir, published):
+def _train(experiment, run, cluster, data_dir, manual_dir, published):
   dataset = build.load_data(experiment, data_dir, manual_dir)
   identity = dataset.identity()
-  hosts.require_same(identity, 'other training data', 'the same files on all hosts')
-  with hosts.strategy.scope():
+  cluster.require_same(identity, 'other training data', 'the same files on all hosts')
+  with cluster.strategy.scope():
     model = build.create(experiment)
     checkpoints = Checkpoints(model, run.checkpoints, experiment.training.keep, experiment, identity)
   model.adapt(dataset)
-  if hosts.chief:  # Not before: what is wrong with data or settings leaves no folder of that experiment behind.
+  if cluster.chief:  # Only now: wrong data or settings must not leave a run folder behind.
     run.claim(experiment)
-  work = _lead if hosts.chief else _follow
-  status, step = work(experiment, run, hosts, dataset, model, checkpoints)
-  if hosts.chief and not status:
+  work = _lead if cluster.chief else _follow
+  status, step = work(experiment, run, cluster, dataset, model, checkpoints)
+  if cluster.chief and not status:
     model.use_averages()
     report.report(experiment, model, dataset, step * experiment.training.batch, run, published=published)
-  return hosts.of_chief(status)  # None ends before the chief does.
+  return cluster.of_chief(status)  # No host ends before the chief.
 
 
-def _follow(experiment, run, hosts, dataset, model, checkpoints):
-  """What a host does that is not the chief."""
+def _follow(experiment, run, cluster, dataset, model, checkpoints):
+  """Trains on a host that is not the chief."""
   training = experiment.training
-  checkpoints.restore_step(hosts.of_chief(0))
-  print(f'{hosts.name} trains with the chief, who writes {run}', flush=True)
+  checkpoints.restore_step(cluster.of_chief(0))
+  print(f'{cluster.name} trains with the chief, who writes {run}', flush=True)
   pauses = training.evaluation_steps, training.every(training.checkpoint_every)
   calls = [(steps, lambda step: None) for steps in pauses]
   with stop_signals() as received:
-    step = loop.Loop(model, hosts.strategy, dataset, training, hosts=hosts.count).run(
+    step = loop.Loop(model, cluster.strategy, dataset, training, hosts=cluster.count).run(
         lambda *_: None, calls, lambda: bool(received))
   return 0, step
 
 
-def _lead(experiment, run, hosts, dataset, model, checkpoints):
-  """What the chief does, or the only host."""
-  training, devices = experiment.training, hosts.text(experiment.training.batch)
+def _lead(experiment, run, cluster, dataset, model, checkpoints):
+  """Trains, evaluates and saves on the chief, or on the only host."""
+  training, devices = experiment.training, cluster.text(experiment.training.batch)
   start, damaged = checkpoints.restore_whole()
   if damaged:
     print(f'checkpoints of step {", ".join(map(str, damaged))} cannot be read and are put aside (.damaged); going on '
           f'from step {start}')
   run.check_nothing_lost(max([start, *checkpoints.put_aside()]) * training.batch)
-  hosts.of_chief(start)
+  cluster.of_chief(start)
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
         f'{training.recipe}, {training.precision}; run folder {run}')
   print(f'{training.steps:,} steps x global batch {training.batch} = {training.steps * training.batch:,} samples, '
@@ -179,7 +184,7 @@ def _lead(experiment, run, hosts, dataset, model, checkpoints):
   with stop_signals() as received:
     session = Session(experiment, model, dataset, checkpoints, run, devices)
     if start in training.evaluation_steps and start * training.batch not in [row['samples'] for row in session.history]:
-      session.evaluate(start)  # What was killed after saving, before the history was written.
+      session.evaluate(start)  # killed after saving the checkpoint and before writing the history
     calls = [(training.evaluation_steps, session.evaluate), (training.every(training.checkpoint_every), session.save)]
     progress = Progress(training.steps, training.batch)
 
@@ -188,7 +193,7 @@ def _lead(experiment, run, hosts, dataset, model, checkpoints):
       session.events(step, logs)
 
     try:
-      step = loop.Loop(model, hosts.strategy, dataset, training, hosts=hosts.count).run(
+      step = loop.Loop(model, cluster.strategy, dataset, training, hosts=cluster.count).run(
           events, calls, lambda: bool(received))
     except DivergedError as error:
       last = f'The last good checkpoint, step {session.saved}, is kept.' if session.saved else 'Nothing was saved yet.'
@@ -196,8 +201,8 @@ def _lead(experiment, run, hosts, dataset, model, checkpoints):
     finally:
       progress.close()
     session.save(step)
-    if step < training.steps or received:  # or in the last evaluation
-      number = received[0] if received else signal.SIGTERM  # or another host's
+    if step < training.steps or received:  # or the signal came in the last evaluation
+      number = received[0] if received else signal.SIGTERM  # or a signal on another host
       print(f'\nstopped by signal {number:d}{"" if received else " of another host"} at step {step}; saved. The same '
             'command resumes it.', flush=True)
       return 128 + number, step

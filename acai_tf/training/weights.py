@@ -1,6 +1,6 @@
-"""Weights in one small file that NumPy reads: a zip of arrays keyed by place in the model, and what they are of.
+"""Archives of weights: a zip file of NumPy arrays, named by their layers, with a description in JSON.
 
-Nothing in it is executed or unpickled. The same weights give the same bytes.
+Nothing in an archive is executed or unpickled. The same weights give the same bytes.
 """
 
 import dataclasses
@@ -22,35 +22,41 @@ from acai_tf.training import build
 if typing.TYPE_CHECKING:
   import keras
 
-ABOUT = 'about.json'  # beside the arrays: experiment, samples, weights, dtype, change
-CHANGE = 0.01  # the largest relative change of a metric for which weights are stored in half precision,
-INTERVAL = 0.5  # or, of a metric with a confidence interval, the largest change in halves of that interval
+ABOUT = 'about.json'  # entry besides the arrays: experiment, samples, weights, dtype, changes of metrics
+CHANGE = 0.01  # largest relative change of a metric with which weights are stored in half precision
+INTERVAL = 0.5  # if the metric has a confidence interval: largest change, relative to half the interval
 MOST_SAMPLES = 10**15  # as `config.Training` has it
-# State that only training needs: the moving averages from which a codebook is made.
+# State that only training needs: the moving averages from which the codebook is computed.
 TRAINING_ONLY = ('quantizer/sums', 'quantizer/counts')
-_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip knows
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date of the zip format
 
 
 def variables(model) -> 'dict[str, keras.Variable]':
-  """Dict: 'encoder/3/kernel', ... -> every variable that any player's network, classifier or codebook needs.
+  """The variables of an archive: those of all networks, the classifier and the codebook, by name.
 
-  The step, optimisers and averages are not among them.
+  Step counter, optimizers and the EMA are not included.
+
+  Returns:
+    Dict: name, such as 'encoder/3/kernel' -> variable.
   """
-  return {key: variable for key, variable in places(model).items() if key not in TRAINING_ONLY}
+  return {key: variable for key, variable in named_variables(model).items() if key not in TRAINING_ONLY}
 
 
-def places(model, names=False) -> dict:
-  """Dict: 'encoder/3/kernel', ... -> every variable of the model's layers, in every process the same.
+def named_variables(model, names=False) -> dict:
+  """All variables of the model's layers, under names that are the same in each process.
 
-  Keys are the attribute of the model, the layer's number or name in its network and the variable's name; Keras's own
-  paths count layers over the whole process ('conv2d_32').
+  A name is made of the model's attribute, the number or name of the layer in its network, and the variable's name.
+  Keras's own paths are not stable, because they count layers over the whole process ('conv2d_32').
 
   Args:
     model: built.
-    names: whether a layer that was given a name goes by it instead of by its number in a network.
+    names: whether layers with an explicit name are identified by it instead of by their number.
+
+  Returns:
+    Dict: name, such as 'encoder/3/kernel' -> variable.
 
   Raises:
-    ValueError: a layer out of sight.
+    ValueError: a layer is not reachable through the model's attributes.
   """
   import keras
 
@@ -80,18 +86,18 @@ def places(model, names=False) -> dict:
 
 
 def compact(model, measure) -> tuple:
-  """Weights in half precision where that changes no figure by more than 1 %, else as they are.
+  """Weights in half precision if that changes no metric by more than 1 %, else in float32.
 
-  A figure with a confidence interval may change by half of its half width: where a pair of opposite lines jumps is
-  decided by less than half precision keeps, and that interval tells how much such pairs weigh.
+  A metric with a confidence interval may change by a quarter of the interval. The reason: rounding decides where the
+  interpolation between opposite lines jumps, and the interval shows how much such pairs matter.
 
   Args:
-    model: whose variables are put back afterwards.
-    measure: function -> dict: metric -> number or None, of the model as it stands.
+    model: its variables are restored afterwards.
+    measure: function -> dict: metric -> number or None, of the current model.
 
   Returns:
-    (arrays as `write` takes them, {'dtype': 'float16' or 'float32', 'float16_changes': dict: metric -> its relative
-    change in half precision, None if there is no such number; without counts}).
+    (arrays for `write`, {'dtype': 'float16' or 'float32', 'float16_changes': dict: metric -> relative change in half
+    precision, None if there is no such number; without counts}).
   """
   exact = {key: variable.numpy() for key, variable in variables(model).items()}
   with np.errstate(over='ignore'):
@@ -100,9 +106,9 @@ def compact(model, measure) -> tuple:
   fits = all(np.isfinite(array).all() for array in half.values())
   if fits:
     before = measure()
-    put(model, half)
+    assign(model, half)
     after = measure()
-    put(model, exact)
+    assign(model, exact)
   changes = relative_changes(before, after)
 
   def allowed(name):
@@ -116,7 +122,7 @@ def compact(model, measure) -> tuple:
 
 
 def relative_changes(before, after) -> dict[str, float]:
-  """Dict: metric -> |after - before| / |before|, infinite from or to 0, None or NaN; without counts and intervals."""
+  """Dict: metric -> |after - before| / |before|, infinite from 0 or with None or NaN; no counts or intervals."""
   changes = {}
   for name, old in before.items():
     new = after.get(name)
@@ -126,11 +132,16 @@ def relative_changes(before, after) -> dict[str, float]:
   return changes
 
 
-def put(model, arrays, where='the archive') -> None:
-  """Sets a model's weights.
+def assign(model, arrays, where='the archive') -> None:
+  """Assigns arrays to a model's weights.
+
+  Args:
+    model: built.
+    arrays: dict: name, as of `variables` -> array.
+    where: the archive, for messages.
 
   Raises:
-    UserError: a name, shape or dtype that is not the model's; `where` names the file. Nothing has been set then.
+    UserError: a name, shape or dtype does not match, or a value is not finite; the model is unchanged then.
   """
   own = variables(model)
   for names, word in ((own.keys() - arrays.keys(), 'lacks'), (arrays.keys() - own.keys(), 'has, beside them,')):
@@ -149,23 +160,23 @@ def put(model, arrays, where='the archive') -> None:
 
 
 def write(path, arrays, about) -> dict:
-  """Writes an archive whole or not at all.
+  """Writes an archive atomically.
 
   Args:
     path: the file.
     arrays: dict: key -> array, as `compact` gives them.
-    about: JSON values with at least 'experiment' (`Experiment.to_dict`), 'samples' and 'weights' ('average' or 'raw').
+    about: dict of JSON values with 'experiment' (`Experiment.to_dict`), 'samples', 'weights' ('average' or 'raw'), ...
 
   Returns:
     {'file': its name, 'sha256': in hexadecimal, 'bytes': its size}.
   """
   path = pathlib.Path(path)
   text = np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)
-  # Stored: float16 weights do not compress, and zlibs differ in bytes.
+  # Uncompressed: float16 weights hardly compress, and the bytes would depend on the version of zlib.
   with files.replacing(path) as made, zipfile.ZipFile(made, 'w') as archive:
     for key, array in sorted({**arrays, ABOUT: text}.items()):
       entry = zipfile.ZipInfo(f'{key}.npy', _DATE)
-      entry.create_system, entry.external_attr = 3, 0o644 << 16  # as on Unix, wherever it is written
+      entry.create_system, entry.external_attr = 3, 0o644 << 16  # Unix attributes on all systems
       with archive.open(entry, 'w', force_zip64=False) as stream:
         array = np.asarray(array, array.dtype.newbyteorder('<'), order='C')
         np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
@@ -181,13 +192,13 @@ def read(path) -> tuple:
   """An archive's (arrays, about).
 
   Raises:
-    UserError: no file, or one that `write` has not written or that is damaged.
+    UserError: the file is missing, damaged, or not an archive of `write`.
   """
   arrays = {}
   try:
     with zipfile.ZipFile(files.regular(path)) as archive:
       for entry in archive.infolist():
-        if entry.compress_type != zipfile.ZIP_STORED:  # What is stored cannot be larger than the file.
+        if entry.compress_type != zipfile.ZIP_STORED:  # Uncompressed arrays cannot be larger than the file.
           raise ValueError(f'{entry.filename} is compressed')
         with archive.open(entry) as stream:
           arrays[entry.filename.removesuffix('.npy')] = np.lib.format.read_array(stream, allow_pickle=False)
@@ -197,7 +208,7 @@ def read(path) -> tuple:
     if not isinstance(about['experiment'], dict) or not (type(about['samples']) is int
                                                          and 0 <= about['samples'] <= MOST_SAMPLES):
       raise ValueError(f'{ABOUT} names no experiment and samples')
-  except Exception as error:  # zipfile, NumPy and json raise a dozen kinds for files that are damaged.
+  except Exception as error:  # zipfile, NumPy and json raise many types of errors for damaged files.
     problem = ' '.join(f'{type(error).__name__}: {error}'.split())[:120]
     raise UserError(f'{path} cannot be read ({problem}); expected an archive of weights that python -m zoo keep wrote. '
                     'Restore it, or keep its run again.') from error
@@ -205,17 +216,17 @@ def read(path) -> tuple:
 
 
 def load(path, precision=None) -> tuple:
-  """The model of an archive, with its weights.
+  """Creates the model of an archive and assigns its weights.
 
   Args:
     path: the file.
-    precision: Keras dtype policy; default: the one it was trained with.
+    precision: a Keras dtype policy; default: that of the training.
 
   Returns:
     (experiment, model, about).
 
   Raises:
-    UserError: a file that `read` refuses, or that is of another version's model.
+    UserError: the archive cannot be read, or its model is of another version.
   """
   arrays, about = read(path)
   try:
@@ -224,13 +235,13 @@ def load(path, precision=None) -> tuple:
     raise UserError(f'{path}: its experiment is unknown here ({error}); expected one of this version.') from error
   training = dataclasses.replace(experiment.training, precision=precision or experiment.training.precision)
   model = build.create(dataclasses.replace(experiment, training=training))
-  put(model, arrays, path)
-  model.step.assign(about['samples'] // training.batch)  # Noise, if the model has any, is a function of it.
+  assign(model, arrays, path)
+  model.step.assign(about['samples'] // training.batch)  # Noise is a function of the step.
   return experiment, model, about
 
 
 def _own_name(layer):
-  """The name that a layer was given; '' if it is Keras's: its class, and which of them: 'batch_normalization_7'."""
+  """The explicit name of a layer; '' if Keras made the name from its class and a count: 'batch_normalization_7'."""
   plain = re.sub(r'_\d+$', '', layer.name).replace('_', '')
   return '' if plain == type(layer).__name__.replace('_', '').lower() else layer.name
 

@@ -1,4 +1,4 @@
-"""Adversarially regularised autoencoder of sentences (Zhao, Kim, Zhang, Rush, LeCun 2018)."""
+"""An adversarially regularized autoencoder of sentences (Zhao, Kim, Zhang, Rush, LeCun 2018)."""
 
 import dataclasses
 from typing import Annotated, Literal
@@ -62,14 +62,14 @@ class Config(Annealing):
 
 
 class Model(text_base.TextAutoencoder):
-  """A critic D tells codes f(x) from generated ones G(z), z ~ N(0, I); encoder and generator make them alike.
+  """A critic D separates latents f(x) from generated ones G(z), z ~ N(0, I); encoder and generator make them alike.
 
-    autoencoder (1): L_rec = -log p(x | f(x) + noise) a word
-    critic (2):      max mean D(f(x)) - mean D(G(z)), of slope 1
+    autoencoder (1): L_rec = -log p(x | f(x) + noise) per word
+    critic (2):      max mean D(f(x)) - mean D(G(z)), with D of slope 1
     encoder (3):     min lambda mean D(f(x))
     generator (3):   min -mean D(G(z))
 
-  An iteration has one step of 1, `critic_steps` of 2, and one each of 3.
+  An iteration has one update of (1), `critic_steps` updates of (2), and one update of each part of (3).
   """
 
   has_prior = True
@@ -80,7 +80,7 @@ class Model(text_base.TextAutoencoder):
       self.create_adversaries()
 
   def create_adversaries(self) -> None:
-    """Generator, critic, and what the critic sees."""
+    """Creates generator, critic, and the queue of latents if the critic uses one."""
     self.generator = self.create_generator()
     numbers, settings = dense.seeds(self.seed, 'critic'), self.config
     self.critic = code_networks.critic(
@@ -91,7 +91,7 @@ class Model(text_base.TextAutoencoder):
                                    trainable=False, aggregation='only_first_replica')
 
   def create_generator(self) -> keras.Model:
-    """The generator as it starts."""
+    """The generator with its initial weights."""
     settings = self.config
     make = code_networks.generator if settings.networks == 'paper' else code_networks.residual_generator
     return make(settings.z, (settings.units, settings.units), self.network.latent, dense.seeds(self.seed, 'generator'))
@@ -121,11 +121,11 @@ class Model(text_base.TextAutoencoder):
         codes + self.config.sample_noise * tf.random.stateless_normal([count, self.network.latent], [seed, 1]), 1)
 
   def untrained_codes(self, count, seed) -> tf.Tensor:
-    """As `prior_codes`, of the generator before its training: what a learned prior has to beat."""
+    """As `prior_codes`, from the generator before training: a baseline for the learned prior."""
     return self.create_generator()(tf.random.stateless_normal([count, self.config.z], [seed, 0]), training=False)
 
   def share(self) -> tf.Tensor:
-    """0 in the part of the training that the autoencoder has alone, then growing to 1."""
+    """Factor of the adversarial weights: 0 while the autoencoder trains alone (`alone`), growing to 1 (`ramp`)."""
     settings = self.config
     if not (settings.alone or settings.ramp):
       return tf.constant(1.0) * self.annealing()
@@ -136,27 +136,34 @@ class Model(text_base.TextAutoencoder):
 
   def iteration(self, data) -> dict:
     settings = self.config
-    ids, *others = tf.split(data[0], 1 + self.extra_batches)
-    # Equation 1, and with `joint` the encoder's share of 3.
+    ids, *others = tf.split(data[0], 1 + self.extra_batches)  # [n, longest + 1] each
+    # Equation 1, and with `joint` the encoder's part of equation 3.
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(ids)
+      codes = self.encode(ids)  # [n, latent]
       recon_loss, accuracy = self.reconstruction(ids, self.noisy(codes))
       loss = recon_loss
       if settings.joint:
         loss += settings.lambda_ * self.share() * tf.reduce_mean(self.critic(codes, training=True))
       more, others_losses, more_logs = self.regularizer(ids, codes)
-      self.move(tape, {'autoencoder': loss + more, **others_losses})
+      self.minimize(tape, {'autoencoder': loss + more, **others_losses})
     logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes), **more_logs}
     return {**logs, **self.adversaries(ids, codes, others)}
 
   def regularizer(self, ids, codes) -> tuple:
-    """Hook, under the tape of equation 1, given [n, longest + 1] ids and their [n, latent] codes: (what is added to the
-    autoencoder's loss, dict: further player -> its loss, logs)."""
+    """Hook, called under the tape of equation 1.
+
+    Args:
+      ids: [n, longest + 1].
+      codes: their latents, [n, latent].
+
+    Returns:
+      (Term added to the autoencoder's loss, dict: further player -> its loss, logs).
+    """
     del ids, codes
     return 0.0, {}, {}
 
   def adversaries(self, ids, codes, others) -> dict:
-    """Equations 2 and 3 on a batch of ids, its codes, and the further batches; returns their logs."""
+    """Updates of equations 2 and 3 on a batch of ids, its latents, and the further batches; returns their logs."""
     settings, logs = self.config, {}
     # Equation 2.
     batches = self.remembered(codes) if settings.queue else [self.encode(o) for o in others[:settings.critic_steps]]
@@ -167,26 +174,26 @@ class Model(text_base.TextAutoencoder):
     if not settings.joint:
       with tf.GradientTape(persistent=True) as tape:
         fool_loss = tf.reduce_mean(self.critic(self.encode(others[-1] if others else ids), training=True))
-        self.move(tape, {'autoencoder': settings.lambda_ * self.share() * fool_loss})
+        self.minimize(tape, {'autoencoder': settings.lambda_ * self.share() * fool_loss})
     return {**logs, **self.generator_step(ids.shape[0] or tf.shape(ids)[0]), 'lambda': settings.lambda_ * self.share()}
 
   def generator_step(self, count) -> dict:
-    """The generator's move on `count` codes; returns its logs."""
+    """Updates the generator on `count` latents; returns its logs."""
     with tf.GradientTape(persistent=True) as tape:
       generated = self.generate(count, 1)
       loss = -tf.reduce_mean(self.critic(generated, training=True))
-      self.move(tape, {'generator': loss})
+      self.minimize(tape, {'generator': loss})
     return {'generator_loss': loss, 'generated_std': self.code_spread(generated)['code_std']}
 
   def generate(self, count, salt) -> tf.Tensor:
-    """[count, latent] generated codes, in training."""
+    """[count, latent] generated latents, in training mode."""
     return self.generator(self.normal(count, (self.config.z,), salt), training=True)
 
   def fakes(self, count) -> list:
-    """`count` generated codes, [count, latent], for each of the critic's steps.
+    """Generated latents for each of the critic's updates: list of [count, latent].
 
-    The generator rests meanwhile, so that one call makes them all. With the paper's networks each step has a
-    call of its own, as in the authors' program: batch norm tells the difference.
+    The generator does not change in between, so one call generates all of them. With the paper's networks each update
+    has its own call, as in the authors' program: their batch norm normalizes each batch.
     """
     settings = self.config
     noise = [self.normal(count, (settings.z,), 10 + k) for k in range(settings.critic_steps)]
@@ -195,7 +202,7 @@ class Model(text_base.TextAutoencoder):
     return tf.split(self.generator(tf.concat(noise, 0), training=True), settings.critic_steps)
 
   def critic_step(self, real, fake, k) -> tuple:
-    """Step `k` of the critic on codes twice, [n, latent]: (its loss, its estimate of the Wasserstein distance)."""
+    """Update `k` of the critic on two batches of latents, [n, latent]: (loss, estimate of the Wasserstein distance)."""
     settings, whole = self.config, self.config.networks == 'paper'
     with tf.GradientTape(persistent=True) as tape:
       wasserstein = tf.reduce_mean(self.critic(real, training=True)) - tf.reduce_mean(self.critic(fake, training=True))
@@ -204,14 +211,18 @@ class Model(text_base.TextAutoencoder):
         alpha = self.uniform(real.shape[0] or tf.shape(real)[0], (1,), 100 + k)
         loss += settings.penalty * losses.gradient_penalty(
             lambda points: self.critic(points, training=True), alpha * real + (1 - alpha) * fake, whole)
-      self.move(tape, {'critic': loss})
+      self.minimize(tape, {'critic': loss})
     if settings.lipschitz == 'clip':
       self.clip_weights('critic', settings.clip)
     return loss, wasserstein
 
   def remembered(self, codes) -> list:
-    """Puts [n, latent] codes into the queue, in the oldest ones' place; returns it in parts, one for each of the
-    critic's steps, [queue / critic_steps, latent] (on a replica, its rows)."""
+    """Replaces the oldest latents of the queue by [n, latent] new ones.
+
+    Returns:
+      The queue in parts, one for each of the critic's updates: list of [queue / critic_steps, latent], or on a replica
+      its rows of them.
+    """
     fresh = replicas.gather(tf.stop_gradient(codes))
     rows = fresh.shape[0] or tf.shape(fresh)[0]
     size = self.config.queue

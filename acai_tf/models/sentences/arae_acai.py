@@ -1,7 +1,7 @@
-"""ARAE with ACAI's critic of the mixing coefficient: both papers in one model (this project's own).
+"""ARAE with ACAI's critic of the mixing coefficient: a combination of both papers by this project.
 
-Zhao et al. 2018 match codes to a learned prior; Berthelot et al. 2018 make decoded mixtures look like data. Sentences
-are discrete, so that the critic of mixtures reads softly decoded ones: at each step the expected word vector.
+Zhao et al. 2018 match latents to a learned prior; Berthelot et al. 2018 make decoded mixtures look like data. Sentences
+are discrete, so the critic of mixtures reads soft sentences: the expected word embedding at each step.
 """
 
 from typing import Annotated
@@ -26,14 +26,14 @@ class Config(arae.Config):
 
 
 class Model(arae.Model):
-  """As `arae`, with a critic d of softly decoded sentences g(z), distributions over words at each step.
+  """As `arae`, with a second critic d of soft sentences g(z), which are distributions over words at each step.
 
   With x^_a = g(slerp of f(x1) and f(x2) at a), a ~ U[0, 0.5] the share of x2, and x2 the reversed batch:
 
     critic of mixtures: L_d = mean (d(x^_a) - a)^2 + mean d(gamma x + (1 - gamma) g(f(x)))^2
     autoencoder:        min L_rec + lambda mean D(f(x)) + lambda_mix mean d(x^_a)^2
 
-  A soft sentence is read as far as its most likely words go before the first end mark.
+  The critic reads a soft sentence up to the first step at which the end mark is the most likely word.
   """
 
   def create_networks(self) -> None:
@@ -48,7 +48,7 @@ class Model(arae.Model):
     return {**super().players(), 'mixing_critic': [self.reader, self.answer]}
 
   def judge(self, probabilities) -> tf.Tensor:
-    """[n, longest + 1, words] soft sentences -> [n] guesses of the share that is mixed in."""
+    """[n, longest + 1, words] soft sentences -> [n] estimates of the mixing coefficient."""
     words = recurrent.lengths(tf.argmax(probabilities, 2, tf.int32), self.ids - 1)
     return tf.squeeze(self.answer(self.reader.soft(probabilities, words)), 1)
 
@@ -58,10 +58,10 @@ class Model(arae.Model):
     alpha = 0.5 * self.uniform(batch, (), 200)
     others = replicas.local_rows(tf.reverse(replicas.gather(codes), [0]))
     decoded = self.decoder.soft(tf.concat([codes, self.mix(codes, others, alpha)], 0), self.length)
-    reconstructions, mixed = decoded[:batch], decoded[batch:]
-    # Behind the end mark the decoder's distributions mean nothing, and `judge` does not read them.
+    reconstructions, mixed = decoded[:batch], decoded[batch:]  # [n, longest + 1, words] both
+    # After the end mark the decoder's distributions have no meaning, and `judge` does not read them.
     real = lerp(tf.stop_gradient(reconstructions), tf.one_hot(ids, self.ids), settings.gamma)
-    answers = self.judge(tf.concat([real, mixed], 0))
+    answers = self.judge(tf.concat([real, mixed], 0))  # [2 n]
     fool_loss = losses.mean_square(answers[batch:])
     critic_loss = losses.mean_squared_error(alpha, answers[batch:]) + losses.mean_square(answers[:batch])
     return (settings.lambda_mix * self.share() * fool_loss, {'mixing_critic': critic_loss},

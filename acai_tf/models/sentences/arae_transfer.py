@@ -1,4 +1,4 @@
-"""ARAE for style transfer: a decoder a class, and codes that do not tell the class (Zhao et al. 2018, section 4)."""
+"""ARAE for style transfer: a decoder for each class, and latents independent of it (Zhao et al. 2018, section 4)."""
 
 # mypy: disable-error-code="index, dict-item"
 
@@ -31,15 +31,15 @@ class Config(arae.Config):
   lambda_: Annotated[float, '[0, inf)'] = 0.01  # 0: neither generator nor critic
   lambda_class: Annotated[float, '[0, inf)'] = 1.0  # weight of fooling the classifier; it waits and grows as `lambda_`
   classifier_units: Annotated[int, '[1, inf)'] = 128  # of each of the classifier's hidden layers
-  # The steps of the authors' program, each on sentences of one class; False: one step on all sentences of a batch, in
-  # which both classes have the same weight.
+  # True: the updates of the authors' program, each on sentences of one class. False: one update on all sentences of a
+  # batch, with equal weights of both classes.
   by_class: bool = True
 
   RECIPES = {
       'paper': {'network': {'embedding': 128, 'hidden': 128, 'latent': 128},
                 # 25 epochs of the smaller class, 176,787 sentences in batches of 64, and as many of the other one.
                 'training': {**arae.Config.RECIPES['paper']['training'], 'samples': 8_838_400, 'batch': 128}},
-      # Not the wide start: from the paper's, sentences are kept much better at equal transfer (docs/results.md).
+      # The paper's initialization: with 'wide' much less content is kept at equal transfer (docs/results.md).
       'fast': {'network': {'start': 'uniform'},
                'model': {**arae.Config.RECIPES['fast']['model'], 'noise': 0.075, 'lambda_': 0.0, 'by_class': False},
                'training': {**arae.Config.RECIPES['fast']['training'], 'samples': 640_000, 'evaluate_every': 64_000,
@@ -54,7 +54,7 @@ class Config(arae.Config):
 
 
 def balanced(values, labels) -> tf.Tensor:
-  """Mean over the classes 0 and 1 of the mean of [n] values in each one, over the global batch; `labels`: [n] ints."""
+  """Mean over classes 0 and 1 of the mean of the class's [n] values, over the global batch; `labels`: [n] ints."""
   first, second = (replicas.mean(values, tf.cast(tf.equal(labels, label), values.dtype)) for label in (0, 1))
   return (first + second) / 2
 
@@ -65,23 +65,24 @@ ORDER = (1, 0)  # of the classes in an iteration by class; the authors' file nam
 class Model(arae.Model):
   """As `arae`, with decoders p_0, p_1 of two classes y and a classifier C; BCE(l, t): cross-entropy of a logit.
 
-    autoencoder: L_rec(y) = -log p_y(x | f(x) + noise) a word
+    autoencoder: L_rec(y) = -log p_y(x | f(x) + noise) per word
     classifier:  L_C(y) = BCE(C(f(x)), y)
     encoder:     min lambda_class L_E(y), L_E(y) = BCE(C(f(x)), 1 - y), and lambda mean D(f(x)) as `arae`
 
-  With `by_class` an iteration is that of the authors' program (yelp/train.py): a step for L_rec of class 1 and of class
-  0, two steps of the classifier and two for L_E likewise; `critic_steps` of the critic, on codes of class 1, 0, 1, ...;
-  one of the generator; and one of the encoder against the critic, on class 1. A batch has as many sentences of each
-  class, each step half of it. Each loss of the autoencoder is a step of its own, whose gradient is clipped by itself.
-  What stays different: their noise starts its decay again in every epoch, and their batches are of equal length.
+  With `by_class` an iteration is that of the authors' program (yelp/train.py). It has these updates: two for L_rec, of
+  class 1 and of class 0; two of the classifier and two for L_E, in the same order; `critic_steps` of the critic, on
+  latents of class 1, 0, 1, ...; one of the generator; and one of the encoder against the critic, on class 1. A batch
+  has equally many sentences of both classes, and each update uses one half. Each loss of the autoencoder has its own
+  update, whose gradient is clipped separately. Two differences remain: their noise restarts its decay in each epoch,
+  and all sentences of one of their batches have the same length.
 
-  Without it there is one step for all losses of the autoencoder, means over both classes, and one of the classifier;
-  classes weigh the same, whatever their share of the text.
+  Without `by_class` there is one update for all losses of the autoencoder, means over both classes, and one of the
+  classifier. Both classes have the same weight, whatever their share of the text.
 
-  A sentence is transferred by decoding its code with the other class's decoder.
+  A sentence is transferred by decoding its latent with the decoder of the other class.
 
   Raises:
-    UserError: labels of another number of classes than two.
+    UserError: the labels do not have exactly two classes.
   """
 
   def create_decoders(self, seeds) -> None:
@@ -118,7 +119,7 @@ class Model(arae.Model):
     return super().training_of(player, training)
 
   def mean_of_classes(self, ids, labels, codes) -> list:
-    """Mean over the classes of the reconstruction by each one's own decoder: (loss, accuracy)."""
+    """Mean over the classes of the reconstruction by the decoder of each class: (loss, accuracy)."""
     found = []
     for label, decoder in enumerate((self.decoder, self.decoder_1)):
       rows = tf.where(tf.equal(labels, label))[:, 0]
@@ -135,10 +136,10 @@ class Model(arae.Model):
     return self.steps_by_class(data) if self.config.by_class else self.joint_steps(data)
 
   def halves(self, ids, labels) -> tuple:
-    """[n, longest + 1] ids -> those of class 0 and those of class 1, [n / 2, longest + 1] each.
+    """[n, longest + 1] ids -> (those of class 0, those of class 1), [n / 2, longest + 1] each.
 
     Raises:
-      UserError: n that several devices cannot share so that each has as many pairs of either class.
+      UserError: several devices cannot share n such that each has equally many sentences of both classes.
     """
     count = tf.distribute.get_replica_context().num_replicas_in_sync
     if count > 1 and ids.shape[0] % 4:
@@ -152,7 +153,7 @@ class Model(arae.Model):
     return first, second
 
   def steps_by_class(self, data) -> dict:
-    """An iteration of the authors' program."""
+    """An iteration with the updates of the authors' program."""
     settings, weight, decoders = self.config, self.share(), (self.decoder, self.decoder_1)
     batch, *others = (self.halves(*part) for part in zip(
         *(tf.split(column, 1 + self.extra_batches) for column in data[:2]), strict=True))
@@ -161,19 +162,19 @@ class Model(arae.Model):
       with tf.GradientTape(persistent=True) as tape:
         loss, accuracy = self.reconstruction(
             batch[label], self.noisy(self.encode(batch[label]), 300 + label), decoders[label])
-        self.move(tape, {'autoencoder': loss})
+        self.minimize(tape, {'autoencoder': loss})
       found['recon_loss'].append(loss)
       found['token_accuracy'].append(accuracy)
     for label in ORDER:
       with tf.GradientTape(persistent=True) as tape:
         loss, logits = self.class_entropy(tf.stop_gradient(self.encode(batch[label])), label)
-        self.move(tape, {'classifier': loss})
+        self.minimize(tape, {'classifier': loss})
       found['class_loss'].append(loss)
       found['class_accuracy'].append(tf.reduce_mean(tf.cast(tf.equal(logits > 0, label > 0), tf.float32)))
     for label in ORDER:
       with tf.GradientTape(persistent=True) as tape:
         loss, _ = self.class_entropy(self.encode(batch[label]), 1 - label)
-        self.move(tape, {'autoencoder': settings.lambda_class * weight * loss})
+        self.minimize(tape, {'autoencoder': settings.lambda_class * weight * loss})
     logs = {**{name: (first + second) / 2 for name, (first, second) in found.items()},
             **self.code_spread(self.encode(tf.concat(batch, 0))), 'weight': weight}
     if not self.has_prior:
@@ -185,17 +186,17 @@ class Model(arae.Model):
     logs.update(self.generator_step(count))
     with tf.GradientTape(persistent=True) as tape:
       fool_loss = tf.reduce_mean(self.critic(self.encode(others[-1][ORDER[0]]), training=True))
-      self.move(tape, {'autoencoder': settings.lambda_ * weight * fool_loss})
+      self.minimize(tape, {'autoencoder': settings.lambda_ * weight * fool_loss})
     return {**logs, 'lambda': settings.lambda_ * weight}
 
   def class_entropy(self, codes, label) -> tuple:
-    """Mean BCE(C(codes), label) of [n, latent] codes and one label for all; and the [n] logits."""
+    """(Mean BCE(C(codes), label) of [n, latent] latents with one label for all, the [n] logits)."""
     logits = tf.squeeze(self.classifier(codes, training=True), 1)
     targets = tf.fill(tf.shape(logits), float(label))
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)), logits
 
   def joint_steps(self, data) -> dict:
-    """An iteration on mixed batches."""
+    """An iteration with joint updates on batches of both classes."""
     settings = self.config
     ids, *others = tf.split(data[0], 1 + self.extra_batches)
     labels = data[1][:ids.shape[0] or tf.shape(ids)[0]]
@@ -208,7 +209,7 @@ class Model(arae.Model):
       loss = recon_loss + settings.lambda_class * weight * fool_class
       if settings.joint and self.has_prior:
         loss += settings.lambda_ * weight * tf.reduce_mean(self.critic(codes, training=True))
-      self.move(tape, {'autoencoder': loss, 'classifier': class_loss})
+      self.minimize(tape, {'autoencoder': loss, 'classifier': class_loss})
     hits = tf.cast(tf.equal(logits > 0, labels > 0), tf.float32)
     logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes), 'class_loss': class_loss,
             'class_accuracy': balanced(hits, labels), 'weight': weight}

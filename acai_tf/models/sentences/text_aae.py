@@ -1,4 +1,4 @@
-"""Adversarial autoencoder of sentences: a baseline of the ARAE paper (Zhao et al. 2018, section 6)."""
+"""An adversarial autoencoder of sentences: a baseline of the ARAE paper (Zhao et al. 2018, section 6)."""
 
 
 import tensorflow as tf
@@ -9,20 +9,20 @@ from acai_tf.models.sentences import arae
 
 @config_dataclass('model')
 class Config(arae.Config):
-  """The settings of `arae`. There is no generator: `z` has no effect, and `units` is the critic's width."""
+  """The settings of `arae`. There is no generator: `z` has no effect, and `units` is the width of the critic."""
 
 
 class Model(arae.Model):
-  """As `arae`, with a prior that is fixed: its codes are drawn evenly from the unit sphere, where all codes lie.
+  """As `arae`, with a fixed prior: the uniform distribution on the unit sphere, which contains all latents.
 
-    critic:  max mean D(f(x)) - mean D(z), z even on the sphere, of slope 1
+    critic:  max mean D(f(x)) - mean D(z), z uniform on the sphere, with D of slope 1
     encoder: min L_rec + lambda mean D(f(x))
 
-  The paper does not tell its AAE's prior and critic; Wasserstein's critic and the sphere make this one ARAE with its
-  generator taken out.
+  The paper does not state the prior and the critic of its AAE. With a Wasserstein critic and the sphere, this model is
+  ARAE without the generator.
   """
 
-  untrained_codes = None  # type: ignore[assignment]  # of no generator
+  untrained_codes = None  # type: ignore[assignment]  # there is no generator
 
   def create_generator(self) -> None:
     return None

@@ -26,7 +26,7 @@ class Config:
 
 
 class Model(text_base.TextAutoencoder):
-  """L = -log p(x | f(x) + noise) a word."""
+  """L = -log p(x | f(x) + noise) per word."""
 
   def players(self) -> dict[str, list]:
     return {'autoencoder': [self.encoder, self.decoder]}
@@ -34,7 +34,7 @@ class Model(text_base.TextAutoencoder):
   def iteration(self, data) -> dict:
     ids, _ = data
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(ids)
+      codes = self.encode(ids)  # [n, longest + 1] -> [n, latent]
       loss, accuracy = self.reconstruction(ids, self.noisy(codes))
-      self.move(tape, {'autoencoder': loss})
+      self.minimize(tape, {'autoencoder': loss})
     return {'recon_loss': loss, 'token_accuracy': accuracy, **self.code_spread(codes)}

@@ -18,7 +18,7 @@ from absl import flags
 from acai_tf import train
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run, checkpoint_steps
-from acai_tf.training import hosts, session
+from acai_tf.training import cluster, session
 
 FLAGS = ['--dataset', 'lines', '--model', 'autoencoder', '--latent_width', '2', '--latent', '2', '--depth', '2',
          '--set', 'dataset.size=8', '--set', 'dataset.test_images=64', '--recipe', 'fast', '--batch', '8',
@@ -43,7 +43,7 @@ def config(ports, index):
 
 
 @pytest.mark.slow
-class HostsTest(tf.test.TestCase):
+class ClusterTest(tf.test.TestCase):
 
   def start(self, folder, *tf_configs):
     """Processes of the program, one for each TF_CONFIG."""
@@ -78,7 +78,7 @@ class HostsTest(tf.test.TestCase):
         self.assertNotIn('recon_mse', output)
     own = copy.deepcopy(flags.FLAGS)
     own(['train', *FLAGS])
-    self.assertEqual(session.train(train.experiment_of(own), Run(alone), hosts.Hosts('one_device')), 0)
+    self.assertEqual(session.train(train.experiment_of(own), Run(alone), cluster.Cluster('one_device')), 0)
     readers = [tf.train.load_checkpoint(f'{f}/checkpoints/last/step-200') for f in (folder, alone)]
     names = [name for name in readers[0].get_variable_to_shape_map() if name.startswith(('encoder/', 'decoder/'))]
     self.assertGreater(len(names), 10)
@@ -95,19 +95,19 @@ class ConfigTest(tf.test.TestCase):
                  config([0, 1], 0), config([7, 7], 0), '[' * 100_000,
                  '{"cluster": {"chief": ["a:1", "b:1"]}, "task": {"type": "chief", "index": 0}}'):
       with unittest.mock.patch.dict(os.environ, TF_CONFIG=text), self.assertRaisesRegex(UserError, 'TF_CONFIG cannot'):
-        hosts.Hosts()
+        cluster.Cluster()
     with unittest.mock.patch.dict(os.environ, TF_CONFIG=''), self.assertRaisesRegex(UserError, 'TF_CONFIG is not set'):
-      hosts.Hosts('multi_worker')
+      cluster.Cluster('multi_worker')
 
   def test_a_single_host_agrees_with_itself(self):
     with unittest.mock.patch.dict(os.environ, TF_CONFIG=config([1], 0)):
-      alone = hosts.Hosts()
+      alone = cluster.Cluster()
     self.assertEqual((alone.count, alone.chief, alone.of_chief(7), alone.agreed(None)), (1, True, 7, None))
 
   def test_a_batch_that_they_cannot_share_leaves_no_run_folder(self):
     own, folder = copy.deepcopy(flags.FLAGS), pathlib.Path(self.get_temp_dir()) / 'run'
     own(['train', *FLAGS, '--batch', '10'])
-    two = hosts.Hosts('one_device')
+    two = cluster.Cluster('one_device')
     two.strategy = unittest.mock.Mock(num_replicas_in_sync=2)
     with self.assertRaisesRegex(UserError, 'training.batch=10 cannot be shared by 2 devices; .* such as 8 or 12'):
       session.train(train.experiment_of(own), Run(folder), two)
@@ -119,13 +119,13 @@ class ConfigTest(tf.test.TestCase):
                                     ('GPU', 'off', False)):
       listed = {there: ['one']}
       with unittest.mock.patch.object(tf.config, 'list_physical_devices', lambda kind, listed=listed: listed.get(kind)):
-        made = hosts.Hosts('one_device', choice)
+        made = cluster.Cluster('one_device', choice)
       self.assertEqual((made.xla, bool(tf.config.optimizer.get_jit())), (expected, expected), (there, choice))
       self.assertEqual(made.text(8), f'1 device(s), {"compiled by" if expected else "without"} XLA')
 
   def test_there_is_no_tpu(self):
     with self.assertRaisesRegex(UserError, 'no TPU can be used .* --strategy auto'):
-      hosts.Hosts('tpu')
+      cluster.Cluster('tpu')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Devices and hosts: the strategy, who writes, and what all hosts agree on."""
+"""Devices and hosts: the distribution strategy, the chief, and agreement between hosts."""
 
 import contextlib
 import dataclasses
@@ -18,12 +18,15 @@ from acai_tf.experiment.errors import UserError
 PRECISIONS = tuple(p for p in typing.get_args(typing.get_type_hints(config.Training)['precision']) if p != 'auto')
 
 
-def cluster() -> tuple[dict[str, list[str]], dict]:
-  """TF_CONFIG's hosts that train, dict: 'chief' or 'worker' -> addresses, and which of them this is, dict of 'type' and
-  'index'; both empty where it is not set.
+def read_tf_config() -> tuple[dict[str, list[str]], dict]:
+  """Reads TF_CONFIG.
+
+  Returns:
+    (Hosts that train, dict: 'chief' or 'worker' -> addresses; task of this host, dict with 'type' and 'index'). Both
+    are empty if TF_CONFIG is not set.
 
   Raises:
-    UserError: TF_CONFIG is no JSON, or has no cluster and task as TensorFlow wants them.
+    UserError: TF_CONFIG is not JSON, or has no cluster and task as TensorFlow defines them.
   """
   text = os.environ.get('TF_CONFIG')
   if not text:
@@ -50,28 +53,28 @@ def cluster() -> tuple[dict[str, list[str]], dict]:
   return hosts, task
 
 
-class Hosts:
-  """The strategy, and what the hosts that share a training have to do with each other. Made before data and models.
+class Cluster:
+  """The strategy, and communication between the hosts of a training. Create it before data sets and models.
 
   Attributes:
     strategy: tf.distribute.Strategy.
-    count: hosts.
-    chief: whether this one writes run folder, events and checkpoints, and evaluates; one host always is.
-    name: of this host, in messages; '' where it is alone.
-    xla: whether XLA compiles what is traced from now on.
+    count: number of hosts.
+    chief: whether this host writes run folder, events and checkpoints, and evaluates; exactly one host does.
+    name: of this host, for messages; '' if there is one host only.
+    xla: whether XLA compiles graphs that are traced from now on.
 
   Args:
-    name: 'one_device'; 'mirrored': all GPUs, or all logical CPUs; 'multi_worker': as mirrored on each of TF_CONFIG's
-      hosts; 'tpu'; 'auto': multi_worker where TF_CONFIG names several hosts, else tpu, mirrored with two or more
+    name: 'one_device'; 'mirrored': all GPUs, or all logical CPUs; 'multi_worker': mirrored on each of the hosts in
+      TF_CONFIG; 'tpu'; 'auto': multi_worker if TF_CONFIG names several hosts, else tpu, mirrored with two or more
       GPUs, or one_device.
-    xla: 'on', 'off', or 'auto': on an accelerator.
+    xla: 'on', 'off', or 'auto': on if there is an accelerator.
 
   Raises:
-    UserError: a TF_CONFIG that is broken or, for multi_worker, missing; no TPU.
+    UserError: TF_CONFIG is invalid or, for multi_worker, missing; there is no TPU.
   """
 
   def __init__(self, name='auto', xla='auto'):
-    found, task = cluster()
+    found, task = read_tf_config()
     self.xla = _compile_by_xla(xla)
     self.count, self.chief, self.name, self.addresses = 1, True, '', sum(found.values(), [])
     if name == 'multi_worker' and not found:
@@ -103,12 +106,12 @@ class Hosts:
                       'reach each other at the addresses in TF_CONFIG, all started.') from error
 
   def of_chief(self, number) -> int:
-    """The chief's `number`, on every host; all wait for it here."""
+    """Broadcasts the chief's `number` to all hosts; each waits for it."""
     return number if self.count == 1 else int(self._shared(tf.constant(number, tf.int64)))
 
   @functools.cached_property
   def _shared(self):
-    """Graph of an int64 -> the chief's; one for all calls."""
+    """A tf.function that maps an int64 of each host to the chief's; one graph for all calls."""
     def own(value):
       first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
       return tf.where(first, value, 0)
@@ -117,7 +120,7 @@ class Hosts:
         tf.distribute.ReduceOp.SUM, self.strategy.run(own, args=(value,)), axis=None), autograph=False)
 
   def agreed(self, experiment) -> config.Experiment:
-    """The experiment, in the chief's precision, after a look whether all hosts have the same.
+    """The experiment with the chief's precision, after a check that all hosts have the same experiment.
 
     Raises:
       UserError: this host was started with other flags than the chief.
@@ -130,17 +133,17 @@ class Hosts:
     return made
 
   def require_same(self, text, what, expected) -> None:
-    """UserError, that it has `what`, and what is `expected`, on a host whose `text` is not the chief's."""
+    """Raises UserError on a host whose `text` differs from the chief's; `what` and `expected` are for the message."""
     own = zlib.crc32(text.encode())
     if self.of_chief(own) != own:
       raise UserError(f'{self.name} has {what} than the chief; expected {expected}.')
 
   def check(self, batch) -> None:
-    """UserError where the devices cannot share a global `batch`."""
+    """Raises UserError if the devices cannot share a global `batch`."""
     base.check_shared(batch, self.strategy.num_replicas_in_sync)
 
   def text(self, batch) -> str:
-    """How many devices share a global `batch`, and how, and whether XLA compiles for them."""
+    """Describes the devices, their share of a global `batch`, and whether XLA compiles."""
     devices, xla = self.strategy.num_replicas_in_sync, 'compiled by XLA' if self.xla else 'without XLA'
     if devices == 1:
       return f'1 device(s), {xla}'
@@ -149,7 +152,7 @@ class Hosts:
 
   @contextlib.contextmanager
   def telling_who_is_gone(self) -> Iterator[None]:
-    """A context in which TensorFlow's errors about hosts that do not answer become one line."""
+    """A context that reports TensorFlow's errors about hosts that do not respond in one line."""
     try:
       yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError,
@@ -164,10 +167,10 @@ class Hosts:
 
 
 def _compile_by_xla(choice):
-  """Turns XLA's clustering on or off, and says which.
+  """Turns XLA's auto-clustering on or off, and returns whether it is on.
 
-  Clusters are what XLA can compile of a graph; a step as a whole it cannot, for iterators and sums over devices. A TPU
-  compiles everything, whatever is said here, and a processor nothing without `cli.start_tensorflow(xla=True)`.
+  XLA compiles clusters of a graph, because it cannot compile a whole step with iterators and all-reduce. A TPU always
+  compiles everything; a CPU compiles nothing without `cli.start_tensorflow(xla=True)`.
   """
   accelerated = any(map(tf.config.list_physical_devices, ('GPU', 'TPU')))
   on = choice == 'on' or (choice == 'auto' and accelerated)
