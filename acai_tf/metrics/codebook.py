@@ -1,4 +1,4 @@
-"""Codebook usage of a vector-quantised model."""
+"""Codebook usage of a vector-quantized model."""
 
 import numpy as np
 

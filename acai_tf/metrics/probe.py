@@ -33,9 +33,9 @@ def accuracy(logits, labels) -> float:
 
 
 def fitted_accuracy(train_features, train_labels, features, labels, seed=0) -> tuple[float, float]:
-  """Test accuracy of logistic regression on frozen, standardised features.
+  """Test accuracy of logistic regression on frozen, standardized features.
 
-  The inverse regularisation C is selected on a random tenth of the training features.
+  The inverse regularization C is selected on a random tenth of the training features.
 
   Args:
     train_features, train_labels: [n, d], and [n] classes or [n, attributes] of 0 and 1.
