@@ -1,19 +1,28 @@
-"""Paths between two codes. Codes are [batch, ...]; a coefficient of 0 is the first end, 1 the second."""
+"""Paths between two latent codes. Codes are [batch, ...]; coefficient 0 is the first endpoint, 1 the second."""
 
 import math
 
 import tensorflow as tf
 
-PATHS = ('linear', 'spherical')  # in closed form; `geodesic` needs a decoder, and time
-POINTS, STEPS, RATE = 16, 100, 0.03  # of `geodesic`; its largest step, relative to the distance of the ends
+PATHS = ('linear', 'spherical')  # in closed form; `geodesic` needs a decoder and optimization
+POINTS, STEPS = 16, 100  # of `geodesic`: points per path, optimizer steps
+RATE = 0.03  # of `geodesic`: initial learning rate, relative to the distance between the endpoints
 
 
 def coefficients(alpha, count, dtype=tf.float32) -> tf.Tensor:
-  """`alpha`, a number or [count] of them, as [1] or [count] of `dtype`.
+  """Converts interpolation coefficients to a tensor and checks them.
+
+  Args:
+    alpha: a number, or [count] numbers, in [0, 1].
+    count: number of pairs.
+    dtype: type of the result.
+
+  Returns:
+    [1] or [count] tensor.
 
   Raises:
-    ValueError: another type or shape, or a number outside [0, 1]. Inside a graph, where numbers are not known yet, only
-      type and shape are checked, as far as they are known.
+    ValueError: type or shape is wrong, or a number is outside [0, 1]. Inside a graph the values are not known, so only
+      type and static shape are checked.
   """
   alpha = tf.convert_to_tensor(alpha)
   if not (alpha.dtype.is_floating or alpha.dtype.is_integer):
@@ -28,21 +37,25 @@ def coefficients(alpha, count, dtype=tf.float32) -> tf.Tensor:
 
 
 def of_pairs(alpha, codes) -> tf.Tensor:
-  """`coefficients` of n pairs whose codes are [n, ...], as [n] also where n is known only as a graph runs.
+  """Returns the `coefficients` of n pairs as [n], also if n is known only when the graph runs.
 
-  A graph refuses another count of numbers (InvalidArgumentError), and takes numbers outside [0, 1]: they lie beyond
-  the ends. NaN gives NaN.
+  Inside a graph, a wrong number of coefficients raises InvalidArgumentError. Coefficients outside [0, 1] extrapolate
+  there, and NaN gives NaN.
+
+  Args:
+    alpha: a number, or [n] numbers.
+    codes: [n, ...] codes of the pairs.
   """
   return tf.broadcast_to(coefficients(alpha, codes.shape[0], codes.dtype), tf.shape(codes)[:1])
 
 
 def lerp(first, second, alpha) -> tf.Tensor:
-  """(1 - alpha) first + alpha second; `alpha` broadcasts against the codes."""
+  """Linear interpolation, (1 - alpha) first + alpha second; `alpha` broadcasts against the codes."""
   return first + alpha * (second - first)
 
 
 def slerp(first, second, alpha) -> tf.Tensor:
-  """Spherical interpolation of whole codes: the angle between them is covered evenly (White 2016, section 3).
+  """Spherical interpolation of flattened codes, at an even angular rate (White 2016, section 3).
 
   Args:
     first: [batch, ...] float.
@@ -50,24 +63,33 @@ def slerp(first, second, alpha) -> tf.Tensor:
     alpha: [batch] or a scalar, in [0, 1].
 
   Returns:
-    The shape of `first`. Where the two are parallel, opposite or zero the great circle is not defined; there it is
-    `lerp`, and so are its gradients.
+    Codes of the shape of `first`. If two codes are parallel, opposite or zero, the great circle is not defined; value
+    and gradient are then those of `lerp`.
   """
-  flat_first, flat_second = (tf.reshape(code, [tf.shape(code)[0], -1]) for code in (first, second))
+  flat_first, flat_second = (tf.reshape(code, [tf.shape(code)[0], -1]) for code in (first, second))  # [batch, d]
   alpha = tf.reshape(alpha, [-1, 1])
-  cosine = tf.reduce_sum(tf.math.l2_normalize(flat_first, 1) * tf.math.l2_normalize(flat_second, 1), 1, keepdims=True)
-  known = tf.norm(flat_first, axis=1, keepdims=True) * tf.norm(flat_second, axis=1, keepdims=True) > 0
-  curved = tf.logical_and(1 - tf.square(cosine) > 1e-6, known)
-  omega = tf.acos(tf.where(curved, cosine, 0.0))  # At 1 acos has an infinite slope, and inf x 0 is NaN.
+  cosine = tf.reduce_sum(  # [batch, 1]
+      tf.math.l2_normalize(flat_first, 1) * tf.math.l2_normalize(flat_second, 1), 1, keepdims=True)
+  nonzero = tf.norm(flat_first, axis=1, keepdims=True) * tf.norm(flat_second, axis=1, keepdims=True) > 0
+  curved = tf.logical_and(1 - tf.square(cosine) > 1e-6, nonzero)
+  omega = tf.acos(tf.where(curved, cosine, 0.0))  # The gradient of acos is infinite at 1, and inf * 0 would be NaN.
   great_circle = (tf.sin((1 - alpha) * omega) * flat_first + tf.sin(alpha * omega) * flat_second) / tf.sin(omega)
   return tf.reshape(tf.where(curved, great_circle, lerp(flat_first, flat_second, alpha)), tf.shape(first))
 
 
 def path(first, second, steps, kind='linear') -> tf.Tensor:
-  """All of a path: [batch, ...] twice -> [batch, steps, ...], both ends included.
+  """Computes evenly spaced points along a path, endpoints included.
+
+  Args:
+    first, second: [batch, ...] codes.
+    steps: number of points.
+    kind: 'linear' or 'spherical'.
+
+  Returns:
+    [batch, steps, ...].
 
   Raises:
-    ValueError: `kind` is neither 'linear' nor 'spherical', or there are fewer than two steps.
+    ValueError: `kind` is unknown, or `steps` is less than 2.
   """
   if kind not in PATHS or steps < 2:
     raise ValueError(f'path({kind!r}, {steps} steps); expected one of {PATHS} and at least 2 steps')
@@ -79,47 +101,51 @@ def path(first, second, steps, kind='linear') -> tf.Tensor:
 
 
 def geodesic(decode, first, second, points=POINTS, steps=STEPS) -> tf.Tensor:
-  """Paths whose decoded images are short: straight ones, whose inner points are moved to lower the energy.
+  """Approximates geodesics: latent paths whose decoded images form a short path.
 
-  The energy is sum_k |g(z_k+1) - g(z_k)|^2; where it is least, the points follow a shortest path of images at even
-  speed (Shao, Kumar, Fletcher 2018; Arvanitidis, Hansen, Hauberg 2018). `steps` of Adam lower it, from a rate of
-  `RATE` along half a cosine to 0, and a path's best points are kept: no path has more energy than the straight one. A
-  shorter path may remain to be found.
+  Objective: the energy sum_k |g(z_k+1) - g(z_k)|^2. At its minimum the images follow a shortest path at constant speed
+  (Shao, Kumar, Fletcher 2018; Arvanitidis, Hansen, Hauberg 2018).
 
-  What Adam moves are amplitudes a_m of waves, z_k = straight_k + |z_1 - z_0| sum_m a_m sin(pi m t) sqrt(2) / (pi m), t
-  from 0 to 1 along the path, as many as there are inner points. In these the energy of an isometric decoder is equally
-  steep in all directions; in the points themselves a bend of the whole path is slow to form, as each is held by its
-  neighbours (of 16 paths of ACAI on lines, 162 long on average, 100 steps made 24 in waves and 52 in points).
+  Optimization: Adam starts from straight paths. The learning rate decays from `RATE` to 0 along half a cosine. The best
+  points of each path are returned, so no path has more energy than the straight one. The minimum may be local.
+
+  Parameters: the amplitudes a_m of sine waves, as many as there are inner points,
+
+    z_k = straight_k + |last - first| sum_m a_m sin(pi m t) sqrt(2) / (pi m),    t = k / (points - 1).
+
+  For an isometric decoder the energy is equally steep in all of these parameters. If the points were the parameters, a
+  bend of the whole path would form slowly, since neighbouring points hold each other back. (On 16 paths of ACAI on
+  lines, whose mean length is 162, 100 steps reached 24 with waves and 52 with points.)
 
   Args:
-    decode: the decoder g: a differentiable function of [n, ...] codes. One that is not in float32 jitters.
+    decode: the decoder g, a differentiable function of [n, ...] codes, in float32; lower precision adds jitter.
     first: [batch, ...] float32 codes.
     second: the same shape.
-    points: of a path, both ends included.
-    steps: of the optimiser.
+    points: number of points per path, endpoints included.
+    steps: number of optimizer steps.
 
   Returns:
     [batch, points, ...] codes.
 
   Raises:
-    ValueError: fewer than three points.
+    ValueError: `points` is less than 3.
   """
   if points < 3:
     raise ValueError(f'geodesic({points} points); expected at least 3.')
   straight = path(first, second, points)
   shape = tf.shape(straight)
-  straight = tf.reshape(straight, [shape[0], points, math.prod(first.shape[1:])])
-  distance = tf.norm(straight[:, -1:] - straight[:, :1], axis=2, keepdims=True)
-  place, wave = tf.linspace(0.0, math.pi, points), tf.range(1.0, points - 1)
-  waves = tf.sin(place[:, None] * wave) * (math.sqrt(2) / math.pi / wave)  # [points, points - 2]
+  straight = tf.reshape(straight, [shape[0], points, math.prod(first.shape[1:])])  # [batch, points, d]
+  distance = tf.norm(straight[:, -1:] - straight[:, :1], axis=2, keepdims=True)  # [batch, 1, 1]
+  phase, frequency = tf.linspace(0.0, math.pi, points), tf.range(1.0, points - 1)
+  waves = tf.sin(phase[:, None] * frequency) * (math.sqrt(2) / math.pi / frequency)  # [points, points - 2]
 
   def codes_of(amplitudes):
     return straight + distance * tf.einsum('pw,bwd->bpd', waves, amplitudes)
 
   def energy_of(amplitudes):
     images = decode(tf.reshape(codes_of(amplitudes), [-1, *first.shape[1:]]))
-    images = tf.reshape(images, [shape[0], points, math.prod(images.shape[1:])])
-    return tf.reduce_sum(tf.square(images[:, 1:] - images[:, :-1]), [1, 2])
+    images = tf.reshape(images, [shape[0], points, math.prod(images.shape[1:])])  # [batch, points, pixels]
+    return tf.reduce_sum(tf.square(images[:, 1:] - images[:, :-1]), [1, 2])  # [batch]
 
   @tf.function
   def minimise(amplitudes):
@@ -139,12 +165,12 @@ def geodesic(decode, first, second, points=POINTS, steps=STEPS) -> tf.Tensor:
       amplitudes -= rate * (mean / (1 - 0.9**step)) / (tf.sqrt(square / (1 - 0.99**step)) + 1e-6)
     return best
 
-  found = codes_of(minimise(tf.zeros([shape[0], points - 2, straight.shape[2]])))
-  return tf.reshape(found, shape)
+  shortest = codes_of(minimise(tf.zeros([shape[0], points - 2, straight.shape[2]])))
+  return tf.reshape(shortest, shape)
 
 
 def along(points, alpha) -> tf.Tensor:
-  """The places `alpha` of the way along paths of straight pieces, each of which takes the same share of the way.
+  """Evaluates piecewise linear paths at `alpha`; each segment covers the same range of alpha.
 
   Args:
     points: [batch, k, ...] float.
@@ -153,16 +179,16 @@ def along(points, alpha) -> tf.Tensor:
   Returns:
     [batch, ...].
   """
-  pieces = points.shape[1] - 1
-  place = tf.broadcast_to(alpha * pieces, tf.shape(points)[:1])
-  before = tf.clip_by_value(tf.cast(place, tf.int32), 0, pieces - 1)
-  rest = tf.reshape(place - tf.cast(before, place.dtype), [-1] + [1] * (points.shape.rank - 2))
+  segments = points.shape[1] - 1
+  position = tf.broadcast_to(alpha * segments, tf.shape(points)[:1])
+  before = tf.clip_by_value(tf.cast(position, tf.int32), 0, segments - 1)
+  rest = tf.reshape(position - tf.cast(before, position.dtype), [-1] + [1] * (points.shape.rank - 2))
   return lerp(tf.gather(points, before, batch_dims=1), tf.gather(points, before + 1, batch_dims=1), rest)
 
 
 def refined(points, parts) -> tf.Tensor:
-  """Each piece of a path in `parts`: [batch, k, ...] -> [batch, (k - 1) parts + 1, ...]."""
+  """Splits each segment of a path into `parts`: [batch, k, ...] -> [batch, (k - 1) parts + 1, ...]."""
   share = tf.reshape(tf.range(parts, dtype=points.dtype) / parts, [1, 1, parts] + [1] * (points.shape.rank - 2))
-  inner = lerp(points[:, :-1, None], points[:, 1:, None], share)
+  inner = lerp(points[:, :-1, None], points[:, 1:, None], share)  # [batch, k - 1, parts, ...]
   inner = tf.reshape(inner, [tf.shape(points)[0], (points.shape[1] - 1) * parts, *points.shape[2:]])
   return tf.concat([inner, points[:, -1:]], axis=1)

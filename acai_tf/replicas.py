@@ -1,24 +1,24 @@
-"""Which images of a global batch each replica sees, and how replicas share what belongs to the whole batch."""
+"""Distribution of a global batch over replicas, and means and gathers over the global batch."""
 
 import numpy as np
 import tensorflow as tf
 
 
 def rows(batch, replicas) -> np.ndarray:
-  """The positions in the global batch of each replica's images.
+  """Assigns the images of the global batch to replicas.
 
-  Replicas take pairs (i, last - i), so that reversing each replica's images pairs the same two images as reversing
-  the global batch: a model that mixes a batch with its reverse gives the same result on any number of devices.
+  Each replica takes pairs (i, last - i). Reversing the batch of each replica then pairs the same images as reversing
+  the global batch, so a model that mixes a batch with its reverse gives the same result on any number of devices.
 
   Args:
-    batch: images a replica.
-    replicas: how many there are.
+    batch: images per replica.
+    replicas: number of replicas.
 
   Returns:
-    [replicas, batch] int32, every position of the global batch once.
+    [replicas, batch] int32 positions in the global batch, each exactly once.
 
   Raises:
-    ValueError: several replicas and an odd batch, whose middle image would have no partner.
+    ValueError: there are several replicas and the batch is odd, so its middle image would have no partner.
   """
   if replicas == 1:
     return np.arange(batch, dtype=np.int32)[None]
@@ -29,7 +29,7 @@ def rows(batch, replicas) -> np.ndarray:
 
 
 def local_rows(values) -> tf.Tensor:
-  """This replica's rows of `values`, [global batch, ...], which every replica has whole; gradients pass."""
+  """Selects this replica's rows of `values`, [global batch, ...], of which each replica has a copy. Differentiable."""
   context = tf.distribute.get_replica_context()
   count = context.num_replicas_in_sync
   if count == 1:
@@ -38,16 +38,17 @@ def local_rows(values) -> tf.Tensor:
 
 
 def mean(values, weights=None) -> tf.Tensor:
-  """This replica's share of a mean over the global batch: the mean over replicas of what they give is that mean.
+  """Computes this replica's contribution to a mean over the global batch.
 
-  Replicas may have different numbers of values: words, or examples of a class.
+  The mean of the contributions over all replicas is the global mean. Replicas may have different numbers of values, as
+  with words or with the examples of one class.
 
   Args:
     values: [n] float.
-    weights: [n] float of 0 and 1, those that count; default: all.
+    weights: [n] float mask of 0 and 1; default: all 1.
 
   Returns:
-    Scalar; 0 where nothing counts.
+    Scalar; 0 if all weights are 0.
   """
   weights = tf.ones_like(values) if weights is None else weights
   context, count = tf.distribute.get_replica_context(), tf.reduce_sum(weights)
@@ -57,24 +58,24 @@ def mean(values, weights=None) -> tf.Tensor:
 
 
 def gather(values, each=1) -> tf.Tensor:
-  """All replicas' `values` in the global batch's order, the same on every replica, in a replica context.
+  """Gathers the values of all replicas in the order of the global batch. Call it in a replica context.
 
-  The rows are summed into their places, whose gradient is the sum over replicas of what arrives there. So a loss of
-  gathered values, divided by the number of replicas as all losses are (models.base.Model.minimize), has on any
-  number of devices the gradient that it has on one.
+  Each replica scatters its rows into the global batch, and the results are summed over replicas. The gradient is summed
+  over replicas, too. Hence a loss of gathered values, divided by the number of replicas like all losses
+  (models.base.Model.minimize), has the same gradient on any number of devices.
 
   Args:
-    values: [batch x each, ...] float; a static shape where there are several replicas.
-    each: how many consecutive rows belong to one image.
+    values: [batch x each, ...] float; the shape must be static if there are several replicas.
+    each: number of consecutive rows per image.
 
   Returns:
-    [batch x each x replicas, ...].
+    [batch x each x replicas, ...], equal on all replicas.
   """
   context = tf.distribute.get_replica_context()
   count = context.num_replicas_in_sync
   if count == 1:
     return values
   table = rows(values.shape[0] // each, count)[:, :, None] * each + np.arange(each, dtype=np.int32)
-  places = tf.gather(table.reshape(count, -1, 1), context.replica_id_in_sync_group)
-  placed = tf.scatter_nd(places, values, [count * values.shape[0], *values.shape[1:]])
-  return context.all_reduce(tf.distribute.ReduceOp.SUM, placed)
+  positions = tf.gather(table.reshape(count, -1, 1), context.replica_id_in_sync_group)  # [batch x each, 1]
+  scattered = tf.scatter_nd(positions, values, [count * values.shape[0], *values.shape[1:]])
+  return context.all_reduce(tf.distribute.ReduceOp.SUM, scattered)

@@ -1,4 +1,4 @@
-"""Codes of a data set's images: made once, for probe and clustering together, and kept beside the run."""
+"""Latent codes of a data set's images, computed once for probe and clustering, and cached in the run's folder."""
 
 import json
 import pathlib
@@ -13,21 +13,24 @@ PARTS = ('train', 'test')
 
 
 def of(functions, dataset, train_images, count=None, seed=(0, 0), folder=None, progress=lambda *_: None) -> dict:
-  """The codes of training and test images, in pieces encoded, so that no set need fit into memory as float32.
+  """Encodes training and test images block by block, so that no set has to fit into memory as float32.
 
   Args:
     functions: `subject.Functions`.
     dataset: the data set.
-    train_images: how many training images, fewer if there are fewer.
-    count: of test images; None: all.
-    seed: ints, of codes drawn from q(z given x).
-    folder: where they are kept and found again, as long as weights, images and settings are the same; None: nowhere.
+    train_images: maximum number of training images.
+    count: maximum number of test images; None for all.
+    seed: ints, the seed of codes sampled from q(z|x).
+    folder: cache folder; None for no cache. The cache is valid while weights, images and settings are the same.
     progress: function (text, done, total).
 
   Returns:
-    Dict: part ('train' or 'test') -> dict of [n, d] float32 arrays and `labels`. `codes` are what the authors cluster:
-    drawn from q(z given x) where a model has one, else the flat `encode`. `means` are the flat `encode` where codes are
-    drawn, `features` what the probe sees where that is something else than the flat `encode`.
+    Dict: part ('train' or 'test') -> dict of
+      `labels`: [n] or [n, attributes].
+      `codes`: [n, d] float32, the codes that the authors cluster: samples of q(z|x) if the model has a posterior,
+        otherwise the flattened output of `encode`.
+      `means`: [n, d] float32, the flattened output of `encode`. Only if `codes` are sampled.
+      `features`: [n, features] float32, the inputs of the probe. Only if they differ from the output of `encode`.
 
   Raises:
     UserError: the folder cannot be written.
@@ -36,30 +39,31 @@ def of(functions, dataset, train_images, count=None, seed=(0, 0), folder=None, p
   key, path = None, None
   if folder is not None:
     path = pathlib.Path(folder) / FILE
-    sums = files.digest(np.ascontiguousarray(array).data for part in PARTS
-                        for block in dataset.blocks(part, totals[part]) for array in block)
-    drawn = [int(x) for x in seed] if functions.encode_sample else None
-    key = json.dumps([functions.identity(), sums, totals, drawn])
-    kept = _read(path, key)
-    if kept:
-      return kept
-  own = has_features(functions, dataset.test(64)[0])
-  found = {part: _encoded(functions, dataset, part, totals[part], [*seed, place], own, progress)
-           for place, part in enumerate(PARTS)}
+    images_digest = files.digest(np.ascontiguousarray(array).data for part in PARTS
+                                 for block in dataset.blocks(part, totals[part]) for array in block)
+    sampling_seed = [int(x) for x in seed] if functions.encode_sample else None
+    key = json.dumps([functions.identity(), images_digest, totals, sampling_seed])
+    cached = _read(path, key)
+    if cached:
+      return cached
+  with_features = has_features(functions, dataset.test(64)[0])
+  codes = {part: _encoded(functions, dataset, part, totals[part], [*seed, i], with_features, progress)
+           for i, part in enumerate(PARTS)}
   if path is not None:
-    _write(path, key, found)
-  return found
+    _write(path, key, codes)
+  return codes
 
 
 def has_features(functions, images) -> bool:
-  """Whether the probe sees something else than the flat code, tried on a few images."""
+  """Whether the inputs of the probe differ from the flattened codes, tested on a few images."""
   if not functions.represent:
     return False
   features, codes = functions.represent(images), functions.encode(images).reshape(len(images), -1)
   return features.shape != codes.shape or np.abs(features - codes).max() > 1e-3 * np.abs(codes).max()
 
 
-def _encoded(functions, dataset, part, total, seed, own, progress):
+def _encoded(functions, dataset, part, total, seed, with_features, progress):
+  """The codes of one part of the data set; result as in `of`."""
   columns, done = {}, 0
   for images, labels in dataset.blocks(part, total):
     progress(f'encoding {part} images', done, total)
@@ -67,7 +71,7 @@ def _encoded(functions, dataset, part, total, seed, own, progress):
     row = {'labels': labels, 'codes': means}
     if functions.encode_sample:
       row.update(means=means, codes=functions.encode_sample(images, [*seed, done]).reshape(len(images), -1))
-    if own:
+    if with_features:
       row['features'] = functions.represent(images)
     for name, rows in row.items():
       columns.setdefault(name, []).append(rows)
@@ -76,26 +80,26 @@ def _encoded(functions, dataset, part, total, seed, own, progress):
 
 
 def _read(path, key):
-  """What `_write` wrote with the same key; None where there is no such file, or a broken one, which is made anew."""
+  """Reads the codes that `_write` stored under `key`; None if the file is missing, damaged or has another key."""
   try:
     with np.load(files.regular(path)) as arrays:
       if str(arrays['key']) != key:
         return None
-      found = {part: {} for part in PARTS}
+      codes = {part: {} for part in PARTS}
       for name in arrays.files:
         part, _, column = name.partition('.')
         if part in PARTS:
-          found[part][column] = arrays[name]
-      return found
-  except Exception:  # NumPy and zipfile raise a dozen kinds for broken files.
+          codes[part][column] = arrays[name]
+      return codes
+  except Exception:  # For damaged files NumPy and zipfile raise a dozen different types.
     return None
 
 
-def _write(path, key, found):
+def _write(path, key, codes):
   try:
-    with files.replacing(path) as made:
-      np.savez(made, key=np.array(key), **{
-          f'{part}.{name}': array for part, columns in found.items() for name, array in columns.items()})
+    with files.replacing(path) as temporary:
+      np.savez(temporary, key=np.array(key), **{
+          f'{part}.{name}': array for part, columns in codes.items() for name, array in columns.items()})
   except OSError as error:
     raise UserError(f'{path} cannot be written: {error.strerror or error}; expected space for the codes of the '
                     'images. Free some.') from error

@@ -1,6 +1,6 @@
-"""A small classifier of a data set, on whose features images are compared (Frechet and kernel distances).
+"""A small classifier of a data set, whose features are used for Frechet and kernel distances between images.
 
-Distances on it are comparable between models of one data set, measured with the same network, and with nothing else.
+These distances are comparable only between models of the same data set that are measured with the same network.
 """
 
 import dataclasses
@@ -20,17 +20,17 @@ CHANNELS, WIDTH = (32, 64, 128), 64
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-  """A function [n, height, width, channels] images in [-1, 1] -> [n, d], and which network it is."""
+  """A feature network: a function [n, height, width, channels] images in [-1, 1] -> [n, d]."""
 
   function: object
-  identity: str  # 12 hexadecimal digits of the SHA-256 of its weights; figures of two networks do not compare
+  identity: str  # first 12 hex digits of the weights' SHA-256; results of different networks are not comparable
 
   def __call__(self, images):
     return self.function(images)
 
 
 def build(shape, classes) -> keras.Model:
-  """Images in [-1, 1] -> ([n, 64] features, [n, classes] logits)."""
+  """Builds the network: images in [-1, 1] -> ([n, 64] features, [n, classes] logits)."""
   images = keras.Input(shape)
   x = images
   for channels in CHANNELS:
@@ -40,19 +40,21 @@ def build(shape, classes) -> keras.Model:
 
 
 def train(dataset, seed=0, progress=lambda *_: None) -> keras.Model:
-  """Trains the network on up to 20,000 training images; a function of the data and the seed, on one machine.
+  """Trains the network on up to 20,000 training images.
+
+  On one machine, the result depends only on the data and the seed.
 
   Args:
-    dataset: the data set; of its images a batch at a time is float32.
-    seed: of weights and order.
+    dataset: the data set; its images are converted to float32 in mini-batches.
+    seed: seed of the weights and the order of images.
     progress: function (text, done, total).
   """
   keras.utils.set_random_seed(seed)
   network = build(dataset.shape, dataset.classes)
   classes = keras.Model(network.input, network.output[1])
   count = sum(len(labels) for _, labels in dataset.blocks('train', IMAGES))
-  several = dataset.test_labels.ndim == 2
-  loss = (keras.losses.BinaryCrossentropy(from_logits=True) if several
+  multi_label = dataset.test_labels.ndim == 2
+  loss = (keras.losses.BinaryCrossentropy(from_logits=True) if multi_label
           else keras.losses.SparseCategoricalCrossentropy(from_logits=True))
   classes.compile(keras.optimizers.Adam(RATE), loss)
   order = np.concatenate([np.random.default_rng([seed, epoch]).permutation(count) for epoch in range(EPOCHS)])
@@ -63,28 +65,28 @@ def train(dataset, seed=0, progress=lambda *_: None) -> keras.Model:
 
 
 def path_of(dataset, name, data_dir, seed=0) -> pathlib.Path:
-  """Where `load` keeps the network of a data set: the name tells data, architecture and training apart."""
+  """File in which `load` stores the network of a data set. The name depends on data, architecture and training."""
   sample, _ = dataset.train(64)
-  made = dataset.shape, dataset.classes, seed, IMAGES, EPOCHS, BATCH, RATE, CHANNELS, WIDTH
-  key = files.digest([sample.tobytes(), str(made).encode()])[:12]
+  settings = dataset.shape, dataset.classes, seed, IMAGES, EPOCHS, BATCH, RATE, CHANNELS, WIDTH
+  key = files.digest([sample.tobytes(), str(settings).encode()])[:12]
   return pathlib.Path(data_dir) / 'acai_tf' / f'features_{name}_{key}.keras'
 
 
 def load(dataset, name, data_dir, seed=0, progress=lambda *_: None) -> Features:
-  """The data set's network, trained at the first call and kept in `data_dir`.
+  """Loads the data set's network from `data_dir`. The first call trains it and stores it there.
 
   Args:
     dataset: an acai_tf.data.image_base.ImageDataset with labels.
-    name: of the data set.
-    data_dir: where data sets lie.
-    seed: of the network.
+    name: name of the data set.
+    data_dir: folder of the data sets.
+    seed: seed of the network.
     progress: function (text, done, total).
 
   Returns:
-    `Features`, 64 an image.
+    `Features`, 64 per image.
 
   Raises:
-    UserError: a data set without labels, a kept network that is broken, or a folder that cannot be written.
+    UserError: the data set has no labels, the stored network is damaged, or the folder cannot be written.
   """
   if not dataset.classes:
     raise UserError(f'{name} has no labels to train a feature network on; give one with --features, or leave '
@@ -93,15 +95,16 @@ def load(dataset, name, data_dir, seed=0, progress=lambda *_: None) -> Features:
   if path.exists():
     try:
       network = build(dataset.shape, dataset.classes)
-      network.set_weights(keras.models.load_model(path, compile=False).get_weights())  # of this architecture, or none
-    except Exception as error:  # Keras raises ValueError, KeyError, zipfile's and h5py's for broken files.
+      # Setting the weights of a new network fails if the stored one has another architecture.
+      network.set_weights(keras.models.load_model(path, compile=False).get_weights())
+    except Exception as error:  # For damaged files Keras raises ValueError, KeyError and errors of zipfile and h5py.
       raise UserError(f'feature network {path} cannot be read ({type(error).__name__}); expected what an evaluation '
                       'wrote there; delete it, and the next one trains it anew.') from error
   else:
     network = train(dataset, seed, progress)
     try:
-      with files.replacing(path) as made:
-        network.save(made)
+      with files.replacing(path) as temporary:
+        network.save(temporary)
     except OSError as error:
       raise UserError(f'{path} cannot be written: {error.strerror or error}; expected space there '
                       '(--data_dir).') from error
@@ -111,12 +114,18 @@ def load(dataset, name, data_dir, seed=0, progress=lambda *_: None) -> Features:
 
 
 def of_module(handle, size, trust=False) -> Features:
-  """`Features` of a network of the user's (Inception, say); it takes [n, size, size, 3] in [0, 1].
+  """Returns the `Features` of a user's own network, for example Inception.
 
-  Its identity is of the module's files and of the size. With `trust` it is loaded without `safety.check_module`.
+  Args:
+    handle: TF-Hub module that takes [n, size, size, 3] images in [0, 1], as in hub.load.
+    size: height and width to which images are resized.
+    trust: whether to load the module without `safety.check_module`.
+
+  Returns:
+    `Features`; its identity depends on the module's files and the size.
 
   Raises:
-    UserError: it cannot be loaded, does not give [n, d], or is one that `safety.check_module` refuses.
+    UserError: the module cannot be loaded, does not return [n, d], or is refused by `safety.check_module`.
   """
   def features(images):
     rows = []
@@ -131,10 +140,10 @@ def of_module(handle, size, trust=False) -> Features:
   try:
     module, folder = hub.load(handle), pathlib.Path(hub.resolve(handle))
     shape = features(np.zeros([2, size, size, 3], np.float32)).shape
-  except Exception as error:  # As subject.of_module.
+  except Exception as error:  # As in `subject.of_module`.
     raise UserError(f'--features {handle} cannot be used ({type(error).__name__}: {str(error).splitlines()[0][:120]}); '
                     f'expected a TF-Hub image feature vector of [n, {size}, {size}, 3] in [0, 1].') from error
   if len(shape) != 2:
     raise UserError(f'--features {handle} gives {shape}; expected [n, d].')
-  sums = [bytes.fromhex(files.digest_of(path)) for path in sorted(folder.rglob('*')) if path.is_file()]
-  return Features(features, files.digest([str(size).encode(), *sums])[:12])
+  digests = [bytes.fromhex(files.digest_of(path)) for path in sorted(folder.rglob('*')) if path.is_file()]
+  return Features(features, files.digest([str(size).encode(), *digests])[:12])

@@ -1,9 +1,12 @@
-"""Pictures: rows of images with captions. Images are [-1, 1]; nothing needs a screen."""
+"""Plots with captions: image grids, curves, tables and scatter plots.
+
+Images are in [-1, 1]. No display is needed.
+"""
 
 import matplotlib
 
 matplotlib.use('Agg')
-import matplotlib.pyplot as plt  # noqa: E402  After the backend has been chosen.
+import matplotlib.pyplot as plt  # noqa: E402  The backend must be selected first.
 import numpy as np  # noqa: E402
 import threadpoolctl
 
@@ -11,24 +14,24 @@ MARKERS = 'os^vDPX*'
 
 
 def to_uint8(images) -> np.ndarray:
-  """[-1, 1] (clipped) -> 0 ... 255."""
+  """Converts images in [-1, 1], clipped, to uint8 in [0, 255]."""
   return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
 def tile(images, gap=2) -> np.ndarray:
-  """[rows, columns, height, width, channels] -> one [H, W, channels] image, `gap` grey pixels between images."""
+  """Tiles [rows, columns, height, width, channels] images into one [H, W, channels] image, with grey gaps of `gap`."""
   images = np.pad(np.asarray(images), [(0, 0), (0, 0), (0, gap), (0, gap), (0, 0)])
   rows, columns, height, width, channels = images.shape
   return images.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)[:-gap, :-gap]
 
 
 def save_rows(path, panels, caption) -> None:
-  """Writes a PNG of panels below one another.
+  """Writes a PNG of vertically stacked panels.
 
   Args:
-    path: the file.
+    path: output file.
     panels: dict: heading -> [rows, columns, height, width, channels] images in [-1, 1].
-    caption: model, data and samples, above all.
+    caption: title of the figure: model, data set and number of training samples.
   """
   tiles = {heading: to_uint8(tile(images)) for heading, images in panels.items()}
   heights = [image.shape[0] for image in tiles.values()]
@@ -47,28 +50,35 @@ def save_rows(path, panels, caption) -> None:
 
 
 def save_curves(path, x, curves, x_label, y_label, caption) -> None:
-  """Writes a PNG of lines over one axis; `curves`: dict: name -> numbers along `x`."""
+  """Writes a PNG of curves over a common x axis.
+
+  Args:
+    path: output file.
+    x: x values.
+    curves: dict: name -> y values.
+    x_label, y_label, caption: texts.
+  """
   save_series(path, {name: (x, y) for name, y in curves.items()}, x_label, y_label, caption)
 
 
 def save_series(path, series, x_label, y_label, caption, points=None, log=False, metadata=None) -> None:
-  """Writes a PNG of lines over one pair of axes.
+  """Writes a PNG of several series in one plot.
 
   Args:
-    path: a file or a stream.
+    path: output file or stream.
     series: dict: name -> (x values, y values).
     x_label, y_label, caption: texts.
-    points: dict: name of a series -> (x, y, error of y), drawn as a star in that series' colour.
+    points: dict: name of a series -> (x, y, error of y), drawn as a star in the colour of that series.
     log: whether both axes are logarithmic.
-    metadata: dict of texts for the file.
+    metadata: dict of texts, stored in the file.
   """
   figure, axis = plt.subplots(figsize=(8, 5), layout='constrained')
   for i, (name, (x, y)) in enumerate(series.items()):
     colour = plt.cm.tab20(2 * i % 20 + i // 10)
     axis.plot(x, y, marker=MARKERS[i % len(MARKERS)], markersize=4, label=name, color=colour)
     if points and name in points:
-      at, value, error = points[name]
-      axis.errorbar([at], [value], yerr=[error], marker='*', markersize=12, capsize=3, color=colour)
+      point_x, point_y, error = points[name]
+      axis.errorbar([point_x], [point_y], yerr=[error], marker='*', markersize=12, capsize=3, color=colour)
   axis.set(xlabel=x_label, ylabel=y_label)
   if log:
     axis.set(xscale='log', yscale='log')
@@ -81,7 +91,7 @@ def save_series(path, series, x_label, y_label, caption, points=None, log=False,
 
 
 def save_table(path, counts, x_label, y_label, caption) -> None:
-  """Writes a PNG of a [rows, columns] table of counts, shaded by each row's shares."""
+  """Writes a PNG of a [rows, columns] table of counts. Cells are shaded by their share of the row."""
   counts = np.asarray(counts)
   shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
   figure, axis = plt.subplots(figsize=(7, 6.5), layout='constrained')
@@ -96,7 +106,7 @@ def save_table(path, counts, x_label, y_label, caption) -> None:
 
 
 def save_scatter(path, points, labels, caption) -> None:
-  """Writes a PNG of [n, 2] points, coloured by [n] labels."""
+  """Writes a PNG of [n, 2] points, coloured by their [n] labels."""
   figure, axis = plt.subplots(figsize=(7, 6.5), layout='constrained')
   for label in np.unique(labels):
     chosen = np.asarray(labels) == label
@@ -110,11 +120,11 @@ def save_scatter(path, points, labels, caption) -> None:
 
 
 def embedding(codes, seed=0) -> np.ndarray | None:
-  """[n, d] codes -> [n, 2] points of t-SNE; None for fewer than 50 codes, or equal ones."""
+  """t-SNE of codes, [n, d] -> [n, 2]; None if there are fewer than 50 codes or all are equal."""
   from sklearn import manifold
 
   codes = np.asarray(codes)
   if len(codes) < 50 or (codes == codes[0]).all():
     return None
-  with threadpoolctl.threadpool_limits(1):  # On two busy cores several threads took 4 to 20 times as long.
+  with threadpoolctl.threadpool_limits(1):  # On two busy cores, several threads took 4 to 20 times as long.
     return manifold.TSNE(init='pca', random_state=seed).fit_transform(codes)

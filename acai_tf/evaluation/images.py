@@ -1,4 +1,4 @@
-"""Which metrics apply to a model on a data set, and the data that they are taken on."""
+"""Evaluation of image models: groups of metrics, the data on which they are computed, and their settings."""
 
 import dataclasses
 import typing
@@ -12,25 +12,27 @@ from acai_tf.evaluation import groups, subject
 from acai_tf.experiment.errors import one_of
 from acai_tf.metrics import clustering, codebook, distribution, likelihood, lines, path, probe, reconstruction
 
-functions_of = subject.of_model  # of a live model
+functions_of = subject.of_model  # converts a live model
 PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
-PAIR_SEED = 1  # of the pairs of test images, the same for every model; lines are drawn anew at each evaluation
-QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # interpolants whose distribution is measured, at alpha = 0, 1/8, ... 1
-GEODESIC_PAIRS, GEODESIC_BLOCK = 32, 16  # whose shortest paths are searched, and how many at a time
-REAL = 5000  # test images at most that they are compared with
-SHOWN = 48  # samples in a picture
+PAIR_SEED = 1  # pairs of test images are the same for all models; lines are sampled anew at each evaluation
+QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # of `quality`: interpolants at alpha = 0, 1/8, ..., 1
+REAL = 5000  # of `quality`: maximum number of test images
+GEODESIC_PAIRS, GEODESIC_BLOCK = 32, 16  # of `geodesic`: pairs, and pairs optimized at a time
+SHOWN = 48  # samples in the picture
 LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64
-BETTER = (('mean_distance', -1), ('probe_accuracy', 1), ('recon_mse', -1))  # compare evaluations, the first there is
+# Evaluations are compared by the first of these metrics that they have: (name, 1 if higher is better, -1 if lower is).
+BETTER = (('mean_distance', -1), ('probe_accuracy', 1), ('recon_mse', -1))
 RECONSTRUCTION = 'recon_mse'
-MEDIANS = ('mean_distance', 'smoothness_published', 'probe_accuracy')  # of a training's last evaluations, as published
-PLACES = ('', '_of_means', '_of_features')  # behind a metric's name; the first is the published one
+# Metrics of which the median over a run's last evaluations is reported, as in the paper.
+MEDIANS = ('mean_distance', 'smoothness_published', 'probe_accuracy')
+SUFFIXES = ('', '_of_means', '_of_features')  # of metrics on codes, means and features (`codes.of`); '' is published
 
 
 @dataclasses.dataclass(frozen=True)
 class _Task(groups.Task):
 
   def over(self, function) -> np.ndarray:
-    """[n, ...] a function's answers on the test images, which are taken in pieces."""
+    """Applies a function to all test images, block by block: [n, ...] outputs."""
     return np.concatenate([function(images) for images, _ in self.dataset.blocks('test', self.settings.count)])
 
 
@@ -46,22 +48,22 @@ def _probe(task):
 
 
 def _lines(task):
-  ends, found = task.dataset.pairs(PAIRS, task.settings.draw), task.found
+  ends, measured = task.dataset.pairs(PAIRS, task.settings.draw), task.found
   seeds = {'': task.settings.draw, '_of_means': None} if task.functions.encode_sample else {'': None}
-  for place, seed in seeds.items():
-    images = strips(task.functions, *ends, seed=seed)
-    distances, nearest = lines.follow(images, *lines_data.templates(size=images.shape[2]))
-    found.metrics.update(_placed(lines.summary(distances, nearest), place))
-    found.curves[f'distance{place}'] = distances.mean(axis=0).tolist()
-    if not place:
-      found.arrays['angles'] = np.unwrap(nearest, axis=1)
-  found.curves['alpha'] = np.linspace(0, 1, STEPS).round(6).tolist()
+  for suffix, seed in seeds.items():
+    images = strips(task.functions, *ends, seed=seed)  # [PAIRS, STEPS, height, width, 1]
+    distances, nearest = lines.follow(images, *lines_data.templates(size=images.shape[2]))  # [PAIRS, STEPS] each
+    measured.metrics.update(_with_suffix(lines.summary(distances, nearest), suffix))
+    measured.curves[f'distance{suffix}'] = distances.mean(axis=0).tolist()
+    if not suffix:
+      measured.arrays['angles'] = np.unwrap(nearest, axis=1)
+  measured.curves['alpha'] = np.linspace(0, 1, STEPS).round(6).tolist()
 
 
-def _placed(metrics, place):
-  """Metrics under names that end with `place`, one of PLACES; an interval's ending stays last."""
+def _with_suffix(metrics, suffix):
+  """Appends one of SUFFIXES to the metrics' names, before '_ci95' if a name ends with it."""
   ends = {name: '_ci95' if name.endswith('_ci95') else '' for name in metrics}
-  return {name.removesuffix(ends[name]) + place + ends[name]: value for name, value in metrics.items()}
+  return {name.removesuffix(ends[name]) + suffix + ends[name]: value for name, value in metrics.items()}
 
 
 def _codebook(task):
@@ -70,7 +72,7 @@ def _codebook(task):
 
 
 def _codes(task):
-  """`codes.of` the images, made once for all groups."""
+  """The codes of the images (`codes.of`), computed once for all groups."""
   settings = task.settings
   if 'codes' not in task.found.arrays:
     task.found.arrays['codes'] = codes_lib.of(
@@ -88,12 +90,12 @@ def _fitted_probe(task):
 
 def _clustering(task):
   train, test = (_codes(task)[part] for part in codes_lib.PARTS)
-  for place, name in zip(PLACES, ('codes', 'means', 'features'), strict=True):
+  for suffix, name in zip(SUFFIXES, ('codes', 'means', 'features'), strict=True):
     if name in train:
       scores, table = clustering.score(
           train[name], test[name], test['labels'], task.dataset.classes, task.settings.restarts,
           progress=lambda done, total, name=name: task.progress(f'clustering: k-means of {name}', done, total))
-      task.found.metrics.update(_placed(scores, place))
+      task.found.metrics.update(_with_suffix(scores, suffix))
       task.found.arrays.setdefault('confusion', table)
 
 
@@ -101,9 +103,10 @@ def _quality(task):
   features = task.settings.features
   real = np.concatenate([features(images) for images, _ in task.dataset.blocks(
       'test', min(REAL, task.settings.count or REAL))])
-  drawn = np.concatenate([_features(features, images) for images in _paths(task, QUALITY_PAIRS, QUALITY_STEPS)])
+  interpolants = np.concatenate(  # [QUALITY_PAIRS, QUALITY_STEPS, d]
+      [_features(features, images) for images in _paths(task, QUALITY_PAIRS, QUALITY_STEPS)])
   task.progress('quality: distances')
-  columns, curves, metrics = [drawn[:, k] for k in range(QUALITY_STEPS)], task.found.curves, task.found.metrics
+  columns, curves, metrics = [interpolants[:, k] for k in range(QUALITY_STEPS)], task.found.curves, task.found.metrics
   frechet, kernel = ([measure(real, c) for c in columns] for measure in (distribution.frechet, distribution.kernel))
   curves.update(quality_alpha=np.linspace(0, 1, QUALITY_STEPS).tolist(), frechet=frechet, kernel=kernel)
   for name, curve in (('frechet', frechet), ('kernel', kernel)):
@@ -122,12 +125,12 @@ def _quality(task):
 
 
 def _features(features, images):
-  """[n, steps, height, width, channels] paths -> [n, steps, d]."""
+  """Features of [n, steps, height, width, channels] paths, [n, steps, d]."""
   return features(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
 
 
 def _paths(task, count, steps):
-  """Yields [n, steps, height, width, channels] decoded paths between `count` pairs, so many that they fit a block."""
+  """Yields decoded paths between `count` pairs, [n, steps, height, width, channels], in pieces that fit a block."""
   first, second = task.dataset.pairs(count, PAIR_SEED)
   size = max(1, image_base.BLOCK // (steps * first[0].nbytes))
   for start in range(0, count, size):
@@ -146,10 +149,10 @@ def _geodesic(task):
     lengths.append([path.steps(images).sum(axis=1) for images in (straight, shortest, direct)])
     shown.append([images[:, ::subject.PARTS] for images in (straight, shortest)])
   metrics.update(path.gain(*np.concatenate(lengths, axis=1)))
-  strips = dict(zip(('straight', 'geodesic'), np.concatenate(shown, axis=1), strict=True))
+  paths = dict(zip(('straight', 'geodesic'), np.concatenate(shown, axis=1), strict=True))
   if task.dataset.benchmark == 'lines':
-    metrics.update({f'{name}_distance': score_lines(images)['mean_distance'] for name, images in strips.items()})
-  task.found.arrays.update(strips)
+    metrics.update({f'{name}_distance': score_lines(images)['mean_distance'] for name, images in paths.items()})
+  task.found.arrays.update(paths)
 
 
 def _likelihood(task):
@@ -157,8 +160,8 @@ def _likelihood(task):
   images, _ = task.dataset.test(LIKELIHOOD_IMAGES)
 
   def posterior(images):
-    answer = functions.posterior(images)
-    return answer[:, 0], answer[:, 1]
+    parameters = functions.posterior(images)  # [n, 2, d]
+    return parameters[:, 0], parameters[:, 1]
 
   def log_decoder(images, codes):
     logits = functions.logits(codes).astype(np.float64)
@@ -174,7 +177,7 @@ def _likelihood(task):
       distortion=float(-log_decoder(images, codes).mean()))
 
 
-# In the order in which they are taken; the quick ones, seconds each, while and after training.
+# In the order in which they are computed. Quick groups take seconds each, and are also computed during training.
 _GROUPS = {
     'reconstruction': groups.Group(_reconstruction, lambda functions, dataset: True, quick=True),
     'probe': groups.Group(_probe, lambda functions, dataset: functions.classify, quick=True),
@@ -193,56 +196,61 @@ QUICK = tuple(name for name, group in _GROUPS.items() if group.quick)
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """What is measured and how: `groups` of metrics; `restarts` of k-means (the paper: 1000); `train_images`, whose codes
-  are clustered and classified (the paper: 60,000); `count` of test images (None: all); `features`, a function for
-  `quality`; `draw`: seeds of what an evaluation draws (lines, samples of q(z given x)), training's and step, say;
-  `codes`: a folder in which codes are kept (None: nowhere)."""
+  """Settings of an evaluation of image models."""
 
-  groups: tuple = QUICK
-  restarts: int = 10
-  train_images: int = 60_000
-  count: int | None = None
-  features: typing.Any = None
-  draw: tuple = (0, 0)
-  codes: object = None
+  groups: tuple = QUICK  # names of the groups of metrics
+  restarts: int = 10  # of k-means; 1000 in the paper
+  train_images: int = 60_000  # images for probe and clustering, as in the paper
+  count: int | None = None  # of test images; None for all
+  features: typing.Any = None  # `feature_network.Features` for `quality`
+  draw: tuple = (0, 0)  # seeds of sampled lines and codes, for example the run's seed and step
+  codes: object = None  # cache folder of codes; None for no cache
 
   def __post_init__(self):
     for group in self.groups:
       one_of('--metrics', group, GROUPS)
 
   def facts(self) -> dict:
-    """What a record says of the measurement; `feature_network`: its identity, None where `quality` was not taken."""
+    """The settings that a record stores. `feature_network` is its identity, None if there is no feature network."""
     return {'pairs': {'count': PAIRS, 'steps': STEPS, 'draw': self.draw}, 'kmeans_restarts': self.restarts,
             'train_images': self.train_images, 'feature_network': self.features.identity if self.features else None}
 
 
 def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None,
             ) -> groups.Measured:
-  """Every metric of the chosen groups that applies.
+  """Computes all applicable metrics of the selected groups.
 
   Args:
     functions: `subject.Functions`.
     dataset: the data set.
-    dataset_name: its name, for messages.
-    settings: `Settings`; default: the quick ones.
-    model_name: for messages.
-    progress: function (text, done, total); the last two are left out where there is nothing to count.
+    dataset_name: name of the data set, for messages.
+    settings: `Settings`; default: the quick groups.
+    model_name: name of the model, for messages.
+    progress: function (text, done, total); `done` and `total` are omitted if there is nothing to count.
 
   Returns:
     `groups.Measured`. docs/benchmarks.md explains the metrics.
 
   Raises:
-    UserError: as `groups.measure`.
+    UserError: as in `groups.measure`.
   """
-  found = groups.Measured({}, {}, {})
+  measured = groups.Measured({}, {}, {})
   return groups.measure(
-      _GROUPS, _Task(functions, dataset, settings or Settings(), progress, found), dataset_name, model_name)
+      _GROUPS, _Task(functions, dataset, settings or Settings(), progress, measured), dataset_name, model_name)
 
 
 def strips(functions, first, second, steps=STEPS, kind='linear', seed=None) -> np.ndarray:
-  """Decoded paths between images: [n, ...] twice -> [n, steps, height, width, channels].
+  """Decodes interpolations between images.
 
-  With a `seed`, ints, both ends are drawn from q(z given x), each for itself, as the authors interpolate.
+  Args:
+    functions: `subject.Functions`.
+    first, second: [n, height, width, channels] images.
+    steps: number of images per path, endpoints included.
+    kind: 'linear' or 'spherical'.
+    seed: ints. If given, both endpoints are sampled from q(z|x), as the authors do; otherwise they are encoded.
+
+  Returns:
+    [n, steps, height, width, channels].
   """
   import tensorflow as tf
 
@@ -251,35 +259,35 @@ def strips(functions, first, second, steps=STEPS, kind='linear', seed=None) -> n
   if seed is None:
     ends = [functions.encode(images) for images in (first, second)]
   else:
-    ends = [functions.encode_sample(images, [*seed, place]) for place, images in enumerate((first, second))]
+    ends = [functions.encode_sample(images, [*seed, i]) for i, images in enumerate((first, second))]
   codes = interpolation.path(tf.constant(ends[0]), tf.constant(ends[1]), steps, kind).numpy()
   images = functions.decode(codes.reshape(-1, *codes.shape[2:]))
   return images.reshape(len(first), steps, *images.shape[1:])
 
 
 def crossfade(first, second, steps=STEPS) -> np.ndarray:
-  """The floor: pixels faded from `first` to `second`, shaped as `strips`."""
+  """Cross-fades pixels from `first` to `second`, a lower baseline. Shapes as in `strips`."""
   alpha = np.linspace(0, 1, steps, dtype=np.float32)[:, None, None, None]
   return (1 - alpha) * first[:, None] + alpha * second[:, None]
 
 
 def score_lines(interpolations) -> dict:
-  """`metrics.lines.score` against the data set's own lines."""
+  """`metrics.lines.score` with the lines of the data set as templates."""
   return lines.score(interpolations, *lines_data.templates(size=interpolations.shape[2]))
 
 
 def nearest_lines(images, count) -> tuple:
-  """`metrics.lines.nearest_lines` among `count` of the data set's own lines."""
+  """`metrics.lines.nearest_lines` with `count` lines of the data set as templates."""
   return lines.nearest_lines(images, *lines_data.templates(count, images.shape[1]))
 
 
 def floor(dataset, draw) -> dict:
-  """The cross-fade's metrics on pairs drawn by `draw`, where the lines benchmark applies; {} elsewhere."""
+  """Metrics of the cross-fade on the pairs of seed `draw`, if the lines benchmark applies; otherwise {}."""
   return score_lines(crossfade(*dataset.pairs(PAIRS, draw))) if dataset.benchmark == 'lines' else {}
 
 
 def show(functions, dataset, writer) -> None:
-  """Writes a few decoded paths as a picture for TensorBoard, at the writer's step."""
+  """Writes a few decoded paths as an image to TensorBoard, at the writer's step."""
   import tensorflow as tf
 
   from acai_tf.evaluation import figures
@@ -290,7 +298,7 @@ def show(functions, dataset, writer) -> None:
 
 
 def draw(functions, dataset, measured, title, folder) -> list:
-  """As `pictures.draw`."""
+  """Same as `pictures.draw`."""
   from acai_tf.evaluation import pictures  # Loads matplotlib.
 
   return pictures.draw(functions, dataset, measured, title, folder)

@@ -1,26 +1,29 @@
-"""What an evaluation draws: reconstructions, interpolations, angles and distances along paths, clusters, codes."""
+"""Pictures of an evaluation: reconstructions, interpolations, curves along paths, confusion matrix, t-SNE of codes."""
 
 import numpy as np
 
 from acai_tf.evaluation import figures
 from acai_tf.evaluation.images import PAIR_SEED, crossfade, strips
 
-MAPPED = 2000  # test codes in a map; t-SNE's time grows with them
+MAPPED = 2000  # test codes in the t-SNE plot; its run time grows with their number
 
 
 def draw(functions, dataset, measured, title, folder) -> list:
-  """Writes the pictures that there is something to draw for; returns their paths.
+  """Writes a picture of everything that was measured.
 
   Args:
     functions: `subject.Functions`.
     dataset: the data set.
-    measured: `Measured`.
-    title: above every picture.
-    folder: where they are written, a path.
+    measured: `groups.Measured`.
+    title: title of each picture.
+    folder: output folder, a path.
+
+  Returns:
+    List of the files' paths.
   """
   images, _ = dataset.test(16)
   first, second = dataset.pairs(6, PAIR_SEED)
-  both = np.stack([images, functions.decode(functions.encode(images))])
+  both = np.stack([images, functions.decode(functions.encode(images))])  # [2, 16, height, width, channels]
   paths = [folder / 'reconstructions.png', folder / 'interpolation.png']
   figures.save_rows(paths[0], {'test images above, their reconstructions below': both}, title)
   figures.save_rows(paths[1], {

@@ -1,16 +1,16 @@
-"""What each metric can be."""
+"""Valid ranges of metrics."""
 
 import math
 import re
 
-# What a metric can be: (pattern of whole names, least, most); the first that fits counts. Names may go on with what was
-# measured ('clustering_accuracy_of_means', 'forward_perplexity_prior').
+# (pattern, minimum, maximum). The first pattern that matches the whole name applies. Names may have a suffix that says
+# what was measured ('clustering_accuracy_of_means', 'forward_perplexity_prior').
 RANGES = tuple((re.compile(f'(?:{pattern})(?:_.*)?'), low, high) for pattern, low, high in (
-    ('.*_ci95|seconds|samples', 0, math.inf),  # half of an interval's width, and counts
+    ('.*_ci95|seconds|samples', 0, math.inf),  # half widths of confidence intervals, times and counts
     ('.*accuracy|.*share|precision|recall|coverage|codebook_usage|class_in_codes|clustering_nmi|code_std|code_mean_norm'
      '|arithmetic_kept|arithmetic_match|path_still|path_stray|path_largest_step', 0, 1),
     ('ssim|clustering_ari', -1, 1),
-    ('.*_distance', 0, 2),  # of directions: 1 - cosine
+    ('.*_distance', 0, 2),  # cosine distance, 1 - cosine
     ('.*bleu', 0, 100),
     ('geodesic_gain', -math.inf, 1),
     ('frechet_gap|kernel|psnr|log_likelihood', -math.inf, math.inf),
@@ -20,6 +20,6 @@ ROUNDING = 1e-6
 
 
 def range_of(name) -> tuple[float, float]:
-  """(least, most) that a metric of that name can be, give or take rounding; all numbers where it has no range."""
+  """Returns (minimum, maximum) of a metric, with a tolerance for rounding; (-inf, inf) if it has no range."""
   low, high = next(((low, high) for pattern, low, high in RANGES if pattern.fullmatch(name)), (-math.inf, math.inf))
   return low - ROUNDING, high + ROUNDING

@@ -1,4 +1,4 @@
-"""Models as functions of arrays: what the evaluation measures, be it a live model or an exported module."""
+"""Models as functions of arrays, so that live models and exported modules are evaluated by the same code."""
 
 import dataclasses
 from concurrent import futures
@@ -10,61 +10,64 @@ from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 
 BATCH_SENTENCES = 512
-PARTS = 16  # of each piece of a path whose length is measured; twice as many make ACAI's on lines 0.5 % longer
-BATCH_PIXELS = 256 * 32 * 32  # a batch; measured from 16 to 512 lines of 32x32: 256 is as fast as 512 to 4 %
+# Subdivisions of each segment when path lengths are measured. With twice as many, ACAI's on lines are 0.5 % longer.
+PARTS = 16
+# Pixels per batch. Of 16 to 512 images of 32x32 lines per batch, 256 is within 4 % of the speed of 512.
+BATCH_PIXELS = 256 * 32 * 32
 
 
 @dataclasses.dataclass(frozen=True)
 class Functions:
-  """A model as functions of NumPy arrays of any length; images are [n, height, width, channels] in [-1, 1].
+  """An image model as functions of NumPy arrays of any length; images are [n, height, width, channels] in [-1, 1].
 
-  Only the first two are always there; the others are None where a model has nothing to give.
+  `encode` and `decode` are required. The others are None if the model does not have them.
   """
 
-  encode: object  # images -> codes [n, ...]
+  encode: object  # images -> [n, ...] codes
   decode: object  # codes -> images
-  classify: object = None  # images -> [n, classes] logits of the classifier trained along
-  represent: object = None  # images -> [n, d] what the probe sees; default: the flat code
-  encode_sample: object = None  # images, list of ints (a seed) -> codes drawn from q(z given x), anew for every image
-  posterior: object = None  # images -> [n, 2, d] mean and log variance of q(z given x)
-  logits: object = None  # [n, d] codes -> logits of Bernoulli pixels, shaped as images
-  indices: object = None  # images -> [n, codes] choices from a codebook
-  sample: object = None  # (count, seed) -> images of codes drawn from the prior
-  codebook: int = 0  # its size
-  geodesics: object = None  # () -> a function: [n, 2, ...] codes of ends -> [n, 2, k, height, width, channels] images
-  identity: object = None  # () -> hexadecimal digest of the weights as they are now
+  classify: object = None  # images -> [n, classes] logits of the jointly trained classifier
+  represent: object = None  # images -> [n, d] inputs of the probe; default: the flattened codes
+  encode_sample: object = None  # (images, seed as a list of ints) -> codes sampled from q(z|x)
+  posterior: object = None  # images -> [n, 2, d] mean and log variance of q(z|x)
+  logits: object = None  # [n, d] codes -> Bernoulli logits of pixels, in the shape of images
+  indices: object = None  # images -> [n, codes] codebook indices
+  sample: object = None  # (count, seed) -> images decoded from samples of the prior
+  codebook: int = 0  # size of the codebook
+  geodesics: object = None  # () -> function: [n, 2, ...] endpoint codes -> [n, 2, k, height, width, channels] images
+  identity: object = None  # () -> hex digest of the current weights
 
 
 @dataclasses.dataclass(frozen=True)
 class TextFunctions:
-  """A model of sentences as functions of lists of n strings and NumPy arrays; all but the first may be None."""
+  """A sentence model as functions of lists of n strings and NumPy arrays. All but `encode` may be None."""
 
-  encode: object  # texts -> codes [n, d]
+  encode: object  # texts -> [n, d] codes
   decode: object  # codes -> texts
-  interpolate: object  # texts, texts, [n] alpha -> texts
-  log_probability: object  # texts, targets -> [n] log probability of the targets given the texts' codes
+  interpolate: object  # (texts, texts, [n] alpha) -> texts
+  log_probability: object  # (texts, targets) -> [n] log-probabilities of the targets given the codes of the texts
   sample: object = None  # (count, seed) -> texts
-  prior: object = None  # (count, seed) -> codes drawn from the prior, without noise (a live model's only)
-  untrained: object = None  # (count, seed) -> codes of the generator before its training
-  transfer: object = None  # texts, [n] classes -> texts
-  identity: object = None  # () -> hexadecimal digest of the weights as they are now
+  prior: object = None  # (count, seed) -> codes sampled from the prior, without noise; live models only
+  untrained: object = None  # (count, seed) -> codes of the untrained generator
+  transfer: object = None  # (texts, [n] target classes) -> texts
+  identity: object = None  # () -> hex digest of the current weights
 
 
 def batch_of(shape) -> int:
-  """Images of a shape in a batch: as many pixels in all, whatever their size, and so as much memory."""
+  """Batch size for images of `shape`, so that batches of all image sizes take about the same memory."""
   return max(1, BATCH_PIXELS // (shape[0] * shape[1]))
 
 
 def digest(arrays) -> str:
-  """Hexadecimal SHA-256 of arrays with their shapes and types, in order."""
+  """SHA-256 of a sequence of arrays, their shapes and their types, in hex."""
   return files.digest(part for array in map(np.ascontiguousarray, arrays)
                       for part in (f'{array.shape}{array.dtype}'.encode(), array.data))
 
 
 def _batched(function, size, *specs):
-  """NumPy in, NumPy out, in batches that run side by side on all processors; traced where `specs` are given.
+  """Wraps a TensorFlow function as a function of NumPy arrays that runs batches of `size` in parallel on all cores.
 
-  A function of two arguments gets a seed of its own for each batch, made from the ints that follow the array.
+  If `specs` are given, the function is traced. If a seed, ints, is passed after the array, the function gets a
+  different seed, derived from it, as its second argument for each batch.
   """
   import tensorflow as tf
 
@@ -73,15 +76,15 @@ def _batched(function, size, *specs):
 
   def call(array, seed=None):
     batches = [tf.constant(array[i:i + size], tf.float32) for i in range(0, len(array), size)]
-    more = [] if seed is None else [
+    seeds = [] if seed is None else [
         tf.constant(np.random.SeedSequence(seed).generate_state(len(batches)).astype(np.int64))]
-    return np.concatenate(list(pool.map(lambda *inputs: traced(*inputs).numpy(), batches, *more)))
+    return np.concatenate(list(pool.map(lambda *inputs: traced(*inputs).numpy(), batches, *seeds)))
 
   return call
 
 
 def of_model(model) -> Functions:
-  """`Functions` of a live model's callables (acai_tf.models.image_base.Autoencoder)."""
+  """Creates the `Functions` of a live model (acai_tf.models.image_base.Autoencoder) from its callables."""
   import tensorflow as tf
 
   offered, size, more = {c.name: c for c in model.callables()}, batch_of(model.image_shape), {}
@@ -109,10 +112,10 @@ def of_model(model) -> Functions:
 
 
 def _geodesics(model):
-  """A function: [n, 2, ...] codes of ends -> images along the straight paths and the shortest found, in fine steps.
+  """Returns a function [n, 2, ...] endpoint codes -> finely subdivided images along straight paths and geodesics.
 
-  They are decoded in float32: to so small steps bfloat16 adds its rounding, so that an autoencoder's straight paths on
-  lines came out a tenth longer, and in four times as many steps twice as long.
+  Images are decoded in float32. With steps this small, the rounding of bfloat16 would dominate: on lines, straight
+  paths of an autoencoder came out 10 % longer, and with four times as many steps twice as long.
   """
   import tensorflow as tf
 
@@ -124,7 +127,7 @@ def _geodesics(model):
   def paths(ends):
     first, second = ends[:, 0], ends[:, 1]
     points = tf.stack([interpolation.path(first, second, interpolation.POINTS),
-                       interpolation.geodesic(precise.decode, first, second)], axis=1)
+                       interpolation.geodesic(precise.decode, first, second)], axis=1)  # [n, 2, points, ...]
     return interpolation.refined(tf.reshape(points, [-1, *points.shape[2:]]), PARTS)
 
   spec, size = tf.TensorSpec([None, 2, *model.code_shape], tf.float32), batch_of(model.image_shape)
@@ -139,13 +142,16 @@ def _geodesics(model):
   return call
 
 
-def _texts(answer):
-  """[n] byte strings -> n strings; other arrays as they are."""
-  return [text.decode() for text in answer] if answer.dtype == object else answer
+def _texts(array):
+  """Converts [n] byte strings to n strings, and returns other arrays unchanged."""
+  return [text.decode() for text in array] if array.dtype == object else array
 
 
 def _pieces(function):
-  """Lists and arrays of n in, NumPy or a list of strings out, in batches that run side by side on all processors."""
+  """Wraps a TensorFlow function as a function of lists and arrays that runs batches in parallel on all cores.
+
+  The result is a NumPy array, or a list of strings.
+  """
   pool = futures.ThreadPoolExecutor(len(machine.cores()))
 
   def call(*columns):
@@ -157,7 +163,7 @@ def _pieces(function):
 
 
 def _drawn(function, size=BATCH_SENTENCES):
-  """(count, seed) -> that many texts or images, in batches of `size`, each of a seed of its own."""
+  """Wraps a sampler as a function (count, seed) -> texts or images. Each batch of `size` has a different seed."""
   import tensorflow as tf
 
   def call(count, seed):
@@ -170,50 +176,50 @@ def _drawn(function, size=BATCH_SENTENCES):
 
 
 def of_text_model(model) -> TextFunctions:
-  """`TextFunctions` of a live model's callables (acai_tf.models.text_base.TextAutoencoder)."""
+  """Creates the `TextFunctions` of a live model (acai_tf.models.text_base.TextAutoencoder) from its callables."""
   import tensorflow as tf
 
   offered = {c.name: c for c in model.callables()}
 
-  def traced(name):  # At the first call: decoding is unrolled, and not every evaluation needs all.
+  def traced(name):  # Traced at the first call: decoding is unrolled, and an evaluation may not need all functions.
     specs = offered[name].inputs.values()
     graph = tf.function(offered[name].function, autograph=False, input_signature=list(specs))
     return lambda *columns: graph(*(tf.constant(c, spec.dtype) for c, spec in zip(columns, specs, strict=True)))
 
-  found = _text_functions({name: traced(name) for name in offered})
+  functions = _text_functions({name: traced(name) for name in offered})
 
   def drawn(name):
     draw = getattr(model, name, None) if model.has_prior else None
     return (lambda count, seed: draw(count, seed).numpy()) if draw else None
 
   return dataclasses.replace(
-      found, prior=drawn('prior_codes'), untrained=drawn('untrained_codes'),
+      functions, prior=drawn('prior_codes'), untrained=drawn('untrained_codes'),
       identity=lambda: digest(weight.numpy() for weight in model.weights))
 
 
 def _text_functions(graphs):
-  """`TextFunctions` of dict: a callable's name -> function of its inputs, tensors or what becomes tensors."""
-  found = {field: _pieces(graphs[name]) for field, name in (
+  """Creates `TextFunctions` from a dict: name of a callable -> function of its inputs."""
+  functions = {field: _pieces(graphs[name]) for field, name in (
       ('encode', 'encoder'), ('decode', 'decoder'), ('interpolate', 'interpolator'),
       ('log_probability', 'log_probability'), ('transfer', 'transfer')) if name in graphs}
-  return TextFunctions(**{'decode': None, 'interpolate': None, 'log_probability': None, **found},
+  return TextFunctions(**{'decode': None, 'interpolate': None, 'log_probability': None, **functions},
                        sample=_drawn(graphs['sampler']) if 'sampler' in graphs else None)
 
 
-# The inputs of a text module's callables, in the order of `TextFunctions`.
+# The inputs of the callables of an exported text module, in the order of the arguments of `TextFunctions`.
 _TEXT_INPUTS = {'encoder': ('texts',), 'decoder': ('codes',), 'interpolator': ('texts_a', 'texts_b', 'alpha'),
                 'log_probability': ('texts', 'targets'), 'transfer': ('texts', 'to'), 'sampler': ('count', 'seed')}
 
 
 def of_text_module(handle, trust=False) -> TextFunctions:
-  """`TextFunctions` of a module of sentences that `python -m export` wrote, through hub.load.
+  """Loads a sentence module that `python -m export` wrote, by hub.load, as `TextFunctions`.
 
   Args:
-    handle: a folder, or an address that hub.load takes.
-    trust: whether it is loaded without `safety.check_module`.
+    handle: a folder, or a URL as in hub.load.
+    trust: whether to load the module without `safety.check_module`.
 
   Raises:
-    UserError: nothing there, no such module, or one that `safety.check_module` refuses.
+    UserError: the module does not exist, is of another kind, or is refused by `safety.check_module`.
   """
   import tensorflow as tf
   import tensorflow_hub as hub
@@ -243,16 +249,16 @@ def _unloaded(handle, error):
 
 
 def of_module(handle, trust=False) -> tuple[Functions, tuple]:
-  """`Functions` of a module that `python -m export` wrote, through hub.load.
+  """Loads an image module that `python -m export` wrote, by hub.load, as `Functions`.
 
   Args:
-    handle, trust: as of `of_text_module`.
+    handle, trust: as in `of_text_module`.
 
   Returns:
     (`Functions`, (height, width, channels) of its images).
 
   Raises:
-    UserError: as `of_text_module`.
+    UserError: as in `of_text_module`.
   """
   import tensorflow_hub as hub
 
@@ -269,7 +275,7 @@ def of_module(handle, trust=False) -> tuple[Functions, tuple]:
       for output, spec in module.signatures[name].structured_outputs.items():
         if spec.dtype.name != 'float32':
           raise TypeError(f'{name} gives {output} of type {spec.dtype.name}, not float32')
-  except Exception as error:  # The hub raises OSError, urllib's, TensorFlow's and attribute errors alike.
+  except Exception as error:  # hub.load raises OSError, AttributeError, and errors of urllib and TensorFlow.
     raise _unloaded(handle, error) from error
   size, more = batch_of(outside), {}
   if hasattr(module, 'classifier'):

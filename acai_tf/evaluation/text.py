@@ -1,4 +1,4 @@
-"""What is measured of models of sentences, and on which of them."""
+"""Evaluation of sentence models: groups of metrics, the data on which they are computed, and their settings."""
 
 import dataclasses
 import functools
@@ -9,60 +9,60 @@ from acai_tf.evaluation import groups, subject
 from acai_tf.experiment.errors import UserError, one_of
 from acai_tf.metrics import arithmetic, entailment, language, sentences, text_path, transfer
 
-functions_of = subject.of_text_model  # of a live model
-SAMPLES = 20_000  # generated sentences that a trigram is fitted to
-HELD_OUT = 10_000  # real sentences that it is scored on
-NOISE = 0.04  # standard deviation of the noise on codes in the sources "with noise": half of that in training, about
+functions_of = subject.of_text_model  # converts a live model
+SAMPLES = 20_000  # generated sentences to which a trigram model is fitted
+HELD_OUT = 10_000  # real sentences on which it is scored
+NOISE = 0.04  # standard deviation of the noise on codes in `sources`, about half of that in training
 RECONSTRUCTED, SWAPPED, SWAPS = 2000, 1000, 4
-TRANSFERRED, PROBED = 1000, 20_000  # held-out sentences a class; training sentences whose codes are probed
+TRANSFERRED, PROBED = 1000, 20_000  # held-out sentences per class; training sentences of the probe
 PAIRS, STEPS = 1000, 9  # of the interpolation benchmark
-VALIDATION = 5000  # real sentences by which the LSTMs' best epochs are chosen
-LSTM_EPOCHS = 6  # of a language model of the text; one of samples, which are fewer, has twice as many
-WORD_PAIRS, EXAMPLES, SCALES = 20, 200, (1, 2, 4)  # of arithmetic: pairs, sentences a word, multiples of the offset
-LABELLED = (28_000, 59_000, 120_000)  # pairs of SNLI whose labels are used (Zhao et al. 2018, section 6)
-UNKNOWN = (1,)  # ids that stand for no word of their own
+VALIDATION = 5000  # real sentences for the early stopping of LSTM language models
+LSTM_EPOCHS = 6  # of a language model of real text; one of samples, which are fewer, gets twice as many
+WORD_PAIRS, EXAMPLES, SCALES = 20, 200, (1, 2, 4)  # of arithmetic: pairs, sentences per word, multiples of the offset
+LABELLED = (28_000, 59_000, 120_000)  # labelled pairs of SNLI (Zhao et al. 2018, section 6)
+UNKNOWN = (1,)  # ids of out-of-vocabulary tokens
 SHOWN = 10  # sentences of each kind in sentences.txt
-# By which evaluations are compared, the first there is.
+# Evaluations are compared by the first of these metrics that they have: (name, 1 if higher is better, -1 if lower is).
 BETTER = (('reverse_perplexity', -1), ('transfer_accuracy', 1), ('recon_nll', -1))
 RECONSTRUCTION = 'recon_nll'
-MEDIANS = ()  # of the last evaluations: nobody has published such
+MEDIANS = ()  # no published result is a median over the last evaluations
 
 
 @dataclasses.dataclass(frozen=True)
 class _Task(groups.Task):
 
   def real(self, count):
-    """The first `count` held-out sentences, or fewer."""
+    """The first `count` held-out sentences, or all if there are fewer."""
     return texts_of(self.dataset, self.dataset.test_ids[:count])
 
   def seed(self, salt) -> int:
-    """A seed of this evaluation's own."""
+    """A seed for this evaluation and `salt`."""
     return int(np.random.SeedSequence([*self.settings.draw, salt]).generate_state(1)[0] >> 1)
 
   def words(self, texts) -> list[list[int]]:
-    """Texts as word ids."""
+    """Converts texts to word ids."""
     return word_ids(self.dataset.vocabulary, texts)
 
 
 def word_ids(vocabulary, texts) -> list[list[int]]:
-  """n texts -> n lists of word ids, which may be longer than any sentence of the data."""
+  """Converts n texts to n lists of word ids, without truncating them to the data set's longest sentence."""
   known = {word: i for i, word in enumerate(vocabulary.words)}
   return [[known.get(word, 1) for word in text.split()] for text in texts]
 
 
 def texts_of(dataset, ids) -> list[str]:
-  """[n, longest + 1] ids -> n sentences as the vocabulary writes them: unknown words are '[UNK]'."""
+  """Decodes [n, longest + 1] ids to n sentences; out-of-vocabulary words are '[UNK]'."""
   return dataset.vocabulary.decode(ids)
 
 
 def _size(vocabulary):
-  """Words that a language model may see: all ids but the two marks."""
+  """Vocabulary size of the trigram models: all ids except the start and the end token."""
   return len(vocabulary) - 2
 
 
 @functools.lru_cache(maxsize=1)
 def _training(dataset):
-  """(All training sentences as word ids, a trigram of them): made once for all that is scored."""
+  """(All training sentences as word ids, their trigram model), cached for the next evaluation."""
   words = dataset.vocabulary.strip(dataset.train_ids)
   return words, language.KneserNey(words, _size(dataset.vocabulary))
 
@@ -87,19 +87,21 @@ def _codes(task):
       code_dimensions=float(spectrum.sum()**2 / (spectrum**2).sum()))
 
 
-def score_samples(texts, dataset, place='', unseen=None) -> dict[str, float]:
-  """The figures of generated sentences, under names that end with `place`.
+def score_samples(texts, dataset, suffix='', unseen=None) -> dict[str, float]:
+  """Scores generated sentences.
 
   Args:
     texts: n generated sentences.
     dataset: the data set.
-    place: '', or '_gaussian', say.
-    unseen: where `texts` are training sentences, or made from them: the same of held-out sentences. Forward perplexity
-      and copies are theirs then, since the training text is what these two compare with.
+    suffix: suffix of the metrics' names, such as '_gaussian'.
+    unseen: texts for forward_perplexity and copied_share; default: `texts`. These two metrics compare with the training
+      sentences. If `texts` are training sentences, or made from them, `unseen` must be held-out sentences, or made from
+      them in the same way.
 
   Returns:
-    Dict: reverse_perplexity (a trigram fitted to the texts, scored on the first HELD_OUT test sentences),
-    forward_perplexity (a trigram of all training sentences, scored on the texts), distinct and copied shares.
+    Dict of `reverse_perplexity` (of the first HELD_OUT test sentences, under a trigram model of the texts),
+    `forward_perplexity` (of the texts, under a trigram model of all training sentences), `distinct_share` and
+    `copied_share`.
   """
   vocabulary, (training, judge) = dataset.vocabulary, _training(dataset)
   words, real = word_ids(vocabulary, texts), vocabulary.strip(dataset.test_ids[:HELD_OUT])
@@ -108,7 +110,7 @@ def score_samples(texts, dataset, place='', unseen=None) -> dict[str, float]:
              'forward_perplexity': judge.perplexity(compared),
              'distinct_share': sentences.distinct_share(words),
              'copied_share': sentences.copied_share(compared, training)}
-  return {name + place: value for name, value in metrics.items()}
+  return {name + suffix: value for name, value in metrics.items()}
 
 
 def _samples(task):
@@ -119,11 +121,12 @@ def _samples(task):
 
 
 def _sources(task):
-  """What a learned prior must beat, all through the model's own decoder, once without noise on the codes and once with
-  the same noise for all; and real sentences in the samples' place.
+  """Compares the learned prior with other sources of codes, and with real sentences.
 
-  Sentences from the training text are what trigrams are fitted to (reverse perplexity); the trigram of all training
-  sentences judges held-out ones (forward perplexity, copies).
+  All codes are decoded by the model's decoder, once without noise and once with the same noise for all sources.
+
+  For real sentences and their codes, reverse perplexity fits its trigram model to training sentences. Forward
+  perplexity and copies use held-out sentences, since they compare with the training sentences.
   """
   functions, count, generator = task.functions, task.settings.samples, np.random.default_rng(task.settings.draw)
   order = generator.permutation(len(task.dataset.train_ids))[:count]
@@ -143,22 +146,22 @@ def _sources(task):
     return functions.decode(points.astype(np.float32))
 
   for name, points in sources.items():
-    for place, deviation in (('', 0.0), ('_noise', NOISE)):
-      task.progress(f'sources: {name}{place}')
+    for suffix, deviation in (('', 0.0), ('_noise', NOISE)):
+      task.progress(f'sources: {name}{suffix}')
       texts = decoded(points, deviation)
       held_out = decoded(unseen_codes, deviation) if name == 'real_codes' else None
-      task.found.metrics.update(score_samples(texts, task.dataset, f'_{name}{place}', held_out))
-      task.found.arrays[f'samples_{name}{place}'] = texts[:SHOWN]
+      task.found.metrics.update(score_samples(texts, task.dataset, f'_{name}{suffix}', held_out))
+      task.found.arrays[f'samples_{name}{suffix}'] = texts[:SHOWN]
 
 
 def _unit(points):
-  """[n, d] points divided by their norms."""
+  """Normalizes [n, d] points to norm 1."""
   return points / np.linalg.norm(points, axis=1, keepdims=True)
 
 
 @functools.lru_cache(maxsize=1)
 def _lstm_of(dataset):
-  """An LSTM language model of all training sentences: trained once for all that is scored."""
+  """An LSTM language model of all training sentences, cached for the next evaluation."""
   from acai_tf.evaluation import language_model  # Loads TensorFlow.
 
   return language_model.train(
@@ -166,20 +169,20 @@ def _lstm_of(dataset):
 
 
 def _validation(dataset):
-  """Real sentences that are neither trained on nor scored, as word ids: they tell when a language model is best."""
+  """Validation sentences as word ids, for the early stopping of language models. They are not scored."""
   return dataset.vocabulary.strip(dataset.validation_ids[:VALIDATION])
 
 
 def _lstm(task):
-  """The samples judged by LSTMs, as the paper does; and samples of the LSTM of real text, judged as all others."""
+  """Reverse and forward perplexity under LSTMs, as in the paper, and scores of samples of the LSTM of real text."""
   from acai_tf.evaluation import language_model
 
   vocabulary, count = task.dataset.vocabulary, task.settings.samples
   task.progress('lstm: a language model of the text')
   judge = _lstm_of(task.dataset)
-  drawn = [' '.join(vocabulary.words[i] for i in row) for row in judge.sample(count, task.seed(3))]
-  task.found.metrics.update(score_samples(drawn, task.dataset, '_language_model'))
-  task.found.arrays['samples_language_model'] = drawn[:SHOWN]
+  texts = [' '.join(vocabulary.words[i] for i in row) for row in judge.sample(count, task.seed(3))]
+  task.found.metrics.update(score_samples(texts, task.dataset, '_language_model'))
+  task.found.arrays['samples_language_model'] = texts[:SHOWN]
   words = task.words(task.functions.sample(count, task.seed(1)))
   task.progress('lstm: a language model of the samples')
   fitted = language_model.train(words, len(vocabulary), 2 * LSTM_EPOCHS, held_out=_validation(task.dataset))
@@ -211,7 +214,7 @@ def _paths(task):
 
 
 def paths_of(functions, dataset, count=PAIRS, steps=STEPS) -> list[list]:
-  """`count` paths of `steps` decoded sentences between held-out ones: lists of strings."""
+  """Decodes `count` paths between held-out sentences, each a list of `steps` strings."""
   first, second = (texts_of(dataset, dataset.test_ids[part]) for part in pairs(len(dataset.test_ids), count))
   alpha = np.linspace(0, 1, steps, dtype=np.float32)
   columns = [functions.interpolate(first, second, np.full(len(first), a, np.float32)) for a in alpha]
@@ -219,7 +222,14 @@ def paths_of(functions, dataset, count=PAIRS, steps=STEPS) -> list[list]:
 
 
 def pairs(total, count) -> tuple[np.ndarray, np.ndarray]:
-  """Indices of `count` pairs of `total` sentences, none with itself, [count] twice; always the same ones."""
+  """Draws `count` disjoint pairs of `total` sentences with a fixed seed.
+
+  Returns:
+    ([count] indices of the first sentences, [count] indices of the second sentences); fewer if there are not enough.
+
+  Raises:
+    UserError: there are fewer than two sentences.
+  """
   order = np.random.default_rng(1).permutation(total)
   count = min(count, total // 2)
   if not count:
@@ -228,13 +238,13 @@ def pairs(total, count) -> tuple[np.ndarray, np.ndarray]:
 
 
 def score_paths(paths, dataset) -> dict:
-  """`text_path.score` of paths of words, by a trigram of all training sentences."""
+  """`text_path.score` of paths of words, with a trigram model of all training sentences."""
   ids = [word_ids(dataset.vocabulary, [' '.join(sentence) for sentence in path]) for path in paths]
   return text_path.score(ids, _training(dataset)[1].log_probabilities)
 
 
 def _neighbours(task):
-  """The nearest of other held-out sentences to a few, by the angle of codes; shown, not measured."""
+  """Finds the nearest neighbours of a few held-out sentences by cosine similarity of codes, for sentences.txt only."""
   real = list(dict.fromkeys(task.real(2000)))
   codes = task.functions.encode(real)
   cosine = codes[:SHOWN] @ codes.T
@@ -244,14 +254,17 @@ def _neighbours(task):
 
 
 def _arithmetic(task):
-  """Held-out sentences with a word, moved by multiples of the offset to another's mean code; each pair both ways."""
+  """Latent space arithmetic: adds multiples of the offset between two words' mean codes to held-out sentences.
+
+  Each pair of words is tested in both directions.
+  """
   functions, dataset = task.functions, task.dataset
   training, held_out = (dataset.vocabulary.strip(ids) for ids in (dataset.train_ids, dataset.test_ids))
   scores, shown = {scale: [] for scale in SCALES}, []
   for pair in arithmetic.pairs_of(training, WORD_PAIRS, UNKNOWN):
-    rows = [arithmetic.having(training, *way)[:EXAMPLES] for way in (pair, pair[::-1])]
+    rows = [arithmetic.having(training, *words)[:EXAMPLES] for words in (pair, pair[::-1])]
     if not all(map(len, rows)):
-      continue  # One never stands without the other.
+      continue  # One word never occurs without the other.
     means = [functions.encode(texts_of(dataset, dataset.train_ids[part])).mean(axis=0) for part in rows]
     for (word, other), offset in ((pair, means[1] - means[0]), (pair[::-1], means[0] - means[1])):
       part = arithmetic.having(held_out, word, other)[:EXAMPLES]
@@ -266,10 +279,10 @@ def _arithmetic(task):
         if scale == SCALES[1]:
           names = (dataset.vocabulary.words[i] for i in (word, other))
           shown.append((' -> '.join(names), sources[0], written[0]))
-  for scale, found in scores.items():
-    if found:
-      task.found.metrics[f'arithmetic_match_{scale}'] = float(np.mean([match for match, _ in found]))
-      kept = [share for match, share in found if match]
+  for scale, matches in scores.items():
+    if matches:
+      task.found.metrics[f'arithmetic_match_{scale}'] = float(np.mean([match for match, _ in matches]))
+      kept = [share for match, share in matches if match]
       task.found.metrics[f'arithmetic_kept_{scale}'] = float(np.mean(kept)) if kept else None
   task.found.arrays['arithmetic'] = shown[:SHOWN]
 
@@ -290,23 +303,22 @@ def _transfer(task):
   held_out = dataset.vocabulary.strip(dataset.test_ids)
   targets = [generator.choice(np.flatnonzero(dataset.test_labels == label)) for label in other]
   written = functions.transfer(texts, other)
-  for place, found in (('', task.words(written)), ('_copy', words), ('_random', [held_out[i] for i in targets])):
-    metrics.update({f'transfer_accuracy{place}': judge.accuracy(found, other),
-                    f'transfer_bleu{place}': sentences.bleu(found, words),
-                    f'transfer_perplexity{place}': language_model.perplexity(found)})
+  for suffix, results in (('', task.words(written)), ('_copy', words), ('_random', [held_out[i] for i in targets])):
+    metrics.update({f'transfer_accuracy{suffix}': judge.accuracy(results, other),
+                    f'transfer_bleu{suffix}': sentences.bleu(results, words),
+                    f'transfer_perplexity{suffix}': language_model.perplexity(results)})
   metrics['reconstruction_bleu'] = sentences.bleu(task.words(functions.transfer(texts, labels)), words)
   task.progress('transfer: what codes tell of the class')
-  few = text_base.balanced(dataset.train_labels, 0)
-  few = np.random.default_rng(1).permutation(few)[:PROBED]
+  probed = np.random.default_rng(1).permutation(text_base.balanced(dataset.train_labels, 0))[:PROBED]
   metrics['class_in_codes'] = transfer.class_in_codes(
-      functions.encode(texts_of(dataset, dataset.train_ids[few])), dataset.train_labels[few], functions.encode(texts),
-      labels)
+      functions.encode(texts_of(dataset, dataset.train_ids[probed])), dataset.train_labels[probed],
+      functions.encode(texts), labels)
   shown = np.random.default_rng(2).permutation(len(texts))[:2 * SHOWN]
   task.found.arrays['transfers'] = [(texts[i], written[i]) for i in shown]
 
 
 def _entailment(task):
-  """Of pairs of sentences, learned from few labels on codes that stay as they are; the same pairs for every model."""
+  """Textual entailment from frozen codes and few labels, on the same sentence pairs for all models."""
   metrics, encode = task.found.metrics, task.functions.encode
   training, held_out = task.dataset.labelled_pairs()
   order = np.random.default_rng(0).permutation(len(training[2]))[:LABELLED[-1]]
@@ -340,20 +352,19 @@ QUICK = tuple(name for name, group in _GROUPS.items() if group.quick)
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-  """What is measured and how: `groups` of metrics; `samples` generated sentences; `draw`: seeds of what an evaluation
-  draws, training's and step, say; `codes`: nothing is kept (as of `images.Settings`)."""
+  """Settings of an evaluation of sentence models."""
 
-  groups: tuple = QUICK
-  samples: int = SAMPLES
-  draw: tuple = (0, 0)
-  codes: object = None
+  groups: tuple = QUICK  # names of the groups of metrics
+  samples: int = SAMPLES  # number of generated sentences
+  draw: tuple = (0, 0)  # seeds of samples, for example the run's seed and step
+  codes: object = None  # not used; `images.Settings` has it
 
   def __post_init__(self):
     for group in self.groups:
       one_of('--metrics', group, GROUPS)
 
   def facts(self) -> dict:
-    """What a record says of the measurement."""
+    """The settings that a record stores."""
     return {'pairs': {'count': PAIRS, 'steps': STEPS}, 'generated': self.samples, 'draw': list(self.draw),
             'held_out': HELD_OUT, 'source_noise': NOISE,
             'language_model': 'trigram, interpolated Kneser-Ney, discount 0.75, end mark counted'}
@@ -361,20 +372,20 @@ class Settings:
 
 def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None,
             ) -> groups.Measured:
-  """Every metric of the chosen groups that applies; arguments and errors as of `images.measure`."""
-  found = groups.Measured({}, {}, {})
+  """Computes all applicable metrics of the selected groups; arguments and errors as in `images.measure`."""
+  measured = groups.Measured({}, {}, {})
   return groups.measure(
-      _GROUPS, _Task(functions, dataset, settings or Settings(), progress, found), dataset_name, model_name)
+      _GROUPS, _Task(functions, dataset, settings or Settings(), progress, measured), dataset_name, model_name)
 
 
 def floor(dataset, draw) -> dict:
-  """Nothing: what paths and samples are compared with has rows of its own."""
+  """Always {}: the baselines of sentences are metrics of their own."""
   del dataset, draw
   return {}
 
 
 def show(functions, dataset, writer) -> None:
-  """Writes a few decoded paths as text for TensorBoard, at the writer's step."""
+  """Writes a few decoded paths as text to TensorBoard, at the writer's step."""
   import tensorflow as tf
 
   if not functions.interpolate:
@@ -385,7 +396,7 @@ def show(functions, dataset, writer) -> None:
 
 
 def draw(functions, dataset, measured, title, folder) -> list:
-  """Writes sentences.txt, and the picture of the paths where they were measured; returns the files' paths."""
+  """Writes sentences.txt, and a plot of perplexity along paths if it was measured; returns the files' paths."""
   from acai_tf.evaluation import figures  # Loads matplotlib.
 
   del functions, dataset

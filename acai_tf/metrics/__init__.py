@@ -1,1 +1,1 @@
-"""Metrics receive arrays and functions, never models."""
+"""Metrics. They take arrays and functions, never models."""

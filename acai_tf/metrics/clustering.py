@@ -1,4 +1,4 @@
-"""Clustering of codes (ACAI paper, section 5.2, table 3): whitening, k-means, clusters matched to labels."""
+"""Clustering of latent codes (ACAI paper, section 5.2, table 3): whitening, k-means, clusters matched to labels."""
 
 import os
 import typing
@@ -11,25 +11,29 @@ import threadpoolctl
 if typing.TYPE_CHECKING:
   from sklearn import cluster
 
-TOGETHER = 10  # restarts of one call of scikit-learn, on one thread
-ROWS = 10_000  # codes that are whitened at a time: a float64 copy of all would be twice what they take
+TOGETHER = 10  # restarts in one call of scikit-learn, on one thread
+ROWS = 10_000  # codes whitened at a time; a float64 copy of all codes would take twice their memory
 
 
 def whiten(train_codes, codes) -> tuple[np.ndarray, ...]:
-  """Centres both on the training mean, projects on its singular vectors and divides by the singular values + 1e-5.
+  """Whitens training and test codes with the statistics of the training codes.
+
+  Codes are centred on the training mean, projected onto the right singular vectors of the centred training codes and
+  divided by the singular values + 1e-5.
 
   Args:
     train_codes, codes: [n, d] and [m, d].
 
   Returns:
-    Both, as float32.
+    (train_codes, codes), whitened, float32.
   """
   mean = np.mean(train_codes, axis=0, dtype=np.float64)
 
   def centred(array):
     return (array[start:start + ROWS] - mean for start in range(0, len(array), ROWS))
 
-  # The right singular vectors and squared singular values, from the [d, d] product instead of the [n, d] codes.
+  # The eigenvectors of the [d, d] Gram matrix are the right singular vectors of the [n, d] codes, and its eigenvalues
+  # are the squared singular values.
   squares, vectors = np.linalg.eigh(sum(rows.T @ rows for rows in centred(train_codes)))
   scale = vectors / (np.sqrt(np.maximum(squares, 0)) + 1e-5)
   return tuple(np.concatenate([(rows @ scale).astype(np.float32) for rows in centred(array)])
@@ -37,18 +41,18 @@ def whiten(train_codes, codes) -> tuple[np.ndarray, ...]:
 
 
 def k_means(codes, classes, restarts, seed=0, progress=lambda done, total: None) -> 'cluster.KMeans':
-  """The tightest of `restarts` clusterings from random codes, of up to 1000 iterations each.
+  """Runs k-means `restarts` times from random codes and returns the clustering with the lowest inertia.
 
-  They run side by side, each on one thread: an iteration shared among threads is so short that they wait for one
-  another (measured on two busy cores: seven times the processor's time). The same seed gives the same clusters on any
-  number of cores.
+  Each run takes at most 1000 iterations on one thread, and runs are executed in parallel. Threads that share one
+  iteration mostly wait for each other, because it is short (on two busy cores: seven times the CPU time). The same seed
+  gives the same clusters on any number of cores.
 
   Args:
     codes: [n, d] float32.
     classes: number of clusters.
-    restarts: how many.
-    seed: of the first centres.
-    progress: function (restarts done, of how many).
+    restarts: number of runs.
+    seed: seed of the initial centres.
+    progress: function (restarts done, total restarts).
 
   Returns:
     The fitted sklearn.cluster.KMeans.
@@ -59,15 +63,15 @@ def k_means(codes, classes, restarts, seed=0, progress=lambda done, total: None)
   seeds = np.random.default_rng(seed).integers(1 << 31, size=len(firsts))
 
   def fit(first, seed):
-    with threadpoolctl.threadpool_limits(1):  # OpenMP's limit is the calling thread's own.
+    with threadpoolctl.threadpool_limits(1):  # OpenMP has one limit per calling thread.
       return cluster.KMeans(classes, init='random', n_init=min(TOGETHER, restarts - first), max_iter=1000,
                             random_state=int(seed)).fit(codes)
 
   best = None
-  # The limit around all: scikit-learn sets and restores the one of BLAS, which is the process's, in every fit.
+  # The outer limit is for BLAS. Its limit is global, and each parallel fit of scikit-learn sets and restores it.
   with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1), futures.ThreadPoolExecutor(
       len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()) as pool:
-    warnings.simplefilter('ignore')  # Fewer distinct codes than clusters, which the scores tell.
+    warnings.simplefilter('ignore')  # Fewer distinct codes than clusters; the scores show it.
     for first, model in zip(firsts, pool.map(fit, firsts, seeds), strict=True):
       best = model if best is None or model.inertia_ < best.inertia_ else best
       progress(min(first + TOGETHER, restarts), restarts)
@@ -75,14 +79,15 @@ def k_means(codes, classes, restarts, seed=0, progress=lambda done, total: None)
 
 
 def matched_accuracy(clusters, labels, count) -> tuple[float, np.ndarray, np.ndarray]:
-  """Share of codes whose cluster's label is theirs, under the best one-to-one matching (Hungarian method).
+  """Computes the accuracy under the best one-to-one matching of clusters to labels (Hungarian method).
 
   Args:
     clusters, labels: [n] integers below `count`.
+    count: number of clusters and of labels.
 
   Returns:
-    (share in [0, 1], [count] the label of each cluster, [count, count] how many codes of each label (row) are in each
-    cluster (column)).
+    (accuracy in [0, 1], [count] label of each cluster, [count, count] confusion matrix with labels as rows and clusters
+    as columns).
   """
   import scipy.optimize
 
@@ -95,22 +100,22 @@ def matched_accuracy(clusters, labels, count) -> tuple[float, np.ndarray, np.nda
 
 
 def score(train_codes, codes, labels, classes, restarts, seed=0, progress=lambda done, total: None) -> tuple:
-  """Clusters the training codes and measures the test codes.
+  """Clusters the training codes and scores the clusters of the test codes.
 
   Args:
-    train_codes: [n, d], the first 60,000 in the paper.
-    codes, labels: [m, d] test codes and [m] their classes.
+    train_codes: [n, d]; the paper uses the first 60,000.
+    codes, labels: [m, d] test codes and their [m] classes.
     classes: number of clusters.
-    restarts: of k-means; 1000 in the paper.
-    seed: of k-means.
-    progress: as `k_means`.
+    restarts: number of k-means runs; 1000 in the paper.
+    seed: seed of k-means.
+    progress: as in `k_means`.
 
   Returns:
-    (dict of `clustering_accuracy`, `clustering_nmi` and `clustering_ari`; the [classes, classes] table of labels by
-    matched cluster). Where all codes are equal, the scores are those of one cluster.
+    (dict of `clustering_accuracy`, `clustering_nmi` and `clustering_ari`; [classes, classes] confusion matrix of labels
+    by matched cluster). If all codes are equal, they form a single cluster, which is scored as such.
 
   Raises:
-    ValueError: codes that are not finite or do not fit the labels, or fewer codes than clusters.
+    ValueError: the codes are not finite or do not match the labels, or there are fewer training codes than clusters.
   """
   from sklearn import metrics
 

@@ -1,22 +1,22 @@
-"""How a vector-quantised model uses its codebook."""
+"""Codebook usage of a vector-quantized model."""
 
 import numpy as np
 
 
 def score(indices, size, codes) -> dict:
-  """Usage of a codebook.
+  """Measures how a codebook is used.
 
   Args:
-    indices: [n] the codes that were chosen, below `size`, over many images.
-    size: codes in the book.
-    codes: chosen for each image.
+    indices: [n] integers below `size`: the codes chosen for many images.
+    size: number of codes in the codebook.
+    codes: number of codes chosen per image.
 
   Returns:
-    Dict of `codebook_usage` (share of codes chosen at all), `codebook_perplexity` (exp of their entropy, 1 ... size)
-    and `rate_bits` (entropy of the codes of one image, in bits, were they independent).
+    Dict of `codebook_usage` (share of codes chosen at least once), `codebook_perplexity` (exp of the entropy of the
+    chosen codes, from 1 to `size`) and `rate_bits` (bits per image if its codes were independent).
 
   Raises:
-    ValueError: no indices, or some out of range.
+    ValueError: there are no indices, or some are out of range.
   """
   indices = np.asarray(indices).ravel()
   if not len(indices) or indices.min() < 0 or indices.max() >= size:

@@ -1,20 +1,26 @@
-"""How far a set of images is from another, on features of both: [n, d] arrays, computed in float64."""
+"""Distances between two sets of images. Inputs are [n, d] features; all computations are in float64."""
 
 import numpy as np
 
-NEIGHBOURS = 5  # k of precision, recall, density and coverage (Naeem et al. 2020, section 4)
+NEIGHBOURS = 5  # k in precision, recall, density and coverage (Naeem et al. 2020, section 4)
 
 
 def frechet(first, second) -> float:
-  """Frechet distance of the Gaussians fitted to both (Heusel et al. 2017, equation 6): >= 0, 0 for equal moments.
+  """Frechet distance between Gaussians fitted to both sets (Heusel et al. 2017, equation 6).
+
+  Args:
+    first, second: [n, d] and [m, d] features.
+
+  Returns:
+    Float >= 0; 0 if mean and covariance are equal.
 
   Raises:
-    ValueError: features of other shapes, fewer than two, or not finite.
+    ValueError: features are not [n, d], are fewer than two, or are not finite.
   """
   first, second = _checked(first), _checked(second)
   shift = first.mean(axis=0) - second.mean(axis=0)
   one, two = (np.cov(x, rowvar=False).reshape(x.shape[1], -1) for x in (first, second))
-  # trace sqrt(one two) from the symmetric matrix sqrt(one) two sqrt(one), which has the same eigenvalues.
+  # tr sqrt(A B) = tr sqrt(sqrt(A) B sqrt(A)), since A B and the symmetric matrix on the right have equal eigenvalues.
   values, vectors = np.linalg.eigh(one)
   root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
   cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ two @ root), 0)).sum()
@@ -22,10 +28,16 @@ def frechet(first, second) -> float:
 
 
 def kernel(first, second) -> float:
-  """Squared MMD with k(x, y) = (x.y / d + 1)^3, unbiased (Binkowski et al. 2018, section 4); may be below 0.
+  """Unbiased squared MMD with the kernel (x.y / d + 1)^3, as in KID (Binkowski et al. 2018, section 4).
+
+  Args:
+    first, second: [n, d] and [m, d] features.
+
+  Returns:
+    Float, which may be below 0.
 
   Raises:
-    ValueError: as `frechet`.
+    ValueError: as in `frechet`.
   """
   first, second = _checked(first), _checked(second)
 
@@ -42,16 +54,19 @@ def kernel(first, second) -> float:
 def coverage(real, fake, neighbours=NEIGHBOURS) -> dict[str, float]:
   """Precision and recall (Kynkaanniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
+  Each point has a ball, whose radius is the distance to its k-th nearest neighbour in its own set.
+
   Args:
     real, fake: [n, d] and [m, d] features.
-    neighbours: k; a point's ball reaches to its k-th nearest neighbour of its own set.
+    neighbours: k.
 
   Returns:
-    Dict of `precision` (share of fakes in some real ball), `recall` (share of reals in some fake ball), `density`
-    (real balls that a fake lies in, over k) and `coverage` (share of real balls that hold a fake).
+    Dict of `precision` (share of fakes in at least one real ball), `recall` (share of reals in at least one fake ball),
+    `density` (mean number of real balls around a fake, divided by k) and `coverage` (share of real balls that contain
+    a fake).
 
   Raises:
-    ValueError: as `frechet`, or not more than k features of either.
+    ValueError: as in `frechet`, or one of the sets has at most k features.
   """
   from sklearn import metrics
 

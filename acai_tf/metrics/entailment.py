@@ -1,29 +1,40 @@
-"""What codes tell of two sentences together: entailment, from few labels (Zhao et al. 2018, section 6, SNLI)."""
+"""Textual entailment from the codes of two sentences and few labels (SNLI; Zhao et al. 2018, section 6)."""
 
 import numpy as np
 
 
 def features(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-  """[n, d] codes of two sentences -> [n, 4 d]: both, their distance and their product in each number (Conneau et al.
-  2017), float32. Codes have norm 1; times sqrt(d) their numbers are about 1, as a network wants them."""
+  """Combines the codes u and v of two sentences into [u, v, |u - v|, u * v] (Conneau et al. 2017).
+
+  Codes have norm 1. They are multiplied by sqrt(d), so that the inputs of a classifier have unit scale.
+
+  Args:
+    first, second: [n, d] codes.
+
+  Returns:
+    [n, 4 d] float32.
+  """
   first, second = (np.asarray(codes, np.float32) * np.float32(codes.shape[1]**0.5) for codes in (first, second))
   return np.concatenate([first, second, abs(first - second), first * second], axis=1)
 
 
 def accuracy(first: np.ndarray, second: np.ndarray, labels: np.ndarray, test_first: np.ndarray,
              test_second: np.ndarray, test_labels: np.ndarray, seed: int = 0) -> float:
-  """Accuracy, 0 to 1, on test pairs of a perceptron (scikit-learn; 512 hidden units, stopped early) on the codes.
+  """Test accuracy of a perceptron on the codes: scikit-learn, 512 hidden units, early stopping.
 
-  The codes stay as they are; the paper's classifier moves its encoder, too.
+  The encoder is frozen. The paper's classifier fine-tunes it.
 
   Args:
-    first, second: [n, d] codes of the training pairs' sentences.
+    first, second: [n, d] codes of the two sentences of each training pair.
     labels: [n] ints.
-    test_first, test_second, test_labels: of the test pairs.
-    seed: of the perceptron.
+    test_first, test_second, test_labels: the same for the test pairs.
+    seed: seed of the perceptron.
+
+  Returns:
+    Float in [0, 1].
 
   Raises:
-    ValueError: other shapes, or a single class.
+    ValueError: the lengths differ, or there is only one class.
   """
   from sklearn import neural_network
 

@@ -1,53 +1,56 @@
-"""The lines benchmark of the ACAI paper (section 4.1, table 1): are interpolants lines, and does the line turn evenly?
+"""The lines benchmark of the ACAI paper (section 4.1, table 1).
 
-It takes images, so that it scores interpolations made by any program.
+It measures whether interpolants look like lines, and whether the line rotates at an even rate. Its inputs are images,
+so it can score the interpolations of any program.
 """
 
 import numpy as np
 
-UNDEFINED_BELOW = 1e-4  # radians (first against last) below which smoothness has no denominator
-RANGE = 10.0  # pixels beyond it are in another unit
-CANDIDATES = 20  # templates best in float32 that are compared again in float64: neighbours differ by 2e-6
-CHUNK = 512  # images compared at a time: 20 MB of cosines
+UNDEFINED_BELOW = 1e-4  # radians between first and last angle; smoothness divides by it
+RANGE = 10.0  # larger pixels, in absolute value, must be in another unit
+CANDIDATES = 20  # nearest templates in float32, compared again in float64: neighbours differ by only 2e-6
+CHUNK = 512  # images compared at a time, which takes 20 MB of cosines
 
 
 def nearest_lines(images, angles, templates) -> tuple:
-  """Finds every image's nearest template by cosine distance over raw pixels.
+  """Finds the nearest template of each image, by cosine distance of raw pixels.
 
   Args:
     images: [n, ...] pixels in [-1, 1].
-    angles: [m] the templates' angles in radians.
-    templates: [m, ...] pixels in [-1, 1], as many an image as `images` has.
+    angles: [m] angles of the templates in radians.
+    templates: [m, ...] pixels in [-1, 1], of the images' size.
 
   Returns:
-    ([n] cosine distances in [0, 2], [n] angles of the nearest templates in radians). An all-zero image has no
-    direction; its distance is 1.
+    ([n] cosine distances in [0, 2], [n] angles of the nearest templates in radians). The distance of an all-zero image,
+    which has no direction, is 1.
   """
   images = np.asarray(images, np.float32).reshape(len(images), -1)
   templates = np.asarray(templates, np.float32).reshape(len(templates), -1)
   norms = np.sqrt(np.einsum('ij,ij->i', templates, templates, dtype=np.float64))
   directions = (templates / norms[:, None].astype(np.float32)).T
-  found = np.empty([2, len(images)])
+  distances, nearest = np.empty([2, len(images)])
   for start in range(0, len(images), CHUNK):
     chunk = images[start:start + CHUNK]
-    candidates = np.argpartition(chunk @ directions, -CANDIDATES, axis=1)[:, -CANDIDATES:]
+    candidates = np.argpartition(chunk @ directions, -CANDIDATES, axis=1)[:, -CANDIDATES:]  # [chunk, CANDIDATES]
     exact = chunk.astype(np.float64)
     cosines = np.einsum('ij,ikj->ik', exact, templates[candidates], dtype=np.float64) / norms[candidates]
     lengths = np.linalg.norm(exact, axis=1, keepdims=True)
     cosines = np.divide(cosines, lengths, out=np.zeros_like(cosines), where=lengths > 0)
     choice = np.arange(len(chunk)), cosines.argmax(axis=1)
-    found[:, start:start + CHUNK] = 1 - cosines[choice], np.asarray(angles)[candidates[choice]]
-  return found[0], found[1]
+    distances[start:start + CHUNK] = 1 - cosines[choice]
+    nearest[start:start + CHUNK] = np.asarray(angles)[candidates[choice]]
+  return distances, nearest
 
 
 def smoothness(angles) -> np.ndarray:
-  """How much the largest step along each interpolation exceeds an even one: 0 is best, (k - 2) / (k - 1) one jump.
+  """Measures by how much the largest step of each interpolation exceeds an even step.
 
   Args:
-    angles: [n, k] radians, the nearest lines' angles along n interpolations of k images.
+    angles: [n, k] radians: angles of the nearest lines along n interpolations of k images.
 
   Returns:
-    [n]: max |step| / |last - first| - 1 / (k - 1) of the unwrapped angles; NaN where first and last agree to 1e-4.
+    [n] max |step| / |last - first| - 1 / (k - 1) of the unwrapped angles. 0 is best; a single jump has (k - 2) /
+    (k - 1). NaN if first and last angle differ by at most 1e-4 radians.
   """
   angles = np.unwrap(np.asarray(angles, np.float64), axis=1)
   span = np.abs(angles[:, -1] - angles[:, 0])
@@ -57,23 +60,23 @@ def smoothness(angles) -> np.ndarray:
 
 
 def score(interpolations, angles, templates) -> dict:
-  """Scores interpolations of lines: `summary` of `follow`."""
+  """Scores interpolations of lines; arguments and errors as in `follow`, result as in `summary`."""
   return summary(*follow(interpolations, angles, templates))
 
 
 def follow(interpolations, angles, templates) -> tuple:
-  """Every image's distance to the nearest line, and that line's angle.
+  """Computes the distance of each image to its nearest line, and the angle of that line.
 
   Args:
-    interpolations: [n, k, height, width, 1], k >= 3 images an interpolation with both ends, pixels in [-1, 1].
-    angles: [m] the reference lines' angles in radians.
-    templates: [m, height, width, 1] the reference lines.
+    interpolations: [n, k, height, width, 1] pixels in [-1, 1]: n interpolations of k >= 3 images, endpoints included.
+    angles: [m] angles of the reference lines in radians.
+    templates: [m, height, width, 1] reference lines.
 
   Returns:
-    [n, k] cosine distances and [n, k] angles in radians.
+    ([n, k] cosine distances, [n, k] angles in radians).
 
   Raises:
-    ValueError: wrong rank or size, or pixels that are not finite.
+    ValueError: rank or size is wrong, or pixels are not finite.
   """
   interpolations = np.asarray(interpolations)
   if (interpolations.ndim != 5 or interpolations.shape[2:] != templates.shape[1:] or interpolations.shape[1] < 3
@@ -88,14 +91,20 @@ def follow(interpolations, angles, templates) -> tuple:
 
 
 def summary(distances, nearest) -> dict:
-  """The benchmark's figures from `follow`'s two arrays.
+  """Computes the benchmark's figures.
+
+  Args:
+    distances, nearest: [n, k] distances and angles, as returned by `follow`.
 
   Returns:
-    Dict of Python numbers: `mean_distance` (cosine, over all images), `smoothness_published` (undefined rows left
-    out of the sum but counted in the denominator, as the authors' program does), `smoothness_strict` (mean over
-    defined rows), both None if no row is defined (the authors' is NaN then), `smoothness_undefined` (how many rows are
-    not), and the half width of the 95 % confidence interval over interpolations for the first three, under `..._ci95`
-    (None for a single one).
+    Dict of Python numbers:
+      `mean_distance`: mean cosine distance over all images.
+      `smoothness_published`: sum over the defined rows divided by the number of all rows, as in the authors' program.
+        None if no row is defined, where the authors' program gives NaN.
+      `smoothness_strict`: mean over the defined rows; None if there are none.
+      `smoothness_undefined`: number of undefined rows.
+      `<name>_ci95` for the first three: half width of the 95 % confidence interval over interpolations; None for fewer
+        than two values.
   """
   rows = smoothness(nearest)
   undefined = np.isnan(rows)
@@ -112,24 +121,28 @@ def summary(distances, nearest) -> dict:
 
 
 def check_range(interpolations) -> None:
-  """ValueError where pixels are in another unit than [-1, 1], as those of another program may be."""
+  """Checks that pixels are in [-1, 1]; those of another program may not be.
+
+  Raises:
+    ValueError: the pixels seem to have another range.
+  """
   low, high, middle = np.min(interpolations), np.max(interpolations), np.median(interpolations)
-  found = f'pixels go from {low:.4g} to {high:.4g}; expected [-1, 1], background -1 and line 1'
+  problem = f'pixels go from {low:.4g} to {high:.4g}; expected [-1, 1], background -1 and line 1'
   if max(-low, high) > RANGE:
-    raise ValueError(f'{found}, give or take what a decoder overshoots: scale them first')
+    raise ValueError(f'{problem}, give or take what a decoder overshoots: scale them first')
   if middle > -0.5:  # Most pixels are background.
-    raise ValueError(f'{found}; half are above {middle:.2g}: if yours are in [0, 1], give 2 x - 1')
+    raise ValueError(f'{problem}; half are above {middle:.2g}: if yours are in [0, 1], give 2 x - 1')
   if high <= 0:
-    raise ValueError(f'{found}; none is above 0, so that there is no line: if yours are in [-1, 0], give 2 x + 1')
+    raise ValueError(f'{problem}; none is above 0, so that there is no line: if yours are in [-1, 0], give 2 x + 1')
 
 
 def without_line(interpolations) -> int:
-  """How many images of [n, k, height, width, 1] have no pixel above 0, and so no line."""
+  """Counts the images of [n, k, height, width, 1] that have no pixel above 0, and hence no line."""
   return int((np.max(interpolations, axis=(2, 3, 4)) <= 0).sum())
 
 
 def half_width(values) -> float | None:
-  """Half the 95 % confidence interval of the mean of [n] values by Student's t; None for fewer than two."""
+  """Half width of the 95 % confidence interval of the mean of [n] values (Student's t); None if n < 2."""
   import scipy.stats
 
   if len(values) < 2:

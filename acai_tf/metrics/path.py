@@ -1,4 +1,4 @@
-"""How a path moves: its length and the evenness of its steps, in pixels or in any features."""
+"""Length of interpolation paths and evenness of their steps, in pixels or in features."""
 
 import numpy as np
 
@@ -6,12 +6,18 @@ from acai_tf.metrics import lines
 
 
 def steps(points) -> np.ndarray:
-  """[n, k, ...] points along n paths -> [n, k - 1] Euclidean distances between neighbours, per square root of size.
+  """Computes the root mean squared difference between neighbouring points of each path.
 
-  Divided by the square root of a point's numbers, a distance does not depend on the images' size.
+  This is the Euclidean distance divided by the square root of a point's size, so it does not depend on the resolution.
+
+  Args:
+    points: [n, k, ...] points along n paths, k >= 3.
+
+  Returns:
+    [n, k - 1] float64.
 
   Raises:
-    ValueError: fewer than three points a path, or points that are not finite.
+    ValueError: a path has fewer than three points, or points are not finite.
   """
   points = np.asarray(points, np.float64)
   if points.ndim < 3 or points.shape[1] < 3:
@@ -23,7 +29,7 @@ def steps(points) -> np.ndarray:
 
 
 def score(points) -> dict:
-  """`summary` of `steps`: length and evenness of paths, [n, k >= 3, ...] points."""
+  """Length and evenness of paths with [n, k >= 3, ...] points; see `summary`."""
   return summary(steps(points))
 
 
@@ -31,12 +37,12 @@ def summary(sizes) -> dict:
   """Length and evenness of paths.
 
   Args:
-    sizes: [n, k - 1] what `steps` gives.
+    sizes: [n, k - 1] step sizes, as returned by `steps`.
 
   Returns:
-    Dict of `path_length` (mean over paths of the sum of steps) and `step_variance` (mean over paths of the variance
-    of the steps over their squared mean: 0 is even, k - 2 is one jump; paths that stand still are left out, and
-    where all do it is None).
+    Dict of `path_length` (sum of the steps, averaged over paths) and `step_variance` (variance of the steps divided by
+    their squared mean, averaged over paths: 0 is even, k - 2 is a single jump). Constant paths are left out of
+    `step_variance`; it is None if all paths are constant.
   """
   means = sizes.mean(axis=1)
   moving = means > 0
@@ -46,17 +52,19 @@ def summary(sizes) -> dict:
 
 
 def gain(straight, shortest, direct) -> dict:
-  """How much shorter the images of other paths are than those of straight ones (Michelis, Becker 2021).
+  """Measures how much shorter geodesics are than straight latent paths (Michelis, Becker 2021).
+
+  Lengths are those of the decoded images: sums of `steps`.
 
   Args:
-    straight: [n] lengths of the straight paths, sums of `steps`.
-    shortest: [n] of the shortest paths that were found between the same ends.
-    direct: [n] of the straight lines in pixels, which leave the decoder's images: no path is shorter.
+    straight: [n] lengths of straight paths in latent space.
+    shortest: [n] lengths of the shortest known paths between the same endpoints.
+    direct: [n] lengths of straight lines in pixel space. They are lower bounds, and leave the decoder's image manifold.
 
   Returns:
-    Dict of `geodesic_gain`, the mean of 1 - shortest / straight (pairs whose straight path stands still are left out,
-    and where all do it is None), `geodesic_gain_ci95`, half the width of its 95 % confidence interval over pairs, and
-    the mean lengths, `straight_length`, `geodesic_length` and `direct_length`.
+    Dict of `geodesic_gain` (mean of 1 - shortest / straight), `geodesic_gain_ci95` (half width of its 95 % confidence
+    interval over pairs) and the mean lengths `straight_length`, `geodesic_length` and `direct_length`. Pairs whose
+    straight path is constant are left out of the gain; it is None if all are.
   """
   moving = straight > 0
   gains = 1 - shortest[moving] / straight[moving]

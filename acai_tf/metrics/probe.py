@@ -1,24 +1,25 @@
-"""The single-layer classifier on codes (ACAI paper, section 5.1, table 2): trained along, or afterwards."""
+"""Linear probe on latent codes (ACAI paper, section 5.1, table 2), trained jointly with the model or after it."""
 
 import warnings
 
 import numpy as np
 import threadpoolctl
 
-INVERSE_REGULARISATION = (1e-4, 1e-2, 1.0, 100.0)  # chosen from by validation
-CHOOSING = 10_000  # training codes at most with which it is chosen
+INVERSE_REGULARISATION = (1e-4, 1e-2, 1.0, 100.0)  # candidates for C, selected by validation
+CHOOSING = 10_000  # maximum number of training codes for this selection
 ITERATIONS = 200
 
 
 def accuracy(logits, labels) -> float:
-  """Share in [0, 1] of right answers.
+  """Classification accuracy in [0, 1].
 
   Args:
     logits: [n, classes].
-    labels: [n] classes: the largest logit is the answer. Or [n, classes] of 0 and 1: each logit's sign is one.
+    labels: [n] classes, predicted by the largest logit; or [n, classes] of 0 and 1, predicted by the sign of each
+      logit.
 
   Raises:
-    ValueError: shapes that do not match, no images, or logits that are not finite.
+    ValueError: the shapes do not match, n is 0, or logits are not finite.
   """
   logits, labels = np.asarray(logits), np.asarray(labels)
   if logits.ndim != 2 or labels.shape not in (logits.shape[:1], logits.shape) or not len(labels):
@@ -32,18 +33,20 @@ def accuracy(logits, labels) -> float:
 
 
 def fitted_accuracy(train_features, train_labels, features, labels, seed=0) -> tuple[float, float]:
-  """Accuracy of logistic regression on frozen features, standardised; its regularisation is chosen by validation.
+  """Test accuracy of logistic regression on frozen, standardized features.
+
+  The inverse regularization C is selected on a random tenth of the training features.
 
   Args:
     train_features, train_labels: [n, d], and [n] classes or [n, attributes] of 0 and 1.
-    features, labels: the same of the test set.
-    seed: of the tenth of the training features that is kept for validation.
+    features, labels: the same for the test set.
+    seed: seed of the validation split.
 
   Returns:
-    (share in [0, 1] of right answers, the inverse regularisation C that was chosen).
+    (accuracy in [0, 1], selected C).
 
   Raises:
-    ValueError: features that are not finite or do not match the labels, or fewer than 20 to train on.
+    ValueError: features are not finite or do not match the labels, or there are fewer than 20 training features.
   """
   from sklearn import linear_model, pipeline, preprocessing
 
@@ -53,7 +56,7 @@ def fitted_accuracy(train_features, train_labels, features, labels, seed=0) -> t
     raise ValueError(f'{len(train_features)} features to train a classifier on; expected at least 20.')
 
   def right(strength, fit, measure):
-    """Share of right answers over all columns of the labels."""
+    """Accuracy, averaged over the columns of the labels."""
     shares = []
     for column in range(train_labels.shape[1]) if train_labels.ndim == 2 else [slice(None)]:
       targets, wanted = (y[:, column] if y.ndim == 2 else y for y in (fit[1], measure[1]))
@@ -67,9 +70,9 @@ def fitted_accuracy(train_features, train_labels, features, labels, seed=0) -> t
 
   order = np.random.default_rng(seed).permutation(len(train_features))
   held, used = order[:len(order) // 10], order[len(order) // 10:][:CHOOSING]
-  # One thread: its products are so small that several wait for one another, which took ten times the processor's time.
+  # One thread: the matrix products are so small that several threads took ten times the CPU time, most of it waiting.
   with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1):
-    warnings.simplefilter('ignore')  # Stopped after ITERATIONS: near enough for a choice and for four digits.
+    warnings.simplefilter('ignore')  # Not converged after ITERATIONS: accurate enough to select C, and to four digits.
     chosen = max(INVERSE_REGULARISATION, key=lambda strength: right(
         strength, (train_features[used], train_labels[used]), (train_features[held], train_labels[held])))
     return right(chosen, (train_features, train_labels), (features, labels)), chosen

@@ -1,36 +1,37 @@
-"""How well images come back: one number an image, so that a mean can be taken over any number of them in parts.
+"""Reconstruction quality of images: MSE, PSNR and SSIM.
 
-Images are [n, height, width, channels], pixels in [-1, 1].
+Each metric gives one value per image, so that means over large sets can be computed batch by batch. Images are
+[n, height, width, channels], pixels in [-1, 1].
 """
 
 import numpy as np
 
-PIECE = 64  # images at a time: what is computed on the way takes forty times their float32 pixels
+PIECE = 64  # images at a time; intermediate results take forty times the memory of the float32 images
 
 
 def squared_errors(images, reconstructions) -> np.ndarray:
-  """[n] mean over an image's pixels of (images - reconstructions)^2, on [-1, 1] data; float64 inside.
+  """[n] mean squared error of each image over its pixels, on [-1, 1] data, computed in float64.
 
   Raises:
-    ValueError: different shapes, no images, or reconstructions that are not finite.
+    ValueError: the shapes differ, there are no images, or reconstructions are not finite.
   """
   images, reconstructions = _checked(images, reconstructions)
   return np.square(images - reconstructions).reshape(len(images), -1).mean(axis=1)
 
 
 def peak_signal_to_noise(errors) -> np.ndarray:
-  """[n] `squared_errors` -> [n] 10 log10(2^2 / error), in dB; an image without error counts as 100 dB."""
+  """[n] `squared_errors` -> [n] PSNR, 10 log10(2^2 / error), in dB; at most 100 dB."""
   return np.minimum(10 * np.log10(4 / np.maximum(errors, 1e-300)), 100)
 
 
 def structural_similarity(images, reconstructions) -> np.ndarray:
-  """[n] SSIM (Wang et al. 2004) of pixels brought to [0, 1] and clipped there.
+  """[n] SSIM (Wang et al. 2004) of images that are rescaled to [0, 1] and clipped.
 
-  It depends on where black is, so the scale is the published one. The 11x11 Gaussian window of 1.5 pixels (smaller
-  where images are) stays inside the image.
+  SSIM depends on the value of black, so the published scale is used. The 11x11 Gaussian window, sigma 1.5 pixels, stays
+  inside the image. Images below 11 pixels have a smaller window.
 
   Raises:
-    ValueError: as `squared_errors`.
+    ValueError: as in `squared_errors`.
   """
   import tensorflow as tf
 
@@ -39,21 +40,21 @@ def structural_similarity(images, reconstructions) -> np.ndarray:
 
 
 def score(parts) -> dict:
-  """Means over all images.
+  """Averages all metrics over all images.
 
   Args:
-    parts: iterable of (images, reconstructions), of any lengths; one part is held at a time.
+    parts: iterable of (images, reconstructions) of any lengths; only one of them is in memory at a time.
 
   Returns:
     Dict of `recon_mse` (on [-1, 1] data), `psnr` (dB) and `ssim` (at most 1).
 
   Raises:
-    ValueError: as `squared_errors`, or no parts.
+    ValueError: as in `squared_errors`, or `parts` is empty.
   """
   columns = []
-  for whole in parts:
-    for start in range(0, len(whole[0]), PIECE):
-      pair = [images[start:start + PIECE] for images in whole]
+  for part in parts:
+    for start in range(0, len(part[0]), PIECE):
+      pair = [images[start:start + PIECE] for images in part]
       errors = squared_errors(*pair)
       columns.append([errors, peak_signal_to_noise(errors), structural_similarity(*pair)])
   if not columns:

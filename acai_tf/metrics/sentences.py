@@ -1,4 +1,7 @@
-"""Counts and comparisons of sentences, each a sequence of words (strings, or ids); and the k-swap noise."""
+"""Statistics of generated sentences, BLEU and accuracies against references, and the k-swap noise.
+
+A sentence is a sequence of words, which are strings or ids.
+"""
 
 from collections.abc import Collection, Sequence
 
@@ -9,27 +12,27 @@ Sentences = Sequence[Sequence]
 
 
 def distinct_share(sentences: Sentences) -> float:
-  """Number of different sentences / number of sentences: in (0, 1]; a generator that has collapsed is near 0."""
+  """Share of different sentences, in (0, 1]. A collapsed generator is near 0."""
   _require(sentences)
   return len({tuple(sentence) for sentence in sentences}) / len(sentences)
 
 
 def copied_share(sentences: Sentences, training: Collection[Sequence]) -> float:
-  """Share of `sentences` that stand, word for word, among the `training` sentences: 0 to 1."""
+  """Share of `sentences` that are exact copies of `training` sentences, in [0, 1]."""
   _require(sentences)
   known = {tuple(sentence) for sentence in training}
   return sum(tuple(sentence) in known for sentence in sentences) / len(sentences)
 
 
 def _joined(sentences):
-  """Sentences as sacrebleu takes them; words with white space in them would be split."""
+  """Sentences as strings for sacrebleu, which would split a word that contains white space."""
   return [' '.join(str(word) for word in sentence) for sentence in sentences]
 
 
 def bleu(hypotheses: Sentences, references: Sentences) -> float:
-  """Corpus BLEU-4 of n hypotheses, each against its own reference (Papineni et al. 2002): 0 to 100.
+  """Corpus BLEU-4 of n hypotheses, each with one reference (Papineni et al. 2002), in [0, 100].
 
-  As sacrebleu computes it, without tokenising; orders without a match are smoothed ('exp').
+  It is computed by sacrebleu without tokenization. N-gram orders without a match are smoothed ('exp').
   """
   _require(hypotheses)
   _require_pairs(hypotheses, references)
@@ -37,10 +40,14 @@ def bleu(hypotheses: Sentences, references: Sentences) -> float:
 
 
 def self_bleu(sentences: Sentences, count: int = 200, seed: int = 0) -> float:
-  """How much generated sentences repeat each other (Zhu et al. 2018, Texygen, section 3): 0 to 100, low is varied.
+  """Self-BLEU (Zhu et al. 2018, Texygen, section 3), in [0, 100]: how similar generated sentences are to each other.
 
-  Mean over `count` sentences, drawn without replacement, of one's BLEU-4 with all the others drawn as its references.
-  It grows with `count`: compare equal ones only. Sentences of fewer than four words count with the orders they have.
+  `count` sentences are drawn without replacement. The result is the mean BLEU-4 of each with all others as references;
+  a low value means high variety. It grows with `count`, so only values with equal counts are comparable. Sentences of
+  fewer than four words are scored with the n-gram orders that they have.
+
+  Raises:
+    ValueError: there are fewer than two sentences.
   """
   count = min(count, len(sentences))
   if count < 2:
@@ -52,9 +59,9 @@ def self_bleu(sentences: Sentences, count: int = 200, seed: int = 0) -> float:
 
 
 def token_accuracy(hypotheses: Sentences, references: Sentences) -> float:
-  """Share of the references' words and end marks that their hypotheses have in the same place: 0 to 1.
+  """Share of the references' words and end tokens that the hypotheses have at the same position, in [0, 1].
 
-  A reference of m words has m + 1 places; the end mark is right where the hypothesis has m words, too.
+  A reference of m words has m + 1 positions. Its end token is correct if the hypothesis has m words, too.
   """
   _require(hypotheses)
   _require_pairs(hypotheses, references)
@@ -66,7 +73,7 @@ def token_accuracy(hypotheses: Sentences, references: Sentences) -> float:
 
 
 def exact_share(hypotheses: Sentences, references: Sentences) -> float:
-  """Share of hypotheses that equal their references word for word: 0 to 1."""
+  """Share of hypotheses that equal their references word for word, in [0, 1]."""
   _require(hypotheses)
   _require_pairs(hypotheses, references)
   pairs = zip(hypotheses, references, strict=True)
@@ -74,10 +81,10 @@ def exact_share(hypotheses: Sentences, references: Sentences) -> float:
 
 
 def swapped(sentences: Sentences, k: int, seed: int) -> list[list]:
-  """Each sentence after k swaps of two neighbouring words, drawn uniformly (ARAE paper, the k-swap table).
+  """Applies k swaps of two neighbouring words, drawn uniformly, to each sentence (ARAE paper, the k-swap table).
 
-  Sentence i's swaps are a function of (seed, i) alone, and those of k are the first of those of k + 1. A swap may undo
-  one before it; a sentence of fewer than two words stays as it is.
+  The swaps of sentence i depend on (seed, i) only, and the first k of k + 1 swaps are those of k. A swap may undo an
+  earlier one. Sentences of fewer than two words are not changed.
   """
   noisy = [list(sentence) for sentence in sentences]
   for i, words in enumerate(noisy):

@@ -1,4 +1,4 @@
-"""Style transfer between two classes of sentences: which class a judge reads, and what a code still tells of it."""
+"""Style transfer between two classes of sentences: a classifier as judge, and a probe for the class in codes."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ Sentences = Sequence[Sequence]
 
 
 class Judge:
-  """Logistic regression on the uni- and bigrams of sentences (scikit-learn); both classes weigh the same.
+  """Logistic regression on unigrams and bigrams of sentences (scikit-learn), with balanced class weights.
 
   Args:
-    sentences: n sequences of words (strings, or ids).
+    sentences: n sequences of words, which are strings or ids.
     labels: [n] 0 or 1.
   """
 
@@ -24,21 +24,26 @@ class Judge:
     self.model.fit(sentences, labels)
 
   def accuracy(self, sentences: Sentences, labels: Sequence[int]) -> float:
-    """Share of the sentences that are judged to be of the class that `labels` says, 0 to 1."""
+    """Share of sentences that are classified as their label, in [0, 1]."""
     return float(np.mean(self.model.predict(sentences) == np.asarray(labels)))
 
 
 def _grams(sentence):
-  """Uni- and bigrams, the latter with the sentence's ends."""
+  """Unigrams and bigrams of a sentence; bigrams include its start and end."""
   words = ['<', *map(str, sentence), '>']
   return words[1:-1] + [f'{first} {second}' for first, second in zip(words[:-1], words[1:], strict=True)]
 
 
 def class_in_codes(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray,
                    seed: int = 0) -> float:
-  """Accuracy of a fresh perceptron with one hidden layer (scikit-learn) on [n, d] codes: .5 where they tell nothing.
+  """Test accuracy of a perceptron trained on codes: 0.5 if codes carry no information about the class.
 
-  A linear probe misleads here. Both sets should have equally many of each class.
+  The perceptron has one hidden layer (scikit-learn), because a linear probe is misleading here.
+
+  Args:
+    train, train_labels: [n, d] codes and [n] classes, both classes equally frequent.
+    test, test_labels: the same for the test set.
+    seed: seed of the perceptron.
   """
   from sklearn import neural_network, pipeline, preprocessing
 

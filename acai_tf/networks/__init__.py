@@ -1,2 +1,2 @@
-"""Layers and how they start; no losses."""
+"""Layers, networks and their initialization; no losses."""
 

@@ -1,15 +1,15 @@
-"""Generators of codes and critics that judge codes (ARAE, Zhao et al. 2018)."""
+"""Networks on latent codes: generators, critics and classifiers (ARAE, Zhao et al. 2018)."""
 
 from collections.abc import Iterator, Sequence
 
 import keras
 
-SLOPE = 0.2  # of leaky ReLUs
-MOMENTUM, EPSILON = 0.9, 1e-5  # of batch norm, as the authors' framework has them
+SLOPE = 0.2  # negative slope of LeakyReLU
+MOMENTUM, EPSILON = 0.9, 1e-5  # of batch norm: the defaults of the authors' framework
 
 
 def normal(seed: int) -> keras.initializers.Initializer:
-  """The authors' start of all weights, N(0, 0.02^2)."""
+  """The authors' initializer of all weights, N(0, 0.02^2)."""
   return keras.initializers.RandomNormal(stddev=0.02, seed=seed)
 
 
@@ -19,14 +19,22 @@ def _linear(units, seed, small):
 
 
 def batch_norm(seeds: Iterator[int], small: bool) -> keras.layers.BatchNormalization:
-  """Batch norm over the global batch; `small`: its scales start from N(0, 0.02^2), as the authors' do, not at 1."""
+  """Batch norm over the global batch.
+
+  Args:
+    seeds: distinct integers, for the weights.
+    small: whether scales (gamma) are initialized from N(0, 0.02^2), as the authors do, instead of 1.
+  """
   return keras.layers.BatchNormalization(
       momentum=MOMENTUM, epsilon=EPSILON, synchronized=True, dtype='float32',
       gamma_initializer=normal(next(seeds)) if small else 'ones')
 
 
 def generator(noise: int, units: Sequence[int], code: int, seeds: Iterator[int]) -> keras.Model:
-  """The paper's: [n, noise] -> (linear, batch norm, ReLU) for each of `units` -> linear, [n, code]; no norm of 1."""
+  """The paper's generator, [n, noise] -> [n, code].
+
+  It has (linear, batch norm, ReLU) for each of `units` and a linear output. Its codes are not normalized.
+  """
   layers = [keras.Input([noise])]
   for width in units:
     layers += [_linear(width, next(seeds), True), batch_norm(seeds, True), keras.layers.ReLU()]
@@ -34,8 +42,11 @@ def generator(noise: int, units: Sequence[int], code: int, seeds: Iterator[int])
 
 
 def residual_generator(noise: int, units: Sequence[int], code: int, seeds: Iterator[int]) -> keras.Model:
-  """[n, noise] -> linear to units[0] -> a residual block (batch norm, ReLU, linear) for each of `units`, all equal ->
-  linear -> divided by its norm, [n, code]."""
+  """A residual generator, [n, noise] -> [n, code] of norm 1.
+
+  It has a linear layer, a residual block (batch norm, ReLU, linear) for each of `units`, which must all be equal, and a
+  linear output, which is divided by its norm.
+  """
   inputs = keras.Input([noise])
   x = _linear(units[0], next(seeds), False)(inputs)
   for width in units:
@@ -44,10 +55,14 @@ def residual_generator(noise: int, units: Sequence[int], code: int, seeds: Itera
 
 
 def critic(code: int, units: Sequence[int], seeds: Iterator[int], batch_normalized: bool) -> keras.Model:
-  """[n, code] -> (linear, leaky ReLU) for each of `units` -> linear, [n, 1].
+  """A critic of codes, [n, code] -> [n, 1]: (linear, LeakyReLU) for each of `units` and a linear output.
 
-  `batch_normalized`: the paper's, with batch norm before all but the first leaky ReLU, and small weights. Without it
-  the critic multiplies codes by sqrt(code), so that those of norm 1 have numbers of about 1.
+  Args:
+    code: latent dimension.
+    units: widths of the hidden layers.
+    seeds: distinct integers, for the weights.
+    batch_normalized: whether it is the paper's critic, with batch norm before all but the first LeakyReLU and weights
+      from N(0, 0.02^2). Without it, codes are multiplied by sqrt(code), so that codes of norm 1 have unit scale.
   """
   layers = [keras.Input([code])] if batch_normalized else [keras.Input([code]), keras.layers.Rescaling(code**0.5)]
   for i, width in enumerate(units):
@@ -59,10 +74,14 @@ def critic(code: int, units: Sequence[int], seeds: Iterator[int], batch_normaliz
 
 
 def classifier(code: int, units: int, seeds: Iterator[int], small: bool) -> keras.Model:
-  """Of codes: linear, ReLU, linear, batch norm, ReLU, linear to a logit, [n, code] -> [n, 1].
+  """A binary classifier of codes, [n, code] -> [n, 1] logits: linear, ReLU, linear, batch norm, ReLU, linear.
 
-  `small`: the paper's, whose weights and batch norm's scales start from N(0, 0.02^2). Otherwise the start is Glorot's,
-  and codes are multiplied by sqrt(code), so that those of norm 1 have numbers of about 1.
+  Args:
+    code: latent dimension.
+    units: width of both hidden layers.
+    seeds: distinct integers, for the weights.
+    small: whether weights and batch norm's scales are initialized from N(0, 0.02^2), as in the paper. Otherwise the
+      initialization is Glorot's, and codes are multiplied by sqrt(code), so that codes of norm 1 have unit scale.
   """
   scaled = [] if small else [keras.layers.Rescaling(code**0.5)]
   return keras.Sequential([

@@ -1,4 +1,4 @@
-"""The networks that all models share (ACAI paper, appendix A)."""
+"""The convolutional networks that all image models share (ACAI paper, appendix A)."""
 
 import contextlib
 import contextvars
@@ -12,11 +12,14 @@ from acai_tf.experiment import machine
 from acai_tf.experiment.config import scales
 from acai_tf.networks import dense
 
-SLOPE = 0.2  # of LeakyReLU, in the start of the weights too; Keras's default is 0.3
+SLOPE = 0.2  # negative slope of LeakyReLU, also used by the initializer; the default of Keras is 0.3
 
 
 def initializer(seed) -> keras.initializers.Initializer:
-  """Of convolutions: N(0, 1 / sqrt(fan_in (1 + 0.2^2))), fan_in = kernel height x width x channels; no factor 2."""
+  """Kernel initializer of convolutions: normal with standard deviation 1 / sqrt(fan_in (1 + 0.2^2)).
+
+  fan_in is kernel height x kernel width x input channels. Unlike He's initializer it has no factor 2.
+  """
   return keras.initializers.VarianceScaling(1 / (1 + SLOPE**2), 'fan_in', 'untruncated_normal', seed=seed)
 
 
@@ -25,8 +28,10 @@ _plain = contextvars.ContextVar('plain', default=False)
 
 @contextlib.contextmanager
 def plain() -> Iterator[None]:
-  """A context in which convolutions are traced without gradients of their own, which a module would carry along: half
-  its graph, for the same values."""
+  """A context in which layers are traced without their custom gradients.
+
+  An exported module would contain the graphs of these gradients, which are half of its size. Outputs are the same.
+  """
   token = _plain.set(True)
   try:
     yield
@@ -36,26 +41,34 @@ def plain() -> Iterator[None]:
 
 @tf.custom_gradient
 def convolve_small(images, kernel) -> tuple:
-  """A 3x3 convolution of small maps, whose kernel's gradient is nine matrix products, one for each of its places.
+  """A 3x3 convolution of small feature maps with a custom gradient.
 
-  oneDNN's own gradient takes several times as long where maps are small and channels many
-  (benchmarks/kernel_gradient.py).
+  The gradient of the kernel is nine matrix products, one per kernel position. oneDNN's gradient takes several times as
+  long for small maps with many channels (benchmarks/kernel_gradient.py).
+
+  Args:
+    images: [n, height, width, channels].
+    kernel: [3, 3, channels, filters].
+
+  Returns:
+    [n, height, width, filters].
   """
   height, width = images.shape[1:3]
 
   def gradient(upstream):
-    padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])
-    flat = tf.reshape(upstream, [-1, kernel.shape[3]])
-    places = [tf.matmul(tf.reshape(padded[:, i:i + height, j:j + width], [-1, kernel.shape[2]]), flat, transpose_a=True)
-              for i in range(3) for j in range(3)]
+    padded = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])  # [n, height + 2, width + 2, channels]
+    flat = tf.reshape(upstream, [-1, kernel.shape[3]])  # [n height width, filters]
+    products = [  # 9 x [channels, filters]
+        tf.matmul(tf.reshape(padded[:, i:i + height, j:j + width], [-1, kernel.shape[2]]), flat, transpose_a=True)
+        for i in range(3) for j in range(3)]
     return (tf.nn.conv2d_transpose(upstream, kernel, tf.shape(images), 1),
-            tf.reshape(tf.stack(places), kernel.shape))
+            tf.reshape(tf.stack(products), kernel.shape))
 
   return tf.nn.conv2d(images, kernel, 1, 'SAME'), gradient
 
 
 class Conv2D(keras.layers.Conv2D):
-  """Keras's, with a faster gradient on a processor: the same to rounding."""
+  """Keras's Conv2D with a faster gradient on CPUs. Results are equal up to rounding."""
 
   def convolution_op(self, inputs, kernel) -> tuple:
     height, width, channels = inputs.shape[1:]
@@ -66,9 +79,10 @@ class Conv2D(keras.layers.Conv2D):
 
 
 class SpectralConv2D(Conv2D):
-  """A convolution whose kernel, as a matrix, is divided by its largest singular value (Miyato et al. 2018, eq. 8).
+  """A convolution with spectral normalization (Miyato et al. 2018, eq. 8).
 
-  The value is estimated by power iteration: call `iterate` once a step. Gradients pass through the division.
+  The kernel, reshaped to a matrix, is divided by its largest singular value. This value is estimated by power
+  iteration: call `iterate` once per step. Gradients flow through the division.
   """
 
   def build(self, input_shape) -> None:
@@ -78,12 +92,12 @@ class SpectralConv2D(Conv2D):
         initializer=keras.initializers.RandomNormal(seed=self.kernel_initializer.seed))
 
   def _vectors(self, kernel):
-    matrix = tf.reshape(kernel, [-1, self.filters])
-    left = tf.math.l2_normalize(tf.linalg.matvec(matrix, self.direction))
+    matrix = tf.reshape(kernel, [-1, self.filters])  # [height width channels, filters]
+    left = tf.math.l2_normalize(tf.linalg.matvec(matrix, self.direction))  # [height width channels]
     return matrix, tf.stop_gradient(left)
 
   def iterate(self) -> None:
-    """One power iteration."""
+    """Runs one power iteration."""
     matrix, left = self._vectors(self.kernel)
     self.direction.assign(tf.math.l2_normalize(tf.linalg.matvec(matrix, left, transpose_a=True)))
 
@@ -92,15 +106,16 @@ class SpectralConv2D(Conv2D):
     right = tf.math.l2_normalize(tf.convert_to_tensor(self.direction))
     return super().convolution_op(inputs, kernel / tf.tensordot(left, tf.linalg.matvec(matrix, right), 1))
 
-  # Keras's convolutions save kernel and bias only; a plain layer saves all of its weights.
+  # Keras's convolutions save only kernel and bias. The base layer saves all weights.
   save_own_variables = keras.layers.Layer.save_own_variables
   load_own_variables = keras.layers.Layer.load_own_variables
 
 
 def leaky_relu(inputs, slope) -> tf.Tensor:
-  """LeakyReLU of any shape, whose gradient takes the outputs, which have the inputs' signs.
+  """LeakyReLU whose gradient is computed from the outputs, which have the signs of the inputs; any shape.
 
-  So nothing else needs what the convolution before gives, and TensorFlow makes the two, and the bias, one operation.
+  The backward pass then does not need the outputs of the convolution before, so TensorFlow can fuse convolution, bias
+  and LeakyReLU into one operation.
   """
   @tf.custom_gradient
   def function(inputs):
@@ -115,35 +130,36 @@ def leaky_relu(inputs, slope) -> tf.Tensor:
 
 
 class LeakyReLU(keras.layers.LeakyReLU):
-  """Keras's, with a faster gradient: the same to rounding."""
+  """Keras's LeakyReLU with a faster gradient. Results are equal up to rounding."""
 
   def call(self, inputs) -> tf.Tensor:
     return super().call(inputs) if _plain.get() else leaky_relu(tf.convert_to_tensor(inputs), self.negative_slope)
 
 
 class UpSampling2D(keras.layers.UpSampling2D):
-  """Keras's of the nearest pixel, the same to the bit, with shapes that do not go through the graph.
+  """Keras's nearest-neighbour upsampling with static shapes. Results are bit-identical.
 
-  Keras computes them there, where LiteRT's converter loses the number of channels and refuses the next convolution.
+  Keras computes shapes in the graph. LiteRT's converter then loses the number of channels and rejects the next
+  convolution.
   """
 
   def call(self, images) -> tf.Tensor:
     height, width, channels = images.shape[1:]
     rows, columns = self.size
-    images = tf.tile(tf.expand_dims(images, 2), [1, 1, rows, 1, 1])
+    images = tf.tile(tf.expand_dims(images, 2), [1, 1, rows, 1, 1])  # [n, height, rows, width, channels]
     images = tf.reshape(images, [-1, height * rows, width, channels])
-    images = tf.tile(tf.expand_dims(images, 3), [1, 1, 1, columns, 1])
+    images = tf.tile(tf.expand_dims(images, 3), [1, 1, 1, columns, 1])  # [n, height rows, width, columns, channels]
     return tf.reshape(images, [-1, height * rows, width * columns, channels])
 
 
 class _Layers:
-  """Collects one network's layers with their seeds and precision."""
+  """Builds the list of layers of a network, with their seeds and precision."""
 
   def __init__(self, seed, player, precision, network, spectral=False):
     self.seeds, self.precision, self.layers = dense.seeds(seed, player), precision, []
     self.network, self.spectral = network, spectral
     if spectral:
-      self.precision = 'float32'  # bfloat16's three digits are too few for the power iteration
+      self.precision = 'float32'  # bfloat16 has only three digits, too few for the power iteration
 
   def convolution(self, channels, kernel=3, activate=True, dtype=None) -> None:
     dtype = dtype or self.precision
@@ -152,9 +168,9 @@ class _Layers:
         kind(channels, kernel, padding='same', kernel_initializer=initializer(next(self.seeds)), dtype=dtype))
     if activate:
       if self.network.normalization == 'instance':
-        # The scales' start is that of a convolution of one input, which is what AMR's authors' program gives them.
-        start = keras.initializers.RandomNormal(stddev=(1 + SLOPE**2)**-0.5, seed=next(self.seeds))
-        self.layers.append(keras.layers.GroupNormalization(-1, epsilon=1e-5, gamma_initializer=start, dtype=dtype))
+        # The AMR authors' program initializes the scales like the kernel of a convolution with fan_in 1.
+        gamma = keras.initializers.RandomNormal(stddev=(1 + SLOPE**2)**-0.5, seed=next(self.seeds))
+        self.layers.append(keras.layers.GroupNormalization(-1, epsilon=1e-5, gamma_initializer=gamma, dtype=dtype))
       self.layers.append(LeakyReLU(negative_slope=self.network.slope, dtype=dtype))
 
   def add(self, kind, *args) -> None:
@@ -162,7 +178,18 @@ class _Layers:
 
 
 def encoder(size, network, seed=0, precision='float32', player='encoder', spectral=False) -> keras.Sequential:
-  """[n, size, size, channels] images -> [n, latent_width, latent_width, latent] float32 codes, linear at the end."""
+  """The encoder: [n, size, size, channels] images -> [n, latent_width, latent_width, latent] float32 codes.
+
+  Each scale has two 3x3 convolutions and average pooling. The output is linear.
+
+  Args:
+    size: height and width of the images.
+    network: `config.Network`.
+    seed: seed of the weights.
+    precision: Keras dtype policy of all but the last layer.
+    player: name of the network, which is part of the seed.
+    spectral: whether 3x3 convolutions are spectrally normalized, in float32.
+  """
   layers = _Layers(seed, player, precision, network, spectral)
   depth, count = network.depth, scales(size, network.latent_width)
   layers.convolution(depth, kernel=1, activate=False)
@@ -176,7 +203,10 @@ def encoder(size, network, seed=0, precision='float32', player='encoder', spectr
 
 
 def decoder(size, channels, network, seed=0, precision='float32', player='decoder') -> keras.Sequential:
-  """[n, latent_width, latent_width, latent] codes -> [n, size, size, channels] float32 images, linear at the end."""
+  """The decoder: [n, latent_width, latent_width, latent] codes -> [n, size, size, channels] float32 images.
+
+  Each scale has two 3x3 convolutions and nearest-neighbour upsampling. The output is linear. Arguments as in `encoder`.
+  """
   layers = _Layers(seed, player, precision, network)
   for scale in reversed(range(scales(size, network.latent_width))):
     layers.convolution(network.depth << scale)
@@ -188,22 +218,23 @@ def decoder(size, channels, network, seed=0, precision='float32', player='decode
 
 
 def critic_map(size, network, seed=0, precision='float32', name='critic', spectral=False) -> keras.Sequential:
-  """The encoder's architecture without normalisation and with weights of its own: an answer in the code's shape."""
+  """A critic with the encoder's architecture, without normalization; outputs have the shape of codes."""
   return encoder(size, dataclasses.replace(network, normalization='none'), seed, precision, name, spectral)
 
 
 def map_batches(network, *batches) -> list:
-  """What `network` gives of each batch; the same to rounding either way.
+  """Applies `network` to each batch.
 
-  Where cores would be idle, that is by calls which run side by side, else by one call of all, which has fewer small
-  operations. Each, in its place, makes a step of ACAI up to a third faster (docs/speed.md).
+  On a CPU with several cores, it makes one call per batch, since these calls run in parallel. Otherwise it makes a
+  single call with all batches, which has fewer small operations. Either choice makes a training step of ACAI up to a
+  third faster on its kind of device (docs/speed.md). Results are equal up to rounding.
 
   Args:
-    network: function of an [n, ...] tensor -> an [n, ...] one, row by row.
-    *batches: tensors of any n, alike in all else.
+    network: function [n, ...] -> [n, ...] that treats rows independently.
+    *batches: tensors that differ in n only.
 
   Returns:
-    List of what it gives of each, in their order.
+    List of outputs, one per batch.
   """
   if len(machine.cores()) > 1 and not tf.config.list_logical_devices('GPU'):
     return [network(batch) for batch in batches]
@@ -211,9 +242,12 @@ def map_batches(network, *batches) -> list:
 
 
 class Critic(keras.Model):
-  """The mean of a `critic_map` over height, width and channels: [n, size, size, channels] images -> [n] float32.
+  """A critic of images, [n, size, size, channels] -> [n] float32: the mean of `critic_map` over all but the batch axis.
 
-  `spectral`: whether its 3x3 convolutions are spectrally normalised; then call `iterate` once a step.
+  Args:
+    size, network, seed, precision: as in `encoder`.
+    name: name of the model, which is part of the seed.
+    spectral: whether 3x3 convolutions are spectrally normalized; then call `iterate` once per step.
   """
 
   def __init__(self, size, network, seed=0, precision='float32', name='critic', spectral=False):
@@ -221,15 +255,16 @@ class Critic(keras.Model):
     self.body = critic_map(size, network, seed, precision, name + '_body', spectral)
 
   def build(self, input_shape) -> None:
-    """Creates the weights for images of `input_shape`, (n or None, size, size, channels).
+    """Creates the weights, which Keras would otherwise do by tracing the network.
 
-    Without it Keras would trace the network to find its weights.
+    Args:
+      input_shape: (n or None, size, size, channels).
     """
     self.body.build(input_shape)
     self.built = True
 
   def iterate(self) -> None:
-    """One power iteration of every spectrally normalised convolution."""
+    """Runs one power iteration of each spectrally normalized convolution."""
     for layer in self.body.layers:
       if isinstance(layer, SpectralConv2D):
         layer.iterate()

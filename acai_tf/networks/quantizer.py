@@ -1,4 +1,4 @@
-"""A vector quantiser whose codebook follows moving averages (van den Oord et al. 2017, appendix A.1)."""
+"""A vector quantizer whose codebook is an exponential moving average (van den Oord et al. 2017, appendix A.1)."""
 
 import math
 
@@ -7,21 +7,32 @@ import tensorflow as tf
 
 
 class Quantizer(keras.layers.Layer):
-  """Replaces each vector by the nearest of `size` codebook vectors.
+  """Replaces each vector by the nearest codebook vector.
 
-  Every code keeps a moving count N (a step) and a moving sum m of the vectors that chose it, and is m / N', with the
-  smoothed count N' = T (N + epsilon) / (T + size epsilon), T the sum of all N. As in the original, codes start as
-  e ~ U(+-sqrt(3 / size)), counts at 0 and sums at e. So the first update throws the codes far out: one that nobody has
-  chosen in t steps is decay^t e / N' with N' < epsilon, more than decay^t / epsilon times its start. From there it
-  falls, at the rate of the decay, through the data (with the original's values after some 7,000 steps) and on to 0,
-  unless it is chosen on its way. Until then the few codes of the first steps serve all vectors.
+  EMA updates: Each code has an exponential moving average N of the number of vectors assigned to it per step, and m
+  of the sum of these vectors. The code is m / N', where N' = T (N + epsilon) / (T + size epsilon) is the smoothed count
+  and T the sum of all N.
 
-  With `restart` above 0, codes whose count is below that share of even use (vectors a step / size) start anew (after
-  Dhariwal et al. 2020, section 3): the least used of them become vectors of the step, drawn at random, with the count
-  of even use. At most ceil(size (1 - decay)) do in a step, so that the codebook is not renewed faster than averages
-  move, the start included. A new code that is never chosen sinks below the share s after ln(1 / s) / (1 - decay) steps,
-  2,303 at 0.1 and 0.999; one that is chosen more often than every 1 / (s x even use) steps, 1,024 with 160 vectors for
-  16,384 codes, stays. At 0 codes never start anew, as in the original.
+  Initialization: As in the original, codes are e ~ U(+-sqrt(3 / size)), counts are 0 and sums are e. The first
+  update therefore moves the codes far away from the data. A code that has not been chosen in t steps is decay^t e / N'
+  with N' < epsilon, more than decay^t / epsilon times its initial value. It then decays towards 0, passes through the
+  data (after some 7,000 steps with the original's settings), and may be chosen on its way. Until then all vectors are
+  assigned to the few codes chosen in the first steps.
+
+  Restarts (after Dhariwal et al. 2020, section 3): Even use is the number of vectors per step / size. If `restart`
+  is positive, the codes whose count is below restart x even use are replaced, least used first, by random vectors of
+  the step, and their count is set to even use. At most ceil(size (1 - decay)) codes are replaced per step, so the
+  codebook does not change faster than the moving averages. A new code that is never chosen falls below this threshold
+  after ln(1 / restart) / (1 - decay) steps: 2,303 steps for restart 0.1 and decay 0.999. A code is kept if it is chosen
+  more often than every 1 / (restart x even use) steps: 1,024 steps for 160 vectors and 16,384 codes.
+
+  Args:
+    size: number of codes.
+    dimension: dimension of a code.
+    decay: decay of the moving averages.
+    epsilon: smoothing of the counts.
+    restart: share of even use below which codes are replaced; 0 never replaces codes, as in the original.
+    seed: seed of the initial codebook.
   """
 
   def __init__(self, size, dimension, decay=0.999, epsilon=1e-5, restart=0.0, seed=0):
@@ -40,22 +51,31 @@ class Quantizer(keras.layers.Layer):
     self.built = True
 
   def call(self, vectors) -> tuple:
-    """[n, dimension] -> (the nearest codes, alike, whose gradient passes straight to `vectors`; [n] indices)."""
+    """Quantizes vectors, with a straight-through gradient.
+
+    Args:
+      vectors: [n, dimension].
+
+    Returns:
+      ([n, dimension] nearest codes, [n] int32 indices of these codes).
+    """
     codebook = tf.convert_to_tensor(self.codebook)
+    # [n, size] squared distances up to a constant per vector
     distances = tf.reduce_sum(tf.square(codebook), axis=1) - 2 * tf.matmul(vectors, codebook, transpose_b=True)
     indices = tf.argmin(distances, axis=1, output_type=tf.int32)
     nearest = tf.gather(codebook, indices)
     return vectors + tf.stop_gradient(nearest - vectors), indices
 
   def update(self, vectors, indices, seed) -> tf.Tensor:
-    """Moves the averages towards vectors [n, dimension], which chose codes [n]; on several replicas the global batch's.
+    """Updates the moving averages and the codebook.
 
     Args:
-      vectors, indices: as above.
-      seed: [2] ints; draws the vectors that take the place of little used codes.
+      vectors: [n, dimension] vectors of the global batch.
+      indices: [n] indices of the codes assigned to them.
+      seed: [2] ints, which select the vectors that replace rarely used codes.
 
     Returns:
-      [size] how often each code was chosen.
+      [size] float32 number of vectors assigned to each code.
     """
     vectors = tf.stop_gradient(vectors)
     chosen = tf.math.unsorted_segment_sum(tf.ones_like(indices, tf.float32), indices, self.size)
@@ -71,17 +91,17 @@ class Quantizer(keras.layers.Layer):
     return chosen
 
   def _restart(self, counts, sums, vectors, seed):
-    """(counts, sums) in which the least used codes have started anew."""
+    """Returns (counts, sums) in which the least used codes are replaced."""
     vectors = tf.random.experimental.stateless_shuffle(vectors, seed)
     even = tf.cast(tf.shape(vectors)[0], tf.float32) / self.size
     negated, least = tf.math.top_k(-counts, tf.minimum(math.ceil(self.size * (1 - self.decay)), tf.shape(vectors)[0]))
-    number = tf.math.count_nonzero(-negated < self.restart * even, dtype=tf.int32)  # they come first
+    number = tf.math.count_nonzero(-negated < self.restart * even, dtype=tf.int32)  # top_k puts them first
     least = least[:number, None]
     return (tf.tensor_scatter_nd_update(counts, least, tf.fill([number], even)),
             tf.tensor_scatter_nd_update(sums, least, even * vectors[:number]))
 
 
 def perplexity(counts) -> tf.Tensor:
-  """exp(entropy) of how often codes were chosen, [size] -> scalar: from 1 (one code) to size (all alike)."""
+  """Perplexity, exp(entropy), of [size] code counts: scalar from 1 (one code is used) to size (uniform use)."""
   shares = counts / tf.reduce_sum(counts)
   return tf.exp(-tf.reduce_sum(tf.math.multiply_no_nan(tf.math.log(tf.maximum(shares, 1e-30)), shares)))

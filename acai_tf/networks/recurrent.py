@@ -1,14 +1,25 @@
-"""Encoder and decoder of sentences: one LSTM each (ARAE, Zhao et al. 2018, section 5 and the authors' program).
+"""LSTM encoder and decoder of sentences (ARAE, Zhao et al. 2018, section 5, and the authors' program).
 
-Sentences are [n, steps] int32 ids: words, an end mark, padding (0). The last two ids of a vocabulary are its start and
-its end mark. Encoder and decoder both read the start mark and the words; the decoder's targets are words and end mark.
+Sentences are [n, steps] int32 ids: words, an end token and padding (0). The last two ids of a vocabulary are its start
+and end token. Encoder and decoder both read the start token and the words. The decoder's targets are the words and the
+end token.
 
-Speed on one core of a CPU (forward and backward, batch 64 of 3 to 10 words, vocabulary 2,004, embedding 100, hidden
-128, side by side with other programs on the core): this file's way 27.7 ms; the same with a gradient by hand, one
-product for all steps' recurrent weights, 26.8; keras.layers.LSTM unrolled 31.8, not unrolled 35.9; BlockLSTMV2 33.1;
-logits of padding, too, 33.3, and then compiled by XLA 29 to 31. So: all steps' inputs in one product, the code's part
-of it once a sentence, the recurrence unrolled in Python, and logits only where there is a target. With Adam's step on
-top (960,372 weights): 29.0 with the embeddings' gradients made dense first, 29.6 as slices; 11 greedy steps 7.6.
+Four choices make this implementation fast. The inputs of all steps are multiplied in a single product. The product with
+the code is computed once per sentence. The recurrence is unrolled in Python. Logits are computed only where there is a
+target.
+
+Milliseconds for a forward and backward pass (one CPU core, shared with other programs; mini-batch of 64 sentences of 3
+to 10 words, vocabulary 2,004, embedding 100, hidden 128):
+
+  27.7        this file
+  26.8        this file with a custom gradient: a single product for the recurrent kernel over all steps
+  31.8        keras.layers.LSTM, unrolled
+  35.9        keras.layers.LSTM, not unrolled
+  33.1        BlockLSTMV2
+  33.3        this file with logits of padding; 29 to 31 if compiled by XLA
+  29.0        this file and a step of Adam (960,372 weights), embedding gradients converted to dense tensors
+  29.6        this file and a step of Adam, embedding gradients as IndexedSlices
+   7.6        11 steps of greedy decoding
 """
 
 from collections.abc import Iterator
@@ -16,8 +27,8 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-RANGE = 0.1  # all weights start at U(-0.1, 0.1), LSTMs' biases included
-WIDE = 0.5  # of what multiplies the code, with the other start
+RANGE = 0.1  # all weights, LSTM biases included, are initialized from U(-0.1, 0.1)
+WIDE = 0.5  # the same limit for the kernel of the code, with `wide` initialization
 
 
 def _uniform(seeds, limit=RANGE):
@@ -25,26 +36,27 @@ def _uniform(seeds, limit=RANGE):
 
 
 def lengths(ids, end: int) -> tf.Tensor:
-  """[n, steps] ids -> [n] int32 number of words before the first end mark; `steps` where there is none."""
+  """[n, steps] ids -> [n] int32 number of words before the first end token; `steps` without end token."""
   ended = tf.cast(tf.equal(ids, end), tf.int32)
   return tf.reduce_sum(1 - tf.minimum(tf.cumsum(ended, axis=1), 1), axis=1)
 
 
 def cut(ids, end: int) -> tf.Tensor:
-  """[n, steps] ids with padding after the first end mark."""
+  """[n, steps] ids -> [n, steps] ids with padding after the first end token."""
   return tf.where(tf.range(tf.shape(ids)[1]) <= lengths(ids, end)[:, None], ids, 0)
 
 
 class LSTM(keras.layers.Layer):
-  """Long short-term memory with two bias vectors, as the authors' program has them (both are moved).
+  """LSTM with two trainable bias vectors, as in the authors' program.
 
   [i, f, g, o] = x W + context C + h U + b1 + b2;  c' = sigma(f) c + sigma(i) tanh(g);  h' = sigma(o) tanh(c').
 
   Args:
-    units: numbers of h and of c.
-    inputs: numbers of x.
-    context: numbers of what is read at every step alike; 0 is nothing.
+    units: dimension of h and c.
+    inputs: dimension of x.
     seeds: distinct integers, for the weights.
+    context: dimension of an input that is the same at every step; 0 for none.
+    wide: whether C is initialized from U(-0.5, 0.5), and b1 of the forget gates is increased by 1.
   """
 
   def __init__(self, units: int, inputs: int, seeds: Iterator[int], context: int = 0, wide: bool = False,
@@ -64,17 +76,33 @@ class LSTM(keras.layers.Layer):
     self.built = True
 
   def project(self, inputs, context=None) -> tf.Tensor:
-    """x W + context C + b1 + b2 of [..., n, inputs] and [n, context]: what steps need beside their state."""
+    """Computes x W + context C + b1 + b2, the part of the gates that does not depend on the state.
+
+    Args:
+      inputs: [..., n, inputs].
+      context: [n, context], or None.
+
+    Returns:
+      [..., n, 4 units].
+    """
     flat = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), self.kernel) + (self.bias + self.recurrent_bias)
     projected = tf.reshape(flat, tf.concat([tf.shape(inputs)[:-1], [4 * self.units]], 0))
     return projected if self.context_kernel is None else projected + tf.matmul(context, self.context_kernel)
 
   def zero_state(self, n) -> tuple[tf.Tensor, tf.Tensor]:
-    """(h, c) of n sequences before their first step, [n, units] each."""
+    """Initial state (h, c) of n sequences, [n, units] each."""
     return tf.zeros([n, self.units]), tf.zeros([n, self.units])
 
   def step(self, projected, state) -> tuple:
-    """One step: what `project` gives for it, [n, 4 units], and (h, c) -> the next (h, c)."""
+    """Runs one step.
+
+    Args:
+      projected: [n, 4 units], as returned by `project`.
+      state: (h, c), [n, units] each.
+
+    Returns:
+      The next (h, c).
+    """
     hidden, cell = state
     gates = projected + tf.matmul(hidden, self.recurrent_kernel)
     enter, forget, new, leave = tf.split(gates, 4, axis=1)
@@ -82,7 +110,15 @@ class LSTM(keras.layers.Layer):
     return tf.sigmoid(leave) * tf.tanh(cell), cell
 
   def call(self, inputs, context=None) -> tf.Tensor:
-    """[steps, n, inputs], time first and `steps` static, and [n, context] -> [steps, n, units] hidden states."""
+    """Runs all steps.
+
+    Args:
+      inputs: [steps, n, inputs], time-major, `steps` static.
+      context: [n, context], or None.
+
+    Returns:
+      [steps, n, units] hidden states.
+    """
     state, states = self.zero_state(tf.shape(inputs)[1]), []
     for projected in tf.unstack(self.project(inputs, context), inputs.shape[0]):
       state = self.step(projected, state)
@@ -91,7 +127,7 @@ class LSTM(keras.layers.Layer):
 
 
 class _Reader(keras.layers.Layer):
-  """An embedding, and an LSTM that starts with the start mark."""
+  """A word embedding and an LSTM that reads the start token and the words."""
 
   def __init__(self, vocabulary_size, embedding, units, seeds, context, wide, name):
     super().__init__(name=name, dtype='float32')
@@ -103,19 +139,20 @@ class _Reader(keras.layers.Layer):
     self.built = True
 
   def read(self, ids, context=None) -> tf.Tensor:
-    """[n, steps] ids -> [steps, n, units] hidden states: after the start mark, after the first word, and so on."""
+    """[n, steps] ids -> [steps, n, units] hidden states: after the start token, after the first word, and so on."""
     shifted = tf.pad(ids[:, :-1], [[0, 0], [1, 0]], constant_values=self.start)
     return self.lstm(tf.gather(self.embedding, tf.transpose(shifted)), context)
 
 
 class Encoder(_Reader):
-  """Sentences -> codes on the unit sphere: the hidden state at each sentence's own end, divided by its norm.
+  """Encodes sentences as codes on the unit sphere: the hidden state after the last word, divided by its norm.
 
   Args:
-    vocabulary_size: the four marks included.
-    embedding, code: numbers of a word's vector and of a code.
+    vocabulary_size: number of ids, the four special tokens included.
+    embedding, code: dimensions of word embeddings and codes.
     seeds: distinct integers, for the weights.
-    wide: start with word vectors from N(0, 1), forget gates open (bias + 1), and what multiplies a code U(-0.5, 0.5).
+    wide: whether to use the wide initialization: embeddings from N(0, 1), forget gate biases increased by 1, and the
+      kernel that multiplies a code from U(-0.5, 0.5).
   """
 
   def __init__(self, vocabulary_size: int, embedding: int, code: int, seeds: Iterator[int], wide: bool = False,
@@ -123,20 +160,22 @@ class Encoder(_Reader):
     super().__init__(vocabulary_size, embedding, code, seeds, 0, wide, name)
 
   def call(self, ids) -> tf.Tensor:
-    """[n, steps] ids -> [n, code] float32 of norm 1. An empty sentence has the state after the start mark."""
+    """[n, steps] ids -> [n, code] float32 of norm 1. An empty sentence has the state after the start token."""
     return self._code(self.read(ids), lengths(ids, self.end))
 
   def soft(self, probabilities, words) -> tf.Tensor:
-    """Codes of softly decoded sentences, which are read as expected embeddings.
+    """Encodes softly decoded sentences: each input is the expected embedding under the word probabilities.
+
+    For one-hot probabilities of ids, and `words` equal to their `lengths`, the result is that of `call`.
 
     Args:
-      probabilities: [n, steps, vocabulary_size], as `Decoder.soft` gives them.
-      words: [n] int32 number of words that each sentence is read for, up to steps - 1.
+      probabilities: [n, steps, vocabulary_size], as returned by `Decoder.soft`.
+      words: [n] int32 number of words to read of each sentence, at most steps - 1.
 
     Returns:
-      [n, code]; for one-hot probabilities of ids and their `lengths` what `call` gives.
+      [n, code] float32 of norm 1.
     """
-    start = tf.tile(self.embedding[None, None, self.start], [1, tf.shape(probabilities)[0], 1])
+    start = tf.tile(self.embedding[None, None, self.start], [1, tf.shape(probabilities)[0], 1])  # [1, n, embedding]
     vectors = tf.einsum('ntv,ve->tne', probabilities[:, :-1], tf.convert_to_tensor(self.embedding))
     return self._code(self.lstm(tf.concat([start, vectors], 0)), words)
 
@@ -146,17 +185,16 @@ class Encoder(_Reader):
 
 
 class Decoder(_Reader):
-  """Codes -> sentences: an LSTM that reads [word ; code] at every step from a zero state, and a linear output layer.
+  """Decodes codes to sentences: an LSTM that reads [word ; code] at every step, and a linear output layer.
 
-  Without a code (`code` 0) it is a language model; codes are then [n, 0].
+  The initial state is zero. With `code` 0 the decoder is a language model, and codes are [n, 0].
 
   Args:
-    vocabulary_size: the four marks included.
-    embedding, units: numbers of a word's vector and of the hidden state.
-    code: numbers of a code.
+    vocabulary_size: number of ids, the four special tokens included.
+    embedding, units, code: dimensions of word embeddings, hidden states and codes.
     seeds: distinct integers, for the weights.
-    output: the output layer of another decoder, to share it; None makes one.
-    wide: as of `Encoder`.
+    output: output layer of another decoder, to be shared; None creates a new one.
+    wide: as in `Encoder`.
   """
 
   def __init__(self, vocabulary_size: int, embedding: int, units: int, code: int, seeds: Iterator[int],
@@ -168,33 +206,51 @@ class Decoder(_Reader):
     self.output_layer = output
 
   def call(self, ids, codes) -> tf.Tensor:
-    """Teacher forcing: [n, steps] ids, [n, code] -> [n, steps, vocabulary_size] logits of each word given those before.
+    """Computes the logits of each word given the words before it (teacher forcing).
 
-    Those at and after the padding mean nothing; `targets` leaves them out.
+    Args:
+      ids: [n, steps].
+      codes: [n, code].
+
+    Returns:
+      [n, steps, vocabulary_size] logits. Those of padding have no meaning; `targets` leaves them out.
     """
     return tf.transpose(self.output_layer(self.read(ids, codes)), [1, 0, 2])
 
   def targets(self, ids, codes) -> tuple:
-    """Teacher forcing where there is something to say: at the m words and end marks of all sentences together.
+    """Teacher forcing without padding: logits of the m words and end tokens of all sentences together.
+
+    Args:
+      ids: [n, steps].
+      codes: [n, code].
 
     Returns:
-      ([m, vocabulary_size] logits, [m] int32 the ids they are of, [m] int64 which sentence each is in).
+      ([m, vocabulary_size] logits, [m] int32 target ids, [m] int64 index of each target's sentence).
     """
-    places = tf.where(tf.transpose(ids) > 0)  # rows of (step, sentence)
-    states = tf.gather_nd(self.read(ids, codes), places)
-    return self.output_layer(states), tf.gather_nd(tf.transpose(ids), places), places[:, 1]
+    positions = tf.where(tf.transpose(ids) > 0)  # [m, 2]: step, sentence
+    states = tf.gather_nd(self.read(ids, codes), positions)  # [m, units]
+    return self.output_layer(states), tf.gather_nd(tf.transpose(ids), positions), positions[:, 1]
 
   def greedy(self, codes, steps: int) -> tf.Tensor:
-    """[n, code] -> [n, steps] int32: the most likely word each time, with padding after the first end mark."""
+    """Greedy decoding: [n, code] -> [n, steps] int32 ids, with padding after the first end token."""
     return self._decode(codes, steps, lambda logits, _: tf.argmax(logits, axis=1, output_type=tf.int32))
 
   def sample(self, codes, steps: int, seed, temperature=1.0) -> tf.Tensor:
-    """[n, code] -> [n, steps] int32: words drawn from softmax(logits / temperature), padding after the end mark.
+    """Samples words from softmax(logits / temperature).
 
-    A function of codes, weights and `seed`, [2] ints; `temperature` is above 0, towards 0 it is `greedy`.
+    The result depends only on codes, weights and seed. As the temperature approaches 0, it approaches `greedy`.
+
+    Args:
+      codes: [n, code].
+      steps: maximum number of words and end token.
+      seed: [2] ints.
+      temperature: > 0.
+
+    Returns:
+      [n, steps] int32 ids, with padding after the first end token.
     """
     def draw(logits, step):
-      # By Gumbel noise: tf.random.stateless_categorical gives other words with another number of threads.
+      # Gumbel noise, because the result of tf.random.stateless_categorical depends on the number of threads.
       key = tf.random.experimental.stateless_fold_in(seed, step)
       uniform = tf.random.stateless_uniform(tf.shape(logits), key, minval=1e-30)
       return tf.argmax(logits / temperature - tf.math.log(-tf.math.log(uniform)), axis=1, output_type=tf.int32)
@@ -202,9 +258,18 @@ class Decoder(_Reader):
     return self._decode(codes, steps, draw)
 
   def soft(self, codes, steps: int, temperature=1.0) -> tf.Tensor:
-    """[n, code] -> [n, steps, vocabulary_size] softmax(logits / temperature), whose expected embeddings are fed back.
+    """Differentiable decoding: the next input is the expected embedding under the probabilities of the current step.
 
-    Differentiable, and never cut: what follows a likely end mark means nothing. Towards temperature 0 it is `greedy`.
+    As the temperature approaches 0, it approaches `greedy`. Sentences are not cut: probabilities after a likely end
+    token have no meaning.
+
+    Args:
+      codes: [n, code].
+      steps: number of steps.
+      temperature: > 0.
+
+    Returns:
+      [n, steps, vocabulary_size], softmax(logits / temperature).
     """
     def expect(logits, _):
       return tf.nn.softmax(logits / temperature)
@@ -216,7 +281,17 @@ class Decoder(_Reader):
     return cut(tf.stack(ids, axis=1), self.end)
 
   def _unroll(self, codes, steps, choose, embed):
-    """What `choose`(logits, step) gives at each step, which `embed` makes the next step's input."""
+    """Decodes step by step.
+
+    Args:
+      codes: [n, code].
+      steps: number of steps.
+      choose: function ([n, vocabulary_size] logits, step) -> output of the step.
+      embed: function: output of a step -> [n, embedding] input of the next step.
+
+    Returns:
+      List of `steps` outputs of `choose`.
+    """
     n = tf.shape(codes)[0]
     state, words, chosen = self.lstm.zero_state(n), tf.gather(self.embedding, tf.fill([n], self.start)), []
     for step in range(steps):

@@ -1,4 +1,4 @@
-"""The words of a vocabulary as weights, so that they travel with a model's other weights."""
+"""A vocabulary stored as model weights, so that it is saved and loaded together with the model."""
 
 import keras
 import numpy as np
@@ -8,29 +8,29 @@ from acai_tf import vocabulary
 
 
 class Words(keras.layers.Layer):
-  """Which word each id of a model stands for; in checkpoints, archives and modules it is one of its weights.
+  """Stores the words of a model's vocabulary as non-trainable weights, in checkpoints, archives and exported modules.
 
   Args:
-    ids: how many there are, the four marks included.
-    longest: words of the longest sentence.
+    ids: vocabulary size, the four special tokens included.
+    longest: maximum number of words per sentence.
   """
 
   def __init__(self, ids: int, longest: int):
     super().__init__(name='words', dtype='float32')
     self.longest = longest
-    self._made: tuple = None, None
+    self._cached: tuple = None, None  # key, vocabulary
 
-    def weight(name, *shape):  # Of bytes, in int32: hosts cannot send each other smaller integers.
+    def weight(name, *shape):  # Bytes, stored as int32: smaller integers cannot be sent between hosts.
       return self.add_weight(name=name, shape=shape, dtype='int32', initializer='zeros', trainable=False)
 
     self.text, self.lower = weight('text', ids - 4, vocabulary.LONGEST_WORD), weight('lower')
     self.built = True
 
   def set(self, known: vocabulary.Vocabulary) -> None:
-    """Takes over a vocabulary.
+    """Stores a vocabulary.
 
     Raises:
-      ValueError: it has more words than there are ids, or there is another one already.
+      ValueError: the vocabulary has more words than there are ids, or another vocabulary is already stored.
     """
     if self.text.numpy().any() and self.get().words != known.words:
       raise ValueError('the text has another vocabulary than the model; expected the sentences that it was trained on.')
@@ -43,11 +43,11 @@ class Words(keras.layers.Layer):
     self.lower.assign(int(known.lower))
 
   def get(self) -> vocabulary.Vocabulary:
-    """The vocabulary; made anew where the weights are others than at the last call."""
+    """Returns the stored vocabulary. It is cached until the weights change."""
     with tf.init_scope():
       rows, lower = self.text.numpy().astype(np.uint8), bool(self.lower.numpy())
     key = rows.tobytes(), lower
-    if self._made[0] != key:
+    if self._cached[0] != key:
       words = [row.tobytes().rstrip(b'\0').decode() for row in rows]
-      self._made = key, vocabulary.Vocabulary([w for w in words if w], self.longest, lower, len(rows))
-    return self._made[1]
+      self._cached = key, vocabulary.Vocabulary([w for w in words if w], self.longest, lower, len(rows))
+    return self._cached[1]
