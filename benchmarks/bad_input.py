@@ -498,14 +498,14 @@ def of_paths() -> list:
            plain=True),
       Case(f'{PLAIN} --run_dir run', 'cannot be written', closed('run', 0o555), 'no right to write', plain=True),
       Case(f'{PLAIN} --run_dir run', 'Permission denied', closed('run/checkpoints'), 'no right to read', plain=True),
-      Case('evaluate --run nowhere', 'is no run folder'),
-      Case('evaluate --run sentences.txt', 'is no run folder|cannot be read'),
-      Case('evaluate --run pictures', 'is no run folder'),
+      Case('evaluate --run nowhere', 'is not a run folder'),
+      Case('evaluate --run sentences.txt', 'is not a run folder|cannot be read'),
+      Case('evaluate --run pictures', 'is not a run folder'),
       Case('evaluate --run run', 'cannot be written', closed('run', 0o555), 'no right to write', plain=True),
       Case('evaluate --module module --dataset lines --metrics reconstruction --to sentences.txt', 'sentences.txt'),
       Case('evaluate --module module --dataset lines --metrics reconstruction --to /proc/x', '/proc/x'),
       Case('export --run run --to module', 'exists already'),
-      Case('export --run nowhere --to other', 'is no run folder'),
+      Case('export --run nowhere --to other', 'is not a run folder'),
       Case('export --run run --to sentences.txt/other', 'cannot be written'),
       Case('export --run run --to /proc/other', 'cannot be written'),
       Case('export --run run --to pictures/other', 'cannot be written', closed('pictures', 0o555),
@@ -530,10 +530,10 @@ def of_paths() -> list:
       Case('zoo card lines_autoencoder --to /dev/full', 'No space'),
       Case('zoo card lines_autoencoder --to pictures', 'pictures'),
       Case('zoo card lines_autoencoder --to nowhere/card.md', 'nowhere'),
-      Case('zoo keep lines_autoencoder --run nowhere', 'is no run folder'),
+      Case('zoo keep lines_autoencoder --run nowhere', 'is not a run folder'),
       Case('zoo gallery lines_autoencoder --to pictures', 'exists already'),
       Case('zoo gallery --to pictures --serve', 'exists already'),
-      Case('zoo gallery lines_autoencoder --to other --run nowhere', 'is no run folder'),
+      Case('zoo gallery lines_autoencoder --to other --run nowhere', 'is not a run folder'),
       Case('zoo gallery lines_autoencoder --to sentences.txt/other', 'cannot be written'),
       Case('zoo reproduce lines_autoencoder --weights sentences.txt', 'sentences.txt'),
       Case('demo --module nowhere', 'is no module'),
@@ -574,8 +574,8 @@ def of_runs() -> list:
     return change
 
   return [
-      Case(again, 'lock is no file', pipe('run/lock'), 'a pipe in place of lock'),
-      *(Case(command, 'is no file', pipe(f'{last}/*.{ending}'), f'a pipe in place of .{ending}')
+      Case(again, 'lock is not a file', pipe('run/lock'), 'a pipe in place of lock'),
+      *(Case(command, 'is not a file', pipe(f'{last}/*.{ending}'), f'a pipe in place of .{ending}')
         for command in (measure, again) for ending in ('index', 'data-*')),
       *damaged(measure, 'run/experiment.json', 'experiment.json'),
       *damaged(again, 'run/experiment.json', 'experiment.json', ('cut off', 'a list')),
@@ -603,13 +603,13 @@ def of_runs() -> list:
       Case(again, 'origins.jsonl', row('origins.jsonl', samples='x'), 'origins.jsonl: samples x'),
       Case(measure, 'has no last checkpoint', remove(f'{last}/*'), 'no checkpoint'),
       Case(f'{measure} --checkpoint best', 'has no best checkpoint', remove('run/checkpoints/best'), 'no best one'),
-      Case(again, 'tells of', remove(f'{last}/*'), 'no checkpoint'),
+      Case(again, 'samples of training, but the latest complete checkpoint', remove(f'{last}/*'), 'no checkpoint'),
       *(Case(command, 'cannot be read', each(f'{last}/{pattern}', function), f'{pattern}: {function.__name__}')
         for command in (measure, again) for pattern in ('*.index', '*.data-*')
         for function in (half, flipped, bytes.swapcase)),
       Case(measure, 'cannot be read', each(f'{last}/*', lambda data: b''), 'checkpoints: empty'),
       Case(measure, 'has no last checkpoint', remove(f'{last}/*.index'), 'no index'),
-      Case(measure, 'is no file', both(remove(f'{last}/*.index'), lambda folder: [
+      Case(measure, 'is not a file', both(remove(f'{last}/*.index'), lambda folder: [
           path.with_suffix('.index').mkdir() for path in (folder / last).glob('*.data*')]), 'an index: a folder'),
       Case(f'{measure} --to other', '--to'),
       Case(f'{again} --manual_dir idx', '--manual_dir does not apply to data set lines'),
@@ -648,14 +648,14 @@ def of_folders() -> list:
 
   return [
       Case(FOLDER, 'dataset.path is missing'),
-      Case(f'{FOLDER} --set dataset.path=nowhere', 'is no folder'),
-      Case(f'{FOLDER} --set dataset.path=sentences.txt', 'is no folder'),
+      Case(f'{FOLDER} --set dataset.path=nowhere', 'is not a folder'),
+      Case(f'{FOLDER} --set dataset.path=sentences.txt', 'is not a folder'),
       Case(f'{FOLDER} --set dataset.path=module', 'has no .png'),
       Case(f'{FOLDER} --set dataset.path=/proc/self', 'is a link to a folder'),
-      Case(use, 'is no file', lambda folder: (folder / 'pictures/x.png').symlink_to('nowhere'), 'a dangling link'),
-      Case(use, 'is no file', lambda folder: os.mkfifo(folder / 'pictures/x.png'), 'a pipe'),
-      Case(use, 'is no file', lambda folder: (folder / 'pictures/x.png').mkdir(), 'a folder x.png'),
-      Case(use, 'is no file|cannot be', lambda folder: (folder / 'pictures/x.png').symlink_to('x.png'),
+      Case(use, 'is not a file', lambda folder: (folder / 'pictures/x.png').symlink_to('nowhere'), 'a dangling link'),
+      Case(use, 'is not a file', lambda folder: os.mkfifo(folder / 'pictures/x.png'), 'a pipe'),
+      Case(use, 'is not a file', lambda folder: (folder / 'pictures/x.png').mkdir(), 'a folder x.png'),
+      Case(use, 'is not a file|cannot be', lambda folder: (folder / 'pictures/x.png').symlink_to('x.png'),
            'a ring of links'),
       Case(use, 'x.png is a link to a folder', lambda folder: (folder / 'pictures/x.png').symlink_to('.'),
            'a link to the folder itself'),
@@ -701,12 +701,12 @@ def of_sentences() -> list:
            'one line again and again': (b'a cat\n' * 100, 'too few')}
   return [
       Case(f'{TEXT} --dataset text', 'dataset.path is missing'),
-      Case(f'{TEXT} --dataset text --set dataset.path=nowhere', 'is no file'),
-      Case(f'{TEXT} --dataset text --set dataset.path=pictures', 'is no file'),
-      Case(f'{TEXT} --dataset text --set dataset.path=/dev/zero', 'is no file'),
+      Case(f'{TEXT} --dataset text --set dataset.path=nowhere', 'is not a file'),
+      Case(f'{TEXT} --dataset text --set dataset.path=pictures', 'is not a file'),
+      Case(f'{TEXT} --dataset text --set dataset.path=/dev/zero', 'is not a file'),
       *(Case(use, message, put('sentences.txt', data), f'sentences.txt: {note}')
         for note, (data, message) in files.items()),
-      Case(use, 'is no file', both(remove('sentences.txt'), lambda folder: os.mkfifo(folder / 'sentences.txt')),
+      Case(use, 'is not a file', both(remove('sentences.txt'), lambda folder: os.mkfifo(folder / 'sentences.txt')),
            'sentences.txt: a pipe'),
       Case(use, 'cannot be read', closed('sentences.txt'), 'sentences.txt: no right to read', plain=True),
       *(Case(f'{TEXT} --dataset text --set dataset.path=more.gz', 'cannot be read', put('more.gz', data),
@@ -715,7 +715,7 @@ def of_sentences() -> list:
                  ('a bit flipped', flipped(gzip.compress(b'a cat sees\n' * 100))))),
       Case(f'{use} --set dataset.labels=a,b', 'not a label, a tab'),
       Case(f'{use} --set dataset.labels=a,b', 'has the label', put('sentences.txt', 'c\ta cat\n' * 30)),
-      Case(f'{use} --set dataset.held_out=nowhere', 'is no file'),
+      Case(f'{use} --set dataset.held_out=nowhere', 'is not a file'),
       Case(f'{use} --set dataset.held_out=sentences.txt,sentences.txt', 'names 2 files'),
       Case(f'{use} --set dataset.words=0', 'words'),
       Case(f'{use} --set dataset.words=10**12', 'words'),
