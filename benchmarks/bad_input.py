@@ -315,7 +315,7 @@ def of_flags() -> list:
       Case('train --dataset lines --model arae', 'is a model of sentences'),
       Case('train --dataset grammar --model acai', 'is a model of images'),
       Case('train --zoo lines_acia', "did you mean 'lines_acai'"),
-      Case('train --zoo lines_acai --dataset lines', 'leave out --dataset'),
+      Case('train --zoo lines_acai --dataset lines', 'omit --dataset'),
       Case('train --dataset lines more', "unexpected argument 'more'"),
       Case('train --dataset lines --bacth 3', "'bacth'"),
       Case('train --dataset', 'Missing value'),
