@@ -1,4 +1,4 @@
-"""What the programs share: environment, flags, short grouped help, and errors of one line."""
+"""Common code of the programs: environment, flags, grouped help, progress and one-line error messages."""
 
 import contextlib
 import os
@@ -17,15 +17,15 @@ from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 
 FLAGS = flags.FLAGS
-LONGEST = 2000  # characters of an error's line
+LONGEST = 2000  # maximum number of characters of an error message
 NUMBER = re.compile(r"(?:invalid literal for int\(\) with base 10|could not convert string to float): (.*)")  # Python's
 
 
 def set_environment() -> None:
-  """Settings that TensorFlow reads when it is imported: its one-per-process notices off, oneDNN's kernels on.
+  """Sets environment variables that TensorFlow reads at import: no start-up notices, and oneDNN's kernels.
 
-  oneDNN's convolutions are about twice as fast on every x86 processor (docs/speed.md); TensorFlow turns them on by
-  itself on the newest only.
+  oneDNN's convolutions are about twice as fast on every x86 processor (docs/speed.md). TensorFlow enables them by
+  default on the newest processors only.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
@@ -33,41 +33,41 @@ def set_environment() -> None:
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-  """A context in which what the process writes to its standard error, C++ included, is dropped."""
-  kept, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+  """A context manager that discards the standard error of the process, including that of C++ code."""
+  original, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
   try:
     os.dup2(sink, 2)
     yield
   finally:
-    os.dup2(kept, 2)
-    os.close(kept)
+    os.dup2(original, 2)
+    os.close(original)
     os.close(sink)
 
 
 def start_tensorflow(xla=False) -> None:
-  """Imports TensorFlow without its start-up notices, and sets the threads that are fastest on a CPU.
+  """Imports TensorFlow without its start-up notices, and sets the number of threads that is fastest on a CPU.
 
-  A program calls it before it needs a model's file, which imports TensorFlow. In a process where TensorFlow has run
-  already, the threads stay as they are.
+  Programs call this before they load the file of a model, which imports TensorFlow. If TensorFlow has already run in
+  this process, the number of threads stays unchanged.
 
-  The notices come before any log level is heeded, straight to the process's standard error. One thread an operation
-  and as many operations side by side as there are cores: the convolutions are too small to share.
+  TensorFlow writes its notices directly to standard error, before any log level takes effect. Each operation uses one
+  thread, and as many operations run in parallel as there are cores, because the convolutions are too small to split.
 
   Args:
-    xla: whether XLA may compile for a processor, too (`cluster.Cluster` turns it on); it is slower there.
+    xla: whether XLA may also compile for the CPU, where it is slower (`cluster.Cluster` enables it).
   """
   if xla:
     os.environ['TF_XLA_FLAGS'] = f'{os.environ.get("TF_XLA_FLAGS", "")} --tf_xla_cpu_global_jit'
   with silent():
     import tensorflow as tf
-  logging.set_verbosity(logging.ERROR)  # TensorFlow Datasets' warnings; what matters is told as an error
+  logging.set_verbosity(logging.ERROR)  # Hides the warnings of TensorFlow Datasets.
   with contextlib.suppress(RuntimeError):
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(len(machine.cores()))
 
 
 def make_deterministic() -> None:
-  """Takes only operations that give the same bits each time; on a CPU, where all of ours do, it changes nothing."""
+  """Restricts TensorFlow to deterministic operations. On a CPU this changes nothing: all of ours are deterministic."""
   import tensorflow as tf
 
   tf.config.experimental.enable_op_determinism()
@@ -82,14 +82,20 @@ def define_data_flags(flag_values) -> None:
 
 
 def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
-  """Parses the flags and calls `main()`; exits 0, main's own non-zero status, 2 for a user's mistake, 130 on Ctrl-C.
+  """Parses the flags, calls `main` and exits the process.
+
+  The exit status is that of `main`, 1 if the machine lacks something (memory, disk space, access to files), 2 for a
+  user error, 130 for Ctrl-C, and 141 if the reader of standard output closes it.
 
   Args:
-    main: function -> None or exit status; without arguments, or of the list of `words`.
-    usage: one or two lines of what the program does.
+    main: function that returns an exit status or None. Its argument is the list of positional arguments if `words`.
+    usage: description of the program, for --help.
     groups: dict: heading -> names of absl flags, for --help.
-    words: whether the program takes arguments that are no flags.
-    flag_values: absl's, where the program has its own.
+    words: whether the program takes positional arguments.
+    flag_values: absl's flags, if the program has a container of its own.
+
+  Raises:
+    Exception: a bug in this project; the traceback is printed.
   """
   set_environment()
   arguments = sys.argv[1:]
@@ -103,18 +109,18 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
     if rest[1:] and not words:
       raise UserError(f'unexpected argument {rest[1]!r}; flags start with --. See --help.')
     sys.exit((main(rest[1:]) if words else main()) or 0)
-  except BrokenPipeError:  # The reader, `head` say, has enough.
+  except BrokenPipeError:  # The reader, for example `head`, has closed the pipe.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(141)
   except (UserError, flags.Error) as error:
-    _let_go(error)
+    _clear_frames(error)
     print('error: ' + one_line(NUMBER.sub(r'expected a number, not \1', str(error))), file=sys.stderr)
     sys.exit(2)
   except Exception as error:
-    _let_go(error)
+    _clear_frames(error)
     expected = expected_of(error)
     if not expected:
-      raise  # A fault of ours: its traceback is what a report needs.
+      raise  # A bug in this project: a report needs the traceback.
     what = f'{error.strerror}: {error.filename}' if isinstance(error, OSError) and error.filename else str(error)
     print(f'error: {one_line(what, 300)}; {expected} What was saved before is kept.', file=sys.stderr)
     sys.exit(1)
@@ -124,35 +130,34 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
 
 
 def _refuse_empty(flag_values):
-  """UserError where a flag was given with nothing behind it, as a shell does of a variable that is not set."""
+  """Raises a UserError if a flag has an empty value, for example from an unset shell variable."""
   for name in flag_values:
     if flag_values[name].present and flag_values[name].value in ('', []):
-      raise UserError(f'--{name} is empty; expected a value, or leave it out.')
+      raise UserError(f'--{name} is empty; expected a value, or omit the flag.')
 
 
 def one_line(text, longest=LONGEST) -> str:
-  """A message as one line of at most about `longest` characters that can be printed.
+  """Returns a message as one line of printable characters; after `longest` characters it is cut off with '...'.
 
-  It may quote file names or what a server says: control characters, which a terminal would obey, are left out.
+  Messages may quote file names or replies of a server. Control characters, which terminals interpret, are removed.
   """
   line = ' '.join(''.join(c if c.isprintable() else ' ' if c.isspace() else '' for c in text).split())
   return line if len(line) <= longest else f'{line[:longest]}...'
 
 
 def _expand_home(flag_values):
-  """Replaces a leading ~ by the home folder, which shells do for `--flag ~/x` and not for `--flag=~/x`.
+  """Replaces a leading ~ by the home folder. Shells do so for `--flag ~/x`, but not for `--flag=~/x`.
 
   Raises:
-    UserError: ~ before something else, a user that is not known here.
+    UserError: the ~ is followed by the name of an unknown user.
   """
   def expanded(path, name):
-    whole = os.path.expanduser(path)
-    if whole.startswith('~'):
-      raise UserError(f'--{name}: {path} is in the home folder of a user who is not known here; expected ~/, or a '
-                      'whole path.')
-    return whole
+    absolute = os.path.expanduser(path)
+    if absolute.startswith('~'):
+      raise UserError(f'--{name}: {path} is in the home folder of an unknown user; expected ~/, or an absolute path.')
+    return absolute
 
-  def every(value, name):  # KEY=PATH,PATH of --set
+  def every(value, name):  # For KEY=PATH,PATH of --set.
     key, sign, paths = value.partition('=')
     return key + sign + ','.join(expanded(path, name) if path.startswith('~') else path for path in paths.split(','))
 
@@ -165,52 +170,55 @@ def _expand_home(flag_values):
 
 
 def check_target(flag, path) -> None:
-  """UserError where a file that is to be made cannot be written, before the work for it begins."""
+  """Raises a UserError if an output file cannot be written; call it before the work for the file begins."""
   path = pathlib.Path(path)
-  problem = ('is a folder' if path.is_dir() else 'lies in no folder' if not path.parent.is_dir() else
+  problem = ('is a folder' if path.is_dir() else 'is in a folder that does not exist' if not path.parent.is_dir() else
              '' if os.access(path if path.exists() else path.parent, os.W_OK) else 'cannot be written')
   if problem:
-    raise UserError(f'--{flag} {path} {problem}; expected a file in a folder that is there and can be written.')
+    raise UserError(f'--{flag} {path} {problem}; expected a file in an existing, writable folder.')
 
 
 def check_folder(flag, path) -> None:
-  """UserError where a folder that results go into, and that is made where it is not there, cannot be written."""
+  """Raises a UserError if an output folder, which need not exist yet, cannot be written."""
   path = pathlib.Path(path)
-  there = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+  existing = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
   try:
-    with tempfile.TemporaryDirectory(dir=there):
+    with tempfile.TemporaryDirectory(dir=existing):
       pass
   except OSError as error:
-    raise UserError(f'--{flag} {path} cannot be written: {error.strerror}; expected a folder, or a place for one.'
-                    ) from error
+    raise UserError(f'--{flag} {path} cannot be written: {error.strerror}; expected a writable folder, or a new one in '
+                    'a writable folder.') from error
 
 
 def only(flag_values, names, where) -> None:
-  """UserError where a flag was given that does not apply `where` it stands, because it is none of `names`."""
+  """Raises a UserError if a flag other than `names` was given; `where` says in the message when it does not apply."""
   for name in flag_values:
     if flag_values[name].present and name not in names:
       fitting = ', '.join(f'--{fit}' for fit in names)
       raise UserError(f'--{name} does not apply {where}; expected no other flags than {fitting}.')
 
 
-def _let_go(error):
-  """Drops what an error's frames hold. A pipeline's iterator among it, alive when Python ends, could keep it from
-  ending: its destructor would wait for a thread that waits for Python."""
+def _clear_frames(error):
+  """Clears the local variables in the frames of an error.
+
+  If one is the iterator of a pipeline, it could keep Python from exiting: its destructor would wait for a thread that
+  waits for Python.
+  """
   while error:
     traceback.clear_frames(error.__traceback__)
     error = error.__cause__ or error.__context__
 
 
 def expected_of(error) -> str:
-  """What a machine lacked that an error tells of, as the end of a message; '' if the error is a fault of ours."""
-  kinds = {kind.__name__ for kind in type(error).__mro__}  # TensorFlow's by name: it need not be loaded
+  """Returns the end of a message for an error that the machine caused; '' for any other error, which is our bug."""
+  kinds = {kind.__name__ for kind in type(error).__mro__}  # Names, since TensorFlow may not be loaded.
   full = 'No space left' in str(error)
   if kinds & {'MemoryError', 'ResourceExhaustedError'} and not full:
-    return 'expected more free memory, of the processor or the GPU: lower training.batch, or end other programs.'
+    return 'expected more free memory, of the machine or the GPU: lower training.batch, or end other programs.'
   if full:
     return 'expected a disk with free space.'
   if kinds & {'OSError', 'NotFoundError', 'PermissionDeniedError', 'DataLossError'}:
-    return 'expected files that can be read, and places that are there and can be written.'
+    return 'expected readable files, and existing, writable folders.'
   return ''
 
 
@@ -229,7 +237,7 @@ def _help(usage, groups, flag_values):
 
 
 def text_of(grid, width=100) -> str:
-  """A rich table as plain text."""
+  """Returns a rich table as plain text."""
   screen = console.Console(width=width, no_color=True, highlight=False, force_jupyter=False, force_terminal=False)
   with screen.capture() as capture:
     screen.print(grid)
@@ -237,9 +245,9 @@ def text_of(grid, width=100) -> str:
 
 
 class Status:
-  """Says what a program is at and how far: one changing line on a terminal, else a line for each thing, and every 10 s.
+  """Shows the progress of a program: a progress bar on a terminal, else a line per task and every `quiet_seconds`.
 
-  Use it as a context.
+  Use it as a context manager.
   """
 
   def __init__(self, quiet_seconds=10):
@@ -259,15 +267,15 @@ class Status:
       self.bar.stop()
 
   def __call__(self, text, done=None, total=None):
-    """`text`: what is done now; `done` of `total`: how far, where that can be counted."""
-    far = f' {done:,} of {total:,}' if total else ''
+    """Updates the progress: `text` names the current task, of which `done` of `total` items are finished."""
+    count = f' {done:,} of {total:,}' if total else ''
     if self.bar:
-      self.bar.update(self.task, description=text + far, completed=done or 0, total=total)
+      self.bar.update(self.task, description=text + count, completed=done or 0, total=total)
     elif text != self.text or time.monotonic() >= self.next_line:
-      print(f'  {text}{far} ...', flush=True)
+      print(f'  {text}{count} ...', flush=True)
       self.text, self.next_line = text, time.monotonic() + self.quiet_seconds
 
 
 def data_dir(given) -> str:
-  """The folder of data sets: the flag, else TFDS's own."""
+  """Returns the folder of the data sets: the value of --data_dir, or else TFDS's default."""
   return os.path.expanduser(given or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets')

@@ -1,4 +1,4 @@
-"""Program: measures a run, an exported module, or what any program made: lines, sentences, paths of sentences."""
+"""Evaluates a run, pretrained weights, an exported module, or files with interpolations or sentences of any program."""
 
 import json
 import typing
@@ -20,7 +20,7 @@ from acai_tf.training import build
 from zoo import _weights
 from zoo import base as zoo
 
-FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
+FLAGS = flags.FlagValues()  # Not absl's global flags: acai_tf.train defines some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Checkpoint of --run', flag_values=FLAGS)
 flags.DEFINE_enum('weights', 'average', WEIGHTS, 'EMA of the weights (if the run has one), or raw weights',
@@ -50,11 +50,11 @@ flags.DEFINE_string('to', None, 'Folder for the results of --zoo or --module', f
 cli.define_data_flags(FLAGS)
 GROUPS = {
     'What to evaluate': ['run', 'checkpoint', 'weights', 'zoo', 'module', 'dataset', 'set', 'interpolations',
-             'sentences', 'paths', 'to'],
+                         'sentences', 'paths', 'to'],
     'How to evaluate': ['metrics', 'restarts', 'train_images', 'features', 'feature_size', 'trust'],
     'Data': ['data_dir', 'manual_dir'],
 }
-# What each way of use has flags for, beside the one that chooses it.
+# The flags that apply in each mode, besides the flag that selects the mode.
 MODES = {
     'run': ['checkpoint', 'weights', *GROUPS['How to evaluate'], *GROUPS['Data']],
     'zoo': ['to', *GROUPS['How to evaluate'], *GROUPS['Data']],
@@ -63,13 +63,17 @@ MODES = {
     'sentences': ['dataset', 'set', *GROUPS['Data']],
     'paths': ['dataset', 'set', *GROUPS['Data']],
 }
-# Groups of metrics of images that a flag is for.
+# The groups of image metrics to which a flag applies.
 NEEDS = {'restarts': ('clustering',), 'train_images': ('clustering', 'fitted_probe'), 'features': ('quality',),
          'feature_size': ('quality',)}
 
 
 def score_file(path) -> None:
-  """Scores a file of interpolations on the lines benchmark and prints; UserError says what does not fit."""
+  """Scores a .npy file of interpolations on the lines benchmark and prints the figures.
+
+  Raises:
+    UserError: the file cannot be read, or its shape or range is wrong.
+  """
   try:
     images = base.mapped(path)
   except (OSError, ValueError) as error:
@@ -85,8 +89,8 @@ def score_file(path) -> None:
     raise UserError(f'{path}: {error}.') from error
   count, steps = images.shape[:2]
   if empty := lines.without_line(images):
-    print(f'warning: {empty:,} of {count * steps:,} images have no pixel above 0, so no line; the benchmark compares '
-          'them all the same.')
+    print(f'warning: {empty:,} of {count * steps:,} images have no pixel above 0 and thus no line; the benchmark still '
+          'scores them.')
   print(f'{path}: {count} interpolations of {steps} images\n\n{report.grid_of(scores)}\n\n± is half the 95 % '
         'confidence interval over interpolations. The published figures are means over 256 interpolations of 16 '
         'images.')
@@ -97,7 +101,7 @@ def _templates():
 
 
 def score_text(data_dir) -> None:
-  """Scores a file of sentences, or of paths between sentences, beside the text of --dataset; prints."""
+  """Scores a file of sentences, or of paths between sentences, against the text of --dataset; prints the figures."""
   config = config_of_flags(registry.names('acai_tf.data', 'sentences'))
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   cli.start_tensorflow()
@@ -105,22 +109,26 @@ def score_text(data_dir) -> None:
   from acai_tf.data import text_base  # Loads TensorFlow.
 
   if FLAGS.sentences:
-    found = text_base.read_sentences(FLAGS.sentences)
-    metrics = text.score_samples(found, dataset)
-    what = f'{len(found):,} sentences, scored by trigrams (docs/benchmarks.md)'
+    sentences = text_base.read_sentences(FLAGS.sentences)
+    metrics = text.score_samples(sentences, dataset)
+    what = f'{len(sentences):,} sentences, scored by trigrams (docs/benchmarks.md)'
   else:
     try:
       paths = text_path.parse(strict_json.text_of(FLAGS.paths).splitlines())
     except (OSError, ValueError) as error:
-      raise UserError(f'{FLAGS.paths}: {getattr(error, "strerror", None) or error}; expected paths of sentences, one a '
-                      'line.') from error
+      raise UserError(f'{FLAGS.paths}: {getattr(error, "strerror", None) or error}; expected paths of sentences, one '
+                      'per line.') from error
     metrics = {key: value for key, value in text.score_paths(paths, dataset).items() if isinstance(value, float)}
     what = f'{len(paths):,} paths of {len(paths[0])} sentences, scored by a trigram (docs/benchmarks.md)'
   print(f'{FLAGS.sentences or FLAGS.paths}: {what}\n\n{report.grid_of(metrics)}')
 
 
 def config_of_flags(names) -> typing.Any:
-  """The Config of the data set that --dataset and --set name; UserError unless it is one of `names`."""
+  """Returns the Config of --dataset with the overrides of --set.
+
+  Raises:
+    UserError: --dataset is missing or none of `names`, or an override is wrong.
+  """
   if FLAGS.dataset not in names:
     raise UserError(unknown('data set', FLAGS.dataset, names) if FLAGS.dataset else
                     f'--dataset is missing; expected one of {", ".join(names)}.')
@@ -132,10 +140,10 @@ def config_of_flags(names) -> typing.Any:
 
 
 def groups_of(kind) -> tuple[str, ...]:
-  """The groups of metrics that --metrics names, of models of a kind, 'images' or 'sentences'.
+  """Returns the groups of metrics that --metrics selects for a kind of data, 'images' or 'sentences'.
 
   Raises:
-    UserError: one that is unknown, or another flag that none of them takes.
+    UserError: a group is unknown, or another flag does not apply to any of the groups.
   """
   known = kinds.KINDS[kind]
   groups = {('all',): known.GROUPS, ('quick',): known.QUICK}.get(tuple(FLAGS.metrics), tuple(FLAGS.metrics))
@@ -144,19 +152,19 @@ def groups_of(kind) -> tuple[str, ...]:
       raise UserError(unknown(f'metrics of {kind}', group, (*known.GROUPS, 'quick', 'all')))
   if {'quick', 'all'} & {*groups}:
     raise UserError(f'--metrics {",".join(groups)}: expected quick or all by itself, or groups of metrics.')
-  for name, fitting in NEEDS.items():
-    if FLAGS[name].present and not {*fitting} & {*groups}:
+  for name, needed in NEEDS.items():
+    if FLAGS[name].present and not {*needed} & {*groups}:
       raise UserError(f'--{name} does not apply to --metrics {",".join(FLAGS.metrics)} of {kind}; it is for '
-                      f'{" and ".join(fitting)} of images.')
+                      f'{" and ".join(needed)} of images.')
   if FLAGS['feature_size'].present and not FLAGS.features:
-    raise UserError('--feature_size is of the network that --features names, which is missing.')
+    raise UserError('--feature_size applies only with --features, which is missing.')
   if FLAGS.trust and not (FLAGS.module or FLAGS.features):
-    raise UserError('--trust is of the module that --module or --features names, which is missing.')
+    raise UserError('--trust applies only with --module or --features, which are missing.')
   return groups
 
 
 def settings_of(recipe, dataset, dataset_name, data_dir) -> images.Settings:
-  """`images.Settings` from the flags; a feature network that is not there yet is trained."""
+  """Returns the settings of the evaluation of images from the flags; trains the feature network if it is missing."""
   groups = groups_of('images')
   restarts = FLAGS.restarts or (report.PAPER_RESTARTS if recipe == 'paper' else 10)
   features = None
@@ -169,13 +177,13 @@ def settings_of(recipe, dataset, dataset_name, data_dir) -> images.Settings:
       with cli.Status() as status:
         features = feature_network.load(dataset, dataset_name, data_dir, progress=status)
     else:
-      print(f'quality is left out: {dataset_name} has no labels to train a feature network on (--features).')
+      print(f'skipping quality: {dataset_name} has no labels to train a feature network on (use --features).')
       groups = tuple(group for group in groups if group != 'quality')
   return images.Settings(groups, restarts, FLAGS.train_images or images.Settings.train_images, features=features)
 
 
 def evaluate_module(data_dir) -> None:
-  """Measures an exported module on a data set, through hub.load; prints, and writes metrics.json to --to."""
+  """Evaluates an exported module, loaded by hub.load, on --dataset; prints the figures and writes them to --to."""
   config = config_of_flags(registry.names('acai_tf.data'))
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   kind = registry.kind_of('acai_tf.data', FLAGS.dataset)
@@ -183,7 +191,7 @@ def evaluate_module(data_dir) -> None:
   if FLAGS.to:
     cli.check_folder('to', FLAGS.to)
   cli.start_tensorflow()
-  module_card.load(FLAGS.module)  # A module of lines drawn otherwise is told; an address has no such file here.
+  module_card.load(FLAGS.module)  # Rejects modules of an earlier drawing of lines; an address has no such file here.
   functions: subject.Functions | subject.TextFunctions
   if kind == 'sentences':
     functions, shape = subject.of_text_module(FLAGS.module, FLAGS.trust), None
@@ -212,7 +220,7 @@ def evaluate_module(data_dir) -> None:
 
 
 def main() -> None:
-  """The program."""
+  """Runs the program."""
   modes = [key for key in MODES if FLAGS[key].value]
   if len(modes) != 1:
     raise UserError('expected one of --run DIR (made by acai_tf.train), --zoo NAME, --module DIR --dataset NAME, '

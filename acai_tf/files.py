@@ -1,4 +1,4 @@
-"""Files: opened only where they are files, replaced whole or not at all, locked, and told apart by their SHA-256."""
+"""Utilities for files: checks for regular files, atomic writes, locks and SHA-256 digests."""
 
 import contextlib
 import fcntl
@@ -14,33 +14,34 @@ DAY = 86_400  # seconds
 
 
 def regular(path) -> pathlib.Path:
-  """`path`, if there is a regular file or nothing at all; a symlink counts as what it leads to.
+  """Returns `path` if it is a regular file or does not exist; symlinks are followed.
 
-  Opening a named pipe would wait for whoever holds its other end, and reading a device may never end. A path where
-  nothing is passes too, so that opening it reports that.
+  Call it before opening a file: opening a named pipe blocks until the other end is opened, and reading a device may
+  never end. A missing path passes, so that opening it raises FileNotFoundError.
 
   Raises:
-    OSError: a folder, named pipe, socket or device.
+    OSError: the path is a folder, named pipe, socket or device.
   """
   path = pathlib.Path(path)
   if path.exists() and not path.is_file():
-    raise OSError(f'{path} is no file')
+    raise OSError(f'{path} is not a file')
   return path
 
 
 @contextlib.contextmanager
 def scratch(path) -> Iterator[pathlib.Path]:
-  """A context that gives a new folder beside `path`, of this program alone even where hosts share the disk.
+  """A context manager that gives a new temporary folder beside `path`.
 
-  The folder is deleted at the end. So are those that killed programs left, if nothing was written in them for a day.
+  Its name is unique, even if several hosts share the disk. The folder is deleted at the end. Folders of programs that
+  were killed are deleted too, if nothing was written in them for a day.
 
   Raises:
-    OSError: the folder of `path` cannot be made or written.
+    OSError: the parent folder of `path` cannot be created or written.
   """
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   for left in path.parent.glob(f'{glob.escape(path.name)}.*.part'):
-    with contextlib.suppress(OSError):  # Another program is deleting it, too.
+    with contextlib.suppress(OSError):  # Another program may be deleting it.
       if time.time() - max(each.stat().st_mtime for each in (left, *left.rglob('*'))) > DAY:
         shutil.rmtree(left, ignore_errors=True)
   with tempfile.TemporaryDirectory('.part', f'{path.name}.', path.parent, ignore_cleanup_errors=True) as folder:
@@ -49,12 +50,13 @@ def scratch(path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def replacing(path) -> Iterator[pathlib.Path]:
-  """A context that gives another path of the same name; what is written there is moved to `path` at the end.
+  """A context manager for atomic writes: gives a temporary path, which is renamed to `path` at the end.
 
-  It is moved whole or, where the context ends with an exception, not at all. Works for files and for new folders.
+  If the context ends with an exception, `path` stays as it was. The temporary path has the same name in another folder.
+  Files are replaced; a folder can be moved only to a path that does not exist or is an empty folder.
 
   Raises:
-    OSError: the folder of `path` cannot be written, or `path` is a folder that is not empty.
+    OSError: the parent folder of `path` cannot be written, or `path` is a folder that is not empty.
   """
   path = pathlib.Path(path)
   with scratch(path) as folder:
@@ -63,19 +65,19 @@ def replacing(path) -> Iterator[pathlib.Path]:
 
 
 def write(path, text: str) -> None:
-  """Writes a UTF-8 text file whole or not at all; OSError where it cannot be written."""
+  """Writes a UTF-8 text file atomically; raises OSError if it cannot be written."""
   with replacing(path) as made:
     made.write_text(text, encoding='utf-8')
 
 
 @contextlib.contextmanager
 def locked(path, wait=True) -> Iterator[str]:
-  """A context in which no other process is that uses the same lock file; a killed process leaves no lock behind.
+  """A context manager that holds an exclusive lock on a lock file. The lock of a killed process is released.
 
-  Gives '', or the system's message on a disk that has no locks: then nothing is locked.
+  Gives '', or the system's error message if the file system does not support locks; nothing is locked then.
 
   Raises:
-    BlockingIOError: another process is in it, and `wait` is False.
+    BlockingIOError: another process holds the lock, and `wait` is False.
     OSError: the file cannot be written.
   """
   path, problem = regular(path), ''
@@ -91,7 +93,7 @@ def locked(path, wait=True) -> Iterator[str]:
 
 
 def digest(parts: Iterable[bytes | memoryview]) -> str:
-  """SHA-256 of all parts behind one another, in hexadecimal."""
+  """Returns the SHA-256 of the concatenated parts, in hexadecimal."""
   total = hashlib.sha256()
   for part in parts:
     total.update(part)
@@ -99,6 +101,6 @@ def digest(parts: Iterable[bytes | memoryview]) -> str:
 
 
 def digest_of(path) -> str:
-  """SHA-256 of a file in hexadecimal; OSError where there is no file."""
+  """Returns the SHA-256 of a file, in hexadecimal; raises OSError if it is not a file."""
   with regular(path).open('rb') as stream:
     return hashlib.file_digest(stream, 'sha256').hexdigest()

@@ -1,4 +1,4 @@
-"""Program: trains a model on a data set, evaluates it and reports. `python -m acai_tf.train --dataset lines`."""
+"""Trains and evaluates a model: `python -m acai_tf.train --dataset lines`."""
 
 from absl import flags
 
@@ -44,9 +44,9 @@ GROUPS = {
 
 
 def experiment_of(arguments) -> config.Experiment:
-  """Flags -> `config.Experiment`; UserError names the flag that is wrong."""
+  """Returns the experiment that the flags define; raises a UserError that names a wrong flag."""
   if arguments.zoo and (arguments.dataset or arguments['model'].present):
-    raise UserError('--zoo names data set and model; leave out --dataset and --model.')
+    raise UserError('--zoo sets the data set and the model; omit --dataset and --model.')
   if not arguments.dataset and not arguments.zoo:
     raise UserError(f'--dataset is missing; expected one of {", ".join(registry.names("acai_tf.data"))}.')
   overrides = parse_overrides(arguments.set)
@@ -70,22 +70,22 @@ def experiment_of(arguments) -> config.Experiment:
 
 
 def _refuse_network(model, keys):
-  """UserError where keys of `network` are set for a model that does not read them."""
-  if keys and model in registry.names('acai_tf.models'):  # Else `resolve` says what is wrong.
-    made_by = registry.load('acai_tf.models', model).Config
-    if getattr(made_by, 'OWN_NETWORKS', False):
+  """Raises a UserError if keys of `network` are set for a model that does not use them."""
+  if keys and model in registry.names('acai_tf.models'):  # `resolve` reports unknown models.
+    model_config = registry.load('acai_tf.models', model).Config
+    if getattr(model_config, 'OWN_NETWORKS', False):
       raise UserError(f'network.{next(iter(keys))} does not apply to {model}; '
-                      f'expected model.KEY instead, of {", ".join(made_by.__dataclass_fields__)}.')
+                      f'expected model.KEY instead, of {", ".join(model_config.__dataclass_fields__)}.')
 
 
 def default_run_dir(experiment) -> str:
-  """runs/<data set>_<model>_d<numbers in a code>_<recipe>_s<seed>."""
+  """Returns runs/<data set>_<model>_d<latent dimension>_<recipe>_s<seed>."""
   return (f'runs/{experiment.dataset_name}_{experiment.model_name}_d{experiment.latent_dimension}_'
           f'{experiment.training.recipe}_s{experiment.training.seed}')
 
 
 def main() -> int:
-  """The program."""
+  """Runs the program; returns its exit status."""
   arguments = flags.FLAGS
   cli.start_tensorflow(arguments.xla == 'on')
   experiment = experiment_of(arguments)
@@ -98,7 +98,7 @@ def main() -> int:
   xla = arguments.xla
   if arguments.deterministic:
     cli.make_deterministic()
-    xla = 'off' if xla == 'auto' else xla  # It takes the kernels that it finds fastest when it compiles.
+    xla = 'off' if xla == 'auto' else xla  # XLA chooses kernels by timing them, so that results may differ.
   cluster = Cluster(arguments.strategy, xla)
   experiment = cluster.agreed(with_precision(experiment, machine.fastest_precision()))
   return session.train(experiment, run, cluster, cli.data_dir(arguments.data_dir), arguments.manual_dir,

@@ -50,7 +50,7 @@ class OverrideTest(tf.test.TestCase):
 
   def test_a_code_of_one_pixel_is_not_normalised_over_its_pixels(self):
     resolve('lines', 'acai', 'paper', {'network': {'latent_width': '1'}})
-    with self.assertRaisesRegex(UserError, 'gives all images the same code; expected 2'):
+    with self.assertRaisesRegex(UserError, 'gives all images the same latent; expected 2'):
       resolve('lines', 'amr', 'paper', {'network': {'latent_width': '1'}})
 
   def test_what_a_field_may_be_is_its_annotation(self):
@@ -241,7 +241,7 @@ class RunFolderTest(tf.test.TestCase):
     (folder / 'checkpoints' / 'last').mkdir(parents=True)
     for ending in (run.DATA, run.INDEX):
       (folder / 'checkpoints' / 'last' / f'step-10{ending}').touch()
-    with self.assertRaisesRegex(UserError, 'trained for 640 samples already, more than 576; expected --samples 640'):
+    with self.assertRaisesRegex(UserError, 'already trained for 640 samples, more than 576; expected --samples 640'):
       self.claim(folder, samples=576)
     self.assertEqual(Run(folder).experiment().training.samples, 1024)
     self.claim(folder, samples=640)
@@ -268,7 +268,7 @@ class RunFolderTest(tf.test.TestCase):
     printed = io.StringIO()
     with (unittest.mock.patch.object(files.fcntl, 'flock', side_effect=OSError(38, 'Function not implemented')),
           contextlib.redirect_stdout(printed), Run(self.get_temp_dir()).locked()):
-      self.assertIn('cannot be locked (Function not implemented): see to it', printed.getvalue())
+      self.assertIn('cannot be locked (Function not implemented): make sure', printed.getvalue())
 
   def test_one_program_trains_in_a_folder(self):
     folder = self.get_temp_dir() + '/run'
@@ -295,19 +295,19 @@ class RunFolderTest(tf.test.TestCase):
 
   def test_broken_and_missing_folders(self):
     folder = pathlib.Path(self.get_temp_dir())
-    with self.assertRaisesRegex(UserError, 'no run folder'):
+    with self.assertRaisesRegex(UserError, 'is not a run folder'):
       Run(folder).experiment()
     whole = resolve('lines', 'acai').to_dict()
     for text, message in (
-        ('{"dataset_name": ', 'cannot be read'), ('[1]', 'is no object'),
+        ('{"dataset_name": ', 'cannot be read'), ('[1]', 'is not a JSON object'),
         ('{"dataset_name": "lines"}', 'model_name is missing'), (json.dumps({**whole, 'model_name': 3}), 'is 3'),
-        (json.dumps({**whole, 'network': []}), 'section network is no object'),
+        (json.dumps({**whole, 'network': []}), 'section network is not an object'),
         (json.dumps({k: v for k, v in whole.items() if k != 'training'}), 'section training is missing'),
         (json.dumps({**whole, 'model': {'lambda_': 0.5}}), 'model.gamma missing; expected every key'),
         (json.dumps({**whole, 'network': {**whole['network'], 'depth': None}}), 'network.depth=None: expected'),
         (json.dumps({**whole, 'network': {**whole['network'], 'depth': True}}), 'network.depth=True: expected'),
         (json.dumps({**whole, 'network': {**whole['network'], 'latent_width': 3}}), 'json: latent width 3 does not'),
-        (json.dumps({**whole, 'training': {**whole['training'], 'samples': math.inf}}), 'Infinity is no number'),
+        (json.dumps({**whole, 'training': {**whole['training'], 'samples': math.inf}}), 'Infinity is not a JSON'),
         (json.dumps({**whole, 'model': {**whole['model'], 'gamma': 10**400}}), 'type float')):
       (folder / run.EXPERIMENT).write_text(text)
       with self.assertRaisesRegex(UserError, message):
@@ -330,12 +330,13 @@ class RunFolderTest(tf.test.TestCase):
   def test_a_broken_history_is_told_in_one_line(self):
     folder = pathlib.Path(self.get_temp_dir())
     for text, message in (
-        ('{"samples": 10}\n{"samp', ''), ('[]', 'line 1 is no object'), ('3', 'line 1'), ('null', 'line 1'),
+        ('{"samples": 10}\n{"samp', ''), ('[]', 'line 1 is not an object'), ('3', 'line 1'), ('null', 'line 1'),
         ('\xff', ''),
         ('{"samples": "10"}', 'line 1'), ('{"samples": -1}', 'line 1'), ('{"samples": 10}\n{"samples": 10}', 'line 2'),
-        ('{"samples": 1, "mean_distance": NaN}', 'NaN is no number'), ('{"samples": 1, "psnr": 1e999}', 'no finite'),
-        ('{"samples": 1, "psnr": "6"}', 'psnr of 1 samples'), ('{"samples": 1, "seconds": -3}', 'seconds of 1 samples'),
-        ('{"samples": 1, "samples": 2}', 'a key stands twice'), ('[' * 10**6, 'nested too deep')):
+        ('{"samples": 1, "mean_distance": NaN}', 'NaN is not a JSON number'),
+        ('{"samples": 1, "psnr": 1e999}', 'not a finite number'),
+        ('{"samples": 1, "psnr": "6"}', 'psnr at 1 samples'), ('{"samples": 1, "seconds": -3}', 'seconds at 1 samples'),
+        ('{"samples": 1, "samples": 2}', 'duplicate key in'), ('[' * 10**6, 'nested too deep')):
       (folder / run.HISTORY).write_text(text, 'latin-1')
       with self.assertRaisesRegex(UserError, f'history.jsonl cannot be read .*{message}.*delete it'):
         Run(folder).history()
@@ -351,14 +352,15 @@ class RunFolderTest(tf.test.TestCase):
     for name, read in ((run.HISTORY, Run(folder).history), (run.EXPERIMENT, Run(folder).experiment),
                        (module_card.FILE, lambda: module_card.load(folder))):
       os.mkfifo(folder / name)
-      with self.assertRaisesRegex(UserError, f'{name} cannot be read .*is no file'):
+      with self.assertRaisesRegex(UserError, f'{name} cannot be read .*is not a file'):
         read()
     os.mkfifo(folder / run.LOCK)
-    with self.assertRaisesRegex(UserError, 'lock is no file'), Run(folder).locked():
+    with self.assertRaisesRegex(UserError, 'lock is not a file'), Run(folder).locked():
       pass
 
   def test_numbers_that_float32_or_64_bits_lack(self):
-    for wrong, message in (({'epsilon': 1e-320}, 'float32 has not'), ({'learning_rate': 1e39}, 'float32 has not'),
+    for wrong, message in (({'epsilon': 1e-320}, 'out of range of float32'),
+                           ({'learning_rate': 1e39}, 'out of range of float32'),
                            ({'samples': 1 << 63}, 'too large|in'), ({'keep': 10**400}, 'too large')):
       with self.assertRaisesRegex(ValueError, message):
         config.Training(**wrong)
@@ -366,14 +368,14 @@ class RunFolderTest(tf.test.TestCase):
   def test_a_lack_of_memory_is_told_before_anything_is_made(self):
     with unittest.mock.patch.object(machine, 'free_memory', return_value=10**9):
       machine.require_memory({'one': 10**8, 'two': 9 * 10**8})
-      with self.assertRaisesRegex(UserError, '1.1 GB of memory are needed at least, and 1.0 GB are free; .*lower two'):
+      with self.assertRaisesRegex(UserError, 'at least 1.1 GB of memory are needed, and 1.0 GB are free; .*lower two'):
         machine.require_memory({'one': 2 * 10**8, 'two': 9 * 10**8})
       with self.assertRaisesRegex(UserError, 'dataset.test_images'):
         lines.load(lines.Config(test_images=10**6))
     for key, value in (('training', {'batch': 10**12}), ('network', {'depth': 10**6}), ('dataset', {'size': 1 << 20})):
-      with self.assertRaisesRegex(UserError, 'GB of memory are needed at least'):
+      with self.assertRaisesRegex(UserError, 'GB of memory are needed'):
         build.require_memory(resolve('lines', 'acai', 'fast', {key: value}))
-    with self.assertRaisesRegex(UserError, 'GB of memory are needed at least'):
+    with self.assertRaisesRegex(UserError, 'GB of memory are needed'):
       build.create(resolve('grammar', 'arae', 'fast', {'network': {'embedding': 10**12}}))
 
   def test_free_memory_is_the_container_s_where_that_is_less(self):

@@ -73,7 +73,8 @@ class PipelineTest(tf.test.TestCase):
     self.assertEqual(image_base.checked(whole, (2, 2, 1), 4).shape, (2, 2, 1))
     for name, array, message in (
         ('train_images', np.zeros([4, 3, 3, 1], np.uint8), 'train_images are uint8'),
-        ('test_images', np.zeros([4, 2, 2, 1], np.float32), 'test_images are float32'), ('test_labels', None, 'lacks'),
+        ('test_images', np.zeros([4, 2, 2, 1], np.float32), 'test_images are float32'),
+        ('test_labels', None, 'test_labels is missing'),
         ('train_labels', np.arange(3, dtype=np.int32), 'one for each of 4'),
         ('test_labels', np.arange(4), 'test_labels are int64'),
         ('train_labels', np.arange(4, dtype=np.int32) + 1, 'train_labels go from 1 to 4; expected 0 to 3'),
@@ -169,8 +170,8 @@ class CacheTest(tf.test.TestCase):
         (images.unlink, 'train_images.npy changed'),
         (lambda: np.save(folder / 'more.npy', [1]), 'more.npy changed'),
         ((folder / 'sums.json').unlink, 'sums.json is missing'),
-        (lambda: (folder / 'sums.json').write_text('[1]'), 'sums.json is no object'),
-        (lambda: (folder / 'sums.json').write_text('null'), 'sums.json is no object')):
+        (lambda: (folder / 'sums.json').write_text('[1]'), 'sums.json is not a JSON object'),
+        (lambda: (folder / 'sums.json').write_text('null'), 'sums.json is not a JSON object')):
       spoil()
       with contextlib.redirect_stdout(io.StringIO()) as output:
         self.assertAllEqual(base.cached_arrays(folder, four)['train_images'], np.arange(4))

@@ -242,15 +242,15 @@ class FolderTest(tf.test.TestCase):
     self.assertLen(self.load().test_images, 1)
     root = pathlib.Path(self.get_temp_dir()) / 'pictures'
     os.mkfifo(root / 'train' / 'pipe.png')
-    with self.assertRaisesRegex(UserError, 'pipe.png is no file'):
+    with self.assertRaisesRegex(UserError, 'pipe.png is not a file'):
       self.load()
     (root / 'train' / 'pipe.png').unlink()
     (root / 'train' / 'link.png').symlink_to('nowhere')
-    with self.assertRaisesRegex(UserError, 'link.png is no file'):
+    with self.assertRaisesRegex(UserError, 'link.png is not a file'):
       self.load()
     (root / 'train' / 'link.png').unlink()
     self.write('beside.png', 3)
-    with self.assertRaisesRegex(UserError, 'beside train and test, beside.png say'):
+    with self.assertRaisesRegex(UserError, 'beside train and test, such as beside.png'):
       self.load()
 
   def test_sixteen_bits_and_transparent_pixels(self):
@@ -330,7 +330,7 @@ class FolderTest(tf.test.TestCase):
   def test_mistakes_are_named(self):
     with self.assertRaisesRegex(UserError, 'dataset.path is missing'):
       resolve('folder', 'acai')
-    with self.assertRaisesRegex(UserError, 'is no folder'):
+    with self.assertRaisesRegex(UserError, 'is not a folder'):
       self.load()
     picture = self.write('a.png', 0)
     with self.assertRaisesRegex(UserError, 'no test pictures'):

@@ -384,12 +384,12 @@ class RunsTest(tf.test.TestCase):
     (folder / run.EXPERIMENT).write_text(json.dumps(old))
     (folder / module_card.FILE).write_text(json.dumps({'experiment': old, 'samples': 14}))
     for call in (lambda: build.load_model(Run(folder)), lambda: module_card.load(folder)):
-      with self.assertRaisesRegex(UserError, r'json: its lines are .*drawn otherwise.*Train it anew'):
+      with self.assertRaisesRegex(UserError, r'json: its lines were drawn .*differently.*Train it again'):
         call()
     for arguments in (['--run', str(folder)], ['--module', str(folder), '--dataset', 'lines']):
       evaluate.FLAGS.unparse_flags()
       evaluate.FLAGS(['evaluate', *arguments])
-      with self.assertRaisesRegex(UserError, 'drawn otherwise'):  # and not that there is no module in that folder
+      with self.assertRaisesRegex(UserError, 'lines were drawn'):  # and not that there is no module in that folder
         evaluate.main()
       for name in ('run', 'module', 'dataset'):
         evaluate.FLAGS[name].unparse()
@@ -436,7 +436,7 @@ class SettingsTest(tf.test.TestCase):
         ('--metrics prob', "did you mean 'probe'.*quick, all"), ('--metrics qick', "did you mean 'quick'"),
         ('--metrics quick,probe', 'expected quick or all by itself'), ('--restarts 3', '--restarts does not apply'),
         ('--metrics probe --features x', '--features does not apply to --metrics probe of images; it is for quality'),
-        ('--metrics quality --feature_size 9', '--feature_size is of the network'),
+        ('--metrics quality --feature_size 9', '--feature_size applies only with --features'),
         ('--run x --dataset lines', '--dataset does not apply with --run; expected no other flags than --run'),
         ('--zoo lines_acai --weights raw', '--weights does not apply'), ('--run x --to y', '--to does not apply'),
         ('--interpolations x --dataset lines', '--dataset does not apply'), ('--paths x --metrics all', '--metrics'),
@@ -466,8 +466,8 @@ class ErrorsTest(tf.test.TestCase):
   def test_flags_with_nothing_behind_them_or_out_of_place(self):
     self.assertEqual(self.told('--text', 'a'), (0, ''))
     for arguments, message in (
-        ('--text=', 'error: --text is empty; expected a value, or leave it out.\n'),
-        ('--names=', 'error: --names is empty; expected a value, or leave it out.\n'),
+        ('--text=', 'error: --text is empty; expected a value, or omit the flag.\n'),
+        ('--names=', 'error: --names is empty; expected a value, or omit the flag.\n'),
         ('--count=x', "error: flag --count=x: expected a number, not 'x'\n"),
         ('--count=3', 'error: --count does not apply here; expected no other flags than --text.\n')):
       self.assertEqual(self.told(arguments), (2, message))
@@ -520,7 +520,7 @@ class ErrorsTest(tf.test.TestCase):
     self.assertIsNone(held[0]())
 
   def test_each_lack_is_told_for_what_it_is(self):
-    full, memory, files = 'a disk with free space', 'more free memory', 'files that can be read'
+    full, memory, files = 'a disk with free space', 'more free memory', 'expected readable files'
     for error, message in (
         (OSError(28, 'No space left on device'), full), (PermissionError(13, 'Permission denied'), files),
         (tf.errors.ResourceExhaustedError(None, None, 'x; No space left on device'), full),
@@ -688,7 +688,7 @@ class ScorerTest(tf.test.TestCase):
     for array, message in (
         (good[0], r'shape \(16, 32, 32, 1\); expected \[n, k'), (good[:, :, ::2], 'expected'), (good[:, :2], 'k >= 3'),
         ((good + 1) / 2, 'give 2 x - 1'), (good * 127, 'scale them'), (good * np.nan, 'NaN'),
-        (np.array(['a']), 'no .npy file of numbers'), (good[:0], 'n >= 1')):
+        (np.array(['a']), 'not a .npy file of numbers'), (good[:0], 'n >= 1')):
       with self.assertRaisesRegex(UserError, message):
         self.score(array)
 
@@ -742,8 +742,8 @@ class ProgramsTest(tf.test.TestCase):
         (['acai_tf.evaluate', '--interpolations', str(folder / 'no.npy')], 'cannot be read'),
         (['acai_tf.evaluate', '--module', str(folder), '--dataset', 'lines'], 'cannot be loaded'),
         (['acai_tf.evaluate', '--module', str(folder)], '--dataset is missing'),
-        (['acai_tf.evaluate', '--run', str(folder / 'none')], 'is no run folder'),
-        (['export', '--run', str(folder / 'none'), '--to', str(folder / 'x')], 'is no run folder'),
+        (['acai_tf.evaluate', '--run', str(folder / 'none')], 'is not a run folder'),
+        (['export', '--run', str(folder / 'none'), '--to', str(folder / 'x')], 'is not a run folder'),
         (['export', '--run', str(folder), '--to', str(folder)], 'exists already'),
         (['zoo._demo', '--module', str(folder)], 'is no module')):
       code, _, errors = self.run_here(*arguments)

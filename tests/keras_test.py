@@ -185,7 +185,7 @@ class KerasTest(tf.test.TestCase):
         ((acai.Config(), config.Network(depth=10**7), SHAPE), 'GB of memory are needed')):
       with self.assertRaisesRegex(ValueError, message):
         acai.Model(*arguments)
-    with self.assertRaisesRegex(ValueError, "GB of memory are needed .* lower the model's sizes"):
+    with self.assertRaisesRegex(ValueError, "GB of memory are needed, .* lower the model's sizes"):
       vqvae.Model(vqvae.Config(codes=10**15), NETWORK, SHAPE)
     with self.assertRaisesRegex(ValueError, 'made of no words'):
       vocabulary.Vocabulary([], 4)

@@ -172,7 +172,7 @@ class DatasetTest(tf.test.TestCase):
     values = resolve('lines', 'acai').to_dict()
     self.assertEqual(parse_experiment(values), resolve('lines', 'acai'))
     del values['dataset']['drawing']
-    with self.assertRaisesRegex(UserError, "first ones, drawn otherwise than the ACAI authors'.*Train it anew"):
+    with self.assertRaisesRegex(UserError, "differently from the ACAI authors'.*Train it again"):
       parse_experiment(values)
 
   def test_sizes_that_make_no_sense(self):

@@ -487,10 +487,10 @@ class LostTest(tf.test.TestCase):
     shutil.copytree(self.whole, self.folder)
     last = self.folder / run.CHECKPOINTS / 'last'
     (last / 'step-16.index').unlink()
-    with self.assertRaisesRegex(UserError, 'tells of 128 samples .* checkpoints/last has 64; .*after 64 samples'):
+    with self.assertRaisesRegex(UserError, 'has 128 samples .* checkpoints/last has 64; .*after 64 samples'):
       self.train(self.folder)
     shutil.rmtree(self.folder / run.CHECKPOINTS)
-    with self.assertRaisesRegex(UserError, 'tells of 128 samples .* checkpoints/last has 0; .*Put the lost files back'):
+    with self.assertRaisesRegex(UserError, 'has 128 samples .* checkpoints/last has 0; .*Restore the lost files'):
       self.train(self.folder)
     self.assertEqual(Run(self.folder).history(), self.history)
     self.assertFalse(last.exists())

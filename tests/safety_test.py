@@ -113,7 +113,7 @@ class SafetyTest(tf.test.TestCase):
       safety.check_module(other)
     (other / 'saved_model.pb').unlink()
     os.mkfifo(other / 'saved_model.pb')
-    with self.assertRaisesRegex(UserError, 'saved_model.pb is no file'):
+    with self.assertRaisesRegex(UserError, 'saved_model.pb is not a file'):
       safety.check_module(other)
     with self.assertRaisesRegex(UserError, 'No such file'):
       safety.check_module(self.folder / 'nowhere')

@@ -237,12 +237,12 @@ class TextDataTest(tf.test.TestCase):
 
   def test_mistakes_in_one_line(self):
     path = self.write('a.txt', ['a b', 'c d'])
-    for settings, message in (({}, 'dataset.path is missing'), ({'path': '/nowhere'}, 'is no file'),
+    for settings, message in (({}, 'dataset.path is missing'), ({'path': '/nowhere'}, 'is not a file'),
                               ({'path': path, 'held_out': f'{path},{path}'}, 'names 2 files; expected 1'),
-                              ({'path': f'{path},{path}', 'labels': 'a,b'}, 'labels of one file')):
+                              ({'path': f'{path},{path}', 'labels': 'a,b'}, 'labels needs a single file')):
       with self.assertRaisesRegex(UserError, message):
         resolve('text', 'arae', overrides={'dataset': settings})
-    with self.assertRaisesRegex(UserError, 'acai is a model of images, and text has sentences; expected one of arae'):
+    with self.assertRaisesRegex(UserError, 'acai is a model of images, but text has sentences; expected one of arae'):
       resolve('text', 'acai', overrides={'dataset': {'path': path}})
     config = resolve('text', 'arae', overrides={
         'dataset': {'path': self.write('l.tsv', ['ugly\ta b', 'good\tc']), 'labels': 'bad,good'}}).dataset
@@ -277,8 +277,8 @@ class SnliTest(tf.test.TestCase):
     self.assertCountEqual(train[7:], ['it sleeps'] * 9 + ['z'])
     held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
     self.assertCountEqual(held, ['a [UNK]', 'the [UNK]', '[UNK]'])
-    self.assertEndsWith(data.describe(), 'held-out sentences that are left out: 1 of more than 3 words, 1 that are in '
-                        'another part, too')
+    self.assertEndsWith(data.describe(), 'held-out sentences dropped: 1 of more than 3 words, 1 that also occur in '
+                        'another part')
     self.assertEqual((data.classes, snli.shape(snli.Config())), (0, (16, 11_004)))
 
   def test_words_are_the_tokens_of_the_binary_parses_in_the_official_archive(self):
@@ -403,7 +403,8 @@ class YelpTest(tf.test.TestCase):
       return yelp_polarity.load(yelp_polarity.Config(reviews=3, longest=4), data_dir)
 
     self.assertLen(forge().train_ids, 9)
-    for changes, message in (({'train': None}, "lacks 'train'"), ({'test_labels': None}, "lacks 'test_labels'"),
+    for changes, message in (({'train': None}, "'train' is missing"),
+                             ({'test_labels': None}, "'test_labels' is missing"),
                              ({'train': np.full(9, 255, np.uint8)}, 'train: .*utf-8'),
                              ({'train_labels': np.zeros(3, np.int32)}, 'one for each of 9'),
                              ({'train_labels': np.zeros(9, np.float32)}, 'expected int32'),

@@ -183,7 +183,7 @@ class ProgramTest(tf.test.TestCase):
         (['reproduce', 'lines_acai'], {'weights': f'{folder}/file'}, '--weights .*/file cannot be written'),
         (['reproduce', 'yelp_arae'], {'restarts': 3}, '--restarts is for models of images'),
         (['report'], {'to': folder}, 'is a folder; expected a file'),
-        (['card', 'lines_acai'], {'to': f'{folder}/none/card.md'}, 'lies in no folder')):
+        (['card', 'lines_acai'], {'to': f'{folder}/none/card.md'}, 'is in a folder that does not exist')):
       with self.assertRaisesRegex(UserError, message):
         self.run_program(*words, **settings)
 

@@ -1,4 +1,11 @@
-"""One data set a file: `Config`, `NETWORK` (the paper's widths and depth), `shape(config)`, `classes(config)`,
-`load(config, data_dir, manual_dir)`, `resolve(config)` where the configuration depends on what lies on disk,
-`BENCHMARK` where metrics are made for it, `SOURCE`: what the data are, and under which terms their owners give them,
-and `NO_WEIGHTS`: why weights that are trained on them may not be handed on, where that is so."""
+"""Data sets, one per file.
+
+Every file defines `Config`, `NETWORK` (the default network, the paper's where there is one), `SOURCE` (a description of
+the data, and their licence), `shape(config)`, `classes(config)` and `load(config, data_dir, manual_dir)`.
+
+A file may also define:
+  resolve(config): completes a configuration that depends on files on disk.
+  BENCHMARK: the group of metrics that exists for this data set alone.
+  OFFICIAL_FILES: False if the data set has no official files, so that --manual_dir does not apply.
+  NO_WEIGHTS: the reason why weights trained on the data may not be published.
+"""

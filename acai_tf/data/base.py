@@ -1,4 +1,4 @@
-"""What all data sets share: a training batch is a function of (seed, step), and arrays are kept on disk."""
+"""The base class of data sets, whose training batches are functions of (seed, step), and a cache of arrays on disk."""
 
 import contextlib
 import functools
@@ -16,58 +16,64 @@ from acai_tf.experiment.errors import UserError
 if typing.TYPE_CHECKING:
   import tensorflow as tf
 
-SUMS, BLOCK = 'sums.json', 1 << 24  # checksums beside a cache's arrays; bytes read at a time
-EXTRA_SEED = 1 << 32  # between the orders of batches and of further ones
+SUMS, BLOCK = 'sums.json', 1 << 24  # file of a cache's checksums; bytes read at a time
+EXTRA_SEED = 1 << 32  # offset of the seed for the order of extra batches
 
 
 class Dataset:
-  """Training data whose every batch is a function of (seed, step); what a batch consists of is the subclass's own.
+  """Training data of which every batch is a function of (seed, step).
 
-  A subclass gives `batch` and `describe`, and `prepare` where models see something else than what is kept.
+  A subclass implements `batch` and `describe`. It overrides `prepare` if models take something other than what `batch`
+  returns, for example float32 in place of uint8.
   """
 
-  benchmark: str | None = None  # the group of metrics that is made for this data set, if there is one
+  benchmark: str | None = None  # the group of metrics that exists for this data set alone, if there is one
 
   def describe(self) -> str:
-    """One line: how much of what there is, and where it lies."""
+    """Returns one line with the number, kind and size of the examples."""
     raise NotImplementedError
 
   def identity(self) -> str:
-    """A checksum of the training data, in hexadecimal; '' where the settings say all, as of data that are drawn."""
+    """Returns a checksum of the training data in hexadecimal; '' if the configuration determines the data."""
     return ''
 
   def batch(self, seed, step, size, rows) -> tuple:
-    """Positions `rows` of training batch `step`: a tuple of arrays [n, ...], always of the same types and shapes."""
+    """Returns the positions `rows` of training batch `step` of `size` examples.
+
+    The result is a tuple of arrays [len(rows), ...], whose types and other dimensions are the same in every call.
+    """
     raise NotImplementedError
 
   def batch_by_class(self, seed, step, size, rows) -> tuple:
-    """As `batch`, where position i of a batch has an example of class i modulo the number of classes."""
+    """Like `batch`, but position i of a batch has an example of class i modulo the number of classes."""
     raise NotImplementedError
 
   def prepare(self, *tensors) -> tuple:
-    """Tensors of a batch, as `batch` gives arrays -> what models see; called once, while the pipeline is traced."""
+    """Converts the tensors of a batch into the inputs of a model. It is called while the pipeline is traced."""
     return tensors
 
   def pipeline(self, seed, size, start, stop, replicas=1, first=0, count=None, extra=0,
                by_class=False) -> 'tf.data.Dataset':
-    """Training batches `start` ... `stop` - 1 as a tf.data.Dataset, read ahead by a thread.
+    """Returns training batches `start` to `stop` - 1 as a tf.data.Dataset with prefetching.
 
     Args:
-      seed: of the data order.
-      size: images in a global batch.
-      start, stop: steps; starting anywhere costs the same.
-      replicas: replicas that share each batch.
-      first, count: of those, the ones fed here, in turn; default: all from `first` on.
-      extra: further batches in every element, of an order of their own; its 1 + extra batches stand behind each other.
-      by_class: whether each batch has as many examples of one class as of any other (`batch_by_class`).
+      seed: seed of the data order.
+      size: global batch size.
+      start, stop: range of steps. Any start takes the same time.
+      replicas: number of replicas that share each batch.
+      first, count: the replicas that this pipeline feeds, in turn: `count` of them from `first` on. Default of
+        `count`: all from `first` on.
+      extra: number of additional batches in every element. They come from a data order of their own and are appended
+        to the first batch.
+      by_class: whether each batch has the same number of examples of every class (`batch_by_class`).
 
     Returns:
-      Elements as `prepare` gives them, of size / replicas rows; with `extra`, of that many times 1 + extra.
+      A data set whose elements are tuples as `prepare` returns them, of size / replicas * (1 + extra) rows.
 
     Raises:
       UserError: `size` does not divide evenly among the replicas.
     """
-    import tensorflow as tf  # Here, since programs list data sets without loading TensorFlow.
+    import tensorflow as tf  # Imported here, because programs list data sets without loading TensorFlow.
 
     from acai_tf import replicas as replicas_lib
 
@@ -92,12 +98,12 @@ class Dataset:
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     options.deterministic = True
-    options.autotune.enabled = False  # There is nothing to tune, and its thread, asleep, delays the end by up to 60 s.
+    options.autotune.enabled = False  # Nothing to tune, and its sleeping thread delays the end by up to 60 s.
     return tf.data.Dataset.range((stop - start) * count).map(load).prefetch(4).with_options(options)
 
 
 def checksum(*arrays) -> str:
-  """CRC-32 of arrays, one after the other, in hexadecimal; about a second a GB."""
+  """Returns the CRC-32 of the concatenated bytes of arrays, in hexadecimal; takes about one second per GB."""
   total = 0
   for array in arrays:
     total = zlib.crc32(np.ascontiguousarray(array).data, total)
@@ -105,8 +111,8 @@ def checksum(*arrays) -> str:
 
 
 def check_shared(size, replicas) -> None:
-  """UserError, with the nearest batches that do, unless a batch of `size` divides evenly among the replicas."""
-  even = 2 * replicas  # so that each has whole pairs
+  """Raises a UserError with the nearest valid sizes unless a batch of `size` divides evenly among the replicas."""
+  even = 2 * replicas  # Each replica interpolates between pairs, so that it needs an even number.
   if replicas > 1 and size % even:
     near = sorted({max(even, size // even * even), size // even * even + even})
     raise UserError(f'training.batch={size} cannot be shared by {replicas} devices; expected an even number on each, '
@@ -115,33 +121,33 @@ def check_shared(size, replicas) -> None:
 
 @functools.lru_cache(maxsize=2)
 def permutation(seed, epoch, count) -> np.ndarray:
-  """The order of `count` items in an epoch, [count] int64: a function of (seed, epoch)."""
+  """Returns the order of `count` items in an epoch, [count] int64. It is a function of (seed, epoch)."""
   return np.random.default_rng([seed, epoch]).permutation(count)
 
 
 def shuffled(seed, step, size, rows, count) -> np.ndarray:
-  """Which of `count` items stand in positions `rows` of batch `step`, if all are shuffled anew in every epoch.
+  """Returns the indices of the items at positions `rows` of batch `step`, where every epoch is shuffled differently.
 
   Args:
-    seed: of the order.
-    step: of the batch.
-    size: items in a batch.
-    rows: positions in it, ints.
-    count: how many items there are.
+    seed: seed of the order.
+    step: index of the batch.
+    size: number of items in a batch.
+    rows: positions in the batch, ints.
+    count: number of items in the data set.
 
   Returns:
-    [len(rows)] int64 indices.
+    [len(rows)] int64 indices from 0 to count - 1.
   """
-  epochs, places = np.divmod(step * size + np.asarray(rows, np.int64), count)
-  indices = np.empty(len(places), np.int64)
+  epochs, positions = np.divmod(step * size + np.asarray(rows, np.int64), count)
+  indices = np.empty(len(positions), np.int64)
   for epoch in np.unique(epochs):
     chosen = epochs == epoch
-    indices[chosen] = permutation(seed, int(epoch), count)[places[chosen]]
+    indices[chosen] = permutation(seed, int(epoch), count)[positions[chosen]]
   return indices
 
 
 class _Rows:
-  """A .npy file that grows: rows are written as they come, so that they need not fit into memory."""
+  """A .npy file to which rows are appended, so that the array need not fit into memory."""
 
   def __init__(self, path, first):
     self.shape, self.dtype, self.count = first.shape[1:], first.dtype, 0
@@ -151,7 +157,7 @@ class _Rows:
   def _header(self):
     description = {'descr': np.lib.format.dtype_to_descr(self.dtype), 'fortran_order': False,
                    'shape': (self.count, *self.shape)}
-    np.lib.format.write_array_header_1_0(self.file, description)  # Has room for any count.
+    np.lib.format.write_array_header_1_0(self.file, description)  # NumPy pads it, so that any count fits later.
 
   def append(self, rows) -> None:
     if rows.shape[1:] != self.shape or rows.dtype != self.dtype:
@@ -166,83 +172,85 @@ class _Rows:
 
 
 def cached_arrays(folder, prepare) -> dict:
-  """The arrays under `folder`; where they are not, `prepare(append)` makes them, and they are saved.
+  """Returns the arrays cached in `folder`. If there is no cache, `prepare(append)` creates the arrays first.
 
-  The folder is moved into place whole, so that an interrupted preparation leaves no half cache. Every file's checksum
-  lies beside it and is compared when it is opened (about a second a GB); a cache that has changed is named and made
-  anew.
+  A cache is written to a temporary folder, which is renamed at the end, so that an interrupted preparation leaves no
+  incomplete cache. Checksums of the files are compared at every opening (about one second per GB). A cache whose files
+  have changed is reported and prepared again.
 
   Args:
-    folder: where the .npy files lie or will lie.
-    prepare: function; it calls `append(name, rows)` as often as it likes.
+    folder: folder of the .npy files.
+    prepare: function that calls `append(name, rows)` any number of times.
 
   Returns:
     Dict: name -> array, memory-mapped.
 
   Raises:
-    UserError: a cache that cannot be read, or a disk that is full.
+    UserError: the cache cannot be read, or the disk is full.
   """
   folder = pathlib.Path(folder)
   try:
     if folder.exists() and (changed := _changed(folder)):
-      print(f'data cache {folder}: {changed}; it is made anew')
-      with files.scratch(folder) as aside, contextlib.suppress(FileNotFoundError):  # Another program was faster.
+      print(f'data cache {folder}: {changed}; preparing it again')
+      with files.scratch(folder) as aside, contextlib.suppress(FileNotFoundError):  # Another program has moved it.
         folder.rename(aside / folder.name)
     if not folder.exists():
       _prepare(folder, prepare)
-    # Read into memory, SVHN opened in 6 s instead of none, and was slower cold and warm (benchmarks/input.py then).
+    # Memory-mapped, since reading SVHN into memory took 6 s and made batches slower (measured by benchmarks/input.py).
     return {path.stem: mapped(path) for path in sorted(folder.glob('*.npy'))}
   except UserError:
     raise
   except (OSError, ValueError, EOFError) as error:
-    raise UserError(f'data cache {folder}: {error}; expected a writable disk and whole files. '
+    raise UserError(f'data cache {folder}: {error}; expected a writable disk and complete files. '
                     'Free space or delete that folder and run again.') from error
 
 
 def mapped(path) -> np.ndarray:
-  """The array of a .npy file, memory-mapped: a header that promises more than the file has asks for no memory.
+  """Returns the memory-mapped array of a .npy file.
+
+  Because of the mapping, a header that declares more data than the file holds does not allocate memory.
 
   Raises:
-    ValueError: no .npy file of numbers, or one that is cut off.
-    OSError: no file.
+    ValueError: the file is not a .npy file of numbers, or is truncated.
+    OSError: there is no such file.
   """
   path = files.regular(path)
   try:
     array = np.load(path, mmap_mode='r', allow_pickle=False)
   except OSError:
     raise
-  except Exception as error:  # A dozen kinds for broken headers. NumPy's advice, to unpickle the file, is none.
-    raise ValueError('it is no .npy file of numbers, or it is cut off') from error
+  except Exception as error:  # NumPy raises many types for broken headers. Its advice to unpickle would be unsafe.
+    raise ValueError('it is not a .npy file of numbers, or it is truncated') from error
   if not isinstance(array, np.memmap) or array.dtype.kind not in 'fiu':
-    raise ValueError('it is no .npy file of numbers')
-  if (more := path.stat().st_size - array.offset - array.nbytes):
-    raise ValueError(f'it has {more} bytes after its array')
+    raise ValueError('it is not a .npy file of numbers')
+  if (excess := path.stat().st_size - array.offset - array.nbytes):
+    raise ValueError(f'it has {excess} bytes after its array')
   return array
 
 
 def _sums(folder):
-  """Each array's file name -> 'CRC-32 bytes' of it."""
-  found = {}
+  """Returns a dict: name of a .npy file -> its CRC-32 in hexadecimal and its size in bytes, as 'CRC SIZE'."""
+  sums = {}
   for path in sorted(folder.glob('*.npy')):
     total, size = 0, 0
     with files.regular(path).open('rb') as file:
       while part := file.read(BLOCK):
         total, size = zlib.crc32(part, total), size + len(part)
-    found[path.name] = f'{total:08x} {size}'
-  return found
+    sums[path.name] = f'{total:08x} {size}'
+  return sums
 
 
 def _changed(folder):
-  """What is wrong with a cache, by its checksums; '' if nothing is."""
+  """Describes how a cache differs from its checksums; '' if it does not."""
   try:
     expected = strict_json.read(folder / SUMS)
   except (OSError, ValueError):
     return f'{SUMS} is missing or cannot be read'
   if not isinstance(expected, dict):
-    return f'{SUMS} is no object'
-  found = _sums(folder)
-  names = [name for name in sorted({*expected, *found}) if expected.get(name) != found.get(name)]
-  return f'{", ".join(names)} changed since' if names else ''
+    return f'{SUMS} is not a JSON object'
+  actual = _sums(folder)
+  names = [name for name in sorted({*expected, *actual}) if expected.get(name) != actual.get(name)]
+  return f'{", ".join(names)} changed since it was written' if names else ''
 
 
 def _prepare(folder, prepare):
@@ -261,5 +269,5 @@ def _prepare(folder, prepare):
         array.close()
       (made / SUMS).write_text(json.dumps(_sums(made)))
   except OSError:
-    if not folder.exists():  # Else another program, or host, has made the same meanwhile.
+    if not folder.exists():  # Otherwise another program or host has prepared the same cache in the meantime.
       raise

@@ -1,5 +1,4 @@
-"""MNIST in black and white: 60,000 + 10,000 digits of 28x28x1, as the ARAE paper's image experiment has them."""
-
+"""Binarized MNIST: 60,000 training and 10,000 test digits, 28x28x1, as in the ARAE paper's image experiment."""
 
 import numpy as np
 
@@ -7,30 +6,30 @@ from acai_tf.data import _tfds, image_base
 from acai_tf.experiment.config import Network
 from acai_tf.experiment.fields import config_dataclass
 
-NETWORK = Network(latent_width=7, latent=2, depth=16)  # 98 numbers; ARAE's own code has 100
-SOURCE = 'MNIST (LeCun, Cortes, Burges), black and white', 'CC BY-SA 3.0'
-THRESHOLD = 128  # the first grey that is white
+NETWORK = Network(latent_width=7, latent=2, depth=16)  # latent dimension 98; 100 in the ARAE paper
+SOURCE = 'binarized MNIST (LeCun, Cortes, Burges)', 'CC BY-SA 3.0'
+THRESHOLD = 128  # pixels of this value or more become white
 
 
 @config_dataclass('dataset')
 class Config:
-  """Nothing to set."""
+  """The data set has no settings."""
 
 
 def shape(config) -> tuple[int, int, int]:
-  """(height, width, channels) of the images; not padded."""
+  """Returns (height, width, channels) of the images, which are not padded."""
   del config
   return 28, 28, 1
 
 
 def classes(config) -> int:
-  """Digits."""
+  """Returns the number of classes, the ten digits."""
   del config
   return 10
 
 
 def binary(batch) -> tuple:
-  """A `convert` for `_tfds.arrays`: pixels of 0 and 255, the same in every epoch."""
+  """Binarizes a batch, for `_tfds.arrays`: pixels become 0 or 255, the same in every epoch."""
   return np.where(batch['image'] >= THRESHOLD, np.uint8(255), np.uint8(0)), batch['label'].astype(np.int32)
 
 

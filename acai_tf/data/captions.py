@@ -1,8 +1,9 @@
-"""Captions of pictures: Multi30k's English ones (Elliott et al. 2016; of Flickr30k's pictures), from --manual_dir.
+"""Image captions: the English captions of Multi30k (Elliott et al. 2016), which describe the pictures of Flickr30k.
 
-The folder holds train.txt and held_out.txt, gzipped or not: one tokenised caption a line, of different pictures.
-Multi30k has five captions of each picture (data/task2 of its repository); SNLI's premises are captions of the same
-kind. Half of the held-out sentences are to choose by, the other half is reported.
+The files are read from --manual_dir: train.txt and held_out.txt, plain or gzipped, with one tokenised caption per line.
+The two files describe different pictures. Multi30k has five captions per picture (data/task2 of its repository). The
+premises of SNLI are captions of the same kind. Half of the held-out sentences are the valid part, for choosing
+settings; the other half is the test part.
 """
 
 from typing import Annotated, Literal
@@ -29,12 +30,12 @@ class Config:
 
 
 def shape(config) -> tuple:
-  """(numbers of an encoded sentence, numbers of ids)."""
+  """Returns (length of an encoded sentence with its end token, number of ids with the four special tokens)."""
   return config.longest + 1, config.words + 4
 
 
 def classes(config) -> int:
-  """None."""
+  """Returns 0: the sentences have no labels."""
   del config
   return 0
 
@@ -43,14 +44,14 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set.
 
   Raises:
-    UserError: no `manual_dir`, or a file that it lacks or that cannot be read.
+    UserError: `manual_dir` is not given, or a file in it is missing or cannot be read.
   """
   del data_dir
   from acai_tf.data import text_base  # Loads TensorFlow.
 
   if not manual_dir:
     raise UserError('data set captions: its files cannot be downloaded; expected --manual_dir DIR with train.txt and '
-                    'held_out.txt (or .txt.gz), one tokenised caption a line.')
+                    'held_out.txt (or .txt.gz), one tokenised caption per line.')
   train, held_out = (text_base.read_sentences(text_base.text_file(manual_dir, name)) for name in ('train', 'held_out'))
   corpus = text_base.build(train, None, config.words, config.longest, held_out=(held_out, None))
   return text_base.SentenceDataset(corpus, 0, config.test_part)

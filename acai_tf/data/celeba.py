@@ -1,6 +1,7 @@
-"""CelebA: 162,770 + 19,867 + 19,962 aligned faces with 40 attributes (ACAI paper, section 4).
+"""CelebA: 162,770 training, 19,867 validation and 19,962 test images of aligned faces with 40 attributes.
 
-The authors' program tests on its training images, without labels; here the official splits and attributes are used.
+The data set is that of the ACAI paper, section 4. The authors' program evaluates on its training images and has no
+labels; this one uses the official splits and attributes.
 """
 
 from typing import Annotated, Literal
@@ -12,25 +13,25 @@ from acai_tf.experiment.config import Network
 from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
-SOURCE = 'CelebA (Liu et al. 2015)', 'for research that is not commercial'
-ROWS, COLUMNS = 36, 16  # cropped from each side of 218x178, which leaves 146x146
+SOURCE = 'CelebA (Liu et al. 2015)', 'non-commercial research only'
+ROWS, COLUMNS = 36, 16  # pixels cropped from each side of 218x178, which leaves 146x146
 
 
 @config_dataclass('dataset')
 class Config:
   """Settings of the data set."""
 
-  size: Annotated[int, '[2, 146]'] = 32  # height and width in pixels; the paper: 32
+  size: Annotated[int, '[2, 146]'] = 32  # height and width in pixels; 32 in the paper
   evaluate: Literal['test', 'validation'] = 'test'  # split on which models are evaluated
 
 
 def shape(config) -> tuple:
-  """(height, width, channels) of the images."""
+  """Returns (height, width, channels) of the images."""
   return config.size, config.size, 3
 
 
 def classes(config) -> int:
-  """Attributes, each present (1) or not (0); a face has several."""
+  """Returns the number of attributes. Each is present (1) or absent (0), and a face may have several."""
   del config
   return 40
 

@@ -1,27 +1,26 @@
-"""CIFAR-10: 50,000 + 10,000 photographs of ten kinds, 32x32x3 (ACAI paper, section 4)."""
-
+"""CIFAR-10: 50,000 training and 10,000 test photographs in ten classes, 32x32x3 (ACAI paper, section 4)."""
 
 from acai_tf.data import _tfds, image_base
 from acai_tf.experiment.config import Network
 from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
-SOURCE = 'CIFAR-10 (Krizhevsky 2009)', 'none is stated'
+SOURCE = 'CIFAR-10 (Krizhevsky 2009)', 'none stated'
 
 
 @config_dataclass('dataset')
 class Config:
-  """Nothing to set."""
+  """The data set has no settings."""
 
 
 def shape(config) -> tuple[int, int, int]:
-  """(height, width, channels) of the images."""
+  """Returns (height, width, channels) of the images."""
   del config
   return 32, 32, 3
 
 
 def classes(config) -> int:
-  """Kinds of things."""
+  """Returns the number of classes, ten kinds of animals and vehicles."""
   del config
   return 10
 

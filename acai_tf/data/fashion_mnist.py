@@ -1,5 +1,7 @@
-"""Fashion-MNIST: 60,000 + 10,000 articles of clothing, padded and trained as MNIST is; not in the ACAI paper."""
+"""Fashion-MNIST: 60,000 training and 10,000 test images of clothing, padded by 2 pixels to 32x32x1 like MNIST.
 
+The ACAI paper does not use it.
+"""
 
 from acai_tf.data import _tfds, image_base
 from acai_tf.experiment.config import Network
@@ -11,17 +13,17 @@ SOURCE = 'Fashion-MNIST (Xiao, Rasul, Vollgraf 2017)', 'MIT'
 
 @config_dataclass('dataset')
 class Config:
-  """Nothing to set."""
+  """The data set has no settings."""
 
 
 def shape(config) -> tuple[int, int, int]:
-  """(height, width, channels) of the images."""
+  """Returns (height, width, channels) of the images."""
   del config
   return 32, 32, 1
 
 
 def classes(config) -> int:
-  """Kinds of clothing."""
+  """Returns the number of classes, ten kinds of clothing."""
   del config
   return 10
 

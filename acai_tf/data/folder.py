@@ -1,7 +1,7 @@
-"""Pictures of one's own: a folder of PNG, JPEG and WebP files, with a subfolder for each class if there are classes.
+"""The user's own pictures: a folder of PNG, JPEG and WebP files, with one subfolder per class if there are classes.
 
-Where the folder holds `train` and `test`, these are the splits; otherwise a share of the files, chosen by a hash of
-their names, is kept for testing.
+If the folder has the subfolders `train` and `test`, these are the splits. Otherwise a share of the files, chosen by a
+hash of their names, is the test split.
 """
 
 import dataclasses
@@ -20,56 +20,56 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
-SOURCE = 'pictures of whoever trained it', 'theirs'
-OFFICIAL_FILES = False  # that --manual_dir could name
+SOURCE = 'pictures of the user who trained the model', "the user's own"
+OFFICIAL_FILES = False
 ENDINGS = ('.png', '.jpg', '.jpeg', '.webp')
-READER = 'white behind what is transparent, 16 bits to 8'  # how pictures are read; caches of another way are left
-CHUNK, NAMED = 1024, 4  # files read at a time; broken files that are named
+READER = 'white behind what is transparent, 16 bits to 8'  # how pictures are read; part of the cache's key
+CHUNK, NAMED = 1024, 4  # files read at a time; broken files listed in a message
 
 
 @config_dataclass('dataset')
 class Config:
-  """Settings of the data set; `path` has to be given."""
+  """Settings of the data set; `path` is required."""
 
   path: str = ''  # the folder
   size: Annotated[int, '[2, inf)'] = 32  # height and width in pixels, after resizing and a central crop
-  channels: Literal[1, 3] = 3  # 1: grey
-  test_share: Annotated[float, '(0, 1)'] = 0.1  # share of the pictures that is kept for testing
+  channels: Literal[1, 3] = 3  # 1: greyscale
+  test_share: Annotated[float, '(0, 1)'] = 0.1  # share of the pictures in the test split
   broken_share: Annotated[float, '[0, 1]'] = 0.01  # share of the files that may be unreadable
   labels: Annotated[int, '[-1, inf)'] = -1  # number of class subfolders; -1: as many as there are
 
 
 def shape(config) -> tuple:
-  """(height, width, channels) of the images."""
+  """Returns (height, width, channels) of the images."""
   return config.size, config.size, config.channels
 
 
 def classes(config) -> int:
-  """Class subfolders; with fewer than two there is nothing to tell apart."""
+  """Returns the number of class subfolders; 0 if there are fewer than two, since there is then nothing to classify."""
   return config.labels if config.labels > 1 else 0
 
 
 def resolve(config) -> Config:
-  """The configuration with the folder's whole path and the number of its classes.
+  """Returns the configuration with the absolute path of the folder and the number of its classes.
 
   Raises:
-    UserError: no such folder, no pictures in it, or pictures both in it and in its subfolders.
+    UserError: there is no such folder, it has no pictures, or it has pictures both in itself and in subfolders.
   """
   if not config.path:
     raise UserError('dataset.path is missing; expected a folder of pictures: --set dataset.path=DIR.')
-  whole = dataclasses.replace(config, path=os.path.abspath(os.path.expanduser(config.path)))
-  found = len(_files(whole)[1])
-  if config.labels not in (-1, found):
-    raise UserError(f'dataset.labels is {config.labels}, and {whole.path} has {found} class subfolders; expected that '
+  config = dataclasses.replace(config, path=os.path.abspath(os.path.expanduser(config.path)))
+  count = len(_files(config)[1])
+  if config.labels not in (-1, count):
+    raise UserError(f'dataset.labels is {config.labels}, and {config.path} has {count} class subfolders; expected that '
                     'number, or leave it out.')
-  return dataclasses.replace(whole, labels=found)
+  return dataclasses.replace(config, labels=count)
 
 
 def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
-  """Returns the data set, prepared once into `data_dir`; names the files that cannot be read.
+  """Returns the data set, which is cached in `data_dir`; prints the names of files that cannot be read.
 
   Raises:
-    UserError: as `resolve`; more than `broken_share` of the files cannot be read; a split without pictures.
+    UserError: as in `resolve`; more than `broken_share` of the files cannot be read; a split has no pictures.
   """
   del manual_dir
   files, names = _files(config)
@@ -85,35 +85,36 @@ def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
 
 
 def _files(config):
-  """([(path, 'train' or 'test', label)], names of the classes)."""
+  """Returns ([(path, 'train' or 'test', label)], names of the classes)."""
   root = pathlib.Path(config.path)
   if not root.is_dir():
-    raise UserError(f'dataset.path={config.path} is no folder; expected one with {", ".join(ENDINGS)} files.')
+    raise UserError(f'dataset.path={config.path} is not a folder; expected one with {", ".join(ENDINGS)} files.')
   split = all((root / name).is_dir() for name in ('train', 'test'))
   roots = {'train': root / 'train', 'test': root / 'test'} if split else {'': root}
   beside = [path for path in root.iterdir() if path.suffix.lower() in ENDINGS] if split else []
   if beside:
-    raise UserError(f'{root} has pictures beside train and test, {_text(beside[0].name)} say; expected all in the two.')
-  found = [(path, name, path.relative_to(top).parts[:-1])
-           for name, top in roots.items() for path in sorted(_below(top)) if path.suffix.lower() in ENDINGS]
-  for path, _, _ in found:
-    if not path.is_file():  # A link may lead nowhere.
-      raise UserError(f'{_text(path)} is no file; expected pictures in files: remove it.')
-  names = sorted({parts[0] for _, _, parts in found if parts})
-  if not found or (names and not all(parts for _, _, parts in found)):
-    what = 'pictures both in it and in subfolders' if found else f'no {", ".join(ENDINGS)} files'
-    raise UserError(f'{root} has {what}; expected pictures in it, or all of them in one subfolder a class.')
+    raise UserError(f'{root} has pictures beside train and test, such as {_text(beside[0].name)}; expected all of '
+                    'them in train and test.')
+  pictures = [(path, name, path.relative_to(top).parts[:-1])
+              for name, top in roots.items() for path in sorted(_below(top)) if path.suffix.lower() in ENDINGS]
+  for path, _, _ in pictures:
+    if not path.is_file():  # for example a dangling symlink
+      raise UserError(f'{_text(path)} is not a file; expected pictures in files: remove it.')
+  names = sorted({parts[0] for _, _, parts in pictures if parts})
+  if not pictures or (names and not all(parts for _, _, parts in pictures)):
+    what = 'pictures both in it and in subfolders' if pictures else f'no {", ".join(ENDINGS)} files'
+    raise UserError(f'{root} has {what}; expected pictures in it, or all of them in one subfolder per class.')
   return [(path, name or _split(path.relative_to(root), config.test_share), names.index(parts[0]) if parts else 0)
-          for path, name, parts in found], names
+          for path, name, parts in pictures], names
 
 
 def _below(folder, linked=True):
-  """Paths of all that lies in a folder, at any depth.
+  """Yields the paths of all files and folders below a folder.
 
-  A link to a folder is followed where `linked`, directly in `folder`: so may classes lie elsewhere.
+  If `linked`, symlinks to folders directly in `folder` are followed, so that the folder of a class may be elsewhere.
 
   Raises:
-    UserError: a link to a folder anywhere else, which could lead back.
+    UserError: a symlink to a folder in any other place. It could form a cycle.
   """
   for place, folders, names in os.walk(folder):
     yield from (pathlib.Path(place) / name for name in folders + names)
@@ -121,12 +122,12 @@ def _below(folder, linked=True):
       if path.is_symlink():
         if not (linked and place == str(folder)):
           raise UserError(f'{_text(path)} is a link to a folder; expected links in place of class folders only: remove '
-                          'it, or put the folder there.')
+                          'it, or replace it by the folder.')
         yield from _below(path, linked=False)
 
 
 def _text(path):
-  """A path for people, whatever its bytes are."""
+  """Returns a printable path, also for file names that are not UTF-8."""
   return os.fsencode(path).decode(errors='replace')
 
 
@@ -141,7 +142,7 @@ def _read(files, config, append):
   def read(file):
     try:
       return image_base.read_square(file[0], config.size, config.channels)
-    except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError and others for broken files.
+    except Exception as error:  # For broken files, Pillow raises OSError, ValueError, SyntaxError and others.
       broken.append(f'{_text(file[0])} ({" ".join(str(error).split())[:80]})')
       return None
 
@@ -157,7 +158,7 @@ def _read(files, config, append):
   named = '; '.join(sorted(broken)[:NAMED]) + (f'; and {len(broken) - NAMED} more' if len(broken) > NAMED else '')
   if len(broken) > config.broken_share * len(files):
     raise UserError(f'{len(broken)} of {len(files)} pictures cannot be read, more than dataset.broken_share='
-                    f'{config.broken_share:g} of them: {named}; mend or remove them, or raise the share.')
+                    f'{config.broken_share:g} of them: {named}; repair or remove them, or raise the share.')
   if broken:
     print(f'skipped {len(broken)} of {len(files)} pictures that cannot be read: {named}')
   for split in ('train', 'test'):

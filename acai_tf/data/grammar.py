@@ -1,7 +1,7 @@
-"""Sentences of a small grammar, in two classes: text for trials, demonstrations and tests without any file.
+"""Synthetic sentences of a small grammar in two classes, for experiments, demonstrations and tests without any files.
 
-Number is agreed on (the cat sleeps, the cats sleep) and mood is one: a sentence of class 1 has cheerful adjectives and
-verbs, one of class 0 gloomy ones. Sentences have 4 to 10 words, the mark at their end included.
+Verbs agree with their subject in number (the cat sleeps, the cats sleep). The words of a sentence agree in mood: class
+1 has cheerful adjectives and verbs, class 0 gloomy ones. Sentences have 4 to 10 words, final punctuation included.
 """
 
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=64, hidden=96, latent=64)
 SOURCE = 'sentences that this project draws from a grammar', 'Apache 2.0'
-OFFICIAL_FILES = False  # that --manual_dir could name
+OFFICIAL_FILES = False
 
 NOUNS = ('cat', 'dog', 'owl', 'farmer', 'sailor', 'child', 'baker', 'fox', 'teacher', 'neighbour', 'singer', 'horse')
 PLURALS = {'child': 'children', 'fox': 'foxes'}
@@ -29,32 +29,32 @@ ENDS = (('.', '...'), ('.', '!'))
 
 @config_dataclass('dataset')
 class Config:
-  """Settings of the data set. Of the different sentences a tenth is the test part, another tenth the valid part."""
+  """Settings of the data set. A tenth of the distinct sentences is the test part, and a tenth the valid part."""
 
-  count: Annotated[int, '[100, 1e8]'] = 24_000  # sentences that are drawn
-  draw_seed: Annotated[int, '[0, inf)'] = 0  # of the draw
+  count: Annotated[int, '[100, 1e8]'] = 24_000  # number of sentences that are drawn
+  draw_seed: Annotated[int, '[0, inf)'] = 0  # seed of the sentences and of the split
   test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
 
   KIND = 'sentences'
 
 
-LONGEST, WORDS = 10, 100  # words of a sentence, and of the vocabulary
+LONGEST, WORDS = 10, 100  # maximum number of words of a sentence; vocabulary size without special tokens
 
 
 def shape(config) -> tuple[int, int]:
-  """(numbers of an encoded sentence, numbers of ids)."""
+  """Returns (length of an encoded sentence with its end token, number of ids with the four special tokens)."""
   del config
   return LONGEST + 1, WORDS + 4
 
 
 def classes(config) -> int:
-  """Gloomy and cheerful."""
+  """Returns the number of classes, gloomy and cheerful."""
   del config
   return 2
 
 
 def draw(generator: np.random.Generator, mood: int) -> str:
-  """A sentence of class `mood`, 0 or 1; a function of the generator's state."""
+  """Draws a sentence of class `mood`, 0 or 1; the result is a function of the generator's state."""
   def pick(words):
     return words[generator.integers(len(words))]
 
@@ -74,7 +74,7 @@ def draw(generator: np.random.Generator, mood: int) -> str:
 
 
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
-  """Returns the data set; it is drawn anew each time."""
+  """Returns the data set, which is drawn at every call. `data_dir` and `manual_dir` are not used."""
   del data_dir, manual_dir
   from acai_tf.data import text_base  # Loads TensorFlow.
 

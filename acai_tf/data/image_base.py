@@ -1,4 +1,7 @@
-"""Data sets of images, kept as uint8; and reading and resizing pictures, bicubic with antialiasing throughout."""
+"""Base classes of image data sets, which store uint8, and functions to read and resize pictures.
+
+All resizing is bicubic with antialiasing.
+"""
 
 import itertools
 import math
@@ -14,17 +17,18 @@ from acai_tf import files
 from acai_tf.data import base
 from acai_tf.experiment.errors import UserError
 
-warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)  # `read_square` refuses such pictures.
-MOST_PIXELS = 89_478_485  # Pillow's own bound, above which it warns
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)  # `read_square` rejects such pictures.
+MOST_PIXELS = 89_478_485  # Pillow's default limit, above which it warns
 FORMATS = ('PNG', 'JPEG', 'WEBP')
-BLOCK = 1 << 25  # bytes of float32 images that `blocks` gives at a time
+BLOCK = 1 << 25  # maximum bytes of float32 images in a piece from `blocks`
 
 
 class ImageDataset(base.Dataset):
-  """Images in [-1, 1] with labels: [n] int32 classes, or [n, classes] int32 of 0 and 1, several for an image.
+  """Images in [-1, 1] with labels: either [n] int32 classes, or [n, classes] int32 of 0 and 1 for multi-label data.
 
   A subclass sets `shape` (height, width, channels), `classes` (0: no labels), `test_images` (uint8 or float32) and
-  `test_labels`, and gives `describe` and `batch`: ([n, *shape] uint8 or float32 images, int32 labels).
+  `test_labels`. It implements `describe` and `batch`, which returns [n, *shape] uint8 or float32 images and int32
+  labels.
   """
 
   shape: tuple
@@ -33,30 +37,30 @@ class ImageDataset(base.Dataset):
   test_labels: np.ndarray
 
   def train(self, count, rows=slice(None)) -> tuple:
-    """The first `count` training images, fewer if there are fewer, as `test` gives them."""
+    """Returns up to `count` training images, the first ones; arguments and result as in `test`."""
     images, labels = self.batch(0, 0, count, rows)
     return to_float(images), labels
 
   def test(self, count=None, rows=slice(None)) -> tuple:
-    """The first `count` test images, or all; `rows` of those: ([n, ...] float32 in [-1, 1], their labels)."""
+    """Returns the `rows` of the first `count` test images (None: all): [n, *shape] float32 in [-1, 1], and labels."""
     return to_float(self.test_images[:count][rows]), self.test_labels[:count][rows]
 
   def blocks(self, part, count=None) -> Iterator[tuple]:
-    """The first `count` images of 'train' or 'test' in pieces of up to BLOCK bytes, each as `test` gives them.
+    """Yields the first `count` images of 'train' or 'test' in pieces of up to BLOCK bytes, each as `test` returns them.
 
-    A whole set as float32 need not fit into memory: it is four times the array that is kept.
+    A whole data set may not fit into memory as float32, which is four times as large as the stored uint8.
     """
-    take, size = {'train': self.train, 'test': self.test}[part], max(1, BLOCK // (4 * math.prod(self.shape)))
+    read, size = {'train': self.train, 'test': self.test}[part], max(1, BLOCK // (4 * math.prod(self.shape)))
     for start in itertools.count(0, size):
-      images, labels = take(count, slice(start, start + size))
+      images, labels = read(count, slice(start, start + size))
       if not len(images):
         return
       yield images, labels
 
   def pairs(self, count, seed) -> tuple:
-    """`count` pairs of test images, no image with itself: [count, ...] float32 in [-1, 1] twice, a function of `seed`.
+    """Returns `count` pairs of different test images as two arrays [count, *shape] float32 in [-1, 1].
 
-    Every image is in one pair as long as there are enough; else images recur.
+    The pairs are a function of `seed`. Each image is in one pair only, unless there are too few images.
     """
     total = len(self.test_images)
     rounds = -(-2 * count // max(total - total % 2, 2))
@@ -66,21 +70,21 @@ class ImageDataset(base.Dataset):
     return to_float(self.test_images[first]), to_float(self.test_images[second])
 
   def prepare(self, images, labels) -> tuple:
-    """Images become float32 in [-1, 1]."""
-    import tensorflow as tf  # Here, since programs list data sets without loading TensorFlow.
+    """Converts uint8 images to float32 in [-1, 1]."""
+    import tensorflow as tf  # Imported here, because programs list data sets without loading TensorFlow.
 
     return (tf.cast(images, tf.float32) / 127.5 - 1 if images.dtype == tf.uint8 else images), labels
 
 
 class ArrayDataset(ImageDataset):
-  """Training images in one uint8 array, memory-mapped or not, shuffled whole in every epoch.
+  """A data set in uint8 arrays, memory-mapped or not; the order of all training images is shuffled in every epoch.
 
   Args:
-    arrays: dict of `train_images`, `train_labels`, `test_images`, `test_labels`.
-    classes: number of classes.
+    arrays: dict with `train_images`, `train_labels`, `test_images` and `test_labels`.
+    classes: number of classes; 0: no labels.
 
   Raises:
-    UserError: no training or no test images.
+    UserError: there are no training or no test images.
   """
 
   def __init__(self, arrays, classes):
@@ -107,25 +111,25 @@ class ArrayDataset(ImageDataset):
 
 
 def checked(arrays, shape, classes) -> ArrayDataset:
-  """An `ArrayDataset` of arrays from a cache, which another version, or somebody else, may have left.
+  """Returns an `ArrayDataset` of cached arrays after checking them, because another version may have written the cache.
 
   Args:
-    arrays: dict, as `ArrayDataset` takes it.
+    arrays: dict, as for `ArrayDataset`.
     shape: (height, width, channels) of the images.
-    classes: labels' number of classes; 0: all labels are 0.
+    classes: number of classes; 0: all labels are 0.
 
   Raises:
-    UserError: arrays that are missing, or have another shape, type or range; it names the folder.
+    UserError: an array is missing, or has a wrong shape, type or range. The message names the cache's folder.
   """
   folder = next((os.path.dirname(array.filename) for array in arrays.values() if hasattr(array, 'filename')), 'memory')
 
   def refuse(problem):
-    raise UserError(f'data cache {folder}: {problem}; delete that folder, and it is made anew.')
+    raise UserError(f'data cache {folder}: {problem}; delete that folder, and it is prepared again.')
 
   for part in ('train', 'test'):
     images, labels = (arrays.get(f'{part}_{name}') for name in ('images', 'labels'))
     if images is None or labels is None:
-      refuse(f'it lacks {part}_images or {part}_labels')
+      refuse(f'{part}_images or {part}_labels is missing')
     if images.dtype != np.uint8 or images.shape[1:] != shape:
       refuse(f'{part}_images are {images.dtype} {images.shape}; expected uint8, {("n", *shape)}')
     if labels.dtype != np.int32 or labels.shape not in ((len(images),), (len(images), classes)):
@@ -137,17 +141,17 @@ def checked(arrays, shape, classes) -> ArrayDataset:
 
 
 def to_float(images) -> np.ndarray:
-  """uint8 pixels -> float32 in [-1, 1]; float32 ones pass unchanged."""
+  """Converts uint8 images to float32 in [-1, 1]; returns float32 images unchanged."""
   if images.dtype != np.uint8:
     return images
   images = images.astype(np.float32)
-  images /= 127.5  # In place: three copies would be held otherwise.
+  images /= 127.5  # In place, since memory would otherwise hold three copies.
   images -= 1
   return images
 
 
 def resized(images, size) -> np.ndarray:
-  """[n, height, width, 3] uint8 -> [n, size, size, 3] uint8."""
+  """Resizes images: [n, height, width, 3] uint8 -> [n, size, size, 3] uint8."""
   def one(image):
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC))
 
@@ -156,12 +160,12 @@ def resized(images, size) -> np.ndarray:
 
 
 def read_square(path, size, channels) -> np.ndarray:
-  """A picture's file -> its centre, [size, size, channels] uint8; the shorter side is resized to `size`.
+  """Reads a picture, crops its central square and resizes it: [size, size, channels] uint8.
 
-  What is transparent shows white behind it; 16 bits a pixel are reduced to 8.
+  Transparent pixels are composited over white, and 16 bits per channel are reduced to 8.
 
   Raises:
-    OSError, ValueError, SyntaxError: a file that is no picture or is broken; whatever Pillow raises.
+    OSError, ValueError, SyntaxError: the file is not a picture or is broken. Pillow may raise other types as well.
   """
   with Image.open(files.regular(path), formats=FORMATS) as picture:
     if picture.width * picture.height > MOST_PIXELS:
@@ -169,13 +173,16 @@ def read_square(path, size, channels) -> np.ndarray:
     upright = _opaque(ImageOps.exif_transpose(picture)).convert({1: 'L', 3: 'RGB'}[channels])
   side = min(upright.size)
   left, top = ((length - side) // 2 for length in upright.size)
-  # Cropped first: ImageOps.fit, which does both at once, blends what lies outside into the border.
+  # Crops before resizing: ImageOps.fit, which does both at once, blends pixels outside the square into the border.
   square = upright.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BICUBIC)
   return np.asarray(square).reshape(size, size, channels)
 
 
 def _opaque(picture):
-  """A picture of 8 bits without transparency; Pillow's own conversions clip 16 bits and show what is hidden."""
+  """Returns a picture with 8 bits per channel and without transparency.
+
+  Pillow's own conversions clip 16-bit values and show the colours of transparent pixels.
+  """
   if picture.mode == 'I' or picture.mode.startswith('I;16'):
     return Image.fromarray(np.uint8(np.rint(np.clip(np.asarray(picture, np.float64), 0, 65535) / 257)))
   if picture.has_transparency_data:

@@ -1,7 +1,7 @@
-"""Lines: one line from the centre outwards, at an angle; the ACAI paper's synthetic benchmark (section 4.1).
+"""Lines: images of one line from the centre outwards at some angle, the ACAI paper's synthetic task (section 4.1).
 
-Interpolating between two lines has a right answer, the line that turns from one angle to the other, so that
-interpolation itself can be scored (`acai_tf.metrics.lines`).
+The correct interpolation between two lines is known: a line that rotates from one angle to the other. Interpolation can
+therefore be scored (`acai_tf.metrics.lines`).
 """
 
 import functools
@@ -17,11 +17,11 @@ from acai_tf.experiment.fields import config_dataclass
 BENCHMARK = 'lines'
 NETWORK = Network(latent_width=2, latent=16, depth=16)
 SOURCE = 'lines that this project draws, one from the centre of each image', 'Apache 2.0'
-OFFICIAL_FILES = False  # that --manual_dir could name
+OFFICIAL_FILES = False
 TWO_PI = 2 * np.pi
-WIDTH = 2.0  # of a line, in pixels along its minor axis
-TEMPLATES = 10_000  # lines that others are compared with
-CHUNK = 128  # lines drawn at a time, so that what is computed on the way stays in the processor's cache
+WIDTH = 2.0  # width of a line in pixels, measured along its minor axis
+TEMPLATES = 10_000  # number of reference lines
+CHUNK = 128  # lines drawn at a time, so that intermediate arrays stay in the processor's cache
 
 
 @config_dataclass('dataset')
@@ -29,32 +29,34 @@ class Config:
   """Settings of the data set."""
 
   size: Annotated[int, '[4, inf)'] = 32  # height and width in pixels
-  test_images: Annotated[int, '[1, inf)'] = 512  # lines of the test split
-  test_seed: Annotated[int, '[0, inf)'] = 20180719  # of the test split
-  # 'authors'; 'first', in old files: this project's first lines, which were 2 pixels wide across, not along an axis.
+  test_images: Annotated[int, '[1, inf)'] = 512  # number of test images
+  test_seed: Annotated[int, '[0, inf)'] = 20180719  # seed of the test images
+  # 'authors': as the ACAI authors draw lines. 'first': in old files only; an early version of this project measured
+  # the width perpendicular to the line, not along the minor axis. It is rejected.
   drawing: Literal['authors', 'first'] = 'authors'
 
   def __post_init__(self):
     if self.drawing == 'first':
-      raise ValueError("its lines are this project's first ones, drawn otherwise than the ACAI authors'; its figures "
-                       'compare with no others. Train it anew with this version')
+      raise ValueError("its lines were drawn by an early version of this project, differently from the ACAI authors', "
+                       'so that its figures cannot be compared with others. Train it again with this version')
 
 
 def render(angles, size=32) -> np.ndarray:
-  """Draws lines as the authors' program does (protocol: the drawing, exactly; equal to 1e-7).
+  """Draws lines as the authors' program does; the images are equal to within 1e-7.
 
-  A line is a band from the centre to one pixel short of the edge, drawn slice by slice along its major axis, the one
-  on which it is longer (the vertical for equal extents). Its width, 2 pixels, is measured along the *minor* axis.
+  A line is a band from the centre to one pixel short of the edge. It is drawn slice by slice along its major axis, the
+  axis on which it is longer (the vertical one if the extents are equal). Its width, 2 pixels, is measured along the
+  *minor* axis.
 
   Args:
-    angles: [n] radians, counted from the image's right-hand side towards its top.
-    size: height and width of the images in pixels, n below.
+    angles: [n] radians, from the image's right-hand side towards its top.
+    size: height and width of the images in pixels.
 
   Returns:
-    [n, size, size, 1] float32; -1 is background, +1 is line.
+    [n, size, size, 1] float32; the background is -1 and the line +1.
 
   Raises:
-    ValueError: angles that are not finite, or images of less than 4 pixels.
+    ValueError: an angle is not finite, or `size` is less than 4.
   """
   angles = np.asarray(angles, np.float64).reshape(-1)
   if not np.isfinite(angles).all() or size < 4:
@@ -62,16 +64,16 @@ def render(angles, size=32) -> np.ndarray:
   images = np.empty([len(angles), size, size], np.float32)
   for start in range(0, len(angles), CHUNK):
     chunk = angles[start:start + CHUNK]
-    reach = (size / 2 - 1) * np.stack([np.cos(chunk), -np.sin(chunk)])  # across, down
-    upright = np.abs(reach[0]) <= np.abs(reach[1])  # the major axis is the vertical
+    reach = (size / 2 - 1) * np.stack([np.cos(chunk), -np.sin(chunk)])  # [2, n]: extent to the right, and down
+    upright = np.abs(reach[0]) <= np.abs(reach[1])  # [n]: whether the major axis is the vertical one
     minor, major = np.where(upright, reach, reach[::-1])
     slope = minor / major
-    # (x0, y0) is the end with the smaller major coordinate: the centre itself, or the line's outer end.
+    # (x0, y0), along the minor and the major axis, is the end with the smaller major coordinate: the centre or the tip.
     x0, y0 = (size / 2 + np.where(major < 0, end, 0.0) for end in (minor, major))
     y1 = y0 + np.abs(major)
     pixel = np.arange(size)
     inside = (pixel >= np.floor(y0)[:, None]) & (pixel < np.ceil(y1)[:, None])
-    first = pixel < np.ceil(y0)[:, None]  # a first slice that begins within a pixel; the last is never cut
+    first = pixel < np.ceil(y0)[:, None]  # a first slice that starts within a pixel; the last slice is always full
     weight = np.where(first, (np.ceil(y0) - y0)[:, None], 1.0) * inside
     left = x0[:, None] - 1 + (pixel - y0[:, None] - 0.5) * slope[:, None]
     covered = np.minimum(pixel + 1, left[..., None] + WIDTH) - np.maximum(pixel, left[..., None])
@@ -82,18 +84,18 @@ def render(angles, size=32) -> np.ndarray:
 
 @functools.lru_cache(maxsize=2)
 def templates(count=TEMPLATES, size=32) -> tuple[np.ndarray, np.ndarray]:
-  """The benchmark's reference lines: `count` evenly spaced angles ([count] radians) and their images, drawn once."""
+  """Returns the reference lines of the benchmark: `count` evenly spaced angles ([count] radians) and their images."""
   angles = np.arange(count) * (TWO_PI / count)
   return angles, render(angles, size)
 
 
 def labels_of(angles) -> np.ndarray:
-  """[n] angles in radians -> [n] int32, the tenth of the circle that each lies in."""
+  """Maps [n] angles in radians to [n] int32 classes from 0 to 9, the tenths of the circle."""
   return np.minimum(np.floor(10 * np.mod(angles, TWO_PI) / TWO_PI), 9).astype(np.int32)
 
 
 class Lines(image_base.ImageDataset):
-  """Training lines at continuous angles, drawn for each batch; test lines fixed by their own seed."""
+  """Training lines are drawn for each batch at continuous angles; test lines are determined by their own seed."""
 
   benchmark = BENCHMARK
 
@@ -110,9 +112,14 @@ class Lines(image_base.ImageDataset):
     return f'training lines drawn as they are needed, {len(self.test_images):,} test lines, {size}'
 
   def pairs(self, count, seed) -> tuple[np.ndarray, ...]:
-    """New lines, as every evaluation of the authors draws them: [count, size, size, 1] in [-1, 1] twice.
+    """Draws `count` pairs of new lines, as every evaluation of the authors does.
 
-    `seed`: an int, or several; with `test_seed` it decides the angles.
+    Args:
+      count: number of pairs.
+      seed: an int or a sequence of ints; `seed` and `test_seed` determine the angles.
+
+    Returns:
+      Two arrays [count, size, size, 1] float32 in [-1, 1].
     """
     angles = np.random.default_rng([self.test_seed, *np.atleast_1d(seed)]).uniform(0, TWO_PI, [2, count])
     return tuple(render(half, self.shape[0]) for half in angles)
@@ -123,17 +130,17 @@ class Lines(image_base.ImageDataset):
 
 
 def shape(config) -> tuple:
-  """(height, width, channels) of the images."""
+  """Returns (height, width, channels) of the images."""
   return config.size, config.size, 1
 
 
 def classes(config) -> int:
-  """Tenths of the circle."""
+  """Returns the number of classes, the tenths of the circle."""
   del config
   return 10
 
 
 def load(config, data_dir=None, manual_dir=None) -> Lines:
-  """Returns the data set; nothing is read, so `data_dir` and `manual_dir` are not used."""
+  """Returns the data set. It reads no files, so that `data_dir` and `manual_dir` are not used."""
   del data_dir, manual_dir
   return Lines(config)

@@ -1,5 +1,4 @@
-"""MNIST: 60,000 + 10,000 handwritten digits, padded by 2 pixels of background to 32x32x1 (ACAI paper, section 4)."""
-
+"""MNIST: 60,000 training and 10,000 test digits, padded by 2 pixels to 32x32x1 (ACAI paper, section 4)."""
 
 from acai_tf.data import _tfds, image_base
 from acai_tf.experiment.config import Network
@@ -11,17 +10,17 @@ SOURCE = 'MNIST (LeCun, Cortes, Burges)', 'CC BY-SA 3.0'
 
 @config_dataclass('dataset')
 class Config:
-  """Nothing to set."""
+  """The data set has no settings."""
 
 
 def shape(config) -> tuple[int, int, int]:
-  """(height, width, channels) of the images."""
+  """Returns (height, width, channels) of the images."""
   del config
   return 32, 32, 1
 
 
 def classes(config) -> int:
-  """Digits."""
+  """Returns the number of classes, the ten digits."""
   del config
   return 10
 

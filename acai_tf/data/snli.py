@@ -1,9 +1,9 @@
 """SNLI: premises and hypotheses of the Stanford corpus, as the ARAE paper models them (Zhao et al. 2018, section 5).
 
-A sentence's words are the tokens of the corpus's binary parse, in lower case, as the authors' program has them:
-punctuation and "n't" are words. Training text is that of the train and the validation split: each premise once, and
-then all hypotheses. Held out is the test split, half of it to choose by. Sentences that are too long are dropped, of
-held-out ones also those that training has; `describe` counts them.
+Words are the tokens of the corpus's binary parse in lower case, as in the authors' program, so that punctuation and
+"n't" are words. The training text comes from the train and validation splits: each premise once, then all hypotheses.
+Half of the test split is the valid part, for choosing settings; the other half is the test part. Sentences that are too
+long are dropped, and so are held-out sentences that also occur in the training text; `describe` reports their number.
 """
 
 import csv
@@ -25,7 +25,7 @@ FIELDS = ('premise', 'hypothesis')
 
 @config_dataclass('dataset')
 class Config:
-  """Settings of the data set; the defaults are the ARAE paper's."""
+  """Settings of the data set; the defaults are those of the ARAE paper."""
 
   words: Annotated[int, '[1, 1e7]'] = 11_000  # vocabulary size, without the special tokens
   longest: Annotated[int, '[1, 1000]'] = 15  # words; longer sentences are dropped
@@ -35,24 +35,27 @@ class Config:
 
 
 def shape(config) -> tuple:
-  """(numbers of an encoded sentence, numbers of ids)."""
+  """Returns (length of an encoded sentence with its end token, number of ids with the four special tokens)."""
   return config.longest + 1, config.words + 4
 
 
 def classes(config) -> int:
-  """None: entailment is of pairs."""
+  """Returns 0: entailment labels belong to pairs of sentences, not to sentences."""
   del config
   return 0
 
 
 def tokens(parse: str) -> str:
-  """A binary parse, '( ( A cat ) ( sleeps . ) )', without its brackets: 'A cat sleeps .'."""
+  """Removes the brackets of a binary parse: '( ( A cat ) ( sleeps . ) )' becomes 'A cat sleeps .'."""
   return ' '.join(token for token in parse.split() if token not in ('(', ')'))
 
 
 def examples(lines) -> Iterator[tuple[int, dict]]:
-  """(number, {'premise', 'hypothesis', 'label'}) of the lines of one of SNLI's .txt files, the label -1 if there is
-  none."""
+  """Parses the lines of one of SNLI's .txt files.
+
+  Yields:
+    (index from 0, {'premise': tokens, 'hypothesis': tokens, 'label': its name, or -1 if there is none}).
+  """
   for number, row in enumerate(csv.DictReader(lines, delimiter='\t', quoting=csv.QUOTE_NONE)):
     yield number, {'premise': tokens(row['sentence1_binary_parse']),
                    'hypothesis': tokens(row['sentence2_binary_parse']),
@@ -60,17 +63,20 @@ def examples(lines) -> Iterator[tuple[int, dict]]:
 
 
 def builder(data_dir) -> 'tfds.core.DatasetBuilder':
-  """A TFDS builder of SNLI's tokens, in the files' order; TFDS's own has the raw sentences alone, and shuffles them."""
+  """Returns a TFDS builder of SNLI's tokens in the order of the files.
+
+  TFDS's own builder has only the raw sentences, and shuffles them.
+  """
   import tensorflow_datasets as tfds  # Loads TensorFlow.
 
   official = tfds.builder_cls('snli')
 
   class SnliTokens(official, skip_registration=True):  # type: ignore[misc, valid-type, call-arg]
-    """TFDS's SNLI with the files' other columns."""
+    """TFDS's SNLI with the columns of the binary parses."""
 
     name = 'snli_tokens'
     VERSION = tfds.core.Version('1.0.0')
-    url_infos = official.url_infos  # of the same archive
+    url_infos = official.url_infos  # downloads the same archive
 
     def _info(self):
       return tfds.core.DatasetInfo(builder=self, disable_shuffling=True, features=tfds.features.FeaturesDict({
@@ -95,8 +101,8 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
   held_out = {'test': 'test', 'valid': 'validation'}[config.test_part]
 
   def pairs():
-    found = _tfds.pairs('snli', data_dir, manual_dir, {'train': 'train', held_out: held_out}, FIELDS, config.longest,
+    parts = _tfds.pairs('snli', data_dir, manual_dir, {'train': 'train', held_out: held_out}, FIELDS, config.longest,
                         '_tokens', builder)
-    return found['train'], found[held_out]
+    return parts['train'], parts[held_out]
 
   return text_base.SentenceDataset(corpus, test_part=config.test_part, pairs=pairs)

@@ -1,29 +1,31 @@
-"""SVHN: street view house numbers, 32x32x3, 73,257 of train and 531,131 of extra (ACAI paper, section 4)."""
+"""SVHN: street view house numbers, 32x32x3 (ACAI paper, section 4).
 
+There are 73,257 images in the train split and 531,131 in the extra split.
+"""
 
 from acai_tf.data import _tfds, image_base
 from acai_tf.experiment.config import Network
 from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = Network(latent_width=4, latent=16, depth=64)
-SOURCE = 'Street View House Numbers (Netzer et al. 2011)', 'for use that is not commercial'
+SOURCE = 'Street View House Numbers (Netzer et al. 2011)', 'non-commercial use only'
 
 
 @config_dataclass('dataset')
 class Config:
   """Settings of the data set."""
 
-  extra: bool = True  # train on the 531,131 easier images too, as the paper does; they come after those of train
+  extra: bool = True  # also train on the extra split, as the paper does; its images come after those of train
 
 
 def shape(config) -> tuple[int, int, int]:
-  """(height, width, channels) of the images."""
+  """Returns (height, width, channels) of the images."""
   del config
   return 32, 32, 3
 
 
 def classes(config) -> int:
-  """Digits."""
+  """Returns the number of classes, the ten digits."""
   del config
   return 10
 

@@ -1,4 +1,4 @@
-"""Reads sentences, splits them, and turns them into numbers (`acai_tf.vocabulary`)."""
+"""Reads sentences, splits them into parts and encodes them as ids (`acai_tf.vocabulary`)."""
 
 import dataclasses
 import functools
@@ -16,21 +16,21 @@ from acai_tf.vocabulary import Vocabulary, fit_vocabulary, lower_case
 
 
 def read_sentences(path) -> list[str]:
-  """The lines of a UTF-8 text file, gzipped where its name ends in .gz; runs of white space become one space.
+  """Returns the lines of a UTF-8 text file, which is decompressed if its name ends in .gz.
 
-  Lines without words are left out.
+  Runs of white space become one space, and blank lines are dropped.
 
   Raises:
-    UserError: no such file, one that cannot be read, is not UTF-8, or has no sentence.
+    UserError: the file is missing, cannot be read, is not UTF-8, or has no sentence.
   """
   return [line for _, line in _lines(path)]
 
 
 def read_labelled(path) -> tuple[list[str], list[str]]:
-  """(sentences, labels) of a file whose lines are a label, a tab and a sentence.
+  """Returns (sentences, labels) of a file of which each line is a label, a tab and a sentence.
 
   Raises:
-    UserError: as `read_sentences`, and a line with no tab.
+    UserError: as in `read_sentences`; a line has no tab or no label.
   """
   pairs = []
   for number, line in _lines(path, tabs=True):
@@ -45,27 +45,30 @@ def read_labelled(path) -> tuple[list[str], list[str]]:
 
 
 def text_file(folder, name) -> pathlib.Path:
-  """NAME.txt in a folder, or NAME.txt.gz where only that is there."""
+  """Returns the path of NAME.txt in a folder, or of NAME.txt.gz if only that exists."""
   paths = [pathlib.Path(folder) / f'{name}.txt{end}' for end in ('', '.gz')]
   return next((path for path in paths if path.exists()), paths[0])
 
 
 def read_classes(paths: Sequence) -> tuple[list[str], list[int]]:
-  """(sentences, labels) of several files: all of the first are of class 0, and so on."""
+  """Returns (sentences, labels) of several files; the label of a sentence is the index of its file."""
   texts = [read_sentences(path) for path in paths]
   return sum(texts, []), [label for label, text in enumerate(texts) for _ in text]
 
 
 def _lines(path, tabs=False):
-  """[(number from 1, line with single spaces)] of a file, but for blank ones; `tabs`: leave white space as it is."""
+  """Returns [(line number from 1, line)] of the non-blank lines of a file.
+
+  White space within a line becomes single spaces, unless `tabs` is true.
+  """
   path = pathlib.Path(path)
   try:
     data = files.regular(path).read_bytes()
     text = (gzip.decompress(data) if path.suffix == '.gz' else data).decode('utf-8-sig')
   except FileNotFoundError:
-    raise UserError(f'{path}: no such file; expected sentences, one a line.') from None
+    raise UserError(f'{path}: no such file; expected sentences, one per line.') from None
   except UnicodeDecodeError as error:
-    raise UserError(f'{path}: byte {error.start} is not UTF-8; convert the file to it.') from None
+    raise UserError(f'{path}: byte {error.start} is not UTF-8; convert the file to UTF-8.') from None
   except (OSError, EOFError, zlib.error) as error:
     raise UserError(f'{path}: it cannot be read: {error}') from None
   if '\0' in text:
@@ -78,10 +81,10 @@ def _lines(path, tabs=False):
 
 
 def short_enough(sentences: Sequence[str], longest: int) -> np.ndarray:
-  """Indices of the sentences of 1 to `longest` words; the others are dropped, not cut.
+  """Returns the indices of the sentences of 1 to `longest` words.
 
   Raises:
-    UserError: there are none.
+    UserError: there are no such sentences.
   """
   kept = np.flatnonzero([0 < len(sentence.split()) <= longest for sentence in sentences])
   if not len(kept):
@@ -90,15 +93,18 @@ def short_enough(sentences: Sequence[str], longest: int) -> np.ndarray:
 
 
 def split(texts: Sequence, shares: Sequence[float], seed: int) -> list[np.ndarray]:
-  """Splits by different texts: all copies of a text are in the same part, so that no part has a text of another.
+  """Splits texts into parts at random. All copies of a text are in the same part, so that no two parts share a text.
 
   Args:
-    texts: n of anything that can be compared (strings; tuples of ids).
-    shares: of the different texts, about, each but the first part is given, e.g. (0.1, 0.1).
-    seed: decides which.
+    texts: n hashable values, for example strings or tuples of ids.
+    shares: approximate shares of the distinct texts for all parts but the first, for example (0.1, 0.1).
+    seed: seed of the split.
 
   Returns:
-    1 + len(shares) sorted arrays of indices: the rest, which is to be trained on, then the parts.
+    1 + len(shares) sorted arrays of indices. The first is the training part, with all remaining texts.
+
+  Raises:
+    ValueError: a share is below 0, or the sum of the shares is not below 1.
   """
   if min(shares, default=0) < 0 or sum(shares) >= 1:
     raise ValueError(f'shares are {shares}; expected none below 0 and a sum below 1.')
@@ -113,13 +119,16 @@ def split(texts: Sequence, shares: Sequence[float], seed: int) -> list[np.ndarra
 
 
 def unseen(ids: np.ndarray, *others: np.ndarray) -> np.ndarray:
-  """Indices of the rows of [n, length] ids that are no row of `others`, each [m, length]."""
+  """Returns the indices of those rows of [n, length] ids that are in none of `others`, each [m, length]."""
   known = {row.tobytes() for other in others for row in np.ascontiguousarray(other, np.int32)}
   return np.flatnonzero([row.tobytes() not in known for row in np.ascontiguousarray(ids, np.int32)])
 
 
 def balanced(labels: np.ndarray, seed: int) -> np.ndarray:
-  """Sorted indices of equally many examples of each class of [n] labels, as many as the smallest has; `seed` draws."""
+  """Balances the classes of [n] labels: returns the sorted indices of the same number of examples of every class.
+
+  That number is the size of the smallest class. `seed` determines which examples are chosen.
+  """
   classes, counts = np.unique(labels, return_counts=True)
   generator = np.random.default_rng(seed)
   chosen = [generator.permutation(np.flatnonzero(labels == label))[:counts.min()] for label in classes]
@@ -128,11 +137,15 @@ def balanced(labels: np.ndarray, seed: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-  """Encoded sentences in three parts; no sentence of `valid` or `test` is in another part, unless repeats are kept.
+  """Encoded sentences in three parts. No sentence of `valid` or `test` is in another part, unless repeats are kept.
 
-  ids are [n, longest + 1] int32 as `Vocabulary.encode` gives them; labels [n] int32 from 0, all 0 without classes.
-  `unknown_share`: of the training words. `too_long`, `repeated`: how many held-out sentences are left out because they
-  have too many words, or because they are in another part, too.
+  Attributes:
+    train_ids, valid_ids, test_ids: [n, longest + 1] int32, as from `Vocabulary.encode`.
+    train_labels, valid_labels, test_labels: [n] int32 from 0; all 0 without classes.
+    unknown_share: share of the training words that are out of vocabulary, from 0 to 1.
+    vocabulary: the vocabulary of the training part.
+    too_long: number of held-out sentences dropped because they have too many words.
+    repeated: number of held-out sentences dropped because they also occur in another part.
   """
 
   train_ids: np.ndarray
@@ -150,22 +163,22 @@ class Corpus:
 def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, longest: int, lower: bool = True,
           shares: tuple[float, float] = (0.05, 0.05), seed: int = 0,
           held_out: tuple[Sequence[str], Sequence[int] | None] | None = None, repeats: bool = False) -> Corpus:
-  """A corpus of sentences that are short enough; its vocabulary is fitted to its training part.
+  """Builds a corpus. Sentences that are too long are dropped, and the vocabulary is fitted to the training part.
 
   Args:
     sentences: n strings.
-    labels: n classes, numbers from 0; None without classes.
-    size: number of words of the vocabulary, besides the marks.
-    longest: words of the longest sentence that is kept.
-    lower: whether text is put into lower case.
-    shares: of the different sentences that become `valid` and `test`; a few are lost where unknown words make them
-      equal to one of another part.
-    seed: of the split.
-    held_out: (sentences, labels) that `valid` and `test` are made of instead, half of the different ones each.
-    repeats: keeps what is held out and stands in the training part too; short sentences recur in any text.
+    labels: n classes, ints from 0; None without classes.
+    size: vocabulary size, without the special tokens.
+    longest: maximum number of words of a sentence.
+    lower: whether to convert text to lower case.
+    shares: shares of the distinct sentences that become the parts `valid` and `test`. The parts may be slightly
+      smaller: a sentence is dropped if out-of-vocabulary words make it equal to one of another part.
+    seed: seed of the split.
+    held_out: (sentences, labels) to use for `valid` and `test` instead of `shares`, half of the distinct ones for each.
+    repeats: whether to keep held-out sentences that also occur in the training part. Short sentences recur in any text.
 
   Raises:
-    UserError: no sentence is short enough, or a part that was asked for is empty.
+    UserError: no sentence is short enough, or one of the parts is empty although its share is not 0.
   """
   texts, classes = _tidy(sentences, labels, longest, lower)
   too_long = 0
@@ -178,19 +191,19 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
     texts, classes = texts + more, np.concatenate([classes, more_classes])
   vocabulary = fit_vocabulary([texts[i] for i in parts[0]], size, longest, lower)
   ids = vocabulary.encode(texts).numpy()
-  before = sum(map(len, parts[1:]))
+  held_out_count = sum(map(len, parts[1:]))
   for name, number, share in zip(('train', 'valid', 'test'), range(3), (1, *shares), strict=True):
     parts[number] = parts[number][unseen(ids[parts[number]], *(ids[part] for part in parts[repeats:number]))]
     if share and not len(parts[number]):
       raise UserError(f'{len(texts)} sentences of at most {longest} words are too few for a {name} part.')
-  # In an order of their own: the first few of a part are then of all files and classes.
+  # Shuffles the held-out parts, so that the first few sentences come from all files and classes.
   train, (valid, test) = parts[0], (np.random.default_rng(seed).permutation(part) for part in parts[1:])
   return Corpus(ids[train], classes[train], ids[valid], classes[valid], ids[test], classes[test],
-                vocabulary.unknown_share(ids[train]), vocabulary, too_long, before - len(valid) - len(test))
+                vocabulary.unknown_share(ids[train]), vocabulary, too_long, held_out_count - len(valid) - len(test))
 
 
 def _tidy(sentences, labels, longest, lower):
-  """(texts with single spaces, labels) of the sentences that are short enough."""
+  """Returns (texts with single spaces, [n] int32 labels) of the sentences that are short enough."""
   kept = short_enough(sentences, longest)
   texts = [' '.join(sentences[i].split()) for i in kept]
   if lower:
@@ -199,23 +212,23 @@ def _tidy(sentences, labels, longest, lower):
 
 
 class SentenceDataset(base.Dataset):
-  """Sentences as ids with labels, [n, longest + 1] and [n] int32, shuffled whole in every epoch.
+  """Encoded sentences, [n, longest + 1] int32 ids and [n] int32 labels; all are shuffled in every epoch.
 
   Args:
-    corpus: `Corpus`.
+    corpus: the sentences.
     classes: number of classes; 0: no labels.
-    test_part: 'test' or 'valid', what evaluations see; `validation_ids` are the other of the two.
-    pairs: function -> (training pairs, held-out pairs), each (first sentences, second ones, [n] labels), where the set
-      has labels of pairs.
+    test_part: the part on which models are evaluated, 'test' or 'valid'. The other part becomes `validation_ids`.
+    pairs: function that returns (training pairs, held-out pairs) if the data set has labelled pairs. Each is a tuple
+      (first sentences, second sentences, [n] int32 labels).
 
   Raises:
-    UserError: a label beyond the classes, as a cache of another version may have.
+    UserError: a label is out of range, as may happen with a cache of another version.
   """
 
   def __init__(self, corpus: Corpus, classes: int = 0, test_part: str = 'test', pairs: Callable | None = None):
     last = max(labels.max(initial=0) for labels in (corpus.train_labels, corpus.valid_labels, corpus.test_labels))
     if last > max(classes - 1, 0):
-      raise UserError(f'sentences have labels up to {last}; expected 0 to {max(classes - 1, 0)}. Mend the data, or '
+      raise UserError(f'sentences have labels up to {last}; expected 0 to {max(classes - 1, 0)}. Correct the data, or '
                       'delete the data cache they come from.')
     self.corpus, self.classes, self.vocabulary = corpus, classes, corpus.vocabulary
     self.train_ids, self.train_labels = corpus.train_ids, corpus.train_labels
@@ -232,9 +245,9 @@ class SentenceDataset(base.Dataset):
   def _left_out(self):
     corpus = self.corpus
     counts = ((corpus.too_long, f'of more than {self.vocabulary.longest} words'),
-              (corpus.repeated, 'that are in another part, too'))
+              (corpus.repeated, 'that also occur in another part'))
     parts = [f'{count:,} {what}' for count, what in counts if count]
-    return f'; held-out sentences that are left out: {", ".join(parts)}' if parts else ''
+    return f'; held-out sentences dropped: {", ".join(parts)}' if parts else ''
 
   def identity(self) -> str:
     words = np.frombuffer('\n'.join(self.vocabulary.words).encode(), np.uint8)
@@ -245,15 +258,15 @@ class SentenceDataset(base.Dataset):
     return self.train_ids[indices], self.train_labels[indices]
 
   def batch_by_class(self, seed, step, size, rows) -> tuple[np.ndarray, np.ndarray]:
-    places, labels = np.divmod(np.asarray(rows, np.int64), self.classes)
-    indices = np.empty(len(places), np.int64)
+    positions, labels = np.divmod(np.asarray(rows, np.int64), self.classes)
+    indices = np.empty(len(positions), np.int64)
     for label, members in enumerate(self._members):
       chosen = labels == label
       indices[chosen] = members[
-          base.shuffled(seed, step, size // self.classes, places[chosen], len(members))]
+          base.shuffled(seed, step, size // self.classes, positions[chosen], len(members))]
     return self.train_ids[indices], self.train_labels[indices]
 
   @functools.cached_property
   def _members(self):
-    """For each class, the indices of its training sentences."""
+    """List of the indices of the training sentences of each class."""
     return [np.flatnonzero(self.train_labels == label) for label in range(self.classes)]

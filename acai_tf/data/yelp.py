@@ -1,9 +1,11 @@
-"""Yelp's sentences as ARAE's style transfer has them (Shen et al. 2017; tokenised, lower case), from --manual_dir.
+"""Sentences of Yelp reviews for ARAE's style transfer (Shen et al. 2017; tokenised, lower case), from --manual_dir.
 
-The files are those of the ARAE authors' program, one sentence a line, gzipped or not: train2, test0, valid2 (.txt) are
-of bad reviews and class 0, train1, test1, valid1 of good ones and class 1. By default the smaller test files are
-trained on, with 2,000 words and at most 10 in a sentence, which two cores can do; the paper's set is
-`full=true words=30000 longest=25`. Half of the validation files' sentences are to choose by, the other is reported.
+The files are those of the ARAE authors' program, with one sentence per line, plain or gzipped. Class 0 is negative
+reviews: train2.txt, test0.txt and valid2.txt. Class 1 is positive reviews: train1.txt, test1.txt and valid1.txt.
+
+By default, models are trained on the smaller test files, with a vocabulary of 2,000 words and at most 10 words per
+sentence, which is feasible on two cores. The paper's data set is `full=true words=30000 longest=25`. Half of the
+sentences of the validation files are the valid part, for choosing settings; the other half is the test part.
 """
 
 from typing import Annotated, Literal
@@ -15,7 +17,7 @@ from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = "sentences of Yelp's reviews (Shen et al. 2017)", "Yelp's, for academic use"
-NO_WEIGHTS = "Yelp's terms allow academic use of its reviews alone"
+NO_WEIGHTS = "Yelp's terms allow only academic use of its reviews"
 
 
 @config_dataclass('dataset')
@@ -26,18 +28,18 @@ class Config:
   words: Annotated[int, '[1, 1e7]'] = 2000  # vocabulary size, without the special tokens
   longest: Annotated[int, '[1, 1000]'] = 10  # words; longer sentences are dropped
   test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
-  test_repeats: bool = True  # keep held-out sentences that training has too: short ones recur in any text
+  test_repeats: bool = True  # keep held-out sentences that also occur in the training text
 
   KIND = 'sentences'
 
 
 def shape(config) -> tuple:
-  """(numbers of an encoded sentence, numbers of ids)."""
+  """Returns (length of an encoded sentence with its end token, number of ids with the four special tokens)."""
   return config.longest + 1, config.words + 4
 
 
 def classes(config) -> int:
-  """Bad and good."""
+  """Returns the number of classes, negative and positive reviews."""
   del config
   return 2
 
@@ -46,7 +48,7 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set.
 
   Raises:
-    UserError: no `manual_dir`, or a file that it lacks or that cannot be read.
+    UserError: `manual_dir` is not given, or a file in it is missing or cannot be read.
   """
   del data_dir
   from acai_tf.data import text_base  # Loads TensorFlow.

@@ -1,7 +1,7 @@
-"""Sentences of Yelp's reviews, of bad and of good ones, through TFDS (`yelp_polarity_reviews`; Zhang et al. 2015).
+"""Sentences of negative and positive Yelp reviews, from TFDS (`yelp_polarity_reviews`; Zhang et al. 2015).
 
-A sentence has the class of its review, 0 bad and 1 good, which is often more than it says by itself. Style
-transfer is reported on other sentences (Shen et al. 2017), which others chose and tokenised: data set `yelp`.
+A sentence has the class of its review, 0 (negative) or 1 (positive), although the sentence by itself may be neutral.
+Papers report style transfer on a different selection and tokenisation (Shen et al. 2017), the data set `yelp`.
 """
 
 import re
@@ -13,15 +13,15 @@ from acai_tf.experiment.fields import config_dataclass
 
 NETWORK = TextNetwork(embedding=100, hidden=128, latent=128)
 SOURCE = "sentences of Yelp's reviews (Zhang, Zhao, LeCun 2015)", "Yelp's, for academic use"
-NO_WEIGHTS = "Yelp's terms allow academic use of its reviews alone"
-WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[.!?,;:$%&]")  # a word, or a mark that stays
+NO_WEIGHTS = "Yelp's terms allow only academic use of its reviews"
+WORD = re.compile(r"[^\W_]+(?:['-][^\W_]+)*|[.!?,;:$%&]")  # a word, or a punctuation mark that is kept
 
 
 @config_dataclass('dataset')
 class Config:
-  """Settings of the data set. Its test and valid parts are of the test split."""
+  """Settings of the data set. The test and valid parts are halves of the test split."""
 
-  reviews: Annotated[int, '[0, inf)'] = 50_000  # read from the training split, and a fifth of them from test; 0: all
+  reviews: Annotated[int, '[0, inf)'] = 50_000  # from the training split, and a fifth as many from test; 0: all
   words: Annotated[int, '[1, 1e7]'] = 5000  # vocabulary size, without the special tokens
   longest: Annotated[int, '[1, 1000]'] = 12  # words and punctuation marks; longer sentences are dropped
   test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
@@ -30,27 +30,30 @@ class Config:
 
 
 def shape(config) -> tuple:
-  """(numbers of an encoded sentence, numbers of ids)."""
+  """Returns (length of an encoded sentence with its end token, number of ids with the four special tokens)."""
   return config.longest + 1, config.words + 4
 
 
 def classes(config) -> int:
-  """Bad and good."""
+  """Returns the number of classes, negative and positive reviews."""
   del config
   return 2
 
 
 def sentences_of(review: str) -> list[str]:
-  """The sentences of a review, words and marks parted by spaces; a sentence ends with '.', '!' or '?', or the line."""
-  found = []
+  """Splits a review into sentences, with spaces between words and punctuation marks.
+
+  A sentence ends at '.', '!' or '?', or at the end of a line.
+  """
+  sentences = []
   for line in review.replace('\\n', '\n').splitlines():
-    found.append([])
+    sentences.append([])
     for word in WORD.findall(line):
-      found[-1].append(word)
+      sentences[-1].append(word)
       if word in '.!?':
-        found.append([])
-  # Dots that follow a sentence's end, as in 'well...', are none of their own.
-  return [' '.join(words) for words in found if any(word[0].isalnum() for word in words)]
+        sentences.append([])
+  # Drops sentences of punctuation alone, which come from the dots of 'well...'.
+  return [' '.join(words) for words in sentences if any(word[0].isalnum() for word in words)]
 
 
 def load(config, data_dir, manual_dir=None) -> base.Dataset:

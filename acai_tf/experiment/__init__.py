@@ -1,1 +1,4 @@
-"""What is trained and where it lies. No file here imports TensorFlow at its top; a model's file does."""
+"""Experiments: their configuration, and the run folder of a training.
+
+No file here imports TensorFlow at the top. Loading the file of a model does.
+"""

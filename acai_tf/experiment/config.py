@@ -1,4 +1,4 @@
-"""Experiments as frozen dataclasses, with recipes and a JSON round trip."""
+"""Experiments as frozen dataclasses, with recipes and conversion to and from JSON."""
 
 import dataclasses
 import json
@@ -15,9 +15,9 @@ Positive = Annotated[float, '(0, inf)']
 Share = Annotated[float, '[0, 1)']
 Seed = Annotated[int, '[0, 4294967295]']
 
-MOST_EVALUATIONS = 10_000_000  # of a training: their steps are listed
+MOST_EVALUATIONS = 10_000_000  # maximum per training, because their steps are held in a list
 
-PAPER_SAMPLES = 1 << 24  # training images behind every figure of the ACAI paper (section 4)
+PAPER_SAMPLES = 1 << 24  # training images for every figure of the ACAI paper (section 4)
 
 
 @config_dataclass('network')
@@ -27,31 +27,32 @@ class Network:
   latent_width: Count = 4  # height and width of the latent
   latent: Count = 16  # channels of the latent
   depth: Count = 64  # channels of the first scale
-  # After every hidden 3x3 convolution of encoder and decoder: 'none' (the paper), or 'instance', with scale and offset.
+  # After every hidden 3x3 convolution of encoder and decoder: 'none' (the paper), or 'instance' normalisation with
+  # trainable scale and offset.
   normalization: Literal['none', 'instance'] = 'none'
-  slope: Share = 0.2  # of LeakyReLU below 0
+  slope: Share = 0.2  # negative slope of LeakyReLU
 
   def __post_init__(self):
     if self.normalization == 'instance' and self.latent_width < 2:
-      raise ValueError('network.latent_width is 1, where instance normalisation, of one pixel, gives all images the '
-                       'same code; expected 2 or more.')
+      raise ValueError('network.latent_width is 1, where instance normalisation of one pixel gives all images the '
+                       'same latent; expected 2 or more.')
 
   @property
   def dimension(self) -> int:
-    """Latent dimension."""
+    """Latent dimension, height * width * channels of the latent."""
     return self.latent_width**2 * self.latent
 
   def check(self, shape) -> None:
-    """UserError unless the latent width fits images of `shape`, (height, width, channels)."""
+    """Raises a UserError unless the latent width fits images of `shape`, (height, width, channels)."""
     scales(shape[0], self.latent_width)
 
   def weights(self, shape) -> int:
-    """Number of weights that encoder and decoder have at least, for images of `shape`."""
+    """Returns a lower bound on the number of weights of encoder and decoder for images of `shape`."""
     *inner, last = (self.depth << scale for scale in range(scales(shape[0], self.latent_width) + 1))
     return 9 * (2 * sum(width**2 for width in inner) + (inner[-1] + self.latent) * last + self.latent * inner[-1])
 
   def activations(self, shape) -> int:
-    """Activations that a step holds at least for an image of `shape`: those of the first scale."""
+    """Returns a lower bound on the activations that a step stores per image of `shape`: those of the first scale."""
     return 3 * self.depth * shape[0] * shape[1]
 
 
@@ -61,8 +62,8 @@ class TextNetwork:
 
   embedding: Count = 300  # dimension of the word embeddings
   hidden: Count = 300  # units of the decoder's LSTM
-  latent: Count = 300  # dimension of the latent, the encoder's last state
-  # Initial weights: 'uniform' in +-0.1 (the paper), or 'wide', from which Adam learns faster (`networks.recurrent`).
+  latent: Count = 300  # latent dimension; the latent is the last state of the encoder
+  # Initial weights: 'uniform' in [-0.1, 0.1] (the paper), or 'wide', so that Adam learns faster (`networks.recurrent`).
   start: Literal['uniform', 'wide'] = 'uniform'
 
   @property
@@ -71,104 +72,108 @@ class TextNetwork:
     return self.latent
 
   def check(self, shape) -> None:
-    """Any latent fits sentences of any `shape`."""
+    """Does nothing, since any latent dimension fits sentences of any `shape`."""
 
   def weights(self, shape) -> int:
-    """Number of weights that encoder and decoder have at least, for sentences of `shape`, (length, vocabulary)."""
+    """Returns a lower bound on the weights of encoder and decoder for sentences of `shape`, (length, ids)."""
     words = shape[1] * (2 * self.embedding + self.hidden)
     return words + 4 * (self.latent * (self.embedding + self.latent)
                         + self.hidden * (self.embedding + self.hidden + self.latent))
 
   def activations(self, shape) -> int:
-    """Activations that a step holds at least for a sentence of `shape`: the inputs of the gates."""
+    """Returns a lower bound on the activations that a step stores per sentence of `shape`: inputs of the gates."""
     return shape[0] * (2 * self.embedding + self.latent + self.hidden)
 
 
 @config_dataclass('model')
 class Annealing:
-  """A regularizer whose weight falls late in the training, so that reconstruction has the last word."""
+  """Annealing of a regularizer: its weight decays late in the training, which ends with mainly the reconstruction loss.
 
-  anneal_from: Share = 0.5  # share of the training up to which the weight is constant
-  anneal_over: Annotated[float, '(0, 1]'] = 0.125  # share of the training over which it then falls geometrically
-  anneal_to: Annotated[float, '[0, 1]'] = 1.0  # factor of the weight at the end; 1: it does not fall
+  With the default `anneal_to`, the weight is constant.
+  """
+
+  anneal_from: Share = 0.5  # fraction of the training after which the decay starts
+  anneal_over: Annotated[float, '(0, 1]'] = 0.125  # fraction of the training over which the weight decays geometrically
+  anneal_to: Annotated[float, '[0, 1]'] = 1.0  # factor of the weight after the decay; 1: no decay
 
 
 def depends_on_length(model, training) -> bool:
-  """Whether a training's steps depend on how many there will be: by a learning rate that falls, or by phases of a model
-  that are shares of the training.
+  """Whether the steps of a training depend on its total length.
+
+  They do if the learning rate follows a schedule, or if phases of the model are fractions of the training.
 
   Args:
-    model, training: the two sections of an experiment as dicts.
+    model, training: these two sections of an experiment, as dicts.
   """
   return bool(training['schedule'] != 'constant' or model.get('alone') or model.get('ramp')
               or model.get('anneal_to', 1.0) != 1.0)
 
 
-NETWORKS = {'images': Network, 'sentences': TextNetwork}  # by the kind of data (`Config.KIND`; images have none)
+NETWORKS = {'images': Network, 'sentences': TextNetwork}  # by the kind of data: `Config.KIND`, default 'images'
 
 
 @config_dataclass('training')
 class Training:
-  """How a model is trained; the defaults are the `paper` recipe.
+  """Settings of the training; the defaults are the `paper` recipe.
 
-  Counts (`samples`, `warmup`, `*_every`) are images or sentences that the autoencoder sees, not steps.
+  Counts (`samples`, `warmup`, `*_every`) are numbers of images or sentences that the autoencoder sees, not of steps.
   """
 
-  recipe: Literal['paper', 'fast'] = 'paper'  # of `RECIPES`, where values come from that are not set by themselves
+  recipe: Literal['paper', 'fast'] = 'paper'  # recipe (`RECIPES`) that sets the values which are not overridden
   samples: Annotated[int, '[1, 1e15]'] = PAPER_SAMPLES  # length of the training
-  batch: Count = 64  # global batch, shared by all devices; the learning rates do not depend on how many there are
-  seed: Seed = 0  # of weights, data order and noise
-  learning_rate: Positive = 1e-4  # of players that have no rate of their own
+  batch: Count = 64  # global batch size, shared by all devices; the learning rates refer to it
+  seed: Seed = 0  # seed of weights, data order and noise
+  learning_rate: Positive = 1e-4  # of players that have no learning rate of their own
   classifier_learning_rate: Positive = 1e-4  # of the online classifier
-  beta_1: Share = 0.9  # Adam's
-  beta_2: Share = 0.999  # Adam's
-  epsilon: Positive = 1e-8  # Adam's
+  beta_1: Share = 0.9  # of Adam
+  beta_2: Share = 0.999  # of Adam
+  epsilon: Positive = 1e-8  # of Adam
   optimizer: Literal['adam', 'sgd'] = 'adam'  # 'sgd' ignores the betas
-  # 'constant'; 'cosine' decay to `floor` times the rate at the end; 'linear' decay to that over the last half.
+  # 'constant'; 'cosine': decay to `floor` times the rate at the end; 'linear': decay to the same over the second half.
   schedule: Literal['constant', 'cosine', 'linear'] = 'constant'
   floor: Share = 0.0  # factor of the learning rate at the end of a schedule
-  warmup: Whole = 0  # samples over which the rate grows linearly from 0; with 'linear' there is no warmup
-  clipnorm: Annotated[float, '[0, inf)'] = 0.0  # bound on the global norm of each player's gradient; 0: none
+  warmup: Whole = 0  # samples over which the rate grows linearly from 0; 'linear' has no warmup
+  clipnorm: Annotated[float, '[0, inf)'] = 0.0  # maximum global norm of each player's gradient; 0: no clipping
   average: Share = 0.0  # decay per step of the EMA of the weights, which is evaluated and exported; 0: no EMA
-  # Keras dtype policy; 'auto': mixed_bfloat16 where the device computes in it, else float32.
+  # Keras dtype policy; 'auto': mixed_bfloat16 if the device computes in bfloat16, else float32.
   precision: Literal['float32', 'mixed_bfloat16', 'mixed_float16', 'auto'] = 'float32'
-  evaluate_every: Whole = 1 << 16  # samples between evaluations; 0: none
-  final_evaluations: Whole = 20  # in the last part of the training, 1/256 of it apart (the paper: the median of 20)
-  checkpoint_every: Whole = 1 << 16  # samples between checkpoints; 0: at the end only
-  keep: Count = 3  # how many of the last checkpoints are kept
+  evaluate_every: Whole = 1 << 16  # samples between evaluations; 0: no evaluations
+  final_evaluations: Whole = 20  # number of evaluations at the end, 1/256 of the training apart (paper: median of 20)
+  checkpoint_every: Whole = 1 << 16  # samples between checkpoints; 0: only at the end
+  keep: Count = 3  # number of latest checkpoints to keep
 
   def __post_init__(self):
     if self.warmup > self.samples:
       raise ValueError(f'training.warmup is {self.warmup}; expected at most training.samples, {self.samples}, since '
-                       'the rate would never get to its value.')
+                       'the rate would never reach its full value.')
     if self.evaluate_every and self.samples > MOST_EVALUATIONS * self.evaluate_every:
       raise ValueError(f'training.samples is {self.samples} and training.evaluate_every {self.evaluate_every}; '
                        f'expected at most {MOST_EVALUATIONS:,} evaluations: evaluate less often.')
 
   @property
   def steps(self) -> int:
-    """Steps of `batch` images; the last, incomplete one is rounded up."""
+    """Number of steps, `samples` / `batch` rounded up."""
     return math.ceil(self.samples / self.batch)
 
   def every(self, samples) -> range:
-    """The steps after each `samples` images, as a range; none if it is 0."""
+    """Returns the steps that complete each interval of `samples` training samples; an empty range for 0."""
     interval = max(1, samples // self.batch)
     return range(interval, self.steps + 1, interval) if samples else range(0)
 
   @property
   def final_steps(self) -> list[int]:
-    """The steps of the final evaluations, the last step among them."""
+    """Steps of the final evaluations, including the last step."""
     return sorted({self.steps - self.steps * k // FINAL_PARTS for k in range(min(self.final_evaluations, FINAL_PARTS))})
 
   @property
   def evaluation_steps(self) -> list[int]:
-    """All steps at which the model is evaluated, the last one among them; none if `evaluate_every` is 0."""
+    """All steps at which the model is evaluated, including the last step; [] if `evaluate_every` is 0."""
     return sorted({*self.every(self.evaluate_every), *self.final_steps, self.steps}) if self.evaluate_every else []
 
 
 FINAL_PARTS = 256  # the paper evaluates every 2^16 of 2^24 samples
 
-# What each recipe sets beside Training's defaults, which are the paper's (section 4.2).
+# The values that each recipe overrides. The defaults of `Training` are those of the paper (section 4.2).
 RECIPES = {
     'paper': {},
     'fast': {
@@ -184,10 +189,10 @@ RECIPES = {
     },
 }
 
-# Keys that change neither weights nor data order, so that a run may be resumed with other values.
+# Keys that affect neither weights nor data order, so that a run may be resumed with other values.
 FREE_KEYS = ('training.evaluate_every', 'training.final_evaluations', 'training.checkpoint_every', 'training.keep')
 
-# What experiments were trained with whose files are older than these keys.
+# Values of keys that are missing in files of older versions: the behaviour before these keys existed.
 DEFAULTS_OF_OLDER_FILES = {
     'training.average': 0.0,
     'training.optimizer': 'adam',
@@ -207,7 +212,7 @@ DEFAULTS_OF_OLDER_FILES = {
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-  """One training, whole: `dataset` and `model` are the Config objects of the named files."""
+  """The complete configuration of one training; `dataset` and `model` are the Config objects of the named files."""
 
   dataset_name: str
   model_name: str
@@ -218,7 +223,7 @@ class Experiment:
 
   @property
   def kind(self) -> str:
-    """'images' or 'sentences'."""
+    """Kind of data, 'images' or 'sentences'."""
     return next(kind for kind, network in NETWORKS.items() if isinstance(self.network, network))
 
   @property
@@ -227,16 +232,16 @@ class Experiment:
     return latent_dimension(self.network, self.model)
 
   def to_dict(self) -> dict:
-    """Nested dict of JSON values."""
+    """Returns a nested dict of JSON values."""
     return dataclasses.asdict(self)
 
   def to_json(self) -> str:
-    """The experiment as indented JSON text."""
+    """Returns the experiment as indented JSON text."""
     return json.dumps(self.to_dict(), indent=2) + '\n'
 
   @classmethod
   def from_dict(cls, values, dataset_config, model_config) -> 'Experiment':
-    """Rebuilds the experiment from `to_dict`'s result. Nothing is filled in but `DEFAULTS_OF_OLDER_FILES`.
+    """Rebuilds an experiment from the result of `to_dict`. Only `DEFAULTS_OF_OLDER_FILES` are filled in.
 
     Args:
       values: the nested dict.
@@ -244,7 +249,7 @@ class Experiment:
       model_config: the model's Config class.
 
     Raises:
-      UserError: a key that is unknown or missing, or a bad value.
+      UserError: a key is unknown or missing, or a value is invalid.
     """
     parts = {'dataset': dataset_config, 'model': model_config,
              'network': NETWORKS[getattr(dataset_config, 'KIND', 'images')], 'training': Training}
@@ -260,15 +265,15 @@ class Experiment:
 
 
 def latent_dimension(network, model) -> int:
-  """Latent dimension: the network's, unless the model's Config has one of its own, `code`."""
+  """Returns the latent dimension: `code` of the model's Config if it has that, else that of the network."""
   return getattr(model, 'code', network.dimension)
 
 
 def scales(size, latent_width) -> int:
-  """How many halvings lead from `size` pixels to `latent_width`.
+  """Returns the number of halvings from `size` pixels to `latent_width`.
 
   Raises:
-    UserError: there is no whole number of them; the message names the widths that fit.
+    UserError: halving `size` does not lead to `latent_width`. The message lists the widths that fit.
   """
   fitting = [size >> k for k in range(1, size.bit_length()) if size % (1 << k) == 0]
   if latent_width not in fitting:

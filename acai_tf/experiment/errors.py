@@ -1,16 +1,19 @@
-"""Mistakes of users, and the words for them."""
+"""The exception for user errors, and messages for unknown names."""
 
 import difflib
 
-SHOWN = 24  # names that a message lists at most
+SHOWN = 24  # maximum number of names in a message
 
 
 class UserError(ValueError):
-  """A mistake that its user can mend: the message says what was wrong, what was expected and what to do."""
+  """An error that the user can correct. The message says what was wrong, what was expected and what to do."""
 
 
 def unknown(what, name, known) -> str:
-  """One line for an unknown name: the nearest known one, and all of them, or of many the nearest few."""
+  """Returns a message for an unknown name. It suggests the closest known name and lists all known names.
+
+  If there are more than SHOWN names, only the closest ones are listed.
+  """
   texts = [str(k) for k in known]
   near = difflib.get_close_matches(str(name), texts, n=1)
   hint = f'; did you mean {near[0]!r}?' if near else '.'
@@ -21,6 +24,6 @@ def unknown(what, name, known) -> str:
 
 
 def one_of(what, value, allowed) -> None:
-  """ValueError unless `value` is one of `allowed`."""
+  """Raises a ValueError unless `value` is one of `allowed`."""
   if value not in allowed:
     raise ValueError(unknown(f'value of {what}', value, allowed))

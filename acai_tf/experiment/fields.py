@@ -1,7 +1,7 @@
-"""Settings as frozen dataclasses whose annotations say what each may be, checked wherever one is made.
+"""Frozen dataclasses for settings. The constructor checks every field against its annotation.
 
 An annotation is a type (bool, int, float, str), `Annotated[float, '(0, 1]']` for a number in an interval, or
-`Literal['a', 'b']` for one of several texts.
+`Literal['a', 'b']` for a choice.
 """
 
 import dataclasses
@@ -14,19 +14,18 @@ from typing import Annotated, Literal
 
 from acai_tf.experiment.errors import one_of
 
-SMALLEST, LARGEST = 1.2e-38, 3.4e38  # of float32's normal numbers
+SMALLEST, LARGEST = 1.2e-38, 3.4e38  # range of float32's normal numbers
 _ABSTRACT: dict[type, type] = {int: numbers.Integral, float: numbers.Real}
 
 
 @typing.dataclass_transform(frozen_default=True)
 def config_dataclass(section) -> Callable[[type], typing.Any]:
-  """Class decorator: `dataclasses.dataclass(frozen=True)`, whose fields are checked before its own `__post_init__`.
+  """Class decorator: makes a frozen dataclass whose fields are checked before the class's own `__post_init__`.
+
+  The constructor raises a ValueError if a value does not fit its annotation; the message says what was expected.
 
   Args:
-    section: 'dataset', 'model', 'network' or 'training': the first half of the keys in messages.
-
-  Raises:
-    ValueError: from the class's constructor: a value that a field may not have; the message says what it may.
+    section: 'dataset', 'model', 'network' or 'training', the prefix of the keys in messages.
   """
   def decorate(cls):
     own_post_init = getattr(cls, '__post_init__', None)
@@ -45,12 +44,12 @@ def config_dataclass(section) -> Callable[[type], typing.Any]:
 
 @functools.cache
 def annotations_of(cls) -> dict[str, object]:
-  """Dict: a dataclass's field -> its annotation, also where annotations are postponed."""
+  """Returns a dict: field of a dataclass -> its annotation; postponed annotations are evaluated."""
   return typing.get_type_hints(cls, localns={'Annotated': Annotated, 'Literal': Literal}, include_extras=True)
 
 
 def type_of(annotation) -> type:
-  """bool, int, float or str."""
+  """Returns the type of an annotation's values: bool, int, float or str."""
   origin = typing.get_origin(annotation)
   if origin is Literal:
     return type(typing.get_args(annotation)[0])
@@ -58,7 +57,7 @@ def type_of(annotation) -> type:
 
 
 def check(key, given, annotation) -> typing.Any:
-  """`given` as the annotation's type; ValueError, with the `key`, if it may not be."""
+  """Converts `given` to the annotation's type; raises a ValueError that names `key` if the value does not fit."""
   kind = type_of(annotation)
   if isinstance(given, bool) != (kind is bool) or not isinstance(given, _ABSTRACT.get(kind, kind)):
     raise ValueError(f'{key}={given}: expected a value of type {kind.__name__}.')
@@ -69,7 +68,7 @@ def check(key, given, annotation) -> typing.Any:
   if kind is float and not math.isfinite(value):
     raise ValueError(f'{key} is {value}; expected a finite number.')
   if kind is float and value and not SMALLEST <= abs(value) <= LARGEST:
-    raise ValueError(f'{key} is {value}, which float32 has not; expected 0, or from {SMALLEST} to {LARGEST}.')
+    raise ValueError(f'{key} is {value}, which is out of range of float32; expected 0, or {SMALLEST} to {LARGEST}.')
   if kind is int and abs(value) >= 1 << 63:
     raise ValueError(f'{key} is too large; expected an integer of 64 bits.')
   if typing.get_origin(annotation) is Literal:

@@ -1,4 +1,4 @@
-"""Code and machine of this process. What asks TensorFlow loads it by itself."""
+"""Facts about this process: hardware, free memory, and versions of the code. Functions import TensorFlow if needed."""
 
 import os
 import pathlib
@@ -8,13 +8,14 @@ import subprocess
 
 from acai_tf.experiment.errors import UserError
 
-GROUP = pathlib.Path('/sys/fs/cgroup')
+GROUP = pathlib.Path('/sys/fs/cgroup')  # the control group of a Linux container
 
 
 def fastest_precision() -> str:
-  """'mixed_bfloat16' where this process's device computes in bfloat16, which else is emulated; 'float32' elsewhere.
+  """Returns 'mixed_bfloat16' if the device of this process computes in bfloat16, else 'float32'.
 
-  That is a GPU from NVIDIA's Ampere on (compute capability 8), or an x86 processor with AMX or AVX512-BF16.
+  Such devices are NVIDIA GPUs from Ampere on (compute capability 8) and x86 processors with AMX or AVX512-BF16. Other
+  devices emulate bfloat16.
   """
   import tensorflow as tf
 
@@ -28,58 +29,64 @@ def fastest_precision() -> str:
 
 
 def processor() -> dict[str, str]:
-  """{'model name': ..., 'flags': ...} of the first processor, as Linux tells it; elsewhere the name alone."""
-  found = {'model name': platform.processor() or platform.machine(), 'flags': ''}
+  """Returns {'model name': ..., 'flags': ...} of the first processor; `flags` is '' on systems other than Linux."""
+  facts = {'model name': platform.processor() or platform.machine(), 'flags': ''}
   path = pathlib.Path('/proc/cpuinfo')
   for line in path.read_text().splitlines() if path.exists() else []:
     key, _, value = line.partition(':')
-    if key.strip() in found and value.strip():
-      found[key.strip()] = value.strip()
+    if key.strip() in facts and value.strip():
+      facts[key.strip()] = value.strip()
     if not line:
       break
-  return found
+  return facts
 
 
 def free_memory() -> int:
-  """Bytes of memory that this process may still get, swap included; on others than Linux, all that the machine has."""
+  """Returns the bytes of memory that this process can still allocate, including swap.
+
+  On systems other than Linux, it returns the total memory of the machine.
+  """
   path = pathlib.Path('/proc/meminfo')
   if not path.exists():
     return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
   rows = dict(line.split(':') for line in path.read_text().splitlines())
   free = 1024 * sum(int(rows[key].split()[0]) for key in ('MemAvailable', 'SwapFree'))
-  try:  # a container's own bound, in which files that are only cached count as used
+  try:  # The memory limit of a container, which counts cached files as used.
     bound, used, kinds = ((GROUP / f'memory.{name}').read_text() for name in ('max', 'current', 'stat'))
     rows = dict(line.split() for line in kinds.splitlines())
     return min(free, int(bound) - int(used) + int(rows['file']) - int(rows['shmem']))
-  except (OSError, ValueError, KeyError):  # There is no such group, or its bound is 'max'.
+  except (OSError, ValueError, KeyError):  # There is no control group, or its limit is 'max'.
     return free
 
 
 def require_memory(parts) -> None:
-  """UserError where more memory is needed than there is.
+  """Raises a UserError if a computation needs more memory than is free.
 
   Args:
-    parts: dict: setting that decides -> bytes that are needed at least.
+    parts: dict: name of the setting that determines a part of the memory -> bytes needed at least.
   """
   need, free = sum(parts.values()), free_memory()
   if need > free:
     most = max(parts, key=parts.__getitem__)
-    raise UserError(f'{need / 1e9:,.1f} GB of memory are needed at least, and {free / 1e9:,.1f} GB are free; expected '
-                    f'as much: lower {most}.')
+    raise UserError(f'at least {need / 1e9:,.1f} GB of memory are needed, and {free / 1e9:,.1f} GB are free; expected '
+                    f'enough free memory: lower {most}.')
 
 
 def cores() -> set[int] | range:
-  """The processors that this process may use."""
+  """Returns the processors that this process may use."""
   return os.sched_getaffinity(0) if hasattr(os, 'sched_getaffinity') else range(os.cpu_count() or 1)
 
 
 def provenance() -> dict:
-  """Code and machine of this process: `commit` ('unknown' outside a checkout, or without git), `versions`, `device`."""
+  """Returns the provenance of this process's results: `commit`, `versions` and `device`.
+
+  `commit` is 'unknown' outside a git checkout, or without git.
+  """
   import keras
   import tensorflow as tf
 
   root, commit = pathlib.Path(__file__).parents[2], ''
-  if (root / '.git').exists() and shutil.which('git'):  # An installed package may lie in somebody else's checkout.
+  if (root / '.git').exists() and shutil.which('git'):  # An installed package may be inside another project's checkout.
     commit = subprocess.run(['git', '-C', root, 'describe', '--always', '--dirty', '--abbrev=12'],
                             capture_output=True, text=True, check=False).stdout.strip()
   gpus = tf.config.list_physical_devices('GPU')

@@ -1,4 +1,4 @@
-"""What lies beside an exported module: its experiment and how far it was trained."""
+"""The file in the folder of an exported module with its experiment and the number of training samples."""
 
 import pathlib
 
@@ -10,16 +10,16 @@ FILE = 'training.json'
 
 
 def load(module) -> tuple[config.Experiment, int] | None:
-  """(experiment, samples it was trained on) of an exported module; None where it has no such file.
+  """Returns (experiment, number of training samples) of an exported module; None if it has no such file.
 
   Raises:
-    UserError: the file is broken, or of an experiment that this version does not know.
+    UserError: the file is broken, or has an experiment that this version does not support.
   """
   path = pathlib.Path(module) / FILE
   try:
     card = strict_json.read(path)
     if not isinstance(card, dict) or not strict_json.is_count(card.get('samples')):
-      raise ValueError("it is no object with 'samples', a count")
+      raise ValueError("it is not an object with a count 'samples'")
     return parse_experiment(card.get('experiment')), card['samples']
   except FileNotFoundError:
     return None

@@ -1,4 +1,7 @@
-"""Values and texts -> frozen dataclasses, strictly: every key must exist and have its field's type."""
+"""Strict parsing of overrides, and conversion of dicts to frozen dataclasses.
+
+Every key must exist, and every value must have the type of its field.
+"""
 
 import dataclasses
 import math
@@ -8,22 +11,22 @@ from collections.abc import Iterator
 from acai_tf.experiment import fields
 from acai_tf.experiment.errors import UserError, unknown
 
-LARGEST_EXPONENT = 64  # of an integer written as BASE**EXPONENT
+LARGEST_EXPONENT = 64  # maximum in integers written as BASE**EXPONENT
 
 
 def make(kind, values, prefix) -> typing.Any:
-  """Builds dataclass `kind` from a dict, strictly: every key must exist and have its field's type."""
+  """Builds dataclass `kind` from a dict; arguments and errors as in `override`. Other fields have their defaults."""
   return override(kind(), values, prefix)
 
 
 def make_complete(kind, values, prefix) -> typing.Any:
-  """As `make`, where every field must have a value: none is filled in from the defaults.
+  """Like `make`, but every field must have a value; defaults are not used.
 
   Raises:
-    UserError: as `override`; no dict, or a key that is missing.
+    UserError: as in `override`; `values` is not a dict, or lacks a key.
   """
   if not isinstance(values, dict):
-    raise UserError(f'section {prefix} is {"missing" if values is None else "no object"}; expected its keys.')
+    raise UserError(f'section {prefix} is {"missing" if values is None else "not an object"}; expected its keys.')
   lacking = [f'{prefix}.{name}' for name in fields.annotations_of(kind) if name not in values]
   if lacking:
     raise UserError(f'{", ".join(lacking)} missing; expected every key.')
@@ -31,10 +34,15 @@ def make_complete(kind, values, prefix) -> typing.Any:
 
 
 def override(instance, values, prefix) -> typing.Any:
-  """Returns dataclass `instance` with `values` (dict: field -> value or text) set.
+  """Returns a copy of dataclass `instance` with other values.
+
+  Args:
+    instance: the dataclass.
+    values: dict: field -> value, or its text.
+    prefix: section of the keys, for messages.
 
   Raises:
-    UserError: an unknown key (the nearest is suggested), a value that is not of the field's type, or one out of range.
+    UserError: a key is unknown (the closest one is suggested), or a value has a wrong type or is out of range.
   """
   kind: typing.Any = type(instance)
   annotations, parsed = fields.annotations_of(kind), {}
@@ -49,7 +57,7 @@ def override(instance, values, prefix) -> typing.Any:
 
 
 def parse_overrides(texts) -> dict[str, dict]:
-  """['training.batch=32', ...] -> {'training': {'batch': '32'}, ...}; UserError on any other form."""
+  """Parses ['training.batch=32', ...] into {'training': {'batch': '32'}, ...}; raises a UserError for other forms."""
   sections = {'dataset': {}, 'model': {}, 'network': {}, 'training': {}}
   for text in texts:
     path, equals, value = text.partition('=')
@@ -63,7 +71,7 @@ def parse_overrides(texts) -> dict[str, dict]:
 
 
 def differences(first, second, prefix='') -> Iterator:
-  """Yields (dotted key, value in `first`, value in `second`) wherever two nested dicts differ."""
+  """Yields (dotted key, value in `first`, value in `second`) for every difference between two nested dicts."""
   for key in sorted(set(first) | set(second)):
     path, left, right = f'{prefix}{key}', first.get(key), second.get(key)
     if isinstance(left, dict) and isinstance(right, dict):

@@ -1,8 +1,8 @@
-"""The files are the registry: every module of a package is an entry under its file's name.
+"""The registry of models, data sets and definitions: every file of a package is an entry under the file's name.
 
-`base.py`, files that end in `_base.py`, and files with an underscore in front are no entries. To import a model loads
-TensorFlow, which takes seconds; the names of all models and what they are made for are known without that, from the
-files' places: models of sentences lie in `acai_tf/models/sentences`, models of images in `acai_tf/models`.
+`base.py`, files named `*_base.py` and files with a leading underscore are not entries. Importing a model loads
+TensorFlow, which takes seconds. The names of models and the kind of their data are known without an import, from the
+folder of the file: `acai_tf/models/sentences` has models of sentences, `acai_tf/models` models of images.
 """
 
 import functools
@@ -16,21 +16,23 @@ MODELS, SENTENCE_MODELS = 'acai_tf.models', 'acai_tf.models.sentences'
 
 
 def names(package, kind=None) -> tuple[str, ...]:
-  """Sorted names of the entries in `package` ('acai_tf.models', 'acai_tf.data', 'zoo').
+  """Returns the sorted names of the entries in `package` ('acai_tf.models', 'acai_tf.data' or 'zoo').
 
-  With a `kind` ('images', 'sentences'), only entries of that kind.
+  If `kind` is given ('images' or 'sentences'), only entries for data of that kind are returned.
   """
-  found = _files(package)
+  entries = _files(package)
   if package == MODELS:
-    found = tuple(sorted(found + _files(SENTENCE_MODELS)))
-  return tuple(name for name in found if kind_of(package, name) == kind) if kind else found
+    entries = tuple(sorted(entries + _files(SENTENCE_MODELS)))
+  return tuple(name for name in entries if kind_of(package, name) == kind) if kind else entries
 
 
 def kind_of(package, name) -> str:
-  """'images' or 'sentences': what a data set holds (`Config.KIND`; images where it has none) or a model is made for.
+  """Returns the kind of data of a data set or model, 'images' or 'sentences'.
+
+  A data set states its kind as `Config.KIND`; the default is 'images'.
 
   Raises:
-    UserError: no such entry.
+    UserError: there is no such entry.
   """
   check(package, name)
   if package == MODELS:
@@ -39,14 +41,14 @@ def kind_of(package, name) -> str:
 
 
 def load(package, name) -> types.ModuleType:
-  """Imports and returns the module of entry `name`; UserError with a suggestion if there is none."""
+  """Imports and returns the module of entry `name`; raises a UserError with a suggestion if there is none."""
   check(package, name)
   folder = SENTENCE_MODELS if package == MODELS and name in _files(SENTENCE_MODELS) else package
   return importlib.import_module(f'{folder}.{name}')
 
 
 def check(package, name) -> None:
-  """UserError with a suggestion unless `package` has the entry."""
+  """Raises a UserError with a suggestion unless `package` has the entry."""
   known = names(package)
   if name not in known:
     what = {MODELS: 'model', 'acai_tf.data': 'data set'}.get(package, f'entry of {package}')
@@ -59,7 +61,7 @@ def _files(package):
 
 @functools.cache
 def _stems(*folders):
-  """Names of the files in folders that are entries; folders are read once in a process."""
+  """Returns the sorted names of the entries in folders. Each folder is read once per process."""
   stems = {path.stem for folder in folders for path in pathlib.Path(folder).glob('*.py')}
   return tuple(sorted(
       name for name in stems if name != 'base' and not name.endswith('_base') and not name.startswith('_')))

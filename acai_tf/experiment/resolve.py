@@ -1,4 +1,4 @@
-"""Names and overrides -> an experiment. A model's file is imported for its Config, which loads TensorFlow."""
+"""Resolves names and overrides to an experiment. It imports the model's file, which loads TensorFlow."""
 
 import typing
 
@@ -8,10 +8,14 @@ from acai_tf.experiment.overrides import make, override
 
 
 def resolve_dataset(name, overrides=None) -> typing.Any:
-  """A data set's name and {key: value or text} -> its Config, whole.
+  """Returns the complete Config of a data set.
+
+  Args:
+    name: name of the data set.
+    overrides: {key: value or text}.
 
   Raises:
-    UserError: an unknown name or key, or a bad value.
+    UserError: the name or a key is unknown, or a value is invalid.
   """
   data = registry.load('acai_tf.data', name)
   chosen = make(data.Config, overrides or {}, 'dataset')
@@ -19,26 +23,29 @@ def resolve_dataset(name, overrides=None) -> typing.Any:
 
 
 def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment:
-  """Names and overrides -> `config.Experiment`.
+  """Returns the experiment that results from names, a recipe and overrides.
+
+  Overrides take precedence over the model's recipe for the data set, which takes precedence over `config.RECIPES`.
 
   Args:
-    dataset, model: names in the registries.
-    recipe: name of `config.RECIPES`.
+    dataset, model: names in the registry.
+    recipe: name of a recipe, 'paper' or 'fast'.
     overrides: {'dataset' | 'model' | 'network' | 'training': {key: value or text}}.
 
   Raises:
-    UserError: unknown names or keys, bad values, a latent width that does not fit.
+    UserError: a name or key is unknown, a value is invalid, the model is for another kind of data, or the latent width
+      does not fit the images.
   """
   overrides = overrides or {}
   kinds = [registry.kind_of('acai_tf.data', dataset), registry.kind_of('acai_tf.models', model)]
   if kinds[0] != kinds[1]:
     fitting = ', '.join(registry.names('acai_tf.models', kinds[0]))
-    raise UserError(f'{model} is a model of {kinds[1]}, and {dataset} has {kinds[0]}; expected one of {fitting}.')
+    raise UserError(f'{model} is a model of {kinds[1]}, but {dataset} has {kinds[0]}; expected one of {fitting}.')
   dataset_config = resolve_dataset(dataset, overrides.get('dataset'))
   data = registry.load('acai_tf.data', dataset)
   model_config = make(registry.load('acai_tf.models', model).Config, overrides.get('model', {}), 'model')
   if 'recipe' in overrides.get('training', {}):
-    raise UserError('training.recipe names where the other keys come from; choose it with --recipe.')
+    raise UserError('training.recipe cannot be overridden, since it sets the other keys; choose it with --recipe.')
   if recipe not in config.RECIPES:
     raise UserError(unknown('recipe', recipe, config.RECIPES))
   own = recipe_of(model_config, recipe, dataset)
@@ -55,11 +62,11 @@ def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment
 
 
 def recipe_of(model, recipe, dataset) -> dict:
-  """What a model's recipe sets on a data set, {'model' | 'network' | 'training': {key: value}}.
+  """Returns the values that a model's recipe sets on a data set, {'model' | 'network' | 'training': {key: value}}.
 
   Args:
-    model: a model's Config. Its RECIPES, {recipe: {section: {key: value}}}, hold for all data sets; its DATA_RECIPES,
-      {data set: RECIPES}, for one of them, and override the former.
+    model: Config of the model. Its RECIPES, {recipe: {section: {key: value}}}, apply to all data sets. Its
+      DATA_RECIPES, {data set: RECIPES}, apply to single data sets and take precedence.
     recipe, dataset: names.
   """
   general = getattr(model, 'RECIPES', {}).get(recipe, {})
@@ -68,20 +75,24 @@ def recipe_of(model, recipe, dataset) -> dict:
 
 
 def paper_samples(experiment) -> int:
-  """The training examples that the paper of an experiment's model took on such data."""
+  """Returns the number of training samples in the paper of an experiment's model, for the experiment's data set."""
   own = recipe_of(experiment.model, 'paper', experiment.dataset_name)
   return own.get('training', {}).get('samples', config.PAPER_SAMPLES)
 
 
 def parse_experiment(values) -> config.Experiment:
-  """`Experiment.to_dict`'s dict -> the experiment; UserError names a key that is unknown, missing or does not fit."""
+  """Rebuilds an experiment from the result of `Experiment.to_dict`.
+
+  Raises:
+    UserError: a key is unknown, missing or invalid; the message names it.
+  """
   if not isinstance(values, dict):
-    raise UserError('it is no object; expected an experiment.')
+    raise UserError('it is not a JSON object; expected an experiment.')
   for key in ('dataset_name', 'model_name'):
     if not isinstance(values.get(key), str):
       raise UserError(f'{key} is {values.get(key, "missing")}; expected a name.')
   data = registry.load('acai_tf.data', values['dataset_name'])
-  found = config.Experiment.from_dict(
+  experiment = config.Experiment.from_dict(
       values, data.Config, registry.load('acai_tf.models', values['model_name']).Config)
-  found.network.check(data.shape(found.dataset))
-  return found
+  experiment.network.check(data.shape(experiment.dataset))
+  return experiment

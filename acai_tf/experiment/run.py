@@ -1,4 +1,4 @@
-"""The folder of a training: experiment.json, history.jsonl, origins.jsonl, checkpoints/, metrics.json, a lock."""
+"""The run folder of a training: experiment.json, history.jsonl, origins.jsonl, checkpoints/, metrics.json, lock."""
 
 import contextlib
 import dataclasses
@@ -16,19 +16,19 @@ from acai_tf.experiment.resolve import parse_experiment
 
 EXPERIMENT, HISTORY, PROVENANCE = 'experiment.json', 'history.jsonl', 'origins.jsonl'
 METRICS, CHECKPOINTS, LOCK = 'metrics.json', 'checkpoints', 'lock'
-WEIGHTS = ('average', 'raw')  # a checkpoint may hold both
-DATA, INDEX = '.data-00000-of-00001', '.index'  # TensorFlow's two files of a checkpoint, behind step-N
+WEIGHTS = ('average', 'raw')  # EMA of the weights, and raw weights; a checkpoint may have both
+DATA, INDEX = '.data-00000-of-00001', '.index'  # suffixes of the two files of a TensorFlow checkpoint, step-N
 
 
 class Run:
-  """The folder of a training, which need not be there yet; as text it is the folder's path.
+  """The run folder of a training, which may not exist yet. `str` gives its path.
 
-  TensorBoard's events, the pictures and the codes of the evaluation lie in it, too.
+  TensorBoard's event files, and the pictures and latents of the evaluation, are also in the folder.
 
   Attributes:
-    folder: its path.
+    folder: path of the folder.
     checkpoints: path of the folder of checkpoints.
-    metrics: path of the file that the evaluation writes.
+    metrics: path of the results of the evaluation.
   """
 
   def __init__(self, folder):
@@ -39,12 +39,12 @@ class Run:
     return str(self.folder)
 
   def experiment(self) -> config.Experiment:
-    """The run's experiment; UserError where the folder is no run or its file is broken."""
+    """Returns the run's experiment; raises a UserError if this is not a run folder or its file is broken."""
     path = self.folder / EXPERIMENT
     try:
       return parse_experiment(strict_json.read(path))
     except FileNotFoundError as error:
-      raise UserError(f'{self} is no run folder: {path} is missing; '
+      raise UserError(f'{self} is not a run folder: {path} is missing; '
                       'expected a folder made by acai_tf.train.') from error
     except UserError as error:
       raise UserError(f'{path}: {error}') from error
@@ -52,10 +52,12 @@ class Run:
       raise UserError(f'{path} cannot be read ({error}); expected the file that acai_tf.train wrote.') from error
 
   def check(self, experiment: config.Experiment) -> config.Experiment:
-    """The experiment, in the run's own precision where it asks for the one that suits.
+    """Checks that `experiment` can start or resume in this folder, and returns it.
+
+    If its precision is 'auto', the returned experiment has the precision of the existing run.
 
     Raises:
-      UserError: the run is of another experiment, has files that cannot be read, or has more training than is asked.
+      UserError: the folder has another experiment, unreadable files, or more training than `experiment` asks for.
     """
     self.history()
     self.provenance()
@@ -68,21 +70,21 @@ class Run:
     steps, training = self.steps(), experiment.training
     if steps and steps[-1] > training.steps:
       done = steps[-1] * training.batch
-      raise UserError(f'{self} is trained for {done:,} samples already, more than {training.samples:,}; expected '
+      raise UserError(f'{self} is already trained for {done:,} samples, more than {training.samples:,}; expected '
                       f'--samples {done} or more, or another --run_dir.')
     return experiment
 
   def claim(self, experiment) -> None:
-    """Makes the folder this experiment's, after `check`; UserError where it cannot be written."""
+    """Writes the experiment to the folder; call `check` first. Raises a UserError if it cannot be written."""
     with self._writing():
       files.write(self.folder / EXPERIMENT, experiment.to_json())
 
   @contextlib.contextmanager
   def locked(self) -> Iterator[None]:
-    """A context in which this process alone trains in the folder, which is made where it is not there.
+    """A context manager that locks the folder, so that no other process trains in it; creates it if necessary.
 
     Raises:
-      UserError: another process trains in it, or it cannot be written.
+      UserError: another process is training in it, or it cannot be written.
     """
     with contextlib.ExitStack() as stack:
       with self._writing():
@@ -92,7 +94,7 @@ class Run:
           raise UserError(f'another program is training in {self}; expected a folder of its own (--run_dir), or wait '
                           'until it ends.') from error
       if problem:
-        print(f'{self} cannot be locked ({problem}): see to it that no other program trains in it.')
+        print(f'{self} cannot be locked ({problem}): make sure that no other program trains in it.')
       yield
 
   @contextlib.contextmanager
@@ -101,19 +103,19 @@ class Run:
       yield
     except OSError as error:
       raise UserError(f'run folder {self} cannot be written: {error.strerror or error}; '
-                      'expected a writable place with free space (--run_dir).') from error
+                      'expected a writable folder with free space (--run_dir).') from error
 
   def steps(self) -> list[int]:
-    """The steps of the last checkpoints, sorted."""
+    """Returns the sorted steps of the latest checkpoints."""
     return checkpoint_steps(self.checkpoints / 'last')
 
   def history(self, until=None) -> list[dict]:
-    """The evaluations made during training, one dict each, up to `until` samples; UserError for a broken file."""
+    """Returns the evaluations during training up to `until` samples, one dict each; UserError for a broken file."""
     rows = self._read_lines(HISTORY)
     for row in rows:
       wrong = [key for key, value in row.items() if not (value is None or type(value) in (int, float))]
       if wrong or row.get('seconds', 0) < 0:
-        what = f'{", ".join(wrong) or "seconds"} of {row["samples"]:,} samples is no figure'
+        what = f'{", ".join(wrong) or "seconds"} at {row["samples"]:,} samples is not a valid number'
         raise _unreadable(self.folder / HISTORY, what)
     return [row for row in rows if until is None or row['samples'] <= until]
 
@@ -122,24 +124,24 @@ class Run:
     self._write_lines(HISTORY, rows)
 
   def check_nothing_lost(self, samples) -> None:
-    """UserError where the history tells of more training than the `samples` of the newest checkpoint."""
+    """Raises a UserError if the history has more training than the latest checkpoint, which has `samples`."""
     rows = self.history()
     if rows and rows[-1]['samples'] > samples:
       raise UserError(
-          f'{self.folder / HISTORY} tells of {rows[-1]["samples"]:,} samples of training, but the newest whole '
-          f'checkpoint in {CHECKPOINTS}/last has {samples:,}; expected as many. Put the lost files back, or delete the '
-          f'lines of {HISTORY} after {samples:,} samples to train on from there.')
+          f'{self.folder / HISTORY} has {rows[-1]["samples"]:,} samples of training, but the latest complete '
+          f'checkpoint in {CHECKPOINTS}/last has {samples:,}; expected as many. Restore the lost files, or delete the '
+          f'lines of {HISTORY} after {samples:,} samples to resume from there.')
 
   def provenance(self) -> list[dict]:
-    """What trained the run: rows of `machine.provenance`, each with the `samples` from which on it did.
+    """Returns the code and machines that trained the run: rows of `machine.provenance`, with the `samples` at their start.
 
     Raises:
-      UserError: a broken file.
+      UserError: the file is broken.
     """
     return self._read_lines(PROVENANCE)
 
   def add_provenance(self, samples, row) -> None:
-    """Notes that `row`, a `machine.provenance`, trains from `samples` on; rows of later samples are dropped."""
+    """Records that the code and machine of `row` (`machine.provenance`) train from `samples` on; drops later rows."""
     rows = [old for old in self.provenance() if old['samples'] < samples]
     if not rows or {**rows[-1], 'samples': samples} != {**row, 'samples': samples}:
       self._write_lines(PROVENANCE, [*rows, {'samples': samples, **row}])
@@ -153,7 +155,7 @@ class Run:
     for i, row in enumerate(rows):
       samples = row.get('samples') if isinstance(row, dict) else None
       if not strict_json.is_count(samples) or samples <= before:
-        raise _unreadable(path, f"line {i + 1} is no object with 'samples', a count above {before}")
+        raise _unreadable(path, f"line {i + 1} is not an object with 'samples', a count above {before}")
       before = samples
     return rows
 
@@ -162,32 +164,35 @@ class Run:
 
 
 def _unreadable(path, why):
-  return UserError(f'{path} cannot be read ({why}); expected the file that acai_tf.train wrote; delete it to go on '
-                   'without what it tells of the past.')
+  return UserError(f'{path} cannot be read ({why}); expected the file that acai_tf.train wrote; delete it to continue '
+                   'without its record of the past.')
 
 
 def with_precision(experiment: config.Experiment, precision) -> config.Experiment:
-  """The experiment, in that precision where it asks for the one that suits."""
+  """Returns the experiment with its precision 'auto' replaced by `precision`; any other precision is kept."""
   if experiment.training.precision != 'auto':
     return experiment
   return dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, precision=precision))
 
 
 def conflicts(there, here) -> str:
-  """Which keys of two experiments, dicts, may not differ in one training and do, as a text; '' if there are none."""
+  """Describes the differences between two experiments (dicts) that do not allow one to resume the other; '' if none."""
   free = set(config.FREE_KEYS)
-  lasting = not any(config.depends_on_length(part['model'], part['training']) for part in (there, here))
-  if lasting:
-    free.add('training.samples')  # A longer training is the same one, gone on with.
-  found = [(key, was, asked) for key, was, asked in differences(there, here) if key not in free]
+  extendable = not any(config.depends_on_length(part['model'], part['training']) for part in (there, here))
+  if extendable:
+    free.add('training.samples')  # A longer training then starts with the same steps.
+  conflicting = [(key, was, asked) for key, was, asked in differences(there, here) if key not in free]
   why = {'training.samples': ' (its schedule depends on the length, so that another length is another training)'}
-  return '; '.join(f'{key} is {was} there and {asked} here{why.get(key, "")}' for key, was, asked in found)
+  return '; '.join(f'{key} is {was} there and {asked} here{why.get(key, "")}' for key, was, asked in conflicting)
 
 
 def checkpoint_steps(folder) -> list[int]:
-  """The steps of the checkpoints in a folder that have both their files, sorted; [] where there is no such folder."""
+  """Returns the sorted steps of the complete checkpoints in a folder; [] if there is no such folder.
+
+  A checkpoint is complete if both of its files exist.
+  """
   try:
-    names = set(os.listdir(folder))  # `glob` would pass over a folder that may not be read, as if it were empty.
+    names = set(os.listdir(folder))  # Not `glob`, which treats a folder without read permission as empty.
   except (FileNotFoundError, NotADirectoryError):
     return []
   numbers = (name.removeprefix('step-').removesuffix(INDEX) for name in names if name.endswith(INDEX))
@@ -195,15 +200,15 @@ def checkpoint_steps(folder) -> list[int]:
 
 
 def medians(history, training, names) -> dict:
-  """The median of the final evaluations of a training, as the ACAI paper's tables 1 and 2 have it.
+  """Returns the medians of metrics over the final evaluations of a training, as in tables 1 and 2 of the ACAI paper.
 
   Args:
     history: rows of `Run.history`.
-    training: `config.Training`; its `final_steps` are the evaluations, which cover the last 20/256 as theirs do.
-    names: of the metrics.
+    training: `config.Training`. Its `final_steps` cover the last 20/256 of the training, as in the paper.
+    names: names of the metrics.
 
   Returns:
-    Dict: metric -> median; {} where one of the evaluations is missing, or a figure of it undefined.
+    Dict: metric -> median, without metrics that are undefined in one of the evaluations; {} if one is missing.
   """
   rows = {row['samples']: row for row in history}
   final = [rows.get(step * training.batch, {}) for step in training.final_steps]

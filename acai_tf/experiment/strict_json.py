@@ -1,4 +1,7 @@
-"""JSON as RFC 8259 has it: what Python reads beyond that, NaN say, and what ends Python's reader, is a ValueError."""
+"""Strict reading of JSON (RFC 8259).
+
+Extensions that Python accepts, such as NaN, and nesting that exceeds Python's recursion limit raise a ValueError.
+"""
 
 import json
 import typing
@@ -7,10 +10,10 @@ from acai_tf import files
 
 
 def loads(text) -> typing.Any:
-  """A JSON text's value.
+  """Returns the value of a JSON text.
 
   Raises:
-    ValueError: it is no JSON, has a number that is not finite or a key twice, or is nested too deep.
+    ValueError: the text is not JSON, has a number that is not finite or a duplicate key, or is nested too deep.
   """
   try:
     return json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_object)
@@ -19,38 +22,38 @@ def loads(text) -> typing.Any:
 
 
 def read(path) -> typing.Any:
-  """A JSON file's value.
+  """Returns the value of a JSON file.
 
   Raises:
-    ValueError: as `loads`, or bytes that are no UTF-8.
-    OSError: no file, also where a pipe stands in its place, which would never end.
+    ValueError: as in `loads`; or the file is not UTF-8.
+    OSError: the file is missing, or is not a regular file (for example a named pipe).
   """
   return loads(text_of(path))
 
 
 def text_of(path) -> str:
-  """The text of a UTF-8 file; errors as of `read`."""
+  """Returns the text of a UTF-8 file; errors as in `read`."""
   return files.regular(path).read_text(encoding='utf-8')
 
 
 def is_count(value) -> bool:
-  """Whether a value is an int of 0 or more."""
+  """Whether a value is an int of 0 or more; a bool is not."""
   return type(value) is int and value >= 0
 
 
 def _refuse(name):
-  raise ValueError(f'{name} is no number of JSON')
+  raise ValueError(f'{name} is not a JSON number')
 
 
 def _finite(text):
   value = float(text)
-  if value - value:  # infinite: 1e999, say
-    raise ValueError(f'{text} is no finite number')
+  if value - value:  # not 0 (NaN) if the value is infinite, such as 1e999
+    raise ValueError(f'{text} is not a finite number')
   return value
 
 
 def _object(pairs):
-  found = dict(pairs)
-  if len(found) < len(pairs):
-    raise ValueError(f'a key stands twice in {", ".join(key for key, _ in pairs)[:80]}')
-  return found
+  values = dict(pairs)
+  if len(values) < len(pairs):
+    raise ValueError(f'duplicate key in {", ".join(key for key, _ in pairs)[:80]}')
+  return values
