@@ -1,15 +1,15 @@
-"""Runs what must be refused: `python benchmarks/bad_input.py`; `--only TEXT` for the cases whose words have it.
+"""Tests that bad input is refused with one line: `python benchmarks/bad_input.py`; `--only TEXT` selects cases.
 
-Each case is a command line with a mistake, a file or folder that is damaged, or a call of the library with what it does
-not take. It must end within SECONDS of processor time with a non-zero exit status and one line on standard error that
-says what was wrong; no traceback, no log line of TensorFlow's before or after it; and every file that was there before
-must be there afterwards with the same bytes. Printed are each case with its message, `ok` or what is not, and a count.
+Each case is a command line with a mistake, a damaged file or folder, or a call of the library with invalid arguments.
+It must end within SECONDS of CPU time with a non-zero exit status and a single line on standard error that says what
+is wrong, without a traceback or log lines of TensorFlow. All files from before must be unchanged. The output has each
+case with its message and `ok` or the problem, and a count.
 
-A Python that has TensorFlow imported is forked for every case: the child points its standard output and error at files
-(the descriptors, so that C++'s lines are caught too), changes into a folder of its own with fresh copies of good files,
-and runs the program as `python -m` does, to Python's own end; its exit status is the process's. TensorFlow is imported
-there, but has made no device or thread before the fork. Every REAL-th case runs in a process started from nothing, too,
-and must say and return the same. Cases about permissions give up root's rights over them.
+For speed, each case runs in a fork of a Python process that has imported TensorFlow, but has not created a device or
+thread. The child redirects the descriptors of standard output and error to files, so that lines from C++ are caught,
+too. It changes into its own folder with fresh copies of good files and runs the program as `python -m` does. Every
+REAL-th case also runs in a new process and must give the same message and status. Cases about permissions drop root's
+capabilities.
 """
 
 import ctypes
@@ -37,12 +37,12 @@ import zlib
 
 ZOO = pathlib.Path(__file__).parents[1] / 'zoo'
 SECONDS, REAL = 10, 20
-PROGRESS = re.compile('^Downloading data from |━')  # Keras's, of a download: no message
-PATIENCE = 120  # seconds by the clock after which a case counts as hanging
+PROGRESS = re.compile('^Downloading data from |━')  # progress lines of Keras's downloads
+PATIENCE = 120  # seconds of wall time after which a case counts as hanging
 PROGRAMS = {'train': 'acai_tf.train', 'evaluate': 'acai_tf.evaluate', 'export': 'export', 'zoo': 'zoo',
             'demo': 'zoo._demo', 'demo_text': 'zoo._demo_text'}
 HEAVY = ('tensorflow', 'keras', 'tensorflow_hub', 'tensorflow_datasets', 'matplotlib.pyplot', 'scipy.stats',
-         'sklearn.linear_model', 'rich.progress', 'PIL.Image')  # what is imported once for all
+         'sklearn.linear_model', 'rich.progress', 'PIL.Image')  # imported once, before the forks
 SMALL = ('--recipe fast --batch 8 --samples 64 --precision float32 --set training.final_evaluations=0 '
          '--set training.checkpoint_every=32')
 LINES = f'train --dataset lines --latent_width 2 --latent 2 --depth 2 --set dataset.size=8 {SMALL}'
@@ -54,32 +54,28 @@ FOLDER = f'train --dataset folder --model autoencoder --latent 2 --depth 2 --set
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-  """`command`: words of a program's command line, or 'python: ' and code; the good files that it names are there.
+  """One bad input and the expected message."""
 
-  `message`: what the one line must match. `change`: function of the case's folder that damages a file. `note` says what
-  was damaged. `environment`: of the process. `plain`: whether root's rights are given up.
-  """
-
-  command: str
-  message: str
-  change: object = None
-  note: str = ''
-  environment: dict = dataclasses.field(default_factory=dict)
-  plain: bool = False
+  command: str  # words of a program's command line, or 'python: ' and code; the good files that it names exist
+  message: str  # regular expression for the line on standard error
+  change: object = None  # function (folder of the case) that damages a file
+  note: str = ''  # what is damaged
+  environment: dict = dataclasses.field(default_factory=dict)  # of the process
+  plain: bool = False  # whether root's capabilities are dropped
 
 
-# The child: a program in a process that has TensorFlow imported.
+# The child: runs a program in a process that has imported TensorFlow.
 
 
 def serve():
-  """Forks for each request, a line of JSON on standard input; the request in the child, None at the end."""
+  """Forks for each request, a line of JSON on standard input. Returns the request in the child, None at the end."""
   from acai_tf import cli
 
   cli.set_environment()
   with cli.silent():
     for name in HEAVY:
       importlib.import_module(name)
-  gc.freeze()  # A child need not copy what it only looks at.
+  gc.freeze()  # Children then do not copy memory that they only read.
   for line in sys.stdin:
     request = json.loads(line)
     began, process, done = time.monotonic(), os.fork(), 0
@@ -95,9 +91,9 @@ def serve():
 
 
 def become(request) -> None:
-  """Turns this process into one that a shell would have started for the request."""
+  """Makes this process look as if a shell had started it for the request."""
   os.chdir(request['folder'])
-  sys.path[0] = request['folder']  # as `python -m` has it, and not benchmarks/, whose files have names of programs
+  sys.path[0] = request['folder']  # as for `python -m`; in benchmarks/, files have the names of programs
   os.setpgid(0, 0)
   for descriptor, name, flags in ((0, os.devnull, os.O_RDONLY), (1, request['output'], os.O_WRONLY | os.O_CREAT),
                                   (2, request['errors'], os.O_WRONLY | os.O_CREAT)):
@@ -106,15 +102,15 @@ def become(request) -> None:
     os.close(opened)
   os.environ.update(request['environment'])
   memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-  resource.setrlimit(resource.RLIMIT_AS, (memory, memory))  # What forgets to ask must not end this machine.
-  if request['plain'] and not os.getuid():  # No capabilities: root is then bound to permissions as everybody is.
+  resource.setrlimit(resource.RLIMIT_AS, (memory, memory))  # A missing check of sizes must not exhaust the machine.
+  if request['plain'] and not os.getuid():  # Without capabilities, permissions apply to root, too.
     header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
     if ctypes.CDLL(None).capset(header, none):
       sys.exit('capset failed')
 
 
 def call(code) -> None:
-  """Runs a call of the library; a ValueError of one line ends as a program's message does, all else as Python ends."""
+  """Runs a call of the library. A ValueError of one line is printed like a program's message; others are raised."""
   import numpy as np
   import tensorflow as tf
 

@@ -1,12 +1,13 @@
-"""Whether trainings end when they are told to, or must, `python benchmarks/endings.py --each 100`.
+"""Tests that trainings end without hanging: `python benchmarks/endings.py --each 100`.
 
-Every ending is a process that runs the training program on a tiny model until, at a random step, it gets a TERM or an
-INT, its loss is NaN (a weight is), or its evaluation raises an error. All the while batches are slow to draw, each by
-another time up to SLOWEST, so that Python draws one, or drawn ones wait, when the end comes: what an iterator over
-Python's functions can hang in. A process is forked from this one, which has imported TensorFlow and not used it, and
-ends as any Python does. Printed are a line for each and, for each way to end, how many there were, the seconds from the
-cause to the process's end and those of a processor, how many took longer than LONG, and how many had to be killed after
-PATIENCE.
+Each process runs the training program on a tiny model. At a random step the training is ended in one of four ways: by
+SIGTERM, by SIGINT, by a NaN loss (a weight is set to NaN), or by an exception in an evaluation. Each batch is delayed
+by a random time of up to SLOWEST seconds. So when the training ends, Python is drawing a batch or drawn batches are
+waiting; an iterator over Python functions can hang in both cases. The processes are forked from this one, which has
+imported TensorFlow but not used it, and exit as any Python process does.
+
+The output has a line for each process, and a row for each way to end: the number of processes, the seconds from the
+cause to the exit, the CPU seconds, how many took longer than LONG, and how many had to be killed after PATIENCE.
 """
 
 import collections
@@ -26,7 +27,7 @@ from absl import app, flags
 from acai_tf import cli, files, train
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer('each', 100, 'Endings of each kind', 1)
+flags.DEFINE_integer('each', 100, 'Processes for each way to end', 1)
 flags.DEFINE_list('kinds', ['TERM', 'INT', 'divergence', 'exception'], 'Ways to end')
 
 SLOWEST, LONG, PATIENCE = 0.2, 10, 60  # seconds
@@ -37,7 +38,7 @@ TRAINING = ['--dataset=lines', '--model=autoencoder', '--recipe=fast', '--latent
 
 
 def slow(batch, seed):
-  """A data set's `batch` that takes up to SLOWEST seconds longer, by (seed, step)."""
+  """Delays a data set's `batch` by up to SLOWEST seconds, depending on (seed, step)."""
   @functools.wraps(batch)
   def drawn(self, data_seed, step, *rest):
     time.sleep(random.Random(seed * 10_000 + step).uniform(0, SLOWEST))
@@ -47,8 +48,7 @@ def slow(batch, seed):
 
 
 def spoiled(kind, step, cause, events):
-  """A `Session.events` in which at `step` the training's end is caused; the file `cause` tells the processor seconds
-  until then."""
+  """Wraps `Session.events` so that the training ends at `step`. The file `cause` gets the CPU seconds until then."""
   @functools.wraps(events)
   def seen(self, now, logs):
     events(self, now, logs)
@@ -66,12 +66,12 @@ def spoiled(kind, step, cause, events):
 
 
 def broken(*_):
-  """An evaluation that fails."""
-  raise ZeroDivisionError('an evaluation failed, as this script wants it')
+  """An evaluation that raises an exception."""
+  raise ZeroDivisionError('an evaluation failed, as intended by this script')
 
 
 def run_program(kind, number, folder):
-  """The training program, spoiled; what a child does and ends with."""
+  """Runs the training program in a child process, with a prepared end."""
   from acai_tf.data import lines
   from acai_tf.training import session
 
@@ -85,10 +85,9 @@ def run_program(kind, number, folder):
 
 
 def ending(kind, number, folder) -> tuple:
-  """(exit status, seconds, processor seconds from the cause until the end) of one child; None for a status where it had
-  to be killed.
+  """Runs one child: (exit status, or None if it had to be killed; seconds and CPU seconds from the cause to the end).
 
-  In the child it does not return.
+  In the child, this function does not return.
   """
   sys.stdout.flush()
   child = os.fork()
@@ -112,14 +111,14 @@ def ending(kind, number, folder) -> tuple:
 
 
 def main(_):
-  """Runs the campaign and prints a row for each way to end."""
+  """Runs all processes and prints a row for each way to end."""
   cli.set_environment()
-  signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background jobs, and theirs, ignore it.
+  signal.signal(signal.SIGINT, signal.default_int_handler)  # Background jobs of a shell ignore SIGINT.
   with cli.silent():
-    import keras  # noqa: F401 - so that children need not
+    import keras  # noqa: F401 - so that the children need not import it
     import tensorflow  # noqa: F401
-  found: dict = collections.defaultdict(list)
-  scratch = pathlib.Path(tempfile.mkdtemp())  # No context: a child leaves this function, too.
+  outcomes: dict = collections.defaultdict(list)
+  scratch = pathlib.Path(tempfile.mkdtemp())  # Not a context manager: the children would delete the folder.
   for number in range(FLAGS.each):
     for kind in FLAGS.kinds:
       folder = scratch / f'{number}{kind}'
@@ -128,17 +127,17 @@ def main(_):
       if status not in (None, STATUS[kind]) or not (folder / 'cause').exists():
         raise SystemExit(f'{kind} {number} ended with {status}; expected {STATUS[kind]}:\n'
                          f'{(folder / "output").read_text()[-1500:]}')
-      found[kind].append((status, seconds, used))
-      print(f'  {kind} {number}: exit status {status}, {seconds:.1f} s, {used:.1f} s of a processor', flush=True)
+      outcomes[kind].append((status, seconds, used))
+      print(f'  {kind} {number}: exit status {status}, {seconds:.1f} s, {used:.1f} s of CPU time', flush=True)
       shutil.rmtree(folder)
   shutil.rmtree(scratch)
-  print('ended by      endings   seconds, median   most   of a processor   longer than 10 s   hung')
-  for kind, rows in found.items():
+  print('ended by      endings   seconds, median    max      CPU seconds   longer than 10 s   hung')
+  for kind, rows in outcomes.items():
     seconds = [taken for _, taken, _ in rows]
     print(f'{kind:<13} {len(rows):7} {statistics.median(seconds):17.1f} {max(seconds):6.1f} '
           f'{statistics.median(used for *_, used in rows):16.1f} {sum(taken > LONG for taken in seconds):18} '
           f'{sum(status is None for status, *_ in rows):6}', flush=True)
-  if any(status is None for rows in found.values() for status, *_ in rows):
+  if any(status is None for rows in outcomes.values() for status, *_ in rows):
     raise SystemExit(f'some did not end within {PATIENCE} s.')
 
 

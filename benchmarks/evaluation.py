@@ -1,8 +1,8 @@
-"""Seconds that the metrics take on arrays of the benchmarks' sizes, without the encoding that precedes them.
+"""Times the metrics on arrays of the benchmarks' sizes, without the encoding: `python benchmarks/evaluation.py`.
 
-`python benchmarks/evaluation.py` scores 256 cross-faded interpolations of 16 lines against the 10,000 templates, and
-60,000 + 10,000 codes of `--dimension` numbers: logistic regression, and k-means with `--restarts`. The codes are
-drawn from ten overlapping Gaussians.
+It scores 256 cross-faded interpolations of 16 lines against the 10,000 templates. On 60,000 + 10,000 latents of
+dimension `--dimension`, drawn from ten overlapping Gaussians, it runs logistic regression and k-means with `--restarts`
+restarts.
 """
 
 import os
@@ -11,14 +11,14 @@ import time
 import numpy as np
 from absl import app, flags
 
-flags.DEFINE_integer('dimension', 32, 'Numbers in a code', lower_bound=1)
-flags.DEFINE_integer('restarts', 10, 'Of k-means', lower_bound=1)
+flags.DEFINE_integer('dimension', 32, 'Latent dimension', lower_bound=1)
+flags.DEFINE_integer('restarts', 10, 'Restarts of k-means', lower_bound=1)
 
 TRAIN, TEST, CLASSES = 60_000, 10_000, 10
 
 
 def gaussians(dimension):
-  """(codes [70,000, dimension], their classes)."""
+  """(latents [70,000, dimension], classes [70,000])."""
   generator = np.random.default_rng(0)
   labels = generator.integers(CLASSES, size=TRAIN + TEST)
   centres = generator.normal(size=[CLASSES, dimension]) * 3 / dimension**0.5
@@ -26,7 +26,7 @@ def gaussians(dimension):
 
 
 def report(name, score):
-  """Runs `score`, a function -> what to print beside its seconds."""
+  """Times `score`, a function that returns a text, and prints both."""
   began = time.perf_counter()
   figure = score()
   print(f'{name:24} {time.perf_counter() - began:7.2f} s   {figure}', flush=True)
@@ -42,7 +42,7 @@ def main(_):
   ends = lines.render(np.random.default_rng(0).uniform(0, 2 * np.pi, 512)).reshape(2, 256, 32, 32, 1)
   codes, labels = gaussians(arguments.dimension)
   parts = codes[:TRAIN], labels[:TRAIN], codes[TRAIN:], labels[TRAIN:]
-  print(f'{len(os.sched_getaffinity(0))} processors; {TRAIN:,} + {TEST:,} codes of {arguments.dimension} numbers')
+  print(f'{len(os.sched_getaffinity(0))} cores; {TRAIN:,} + {TEST:,} latents of dimension {arguments.dimension}')
   report('lines', lambda: '{mean_distance:.2e} {smoothness_published:.3f}'.format(
       **score_lines(crossfade(*ends))))
   report('fitted probe', lambda: f'{probe.fitted_accuracy(*parts)[0]:.2%}')

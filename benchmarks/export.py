@@ -1,10 +1,10 @@
-"""Seconds of `hub.load`, and latencies of an exported module beside other runtimes and the live Keras model.
+"""Times `hub.load`, and compares latencies of an exported module, other runtimes and the live Keras model.
 
-`python benchmarks/export.py [--zoo lines_acai]`, with the extra `export`. Each runtime has one thread, takes NumPy
-arrays and gives them, and has its turn in every round, so that a busy machine slows all of them; the table has minimum
-and median over the rounds, the processor's median time, which other programs' turns are not part of, and the ratios of
-medians to the live model's. That is timed as a tf.function, which `predict` runs, too, and eagerly. `hub.load` is timed
-in fresh processes, after the imports.
+`python benchmarks/export.py [--zoo lines_acai]` needs the extra `export`. Each runtime has one thread, and its inputs
+and outputs are NumPy arrays. The runtimes take turns in every round, so a busy machine slows all of them. The table has
+the minimum and median over the rounds, the median CPU time, which excludes other programs, and the ratios of the
+medians to those of the live model. The live model is timed as a tf.function, as `predict` runs it, and eagerly.
+`hub.load` is timed in fresh processes, after the imports.
 """
 
 import os
@@ -17,30 +17,30 @@ import time
 import numpy as np
 from absl import app, flags
 
-flags.DEFINE_string('zoo', 'lines_acai', 'Whose kept weights')
-flags.DEFINE_integer('rounds', 30, 'In which the runtimes take turns', lower_bound=2)
+flags.DEFINE_string('zoo', 'lines_acai', 'Definition with pretrained weights')
+flags.DEFINE_integer('rounds', 30, 'Rounds in which the runtimes take turns', lower_bound=2)
 flags.DEFINE_integer('loads', 3, 'Fresh processes that time hub.load', lower_bound=1)
 
 LOAD = """
 import sys, time
 import tensorflow as tf, tensorflow_hub as hub
-tf.zeros([]).numpy()  # TensorFlow's own start
+tf.zeros([]).numpy()  # initializes TensorFlow
 began, used = time.perf_counter(), time.process_time()
 module = hub.load(sys.argv[1])
 print(time.perf_counter() - began, time.process_time() - used)
 """
-CALLS = {1: 10, 64: 1}  # batch -> calls in a row that one timing is the mean of
+CALLS = {1: 10, 64: 1}  # batch size -> number of calls that one timing averages
 
 
 def load_seconds(folder):
-  """(seconds, processor's seconds) of the first `hub.load` in each of --loads fresh processes."""
+  """[(seconds, CPU seconds)] of the first `hub.load` in each of --loads fresh processes."""
   command = [sys.executable, '-I', '-c', LOAD, str(folder)]
   runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(flags.FLAGS.loads)]
   return [tuple(map(float, run.stdout.split()[-2:])) for run in runs]
 
 
 def runtimes(model, folder):
-  """Dict: name -> function (signature, dict of arrays) -> array."""
+  """Dict: name of the runtime -> function (signature, dict of arrays) -> array."""
   import tensorflow as tf
   import tensorflow_hub as hub
 
@@ -67,21 +67,21 @@ def runtimes(model, folder):
 
 
 def latencies(runs, signature, arrays, calls):
-  """Dict: name -> [rounds, 2] milliseconds of a call, and the processor's; after a round that is not counted."""
-  found = {name: [] for name in runs}
+  """Dict: name -> [rounds, 2] milliseconds and CPU milliseconds per call, after a warm-up round."""
+  times = {name: [] for name in runs}
   for _ in range(flags.FLAGS.rounds + 1):
     for name, run in runs.items():
       began = np.array([time.perf_counter(), time.process_time()])
       for _ in range(calls):
         run(signature, arrays)
-      found[name].append(1e3 * (np.array([time.perf_counter(), time.process_time()]) - began) / calls)
-  return {name: np.array(rows[1:]) for name, rows in found.items()}
+      times[name].append(1e3 * (np.array([time.perf_counter(), time.process_time()]) - began) / calls)
+  return {name: np.array(rows[1:]) for name, rows in times.items()}
 
 
 def main(_):
-  """Prints the seconds of hub.load and a table for each callable and batch."""
+  """Prints the seconds of hub.load and a table for each callable and batch size."""
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-  sys.path.pop(0)  # this script's folder, where `export` would be the script
+  sys.path.pop(0)  # this script's folder, in which `export` is this script
   import tensorflow as tf
 
   import zoo
@@ -99,17 +99,17 @@ def main(_):
     images = np.random.default_rng(0).uniform(size=[64, *model.image_shape]).astype(np.float32)
     convert.litert(folder, folder / 'litert', images, ['float32'])
     given = convert.inputs(folder, images)
-    print(f'{flags.FLAGS.zoo}, {len(os.sched_getaffinity(0))} processors of which one thread is used, load average '
+    print(f'{flags.FLAGS.zoo}, {len(os.sched_getaffinity(0))} cores of which one is used, load average '
           f'{os.getloadavg()[0]:.1f}, {flags.FLAGS.rounds} rounds')
-    print('hub.load', ', '.join(f'{wall:.2f} s (processor {used:.2f})' for wall, used in load_seconds(folder)))
+    print('hub.load', ', '.join(f'{wall:.2f} s (CPU {used:.2f})' for wall, used in load_seconds(folder)))
     runs = runtimes(model, folder)
     for signature in ('encode', 'interpolate'):
       for batch, calls in CALLS.items():
         arrays = {name: np.ascontiguousarray(values[:batch]) for name, values in given[signature].items()}
-        found = latencies(runs, signature, arrays, calls)
-        live = np.median(found['Keras, tf.function'], 0)
-        print(f'\n{f"{signature}, batch {batch}":24}   min ms   median  to live  processor  to live')
-        for name, rows in found.items():
+        times = latencies(runs, signature, arrays, calls)
+        live = np.median(times['Keras, tf.function'], 0)
+        print(f'\n{f"{signature}, batch {batch}":24}   min ms   median  to live     CPU ms  to live')
+        for name, rows in times.items():
           (wall, used), (by_wall, by_used) = np.median(rows, 0), np.median(rows, 0) / live
           print(f'{name:24} {rows[:, 0].min():8.2f} {wall:8.2f} {by_wall:8.2f} {used:10.2f} {by_used:8.2f}', flush=True)
 

@@ -1,11 +1,13 @@
-"""Two hosts against one: what every model's weights are after the same steps, `python benchmarks/hosts.py`.
+"""Compares the weights of every model trained on two hosts and on one: `python benchmarks/hosts.py`.
 
-Two processes on this machine are the hosts (MultiWorkerMirroredStrategy, over loopback), a third trains alone. Networks
-are tiny, batches of 8, and Adam's epsilon is 1e-3, so that it doesn't turn rounding in gradients that are nearly 0 into
-whole steps. Some models amplify rounding, whoever rounds: a fourth process, alone too, starts from weights that each
-are one unit in the last place off. Printed are the largest difference of a weight on two hosts, and after that nudge,
-and how far weights moved. It ends with status 1, naming the models, where two hosts differ by more than LIMIT and by
-more than AMPLIFIED times what the nudge does.
+Two processes on this machine are the hosts (MultiWorkerMirroredStrategy over loopback); a third trains alone. Networks
+are tiny and the batch size is 8. Adam's epsilon is 1e-3, since with a smaller one Adam would turn rounding errors in
+gradients near 0 into full steps. Some models amplify any rounding error. To measure this, a fourth process trains alone
+from weights that are changed by one unit in the last place.
+
+The output has, for each model, the largest difference of a weight between two hosts and one, the same for the changed
+weights, and how far the weights moved. The exit status is 1 if for some models two hosts differ by more than LIMIT and
+by more than AMPLIFIED times the effect of the changed weights.
 """
 
 import json
@@ -23,10 +25,10 @@ from acai_tf.experiment import config, registry
 from acai_tf.experiment.resolve import resolve
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer('steps', 50, 'Of each model', 1)
-flags.DEFINE_list('models', [], 'Names, [all]')
-flags.DEFINE_string('to', None, 'Of a host: folder to write weights to')
-flags.DEFINE_bool('nudged', False, 'Of a host: starts from weights that are one unit in the last place off')
+flags.DEFINE_integer('steps', 50, 'Training steps of each model', 1)
+flags.DEFINE_list('models', [], 'Names of models [all]')
+flags.DEFINE_string('to', None, 'Internal: folder to which a process writes weights')
+flags.DEFINE_bool('nudged', False, 'Internal: start from weights changed by one unit in the last place')
 
 BATCH, PORTS = 8, (23611, 23612)
 LIMIT, AMPLIFIED = 1e-6, 10
@@ -35,14 +37,14 @@ SMALL = {
                          'network': {'latent_width': 2, 'latent': 2, 'depth': 2}}),
     'sentences': ('grammar', {'dataset': {'count': 400}, 'network': {'embedding': 4, 'hidden': 5, 'latent': 6}}),
 }
-# Fewer rounds an iteration, each of which is in the graph; a phase in which all that a model has is trained.
+# Fewer critic steps, since each one is in the graph, and no warm-up phases, so that all networks are trained.
 SETTINGS = {'arae_image': {'critic_steps': 2}, 'vqvae': {'codebook': 64},
             'arae': {'units': 8, 'z': 4, 'queue': 16, 'critic_steps': 2, 'alone': 0.0, 'ramp': 0.0},
             'arae_acai': {'units': 8, 'z': 4, 'queue': 16, 'critic_steps': 2, 'alone': 0.0, 'ramp': 0.0}}
 
 
 def trained(name, steps, cluster) -> tuple:
-  """(weights at the start, weights after `steps`) of a model, each a list of arrays."""
+  """Trains a model: (weights at the start, weights after `steps`), each a list of arrays."""
   import keras
 
   from acai_tf.training import build, loop
@@ -69,7 +71,7 @@ def trained(name, steps, cluster) -> tuple:
 
 
 def work(names, steps, folder) -> None:
-  """What each process does: trains all and writes what came out."""
+  """Trains all models in one process and writes their weights to `folder`."""
   cli.start_tensorflow()
   from acai_tf.training.cluster import Cluster
 
@@ -80,7 +82,7 @@ def work(names, steps, folder) -> None:
 
 
 def main(_):
-  """Starts the processes and compares."""
+  """Starts the processes and compares their weights."""
   cli.set_environment()
   names = FLAGS.models or registry.names('acai_tf.models')
   if FLAGS.to:
@@ -99,20 +101,20 @@ def main(_):
       if not environment:
         processes[-1].wait()
     if any(process.wait() for process in processes):
-      raise SystemExit('a process failed; its lines stand above.')
-    print(f'after {FLAGS.steps} steps       two hosts differ from one by   a nudge by   weights moved by')
+      raise SystemExit('a process failed; its output is above.')
+    print(f'after {FLAGS.steps} steps       difference with two hosts      with a nudge weights moved by')
     differing = []
     for name in names:
       alone, *others = [list(np.load(f'{folder}/{place}/{name}.npz', allow_pickle=False).values()) for place in places]
       half = len(alone) // 2
       start, alone = alone[:half], alone[half:]
-      nudged, *two = [furthest(alone, found[half:]) for found in others]
+      nudged, *two = [furthest(alone, weights[half:]) for weights in others]
       moved = np.median([np.abs(one - other).max() for one, other in zip(start, alone, strict=True)])
       print(f'{name:<26} {max(two):<30.1e} {nudged:<12.1e} {moved:.1e}', flush=True)
       if max(two) > max(LIMIT, AMPLIFIED * nudged):
         differing.append(name)
   if differing:
-    raise SystemExit(f'two hosts differ from one by more than rounding explains: {", ".join(differing)}.')
+    raise SystemExit(f'two hosts differ from one by more than rounding errors explain: {", ".join(differing)}.')
 
 
 def furthest(first, second) -> float:

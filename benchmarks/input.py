@@ -1,9 +1,9 @@
-"""Images a second of each data set's pipeline, cold and warm, and its share of ACAI's training step.
+"""Measures the images per second of each data set's pipeline, and its share of ACAI's training step.
 
-`python benchmarks/input.py` measures each data set in a process of its own. Data that is not in `--data_dir` is
-replaced by random bytes of the same shape and count, which cost the same to read; the table says so. Cold is the first
-epoch's start with the files out of the page cache, including opening them; warm is what follows. `share` is the time
-in which the pipeline, alone, makes one batch, against the time of a step fed from one batch that stays in memory.
+`python benchmarks/input.py` measures each data set in a separate process. Data that are not in `--data_dir` are
+replaced by random bytes of the same shape and count, which take as long to read; the table says so. "cold" is the start
+of the first epoch with the files out of the page cache, including opening them. "warm" is what follows. "share" is the
+time per batch of the pipeline alone, divided by the time of a training step on a batch that stays in memory.
 """
 
 import json
@@ -16,21 +16,21 @@ import time
 
 from absl import app, flags
 
-flags.DEFINE_integer('batch', 64, 'Images a step', lower_bound=2)
-flags.DEFINE_integer('batches', 200, 'Measured of the pipeline', lower_bound=10)
-flags.DEFINE_integer('steps', 3, 'Measured of the training', lower_bound=1)
-flags.DEFINE_list('names', ['lines', 'mnist', 'cifar10', 'svhn', 'celeba 64'], 'Which')
-flags.DEFINE_string('data_dir', '~/tensorflow_datasets', 'Where data sets lie')
-flags.DEFINE_string('child', None, 'Internal: one name')
+flags.DEFINE_integer('batch', 64, 'Images per step', lower_bound=2)
+flags.DEFINE_integer('batches', 200, 'Measured batches of the pipeline', lower_bound=10)
+flags.DEFINE_integer('steps', 3, 'Measured training steps', lower_bound=1)
+flags.DEFINE_list('names', ['lines', 'mnist', 'cifar10', 'svhn', 'celeba 64'], 'Data sets')
+flags.DEFINE_string('data_dir', '~/tensorflow_datasets', 'Folder of the data sets')
+flags.DEFINE_string('child', None, 'Internal: one data set')
 
-# Training images and shapes of the real ones (data/*.py), labels included.
+# Number of training images, shape of an image and shape of a label of the real data sets (data/*.py).
 SIZES = {'mnist': (60_000, (32, 32, 1), ()), 'cifar10': (50_000, (32, 32, 3), ()), 'svhn': (604_388, (32, 32, 3), ()),
          'celeba': (162_770, (64, 64, 3), (40,))}
 CACHES = {'mnist': 'mnist_pad2', 'cifar10': 'cifar10', 'svhn': 'svhn_cropped_then_extra', 'celeba': 'celeb_a_64'}
 
 
 def random_bytes(name):
-  """A `prepare` for `base.cached_arrays`."""
+  """Returns a `prepare` for `base.cached_arrays` that writes random bytes."""
   import numpy as np
 
   count, shape, labels = SIZES[name]
@@ -47,7 +47,7 @@ def random_bytes(name):
 
 
 def opened(name, folder):
-  """(data set, seconds to open it, whether it is the real one), its files out of the page cache."""
+  """(data set, seconds to open it, whether it is the real one), with its files out of the page cache."""
   from acai_tf.data import base, image_base, lines
 
   began = time.perf_counter()
@@ -69,7 +69,7 @@ def opened(name, folder):
 
 
 def seconds_of(iterator, batches):
-  """A batch's seconds, over so many of them."""
+  """Mean seconds per batch over a number of batches."""
   began = time.perf_counter()
   for _ in range(batches):
     next(iterator)
@@ -77,7 +77,7 @@ def seconds_of(iterator, batches):
 
 
 def measure(label):
-  """Prints one data set's figures as JSON."""
+  """Prints the figures of one data set as JSON."""
   from acai_tf import cli
 
   cli.set_environment()
@@ -113,11 +113,11 @@ def measure(label):
 
 
 def main(_):
-  """Runs one process a data set and prints the table."""
+  """Runs a process for each data set and prints the table."""
   arguments = flags.FLAGS
   if arguments.child:
     return measure(arguments.child)
-  print(f'batch {arguments.batch}, {len(os.sched_getaffinity(0))} processors; images a second')
+  print(f'batch {arguments.batch}, {len(os.sched_getaffinity(0))} cores; images per second')
   print(f'{"data set":18} {"cold":>9} {"warm":>9} {"opening":>9} {"step":>9} {"share":>8}')
   for label in arguments.names:
     done = subprocess.run(

@@ -1,9 +1,9 @@
-"""Kills short trainings at random times until each is through, `python benchmarks/kills.py --kills 50`.
+"""Kills short trainings at random times until each has finished: `python benchmarks/kills.py --kills 50`.
 
-Every training goes on with the same command until it ends by itself; then its weights, optimisers' state and step are
-compared with those of one that nobody disturbed, bit for bit. Signals are KILL, TERM or INT, at times that are
-uniform over most of a training, so that imports, steps, saves and the last evaluation are all hit. Printed are a line
-for each kill, and in the end how many trainings came through, and how long TERM and INT took to end one.
+A killed training is resumed with the same command until it finishes. Then its weights, optimizer state and step must
+be bit-identical to those of an undisturbed training. The signals are KILL, TERM or INT, at times that are uniform over
+most of a training, so that they hit imports, steps, checkpoints and the last evaluation. The output has a line for each
+kill, and at the end the number of finished trainings and how long TERM and INT took to end one.
 """
 
 import pathlib
@@ -22,26 +22,26 @@ from acai_tf import cli
 from acai_tf.experiment.run import checkpoint_steps
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer('kills', 50, 'How many', 1)
-flags.DEFINE_string('model', 'autoencoder', 'That is trained')
-flags.DEFINE_integer('seed', 0, 'Of the times')
+flags.DEFINE_integer('kills', 50, 'Number of kills', 1)
+flags.DEFINE_string('model', 'autoencoder', 'Model to train')
+flags.DEFINE_integer('seed', 0, 'Seed of the times')
 
 TRAINING = ['--dataset', 'lines', '--recipe', 'fast', '--latent_width', '2', '--latent', '2', '--depth', '2',
             '--batch', '8', '--precision', 'float32', '--samples', '8192', '--set', 'dataset.size=8',
             '--set', 'dataset.test_images=64', '--set', 'training.final_evaluations=0',
             '--set', 'training.checkpoint_every=64', '--set', 'training.evaluate_every=2048']
 SIGNALS = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
-PATIENCE = 120  # seconds after which a process that was told to end counts as hanging
+PATIENCE = 120  # seconds after a signal until a process counts as hanging
 
 
 def start(folder):
-  """The training program on a run folder."""
+  """Starts the training program on a run folder."""
   command = [sys.executable, '-m', 'acai_tf.train', '--model', FLAGS.model, *TRAINING, '--run_dir', folder]
   return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def saved(folder) -> list[int]:
-  """The steps of a run's checkpoints."""
+  """Steps of a run's checkpoints."""
   return checkpoint_steps(pathlib.Path(folder) / 'checkpoints' / 'last')
 
 
@@ -54,10 +54,10 @@ def state(folder) -> dict:
 
 
 def ended(process, number) -> tuple:
-  """(seconds until it ended, its output) after a signal.
+  """Sends a signal to a process: (seconds until it ended, its output).
 
   Raises:
-    SystemExit: it hangs.
+    SystemExit: the process hangs.
   """
   began = time.monotonic()
   process.send_signal(number)
@@ -70,10 +70,10 @@ def ended(process, number) -> tuple:
 
 
 def disturbed(folder, whole_seconds, generator, kills) -> list:
-  """Trains in `folder` to the end, killed at most `kills` times; a list of (signal, seconds until it had ended).
+  """Trains in `folder` to the end with at most `kills` kills; returns [(signal, seconds until the process ended)].
 
   Raises:
-    SystemExit: a training that hangs, fails, or goes on from another step than its newest checkpoint.
+    SystemExit: the training hangs, fails, or does not resume from its newest checkpoint.
   """
   done: list = []
   for i in range(kills + 1):
@@ -90,7 +90,7 @@ def disturbed(folder, whole_seconds, generator, kills) -> list:
       done.append((killed, seconds))
     after, resumed = saved(folder), re.search(r'resumed from step (\d+)', output)
     if resumed and int(resumed[1]) != before[-1]:
-      raise SystemExit(f'{folder} went on from step {resumed[1]}; expected {before[-1]}, its newest checkpoint.')
+      raise SystemExit(f'{folder} resumed from step {resumed[1]}; expected {before[-1]}, its newest checkpoint.')
     if before and not (after and after[-1] >= before[-1]):
       raise SystemExit(f'{folder} lost checkpoints: {before} became {after}.')
     if killed is None:
@@ -100,14 +100,14 @@ def disturbed(folder, whole_seconds, generator, kills) -> list:
     print(f'  {moment:5.1f} s: {killed.name}, exit status {process.returncode}, newest checkpoint '
           f'{after[-1] if after else "none"}', flush=True)
     if process.returncode == 0:
-      return done  # The signal came after the end.
+      return done  # The training had finished before the signal.
   return done
 
 
 def main(_):
-  """Runs the campaign."""
+  """Runs trainings until enough kills are made, and compares their results."""
   cli.set_environment()
-  signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell's background jobs, and theirs, ignore it.
+  signal.signal(signal.SIGINT, signal.default_int_handler)  # Background jobs of a shell ignore SIGINT.
   generator = random.Random(FLAGS.seed)
   with tempfile.TemporaryDirectory() as scratch:
     began, whole = time.monotonic(), start(f'{scratch}/whole')
@@ -121,12 +121,12 @@ def main(_):
       folder = f'{scratch}/{trainings}'
       print(f'training {trainings}', flush=True)
       own = disturbed(folder, seconds, generator, FLAGS.kills - len(kills))
-      kills, trainings, found = kills + own, trainings + 1, state(folder)
-      differing = [name for name in expected if not np.array_equal(expected[name], found.get(name))]
-      if differing or found.keys() != expected.keys():
+      kills, trainings, resumed = kills + own, trainings + 1, state(folder)
+      differing = [name for name in expected if not np.array_equal(expected[name], resumed.get(name))]
+      if differing or resumed.keys() != expected.keys():
         raise SystemExit(f'training {trainings - 1}, killed {len(own)} times, differs in {differing[:3]}.')
     taken = [took for number, took in kills if number != signal.SIGKILL]
-    print(f'{len(kills)} kills, {trainings} trainings: all came through, bit for bit the same. TERM and INT took '
+    print(f'{len(kills)} kills, {trainings} trainings: all finished with bit-identical results. TERM and INT took '
           f'{np.median(taken):.1f} s, at most {max(taken):.1f} s, to end one.')
 
 

@@ -1,12 +1,13 @@
-"""Images a second against global batch and number of devices and of hosts, and what limits them here,
-`python benchmarks/scaling.py`.
+"""Measures the cost of sharing a batch between devices and hosts: `python benchmarks/scaling.py`.
 
-ACAI on lines. Devices are logical ones of this machine's processor (MirroredStrategy), hosts are processes on it
-(MultiWorkerMirroredStrategy, over loopback), so that all share the same cores: what is measured is not how fast several
-are, but what sharing a batch costs. Every setting has processes of its own, in turn. Printed are images a second,
-processor time an image, how many cores that keeps busy, and the processor time beside that of one device. Where as many
-are busy as there are, the arithmetic limits, else what runs one after the other. Hosts that wait for each other do so
-busily, and that counts.
+It trains ACAI on lines with several global batch sizes, numbers of devices and numbers of hosts. The devices are
+logical devices of this machine's CPU (MirroredStrategy), the hosts are processes on it (MultiWorkerMirroredStrategy
+over loopback). All share the same cores, so nothing becomes faster: the benchmark measures the overhead. Each setting
+runs in its own processes, one setting after the other.
+
+The output has images per second, CPU time per image, the number of busy cores, and the CPU time relative to one device.
+If all cores are busy, arithmetic is the limit; otherwise sequential work is. Hosts busy-wait for each other, which is
+included in their CPU time.
 """
 
 import json
@@ -24,16 +25,16 @@ from acai_tf.experiment import machine
 FLAGS = flags.FLAGS
 flags.DEFINE_list('batches', ['16', '64'], 'Global batches')
 flags.DEFINE_list('devices', ['1', '2', '4'], 'Numbers of logical devices')
-flags.DEFINE_list('hosts', ['2'], 'Numbers of hosts, of one device each')
-flags.DEFINE_integer('images', 1280, 'That are measured in each setting', 64)
-flags.DEFINE_integer('depth', 16, "Channels of the network's first scale", 1)
+flags.DEFINE_list('hosts', ['2'], 'Numbers of hosts with one device each')
+flags.DEFINE_integer('images', 1280, 'Images to measure in each setting', 64)
+flags.DEFINE_integer('depth', 16, "Channels of the network's first block", 1)
 flags.DEFINE_string('child', None, 'Internal: batch and devices, as JSON')
 
 WARM = 3  # steps before the clock starts
 
 
 def measure(batch, devices):
-  """Prints JSON of one process: seconds, and processor seconds, of so many images."""
+  """Prints the seconds and CPU seconds of one process for all images, as JSON."""
   cli.start_tensorflow()
   import tensorflow as tf
 
@@ -61,14 +62,14 @@ def measure(batch, devices):
 
 
 def free_port() -> int:
-  """A port that nobody uses now."""
+  """Returns a port that is free now."""
   with socket.socket() as one:
     one.bind(('127.0.0.1', 0))
     return one.getsockname()[1]
 
 
 def run(batch, devices, hosts) -> tuple:
-  """(seconds, processor seconds of all) of a setting's processes."""
+  """(seconds, CPU seconds of all processes) of a setting."""
   addresses = [f'127.0.0.1:{free_port()}' for _ in range(hosts)]
   processes = []
   for i in range(hosts):
@@ -92,7 +93,7 @@ def main(_):
     measure(*json.loads(FLAGS.child))
     return
   print(f'ACAI on lines, depth {FLAGS.depth}, {machine.processor()["model name"]}, {len(machine.cores())} cores')
-  print('global batch   devices   hosts   images/s   processor ms an image   cores busy   to one device')
+  print('global batch   devices   hosts   images/s        CPU ms per image   cores busy   to one device')
   for batch in map(int, FLAGS.batches):
     images, alone = FLAGS.images // batch * batch, None
     for devices, hosts in [(int(n), 1) for n in FLAGS.devices] + [(1, int(n)) for n in FLAGS.hosts]:

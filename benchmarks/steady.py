@@ -1,7 +1,7 @@
-"""Whether a long training stays as it is: memory, traces of the step, open files, `python benchmarks/steady.py`.
+"""Tests that a long training leaks no memory, traces or open files: `python benchmarks/steady.py`.
 
-Trains a tiny model on lines and prints, every 2,000 steps, the resident memory, how often the step was traced, and the
-open files. The first row comes after 2,000 steps, when all is loaded and TensorFlow's pools are filled.
+It trains a tiny model on lines. Every 2,000 steps it prints the resident memory, how often the step has been traced,
+and the number of open files. At the first row, everything is loaded and TensorFlow's memory pools are filled.
 """
 
 import os
@@ -13,19 +13,19 @@ from acai_tf import cli
 from acai_tf.experiment.resolve import resolve
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer('steps', 20_000, 'Of training', 4000)
-flags.DEFINE_string('model', 'acai', 'That is trained')
+flags.DEFINE_integer('steps', 20_000, 'Training steps', 4000)
+flags.DEFINE_string('model', 'acai', 'Model to train')
 
 EVERY, BATCH = 2000, 8
 
 
 def resident() -> int:
-  """This process's resident memory in bytes."""
+  """Resident memory of this process in bytes."""
   return int(pathlib.Path('/proc/self/statm').read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE')
 
 
 def main(_):
-  """Prints the rows."""
+  """Trains the model and prints the rows."""
   cli.set_environment()
   cli.start_tensorflow()
   from acai_tf.training import build, loop

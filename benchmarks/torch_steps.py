@@ -1,4 +1,4 @@
-"""Plain PyTorch programs of our models' steps, to be timed beside them (train_step.py); nothing else uses them."""
+"""Training steps of our models in plain PyTorch, to compare their speed (train_step.py). Nothing else uses them."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 class _Autoencoder(nn.Module):
-  """An LSTM each way; codes have norm 1 and are read at every step of the decoder."""
+  """An LSTM encoder and an LSTM decoder. Latents have norm 1 and are an input of every decoder step."""
 
   def __init__(self, words, embedding, code, hidden):
     super().__init__()
@@ -40,11 +40,11 @@ class _Block(nn.Module):
 
 
 def arae(experiment, batches):
-  """A function of no arguments that takes one iteration of `arae` with recipe `fast`: the same sizes and moves.
+  """Returns a function () that runs one iteration of `arae` with recipe `fast`: the same sizes and updates.
 
   Args:
-    experiment: `config.Experiment`, or its values under the same names.
-    batches: list of [n, longest + 1] int arrays of ids, taken in turn.
+    experiment: `config.Experiment`, or an object with the same attributes.
+    batches: list of [n, longest + 1] int arrays of ids, used in turn.
   """
   model, network, training = experiment.model, experiment.network, experiment.training
   words = int(max(batch.max() for batch in batches)) + 1
@@ -134,12 +134,12 @@ def _decoder(network, channels, size):
 
 
 def acai(experiment, batches, classes=10):
-  """As `arae`, of `acai` with recipe `paper`: channels last, fused Adam, autocast where the precision is bfloat16.
+  """Like `arae`, for `acai` with recipe `paper`: channels last, fused Adam, and autocast if the precision is bfloat16.
 
   Args:
-    experiment: `config.Experiment`, or its values under the same names.
-    batches: list of ([n, height, width, channels] float32 images, [n] int labels), taken in turn.
-    classes: of the classifier that is trained along.
+    experiment: `config.Experiment`, or an object with the same attributes.
+    batches: list of ([n, height, width, channels] float32 images, [n] int labels), used in turn.
+    classes: number of classes of the probe, which is trained together with the model.
   """
   network, training, settings = experiment.network, experiment.training, experiment.model
   size, channels = batches[0][0].shape[2:]

@@ -1,10 +1,10 @@
-"""A model's training step against the clock, and beside other ways to run the same.
+"""Times the training step of a model, also in TensorFlow's default settings and in plain PyTorch.
 
-`python benchmarks/train_step.py` times ACAI on the lines network: TensorFlow as it comes, against the settings that
-this project's programs make (`acai_tf.cli`), in both precisions. `--model arae` times an iteration on random sentences
-of the Yelp benchmark's size (2,000 words, 3 to 10 a sentence). Beside both stand plain PyTorch programs of the same
-sizes, where torch is installed. Each setting has processes of its own, in turn, for each batch size and number of
-processors; medians and ratios are printed, with the processor and what it has instructions for.
+`python benchmarks/train_step.py` times ACAI on the lines network, in both precisions: with TensorFlow's defaults and
+with the settings of this project's programs (`acai_tf.cli`). `--model arae` times an iteration on random sentences of
+the Yelp benchmark's size (2,000 words, 3 to 10 per sentence). If torch is installed, both are compared with plain
+PyTorch programs of the same sizes. For each batch size and number of cores, the settings take turns in separate
+processes. The output has medians and ratios, the name of the CPU and its instruction sets.
 """
 
 import importlib.util
@@ -25,15 +25,15 @@ from absl import app, flags
 
 from acai_tf.experiment import machine
 
-flags.DEFINE_enum('model', 'acai', ['acai', 'arae'], 'What is trained')
-flags.DEFINE_list('batches', ['16', '64'], 'Images or sentences a step')
+flags.DEFINE_enum('model', 'acai', ['acai', 'arae'], 'Model to train')
+flags.DEFINE_list('batches', ['16', '64'], 'Images or sentences per step')
 flags.DEFINE_integer('rounds', 3, 'Processes for each setting', lower_bound=1)
-flags.DEFINE_list('threads', ['1', '2'], 'Processors for each process')
-flags.DEFINE_float('seconds', 10, 'Measured in each process', lower_bound=1)
-flags.DEFINE_bool('profile', False, 'Print where the time goes instead, by kind of operation')
+flags.DEFINE_list('threads', ['1', '2'], 'CPU cores for each process')
+flags.DEFINE_float('seconds', 10, 'Measured seconds in each process', lower_bound=1)
+flags.DEFINE_bool('profile', False, 'Print the time by kind of operation instead')
 flags.DEFINE_string('child', None, 'Internal: one setting, as JSON')
 
-WARM, PROFILED = 3, 20  # steps before the clock or the profile, and in it
+WARM, PROFILED = 3, 20  # warm-up steps, profiled steps
 INSTRUCTIONS = 'avx2', 'fma', 'avx512f', 'avx512_vnni', 'avx512_bf16', 'amx_tile', 'amx_bf16'
 
 SETTINGS = {
@@ -53,7 +53,7 @@ SETTINGS = {
 
 
 def experiment_of(model, batch, precision='float32'):
-  """The experiment that is timed."""
+  """Resolves the experiment to time."""
   from acai_tf.experiment.resolve import resolve
 
   if model == 'acai':
@@ -66,12 +66,12 @@ def experiment_of(model, batch, precision='float32'):
 
 
 def experiment_json(model, batch, precision):
-  """`experiment_of` as JSON, for a process of PyTorch, which must not import TensorFlow as a model's file does."""
+  """`experiment_of` as JSON, for a PyTorch process, which must not import TensorFlow as the files of models do."""
   return experiment_of(model, batch, precision).to_json()
 
 
 def made_loop(setting, model, batch):
-  """The `Loop` as the program makes it."""
+  """Builds the `Loop` as the training program does."""
   from acai_tf import cli
 
   if setting['tuned']:
@@ -87,7 +87,7 @@ def made_loop(setting, model, batch):
 
 
 def run_for(made, seconds):
-  """Runs a `Loop` for so long, after WARM steps; returns seconds a step."""
+  """Runs a `Loop` for a number of seconds after WARM steps. Returns the seconds per step."""
   seen = []
   made.run(lambda step, _: seen.append((step, time.perf_counter())), [],
            lambda: len(seen) > 2 * WARM and seen[-1][1] - seen[WARM - 1][1] > seconds)
@@ -96,7 +96,7 @@ def run_for(made, seconds):
 
 
 def torch_step(model, experiment):
-  """PyTorch's step on data as the data set has it, drawn here: PyTorch and TensorFlow in one process do not get on."""
+  """Returns the step in PyTorch on random data, because PyTorch and TensorFlow conflict in one process."""
   import torch
   import torch_steps
 
@@ -115,7 +115,7 @@ def torch_step(model, experiment):
 
 
 def timed(step, seconds):
-  """Seconds that `step()` takes, over `seconds` of them."""
+  """Mean seconds of `step()`, measured for `seconds` after WARM steps."""
   for _ in range(WARM):
     step()
   steps, began = 0, time.perf_counter()
@@ -126,7 +126,7 @@ def timed(step, seconds):
 
 
 def measure(setting, model, batch, seconds):
-  """Prints JSON: milliseconds of a step, and where we have a pipeline of drawing and handing over one batch."""
+  """Prints JSON with the milliseconds of a step and, for our own pipeline, of drawing a batch."""
   if setting.get('torch'):
     with futures.ProcessPoolExecutor(mp_context=multiprocessing.get_context('spawn')) as pool:
       text = pool.submit(experiment_json, model, batch, setting['precision']).result()
@@ -143,7 +143,7 @@ def measure(setting, model, batch, seconds):
 
 
 def profile(model, batch, setting):
-  """Prints the operations that take most time in a step."""
+  """Prints the kinds of operations that take the most time in a step."""
   import collections
 
   made = made_loop(setting, model, batch)
@@ -163,11 +163,11 @@ def profile(model, batch, setting):
         spent[kind] += event.duration_ps * 1e-9 / PROFILED
         calls[kind] += 1 / PROFILED
   for kind, ms in spent.most_common(20):
-    print(f'  {kind:40} {calls[kind]:6.0f} times, {ms:8.2f} ms of processor time a step')
+    print(f'  {kind:40} {calls[kind]:6.0f} times, {ms:8.2f} ms of CPU time per step')
 
 
 def processes(settings, batch, cores) -> dict:
-  """{setting: what `measure` printed, one for each of `rounds` processes}, all settings in turn."""
+  """Dict: setting -> outputs of `measure`, one from each of `rounds` processes. The settings take turns."""
   arguments, results = flags.FLAGS, {name: [] for name in settings}
   for _ in range(arguments.rounds):
     for name, setting in settings.items():
@@ -182,7 +182,7 @@ def processes(settings, batch, cores) -> dict:
 
 
 def show(results, batch) -> None:
-  """A line for each setting, beside the first."""
+  """Prints a line for each setting, with its speed relative to PyTorch."""
   settings = SETTINGS[flags.FLAGS.model]
   steps = {name: statistics.median(row['step_ms'] for row in rows) for name, rows in results.items()}
   for name, rows in results.items():
@@ -197,7 +197,7 @@ def show(results, batch) -> None:
 
 
 def main(_):
-  """Runs the children in turn and prints the table."""
+  """Runs the processes and prints the table."""
   arguments = flags.FLAGS
   batches, threads = ([int(number) for number in numbers] for numbers in (arguments.batches, arguments.threads))
   if arguments.child:
@@ -211,16 +211,16 @@ def main(_):
   settings = SETTINGS[arguments.model]
   if importlib.util.find_spec('torch') is None:
     settings = {name: setting for name, setting in settings.items() if not setting.get('torch')}
-    print('PyTorch is not installed (pip install torch): no row of it.')
-  found, cores = machine.processor(), sorted(machine.cores())
-  known = [name for name in INSTRUCTIONS if name in found['flags'].split()]
-  print(f'{found["model name"]}, with {", ".join(known) or "no instructions that we know"}')
+    print('PyTorch is not installed (pip install torch), so it has no rows.')
+  processor, cores = machine.processor(), sorted(machine.cores())
+  known = [name for name in INSTRUCTIONS if name in processor['flags'].split()]
+  print(f'{processor["model name"]}, with {", ".join(known) or "no known instruction set"}')
   for count in threads:
     if count > len(cores):
-      print(f'{arguments.model}, {count} processors: this process may use {len(cores)}.')
+      print(f'{arguments.model}, {count} cores: this process may use only {len(cores)}.')
       continue
     for batch in batches:
-      print(f'{arguments.model}, batch {batch}, processors {count}, median (and range) of {arguments.rounds} processes',
+      print(f'{arguments.model}, batch {batch}, {count} cores, median (and range) of {arguments.rounds} processes',
             flush=True)
       show(processes(settings, batch, cores[-count:]), batch)
   return None

@@ -1,9 +1,11 @@
-"""Holds an exported module against recorded outputs, in a process of its own with TensorFlow and TF-Hub alone.
+"""Checks an exported module against recorded outputs, in a separate process with only TensorFlow and TensorFlow Hub.
 
-`python -I check.py MODULE EXPECTED.npz`; imports nothing of this project, so that it proves a user's `hub.load`. An
-array named 'callable encoder 7' is what that callable gives for 7 images, 'callable encoder 7 images' an input of it;
-'signature encode 7' likewise.
-`python -I check.py MODULE INPUTS.npz formats` runs what lies beside the SavedModel in LiteRT and ONNX Runtime.
+`python -I check.py MODULE EXPECTED.npz` compares callables and signatures. It imports nothing of this project, so it
+tests the module as a user loads it with `hub.load`. In EXPECTED.npz, the array 'callable encoder 7' is the output of
+that callable for 7 images, and 'callable encoder 7 images' is its input. Arrays of signatures have names like
+'signature encode 7'.
+
+`python -I check.py MODULE INPUTS.npz formats` runs the LiteRT and ONNX files beside the SavedModel.
 """
 
 import json
@@ -14,12 +16,12 @@ import time
 
 import numpy as np
 
-TOLERANCE = 1e-5  # of numbers up to 1, and relative of larger ones
-ROUNDS = 15  # of which a latency is the median
+TOLERANCE = 1e-5  # absolute for values up to 1, relative for larger ones
+ROUNDS = 15  # A latency is the median of so many rounds.
 
 
 def answer(loaded, kind, name, inputs) -> np.ndarray:
-  """What a callable or a signature of the module gives for dict of inputs."""
+  """Output of a callable or signature of the module for a dict of inputs."""
   import tensorflow as tf
 
   if kind == 'signature':
@@ -30,7 +32,7 @@ def answer(loaded, kind, name, inputs) -> np.ndarray:
 
 
 def difference(ours, theirs) -> str:
-  """How the reloaded module's array differs from the live model's; '' where it does not."""
+  """Describes how the reloaded module's output differs from that of the live model; '' if it does not."""
   if ours.shape != theirs.shape:
     return f'gives the shape {ours.shape}, not {theirs.shape} as the live model'
   if ours.dtype == object:
@@ -43,23 +45,23 @@ def difference(ours, theirs) -> str:
 
 
 def main(module, expected) -> None:
-  """Compares; ends the process with a message where an output differs."""
+  """Compares all outputs. Ends the process with a message if one differs."""
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
   import tensorflow_hub as hub
 
   recorded = np.load(expected)
   loaded = hub.load(module)
-  found: dict[str, set] = {'callable': set(), 'signature': set()}
+  checked: dict[str, set] = {'callable': set(), 'signature': set()}
   for key in recorded.files:
     kind, name, count, *of_input = key.split(' ')
     if of_input:
       continue
     inputs = {other.rpartition(' ')[2]: recorded[other] for other in recorded.files if other.startswith(f'{key} ')}
-    found[kind].add(name)
+    checked[kind].add(name)
     wrong = difference(answer(loaded, kind, name, inputs), recorded[key])
     if wrong:
       sys.exit(f'{name} of the reloaded module, a batch of {count}, {wrong}.')
-  missing = set(loaded.signatures) - found['signature']
+  missing = set(loaded.signatures) - checked['signature']
   if missing:
     sys.exit(f'the reloaded module has signatures that nothing was recorded for: {", ".join(sorted(missing))}.')
   loose = [name for name in ('tensorflow_hub', 'tensorflow') if name not in sys.modules]
@@ -67,16 +69,20 @@ def main(module, expected) -> None:
   if loose or ours:
     sys.exit(f'the check ran with other modules than it should: {loose + ours}')
   counts = sorted({int(key.split(' ')[2]) for key in recorded.files})
-  print(f'{len(found["callable"])} callables at batches of {", ".join(map(str, counts))} and '
-        f'{len(found["signature"])} signatures agree to {TOLERANCE:.0e}')
+  print(f'{len(checked["callable"])} callables at batches of {", ".join(map(str, counts))} and '
+        f'{len(checked["signature"])} signatures agree to {TOLERANCE:.0e}')
 
 
 def formats(module, inputs) -> None:
-  """Runs the other formats of a module beside its SavedModel, one thread each, and prints what came out, as JSON.
+  """Runs all formats of a module with one thread each and prints the differences and latencies as JSON.
 
-  `inputs`: a .npz of arrays SIGNATURE/INPUT. Printed: format -> {'bytes', 'signatures': SIGNATURE -> {'largest',
-  'mean', 'ms'}}: differences from the SavedModel's output, as a share of the range (1 for pixels, for codes what the
-  SavedModel's cover); milliseconds of one image, the median of rounds in which the formats take turns.
+  The JSON has the form: format -> {'bytes', 'signatures': SIGNATURE -> {'largest', 'mean', 'ms'}}. 'largest' and 'mean'
+  are differences from the SavedModel's output, divided by its range (1 for pixels, max - min for latents). 'ms' are the
+  milliseconds for one image: the median of rounds in which the formats take turns.
+
+  Args:
+    module: folder of the module.
+    inputs: path of a .npz with arrays SIGNATURE/INPUT.
   """
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
   recorded, given = np.load(inputs), {}
@@ -91,7 +97,7 @@ def formats(module, inputs) -> None:
   measured = {name: {'bytes': size, 'signatures': {}} for name, (size, _) in runtimes.items()}
   for signature, arrays in given.items():
     expected = runtimes['saved_model'][1](signature, arrays)
-    scale = float(np.ptp(expected)) or 1.0 if signature == 'encode' else 1.0  # codes of one value have no range
+    scale = float(np.ptp(expected)) or 1.0 if signature == 'encode' else 1.0  # constant latents have no range
     times = _milliseconds({name: run for name, (_, run) in runtimes.items()}, signature, arrays)
     for name, (_, run) in runtimes.items():
       output = run(signature, arrays)
@@ -102,7 +108,7 @@ def formats(module, inputs) -> None:
 
 
 def _milliseconds(runtimes, signature, arrays):
-  """Dict: format -> median of ROUNDS calls with the first image, after one that is not counted."""
+  """Dict: format -> median milliseconds of ROUNDS calls with the first image, after a warm-up call."""
   one, seconds = {name: values[:1] for name, values in arrays.items()}, {name: [] for name in runtimes}
   for _ in range(ROUNDS + 1):
     for name, run in runtimes.items():
@@ -119,7 +125,7 @@ def saved_model(folder) -> tuple:
 
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(1)
-  loaded = hub.load(str(folder))  # held: signatures alone do not keep the weights
+  loaded = hub.load(str(folder))  # Keep a reference: the signatures alone do not keep the weights alive.
 
   def run(signature, arrays):
     output, = loaded.signatures[signature](**{name: tf.constant(values) for name, values in arrays.items()}).values()
@@ -129,7 +135,7 @@ def saved_model(folder) -> tuple:
 
 
 def litert(path) -> tuple:
-  """As `saved_model`, of a .tflite file that has the signatures."""
+  """Like `saved_model`, for a .tflite file with the signatures."""
   from ai_edge_litert import interpreter
 
   loaded = interpreter.Interpreter(str(path), num_threads=1)
@@ -143,7 +149,7 @@ def litert(path) -> tuple:
 
 
 def onnx(folder, signatures) -> tuple:
-  """As `saved_model`, of a folder with SIGNATURE.onnx."""
+  """Like `saved_model`, for a folder with files SIGNATURE.onnx."""
   import onnxruntime
 
   options = onnxruntime.SessionOptions()

@@ -1,12 +1,12 @@
-"""The reusable SavedModel of a trained model (TF-Hub's reusable SavedModel interface).
+"""Export of a trained model as a SavedModel with TensorFlow Hub's reusable SavedModel interface.
 
-Outside, images are [n, height, width, channels] float32 in [0, 1]; the conversion to the models' [-1, 1] is inside.
-Sentences are [n] strings of words parted by white space. Words that the vocabulary lacks are read as the unknown word,
-and written as [UNK]; a longer sentence than the data's longest is cut; an empty one is a sentence of no words.
+Inputs and outputs are images [n, height, width, channels] float32 in [0, 1]; the module converts them to and from the
+models' [-1, 1]. Sentences are [n] strings of words separated by white space. Out-of-vocabulary words are read as the
+unknown token, which is written as [UNK]. Sentences longer than the longest one of the data are truncated. An empty
+string is a sentence without words.
 
-A module holds each weight once and no optimiser's state, whatever the model was trained with. The same weights give the
-same bytes in every fresh process, but for fingerprint.pb: all that is saved has an order that does not depend on where
-objects lie in memory.
+A module contains each weight once and no optimizer state. The same weights give the same bytes in every fresh process,
+except for fingerprint.pb: the order of everything saved does not depend on memory addresses.
 """
 
 from collections.abc import Callable
@@ -20,15 +20,15 @@ def to_inside(images) -> tf.Tensor:
 
 
 def to_outside(images) -> tf.Tensor:
-  """[-1, 1] -> [0, 1]. Not clipped: a decoder is linear at its end, and what it overshoots is part of its answer."""
-  return (images + [1.0]) / 2.0  # no scalar: tf2onnx's optimiser would stop at it, and leave its transposes in
+  """[-1, 1] -> [0, 1]. Not clipped: a decoder's last layer is linear, and values outside the range are kept."""
+  return (images + [1.0]) / 2.0  # not a scalar: tf2onnx's optimizer would stop at it and keep its transposes
 
 
 class Part(tf.train.Checkpoint):
   """One callable of the module, traced for `training` False and True, with lists of the variables that it uses.
 
   Args:
-    model: whose function it is.
+    model: the model of the callable.
     offered: the `models.base.Callable`.
   """
 
@@ -38,7 +38,7 @@ class Part(tf.train.Checkpoint):
     self.__call__ = tf.function(_of_one_argument(offered), autograph=False)
     inputs = _specs(offered)
     traces = [self.__call__.get_concrete_function(inputs, training) for training in (False, True)]
-    # A trace's own list has no stable order: it comes from a set of addresses.
+    # The trace's own list has no stable order, because it comes from a set of addresses.
     used = {id(variable) for trace in traces for variable in trace.variables}
     ordered = [variable for variable in model.variables if id(variable.value) in used]
     self.variables = [variable.value for variable in ordered]
@@ -46,15 +46,15 @@ class Part(tf.train.Checkpoint):
     self.regularization_losses = [tf.function(loss, input_signature=[]) for loss in model.regularizers(ordered)]
 
 
-# The signatures, by the callable that each is of; those of no other are needed outside Python.
+# Name of the signature for each callable. Other callables have none: they are not needed outside Python.
 SIGNATURES = {'features': 'serving_default', 'encoder': 'encode', 'decoder': 'decode', 'interpolator': 'interpolate',
               'interpolator_spherical': 'interpolate_spherical', 'sampler': 'sample', 'transfer': 'transfer',
               'critic': 'critic', 'discriminator': 'discriminator'}
-BYTES = 'encode_uint8'  # the signature that takes images as files have them, in 0 to 255
+BYTES = 'encode_uint8'  # the signature for images with values in 0 to 255, as in image files
 
 
 def outside(offered) -> Callable:
-  """A `models.base.Callable` as function (list of inputs, training) -> output, with images in [0, 1]."""
+  """Wraps a `models.base.Callable` as a function (list of inputs, training) -> output, with images in [0, 1]."""
   def function(inputs, training=False):
     inputs = [to_inside(x) if name.startswith('images') else x for name, x in zip(offered.inputs, inputs, strict=True)]
     answer = offered.function(*inputs, training=training)
@@ -64,11 +64,11 @@ def outside(offered) -> Callable:
 
 
 def build(model) -> tuple:
-  """The module of a model (acai_tf.models.base.Model): (root object, dict of signatures).
+  """Builds the module of a model (acai_tf.models.base.Model): (root object, dict of signatures).
 
-  The root is the model's callable `features`; the others are attributes of it under their names, each a callable of
-  one positional argument, a tensor or, where there are several inputs, a dict of them, and `training=False`. What they
-  give is in the card beside the module (`Callable.meaning`).
+  The root is the model's callable `features`. The other callables are attributes of the root. Each takes one positional
+  argument, which is a tensor or, for several inputs, a dict of tensors, and `training=False`. The card beside the
+  module describes their outputs (`Callable.meaning`).
   """
   parts, signatures = {}, {}
   for offered in model.callables():
@@ -84,14 +84,14 @@ def build(model) -> tuple:
 
 
 def _of_one_argument(offered):
-  """A `Callable` as function (tensor or dict of them, training) -> output, with images in [0, 1]."""
+  """Wraps a `Callable` as a function (tensor or dict of tensors, training) -> output, with images in [0, 1]."""
   function = outside(offered)
   if len(offered.inputs) == 1:
     return lambda tensor, training=False: function([tensor], training)
 
   def call(tensors, training=False):
     given = dict(tensors)
-    if 'alpha' in given:  # A graph refuses what has more dimensions than one.
+    if 'alpha' in given:  # The graph accepts one dimension only.
       given['alpha'] = tf.broadcast_to(given['alpha'], tf.shape(given[next(iter(offered.inputs))])[:1])
     return function([given[name] for name in offered.inputs], training)
 
@@ -99,14 +99,14 @@ def _of_one_argument(offered):
 
 
 def _specs(offered):
-  """What a `Part` takes: a tf.TensorSpec or a dict of them. `alpha` may be one number for all pairs, or one a pair."""
+  """Input of a `Part`: a tf.TensorSpec or a dict of them. `alpha` may be one number, or one number per pair."""
   specs = {name: tf.TensorSpec(None if name == 'alpha' else spec.shape, spec.dtype, name)
            for name, spec in offered.inputs.items()}
   return specs if len(specs) > 1 else specs.popitem()[1]
 
 
 def _signature(part, offered):
-  """The part with `training` False, of named tensors; `alpha` has one number, or one a pair."""
+  """The part as a signature of named tensors, with `training` False. `alpha` has one number, or one per pair."""
   specs = {name: tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in offered.inputs.items()}
 
   def serve(**inputs):
@@ -122,13 +122,13 @@ def _signature_of_bytes(part, offered):
 
 
 def card(model, experiment, samples) -> dict:
-  """What lies beside a module as `module_card.FILE`: its experiment, the samples it was trained on, its callables."""
+  """Content of `module_card.FILE` beside a module: its experiment, number of training samples and callables."""
   return {'samples': samples, 'experiment': experiment.to_dict(),
           'callables': {c.name: {'inputs': list(c.inputs), 'gives': c.meaning} for c in model.callables()}}
 
 
 def save(model, folder) -> None:
-  """Writes the model's module to `folder`."""
-  with model.exporting():  # Saving traces once more.
+  """Exports the model to `folder`."""
+  with model.exporting():  # Saving traces the functions once more.
     root, signatures = build(model)
     tf.saved_model.save(root, str(folder), signatures=signatures)

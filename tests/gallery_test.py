@@ -354,7 +354,8 @@ class PageTest(tf.test.TestCase):
     self.assertAllClose(self.at(page, 0.5)['ends'][1, ..., 0], image / 255, atol=1e-5)
     page.locator('#ends input[type=file]').nth(0).set_input_files(
         {'name': 'no.png', 'mimeType': 'image/png', 'buffer': b'no picture'})
-    page.wait_for_function('document.querySelector("#notice").textContent.startsWith("no.png is no picture")')
+    page.wait_for_function(
+        'document.querySelector("#notice").textContent.startsWith("This browser cannot read no.png")')
 
   def test_pictures_where_models_cannot_run(self):
     sheet = np.asarray(Image.open(self.folder / 'models/lines_acai/geodesic.png'))

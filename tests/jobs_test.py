@@ -48,7 +48,7 @@ class JobsTest(tf.test.TestCase):
     self.assertAllClose([one.seconds for one in jobs], [(1 << 16) / 256, (1 << 14) / 76.8, (1 << 14) / 256])
     printed = _jobs.table(jobs, 2)
     self.assertRegex(printed, 'lines_vae, seed 2 +fast +16,384 +0 +0:03 h')
-    self.assertIn('3 trainings are missing; 2 side by side take about 0:04 h', printed)
+    self.assertIn('3 trainings are missing. Run 2 at a time, they take about 0:04 h', printed)
 
   def test_the_whole_time(self):
     jobs = [job(seconds=seconds) for seconds in (50, 40, 30, 20)]
@@ -93,7 +93,7 @@ class JobsTest(tf.test.TestCase):
     with unittest.mock.patch('sys.stdout') as out:
       self.assertEqual(self.work(reproduce), 1)
     printed = ''.join(call.args[0] for call in out.write.call_args_list)
-    self.assertIn('2 filed, 2 failed, 0 left', printed)
+    self.assertIn('2 done, 2 failed, 0 left', printed)
     self.assertIn('lines_vae, seed 2: FAILED with status 3', printed)
     self.assertIn('OSError: disk full', (self.folder / 'lines_vae_s1.log').read_text())
 
@@ -109,7 +109,7 @@ class JobsTest(tf.test.TestCase):
     with unittest.mock.patch('sys.stdout') as out:
       self.assertEqual(self.work(reproduce, count=1), 128 + signal.SIGTERM)
     printed = ''.join(call.args[0] for call in out.write.call_args_list)
-    self.assertIn('1 filed, 0 failed, 3 left', printed)
+    self.assertIn('1 done, 0 failed, 3 left', printed)
     self.assertIn('left: lines_vae, seed 1; lines_vae, seed 2; lines_vae, seed 3.', printed)
 
 

@@ -233,7 +233,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
       self.file('lines_aae', record(seed, name='lines_aae', distance=1e-9 * (seed + 1)))
     text = _tables.render('lines', 'markdown', self.folder)
     self.assertIn('3.26 ± 0.19 *, other settings', text)
-    self.assertIn(f'lines_aae: model.adversarial {fast.adversarial} (paper {paper.adversarial})', text)
+    self.assertIn(f'lines_aae: model.adversarial {fast.adversarial} (paper: {paper.adversarial})', text)
     for seed in (0, 1):
       self.file('lines_aae', record(seed, 1 << 19, name='lines_aae', distance=1e-9 * (seed + 1), recipe='paper'))
     text = _tables.render('lines', 'markdown', self.folder)
@@ -263,10 +263,10 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     for rendered in (text, markdown, page):
       for part in ('262,144', '1.10 ± 0.10', '[-0.17, 2.37]', '0.24 ± 0.01, unclear', '1.21 ± 0.17 *'):
         self.assertIn(part, rendered)
-      self.assertIn('Not trained either: lines_aeai', rendered)
-      for part in ('the paper', '16,777,216; arae_image: 1,000,000): undertrained. No samples: not trained.'):
+      self.assertIn('Not trained, and without published figures: lines_aeai', ' '.join(rendered.split()))
+      for part in ('The papers train on 16,777,216 samples (1,000,000 for arae_image).', 'have not been trained.'):
         self.assertIn(part, ' '.join(rendered.split()))
-    weights = f'{record().weights}, {record().experiment.training.precision.removeprefix("mixed_")}'
+    weights = f'{_tables.WEIGHTS[record().weights]}, {record().experiment.training.precision.removeprefix("mixed_")}'
     self.assertIn(f'| lines_acai | fast | {weights} | 262,144 | 0, 1 | 2 | 2185 | 1.10 ± 0.10 |',
                   markdown)
     self.assertIn('| lines_aae |  |  |  |  |  |  |  |  | 3.26 ± 0.19 * |  |  | 0.140 ± 0.020 * |', markdown)
@@ -284,11 +284,11 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     acai, = (line for line in text.splitlines() if 'lines_acai' in line)
     self.assertStartsWith(acai, '| lines_acai | 262,144 | 0, 1 | 1.10 ± 0.10 [-0.17, 2.37] | 0.24 ± 0.01, unclear |')
     self.assertLen([line for line in text.splitlines() if line.startswith('|')], 4)
-    self.assertEndsWith(text, "Fewer samples than the paper's (16,777,216): undertrained.\n")
+    self.assertEndsWith(text, 'The papers train on 16,777,216 samples. Models with fewer samples are undertrained.\n')
     self.file('yelp_arae', record(0, 64, name='yelp_arae', reverse_perplexity=40.0))
     text = _tables.render_brief('yelp', 'markdown', self.folder)
     self.assertStartsWith(text, '| definition | samples | seeds | reverse perplexity |\n')
-    self.assertIn("Fewer samples than the paper's (9,520,000): undertrained.", text)
+    self.assertIn('The papers train on 9,520,000 samples. Models with fewer samples are undertrained.', text)
     readme = '<!-- python -m zoo table lines --brief --format markdown -->\nold\n<!-- end -->'
     with unittest.mock.patch.object(_tables, 'render_brief', return_value='new\n'):
       self.assertEqual(_readme.filled(readme), readme.replace('old', 'new'))
@@ -297,7 +297,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.file('lines_acai', record(0, distance=2e-3), record(1, distance=3e-3), record(0, 1 << 19))
     self.assertIn('524,288', self.row('lines', 'lines_acai')['weights|samples'])
     text = _tables.render('lines', 'markdown', self.folder)
-    self.assertIn('1 shorter trainings: python -m zoo table lines --all', text)
+    self.assertIn('1 shorter trainings are not shown. To show them: python -m zoo table lines --all', text)
     everything = _tables.render('lines', 'markdown', self.folder, everything=True)
     self.assertEqual((text.count('| lines_acai |'), everything.count('| lines_acai |')), (1, 2))
     self.assertNotIn('shorter', everything)
@@ -307,14 +307,14 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
       self.file(f'lines_{name}', record(name=f'lines_{name}', distance=distance))
     line, = _compare.ranks('lines', _records.load_all('lines', self.folder))
     self.assertIn('Ours: acai, vae, (aae), dropout. Published: acai, vae, dropout, (aae).', line)
-    self.assertIn("Kendall's tau 0.67 over 4 models", line)  # 5 of 6 pairs alike: (5 - 1) / 6
+    self.assertIn("Kendall's tau is 0.67 over 4 models", line)  # 5 of 6 pairs alike: (5 - 1) / 6
     self.assertIn('other settings', line)
     self.assertIn(line, _tables.render('lines', 'markdown', self.folder))
     for model, accuracy in (('acai', 0.9), ('vae', 0.8), ('dropout', 0.7)):
       self.file(f'svhn_{model}_d32', record(name=f'svhn_{model}_d32', probe_accuracy=accuracy))
     line, = _compare.ranks('svhn', _records.load_all('svhn', self.folder))
-    self.assertStartsWith(line, 'Rank by probe_accuracy at d32, best first. Ours: acai, vae, dropout.')
-    self.assertIn('tau 1.00', line)
+    self.assertStartsWith(line, 'Ranking by probe_accuracy at d32, best first. Ours: acai, vae, dropout.')
+    self.assertIn('tau is 1.00', line)
 
   def test_either_precision_is_that_of_a_recipe_which_leaves_it_to_the_device(self):
     definition, name = base.definition('lines_acai'), 'lines_acai'
@@ -340,8 +340,8 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
       self.file('lines_acai', *(record(s, 64, distance=(3 + s) * 1e-3, settings=settings) for s in (0, 1)))
     text = _tables.render_ablation('lines_acai', 'markdown', self.folder)
     changed = [line.split(' | ')[0].removeprefix('| ') for line in text.splitlines()[2:5]]
-    self.assertEqual(changed, ['nothing (the recipe)', 'model.gamma 0.9 (recipe 0.2)',
-                               'model.gamma 0.9 (recipe 0.2), model.lambda_ 0.1 (recipe 0.5)'])
+    self.assertEqual(changed, ['none (the recipe)', 'model.gamma 0.9 (recipe: 0.2)',
+                               'model.gamma 0.9 (recipe: 0.2), model.lambda_ 0.1 (recipe: 0.5)'])
     self.assertIn('1.50 ± 0.50 [-4.85, 7.85]', text)
     self.assertNotIn('128', text)  # nothing was changed at that length
     self.assertNotIn('3.50', _tables.render('lines', 'markdown', self.folder, everything=True))
@@ -349,7 +349,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     with unittest.mock.patch.object(_tables, 'render_ablation', return_value='new\n') as rendered:
       self.assertEqual(_readme.filled(readme), readme.replace('old', 'new'))
     rendered.assert_called_with('lines_acai', 'markdown')
-    self.assertIn('what one setting changes', _report.render(self.folder))
+    self.assertIn('lines_acai: ablations', _report.render(self.folder))
 
   def test_a_longer_run_is_compared_on_its_way(self):
     def long(seed, schedule):
@@ -361,7 +361,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.file('lines_acai', record(1, 1 << 16, distance=7e-3, settings=['model.gamma=0.9']))
     text = _tables.render_ablation('lines_acai', 'markdown', self.folder)
     row, = (line for line in text.splitlines() if '65,536' in line)
-    self.assertStartsWith(row, '| model.gamma 0.9 (recipe 0.2) |')
+    self.assertStartsWith(row, '| model.gamma 0.9 (recipe: 0.2) |')
     self.assertIn('4.50 ± 2.50', row)  # seed 0 on its way, and the run of seed 1 that ended there
 
   def test_a_run_whose_regularizer_falls_stands_for_no_shorter_one(self):
@@ -381,7 +381,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIn('| the sampler | 41.0 ± 1.0 [28.3, 53.7] | 41.0 ± 1.0', text)
     self.assertIn('| uniform points on the sphere | 50.0 ± 0.0 | 50.0 ± 0.0 |  |  |', text)
     self.assertNotIn('Gaussian', text)
-    self.assertIn('64,000 samples, recipe fast, seeds 0, 1;', text)
+    self.assertIn('64,000 samples, recipe fast, seeds 0, 1.', text)
     named = _tables.render_metrics('yelp', ['reverse_perplexity_sphere', 'reverse_perplexity'], 'markdown', self.folder)
     self.assertIn('| yelp_arae', named)
     self.assertIn('| 64,000 | 0, 1 | 50 ± 0 | 41 ± 1 |', named)
@@ -401,8 +401,8 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
 
     figures.save_rows(self.folder / 'lines_acai.png', {'x': np.zeros([1, 2, 8, 8, 1])}, 'caption')
     page = _report.render(self.folder)
-    self.assertEqual(page.count('data:image/png;base64'), 3)  # along the path, while training, the picture
-    for part in ('<h2 id="lines">', 'lines_acai: interpolations', 'width=device-width', 'while training'):
+    self.assertEqual(page.count('data:image/png;base64'), 3)  # along the path, during training, the picture
+    for part in ('<h2 id="lines">', 'lines_acai: interpolations', 'width=device-width', 'during training'):
       self.assertIn(part, page)
     self.assertNotRegex(page, r'(src|href)="(?!data:|#)')
 
@@ -528,7 +528,7 @@ class ReproduceTest(tf.test.TestCase):
     self.assertContainsSubset({'angles', 'quality', 'clusters', 't-SNE'}, drawn)
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     self.assertEqual(again.returncode, 0, again.stderr)
-    self.assertIn('there already', again.stdout)
+    self.assertIn('has a result already', again.stdout)
 
   @pytest.mark.slow
   def test_sentences_are_kept_loaded_and_measured_again_where_the_terms_allow_it(self):
@@ -544,10 +544,10 @@ class ReproduceTest(tf.test.TestCase):
 
     done = program('reproduce', 'grammar_text_autoencoder', *rest)
     self.assertEqual((done.returncode, done.stderr), (0, ''))
-    self.assertIn(f'kept {archives}/grammar_text_autoencoder.npz', done.stdout)
+    self.assertIn(f'wrote {archives}/grammar_text_autoencoder.npz', done.stdout)
     again = program('reproduce', 'grammar_text_autoencoder', *rest)
     self.assertEqual((again.returncode, again.stderr), (0, ''))
-    self.assertStartsWith(again.stdout, 'grammar_text_autoencoder, seed 0: there already\n')
+    self.assertStartsWith(again.stdout, 'grammar_text_autoencoder, seed 0: has a result already\n')
     experiment, model, samples = _weights.load('grammar_text_autoencoder', results=results, folder=archives)
     filed, = _records.load('grammar_text_autoencoder', results)
     self.assertEqual((samples, filed.kept.file), (640, 'grammar_text_autoencoder.npz'))

@@ -317,8 +317,8 @@ class ModuleTest(Case):
         text, = re.findall(r'```python\n(.*?)```', _card.render(which, kind, 'me'), re.S)
         scope = {}
         exec(compile(text, kind, 'exec'), scope)
-        self.assertEqual(np.shape(scope['strip']), (9, 1, *SHAPE))
-        self.assertAllClose(scope['strip'][0], scope['again'][:1], atol=1e-5)
+        self.assertEqual(np.shape(scope['path']), (9, 1, *SHAPE))
+        self.assertAllClose(scope['path'][0], scope['reconstructions'][:1], atol=1e-5)
 
 
 class CardTest(Case):
@@ -337,7 +337,7 @@ class CardTest(Case):
                  'recipe `fast`, 32 images, seed 0,', f'| version | {version}: `lines_autoencoder.npz`',
                  '| `module.decoder` | `codes` [n, 2, 2, 16] float32 |',
                  '| mean distance, 1e-3 (lower is better) | 5.12 |', '| 6.88 ± 0.21 (ACAI paper, table 1) |',
-                 'Undertrained: 32 samples, of which the paper took 16,777,216.', 'One seed', '](interpolation.png)'):
+                 'Undertrained: 32 samples. The paper trains on 16,777,216.', 'One seed', '](interpolation.png)'):
       self.assertIn(part, card)
     self.assertNotIn('half precision', card)
     changed = {'dtype': 'float16', 'float16_changes': {'psnr': 0.001, 'recon_mse': 0.009, 'x': None}}
@@ -371,7 +371,7 @@ class CardTest(Case):
     model.adapt(build.load_data(experiment))
     keep(self.folder, 'grammar_arae', experiment, model)
     card = _card.render(_card.Subject('grammar_arae', self.results, self.archives))
-    for part in ('sentences, strings of words', '| code | 6 numbers |', "a, b = ['first sentence']",
+    for part in ('sentences, strings of words', '| latent | dimension 6 |', "a, b = ['first sentence']",
                  '| `module.sampler` | `count` a number int32, `seed` a number int32 |'):
       self.assertIn(part, card)
 

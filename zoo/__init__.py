@@ -1,7 +1,8 @@
-"""Definitions: the product of data sets, models and code sizes; published figures beside them, one data set a file.
+"""The model zoo. A definition names a data set, a model and a latent dimension, and may have published figures.
 
-A data set's file has `ROWS` (name of a code size -> network overrides), `EXCEPTIONS` ((model, row) -> overrides) and
-`PUBLISHED` ((model, numbers in a code) -> figures). A data set without a file has one row, its own network.
+Each data set has a file with `ROWS` (name of a latent size -> network overrides), `EXCEPTIONS` ((model, row) ->
+overrides) and `PUBLISHED` ((model, latent dimension) -> figures). A data set without a file has a single row with its
+default network.
 """
 
 import typing
@@ -13,34 +14,36 @@ if typing.TYPE_CHECKING:
 
 
 def names(pretrained: bool = False) -> list[str]:
-  """Sorted names of the definitions, or of those whose weights are kept here."""
+  """Sorted names of all definitions, or only of those with pretrained weights."""
   if pretrained:
-    return sorted(name for name, found in _records.load_all().items() if any(run.kept for run in found))
+    return sorted(name for name, runs in _records.load_all().items() if any(run.kept for run in runs))
   return sorted(base.definitions())
 
 
 def load(name: str, precision: str = 'float32') -> 'keras.Model':
-  """A definition's model with the weights of the run that its results report.
+  """Returns the Keras model of a definition with its pretrained weights.
 
   Args:
-    name: of `names(pretrained=True)`.
+    name: one of `names(pretrained=True)`.
     precision: a Keras dtype policy.
 
   Raises:
-    UserError: an unknown name, no weights, or a file that is not the one whose sum is on record; in an installed
-      package, which has no weights, a mirror ($ACAI_TF_ZOO) that is not set or does not have it.
+    UserError: the name is unknown, there are no weights, or the file does not match its checksum. An installed package
+      contains no weights; there, the mirror ($ACAI_TF_ZOO) may also be unset or lack the file.
   """
   _, model, _ = _weights.load(name, precision)
   return model
 
 
 def handle(name: str) -> str:
-  """The folder of that model's module (`export.module`), for `hub.load`: made at the first call, then taken from there.
+  """Returns the folder of the exported model (`export.module`), for `hub.load`.
+
+  The first call exports the model into the cache ($ACAI_TF_CACHE, or else ~/.cache/acai_tf). Later calls reuse it.
 
   Args:
-    name: of `names(pretrained=True)`.
+    name: one of `names(pretrained=True)`.
 
   Raises:
-    UserError: as `load`; a cache ($ACAI_TF_CACHE, else ~/.cache/acai_tf) that cannot be written.
+    UserError: as `load`, or the cache cannot be written.
   """
   return _handle.handle(name)

@@ -1,4 +1,4 @@
-"""Program: the zoo's definitions and results: list, show, reproduce, keep, table, report, card, publish, gallery."""
+"""The program `python -m zoo`: list, show, reproduce, keep, table, report, card, publish, gallery."""
 
 import dataclasses
 import inspect
@@ -23,7 +23,7 @@ USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `tabl
          '`table NAME --sources`, `report`, `card NAME`, `publish NAME --to kaggle|huggingface --owner OWNER` or '
          '`gallery [NAME...]`')
 
-FLAGS = flags.FlagValues()  # Its own: acai_tf.train has some of the same names.
+FLAGS = flags.FlagValues()  # A separate set, because acai_tf.train defines some of the same names.
 flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
 flags.DEFINE_string('model', None, 'Only definitions of this model', flag_values=FLAGS)
 flags.DEFINE_enum('recipe', None, ['paper', 'fast'], 'Hyperparameters [paper for show, fast for reproduce]',
@@ -39,7 +39,7 @@ flags.DEFINE_integer('restarts', None, 'Restarts of k-means [10; 1000 for recipe
 flags.DEFINE_integer('train_images', None, 'Training images for the probe and clustering [60000]', 20,
                      flag_values=FLAGS)
 flags.DEFINE_string('runs', 'runs', 'Folder of the run folders', flag_values=FLAGS)
-flags.DEFINE_string('run', None, 'Run folder: its weights are kept, or the gallery also shows it',
+flags.DEFINE_string('run', None, 'Run folder: keep stores its weights, gallery also shows it',
                     flag_values=FLAGS)
 flags.DEFINE_string('weights', str(_weights.FOLDER), 'Folder of the pretrained weights', flag_values=FLAGS)
 flags.DEFINE_bool('all', False, 'Also shorter trainings', flag_values=FLAGS)
@@ -69,7 +69,7 @@ GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
 
 
 def figures(definition) -> list:
-  """Published figures as text, in per cent and thousandths as the papers print them."""
+  """Published figures as texts, in percent or thousandths as the papers print them."""
   texts = []
   for row in base.published(definition.dataset, definition.model, definition.latent_dimension).values():
     scale, unit = {'mean_distance': (1e3, 'e-3'), 'smoothness_published': (1, '')}.get(row.metric, (100, ' %'))
@@ -83,16 +83,16 @@ def show_list(dataset, model) -> None:
   grid = rich_table.Table(box=box.SIMPLE_HEAD)
   for heading in ('name', 'data set', 'model', 'latent dimension', 'published'):
     grid.add_column(heading, justify='right' if heading.startswith('latent') else 'left')
-  found = base.definitions(dataset, model)
-  for definition in found.values():
+  shown = base.definitions(dataset, model)
+  for definition in shown.values():
     grid.add_row(definition.name, definition.dataset, definition.model, str(definition.latent_dimension),
                  ', '.join(figures(definition)))
   print(cli.text_of(grid, 160))
-  print(f'{len(found)} definitions; * from a single secondary source')
+  print(f'{len(shown)} definitions; * from a single secondary source')
 
 
 def show(name, recipe) -> None:
-  """Prints all about one definition; builds its model."""
+  """Builds the model of a definition and prints its layers, settings, players and published figures."""
   definition = base.definition(name)
   experiment = resolve(definition.dataset, definition.model, recipe, definition.overrides)
   model = build.create(experiment)
@@ -120,12 +120,12 @@ def show(name, recipe) -> None:
 
 
 def values(settings) -> str:
-  """A dataclass as 'key value, ...'."""
+  """Formats a dataclass as 'key value, ...'."""
   return ', '.join(f'{key} {value}' for key, value in dataclasses.asdict(settings).items())
 
 
 def show_images(experiment, model) -> None:
-  """Prints shapes and layers of a model of images."""
+  """Prints the shapes and layers of a model of images."""
   network = experiment.network
   size = ' x '.join(map(str, model.image_shape))
   print(f'images {size}, latent {" x ".join(map(str, model.code_shape))}, latent dimension '
@@ -136,7 +136,7 @@ def show_images(experiment, model) -> None:
 
 
 def layers(body, shape) -> list[str]:
-  """What stands between an image and a code: each change of shape, with the kind of layer that makes it."""
+  """Lists the layers of an encoder or decoder that change the shape: the kind of layer and its output shape."""
   texts = [' x '.join(map(str, shape))]
   for layer in body.layers:
     new = tuple(layer.compute_output_shape((None, *shape))[1:])
@@ -149,12 +149,12 @@ def layers(body, shape) -> list[str]:
 
 
 def reproduce(patterns) -> int:
-  """Trains, evaluates and files every missing run; prints the tables. Returns an exit status."""
-  found, failed, settings = _reproduce.all_of(patterns), [], FLAGS.set
+  """Trains, evaluates and records every missing run, then prints the tables. Returns the exit status."""
+  definitions, failed, settings = _reproduce.all_of(patterns), [], FLAGS.set
   data_flags, evaluate_flags = ([f'--{key}={value}' for key in keys if (value := getattr(FLAGS, key))]
                                 for keys in (('data_dir', 'manual_dir'), ('restarts', 'train_images')))
   asked = [(definition, _reproduce.experiment_of(definition, seed, FLAGS.recipe or 'fast', FLAGS.samples, settings))
-           for seed in range(FLAGS.seeds) for definition in found.values()]  # All, so that a mistake trains none.
+           for seed in range(FLAGS.seeds) for definition in definitions.values()]  # Checks all before the first trains.
   for name in ('restarts', 'train_images'):
     if FLAGS[name].present and not all(experiment.kind == 'images' for _, experiment in asked):
       raise UserError(f'--{name} is for models of images; expected no others beside it.')
@@ -172,12 +172,12 @@ def reproduce(patterns) -> int:
   for definition, experiment in asked:
     status = _reproduce.reproduce(definition, experiment, settings, FLAGS.runs, FLAGS.results, FLAGS.weights,
                                   data_flags, evaluate_flags)
-    if status in (130, 143):  # Stopped by the user, not failed.
+    if status in (130, 143):  # The user stopped it; it did not fail.
       return status
     failed += [f'{definition.name}, seed {experiment.training.seed}'] if status else []
-  for dataset in [] if settings else dict.fromkeys(definition.dataset for definition in found.values()):
+  for dataset in [] if settings else dict.fromkeys(definition.dataset for definition in definitions.values()):
     print(f'\n{dataset}\n\n{_tables.render(dataset, "text", FLAGS.results)}')
-  for name in found if settings and not failed else []:
+  for name in definitions if settings and not failed else []:
     print(f'\n{name}\n\n{_tables.render_ablation(name, "text", FLAGS.results)}')
   if failed:
     raise UserError(f'{len(failed)} runs are missing: {"; ".join(failed)}; their messages stand above. '
@@ -186,7 +186,7 @@ def reproduce(patterns) -> int:
 
 
 def side_by_side(asked, data_flags, evaluate_flags) -> int:
-  """As `reproduce`, --jobs of them at once; `asked`: list of (definition, experiment). Returns an exit status."""
+  """Like `reproduce`, with --jobs runs in parallel. `asked`: list of (definition, experiment)."""
   filing = threading.Lock()
 
   def one(job, call):
@@ -199,26 +199,26 @@ def side_by_side(asked, data_flags, evaluate_flags) -> int:
 
 
 def keep(name) -> None:
-  """Keeps the weights of --run."""
+  """Stores the weights of --run as the pretrained weights of a definition."""
   if not FLAGS.run:
     raise UserError(f'--run is missing; expected the folder of the run that {name} reports: keep {name} --run DIR.')
   kept = _weights.keep(name, Run(FLAGS.run), FLAGS.results, FLAGS.weights, cli.data_dir(FLAGS.data_dir),
                        FLAGS.manual_dir)
-  changes = ', '.join(f'{name} {"beyond measure" if change is None else f"{change:.2%}"}'
+  changes = ', '.join(f'{name} {"to an undefined value" if change is None else f"{change:.2%}"}'
                       for name, change in kept.float16_changes.items())
-  print(f'kept {FLAGS.weights}/{kept.file}: {kept.bytes:,} bytes, {kept.dtype}; half precision changes '
-        f'{changes or "nothing that could be measured"}')
+  print(f'wrote {FLAGS.weights}/{kept.file}: {kept.bytes:,} bytes, {kept.dtype}; half precision changes '
+        f'{changes or "no metric"}')
 
 
 def chosen_format(known) -> str:
-  """--format, which is the first of the known ones where it is not given."""
+  """The value of --format; the default is the first of `known`."""
   if FLAGS.format not in (None, *known):
     raise UserError(f'--format {FLAGS.format}: expected one of {", ".join(known)}.')
   return FLAGS.format or known[0]
 
 
 def card(name) -> None:
-  """Prints or writes a definition's card."""
+  """Prints the card of a definition, or writes it to --to."""
   kind = chosen_format(_card.FORMATS)
   if FLAGS.to:
     cli.check_target('to', FLAGS.to)
@@ -229,22 +229,22 @@ def card(name) -> None:
 
 
 def publish(name) -> None:
-  """Publishes a definition's module, or says what that would upload."""
+  """Uploads the exported model of a definition. Without --yes, only prints what would be uploaded."""
   if FLAGS.to not in _publish.PLACES or not FLAGS.owner:
     raise UserError(f'publish {name}: expected --to {"|".join(_publish.PLACES)} and --owner, an account there.')
   print(_publish.publish(name, FLAGS.to, FLAGS.owner, FLAGS.yes))
 
 
 def gallery(names) -> None:
-  """Builds the gallery of definitions (default: all whose weights are kept) and --run, and serves it where asked.
+  """Builds the gallery of the given definitions (default: all with pretrained weights) and of --run.
 
-  A folder that is there is served as it was built.
+  --serve serves it. If the folder exists already, it is served as it is.
   """
   folder = pathlib.Path(FLAGS.to or 'gallery')
   if not folder.exists():
     run = Run(FLAGS.run) if FLAGS.run else None
     if run:
-      run.experiment()  # A wrong folder is reported before the download.
+      run.experiment()  # Reports a wrong folder before the download.
     archive = _gallery.runtime()
     models = _gallery.collect(names or zoo.names(pretrained=True), run, FLAGS.weights)
     with cli.Status() as status:
@@ -255,19 +255,19 @@ def gallery(names) -> None:
                     'as it was built.')
   if FLAGS.serve:
     with _gallery.server(folder) as server:
-      print(f'http://127.0.0.1:{server.server_port}/ serves it on this machine until Ctrl-C', flush=True)
+      print(f'serving at http://127.0.0.1:{server.server_port}/ until Ctrl-C', flush=True)
       server.serve_forever()
 
 
 def main(words) -> int:
-  """The program; `words` are its arguments without flags."""
+  """Runs the program. `words` are the arguments that are not flags."""
   command, names = (words[0], words[1:]) if words else ('', [])
   fitting = [flag for heading, flags_ in GROUPS.items() for flag in flags_ if command in heading.split(', ')]
   if fitting:
     cli.only(FLAGS, fitting, f'to {command}')
   if 'results' in fitting and not pathlib.Path(FLAGS.results).is_dir():
     raise UserError(f'--results {FLAGS.results} is no folder; expected the one in which result files lie.')
-  if command in ('reproduce', 'keep'):  # Not after the training.
+  if command in ('reproduce', 'keep'):  # Checked before the training starts.
     for name in ('results', 'weights', *(['runs'] if command == 'reproduce' else [])):
       cli.check_folder(name, FLAGS[name].value)
   if fitting and command != 'list':

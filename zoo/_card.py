@@ -1,4 +1,4 @@
-"""A card for each definition whose weights are kept, generated from its result record; Markdown in three formats."""
+"""Model cards in Markdown, generated from the result files, for every definition with pretrained weights."""
 
 import functools
 import inspect
@@ -16,13 +16,13 @@ from acai_tf.training import weights
 from zoo import _compare, _records, _tables, _weights, base
 
 FORMATS = ('markdown', 'huggingface')
-PICTURE = 'interpolation.png'  # the record's picture, beside a card that is published
+PICTURE = 'interpolation.png'  # the picture beside a published card
 LICENCE = 'Apache 2.0'
 
-UNSTATED = 'as their file says', 'not stated'  # of a data set without `SOURCE`
+UNSTATED = 'see the file of the data set', 'not stated'  # for a data set without `SOURCE`
 RANGES = {'images': '[0, 1]', 'alpha': '[0, 1]'}
 
-# Where a snippet has the module's folder from.
+# Import and expression with which a snippet gets the folder of the exported model.
 SOURCES = {
     'markdown': ('import zoo', "zoo.handle('{name}')"),
     'huggingface': ('import huggingface_hub', "huggingface_hub.snapshot_download('{handle}')"),
@@ -33,27 +33,27 @@ import numpy as np
 import tensorflow_hub as hub
 {imports}
 module = hub.load({source})
-images = np.random.default_rng(0).random([2, {shape}], np.float32)  # yours
-codes = module.encoder(images)
-again = module.decoder(codes)
-strip = [module.interpolator({{'images_a': images[:1], 'images_b': images[1:], 'alpha': np.array([alpha], np.float32)}})
-         for alpha in np.linspace(0, 1, 9)]
+images = np.random.default_rng(0).random([2, {shape}], np.float32)  # your images
+latents = module.encoder(images)
+reconstructions = module.decoder(latents)
+path = [module.interpolator({{'images_a': images[:1], 'images_b': images[1:], 'alpha': np.array([alpha], np.float32)}})
+        for alpha in np.linspace(0, 1, 9)]
 '''
 SNIPPET_OF_SENTENCES = '''
 import numpy as np
 import tensorflow_hub as hub
 {imports}
 module = hub.load({source})
-a, b = ['first sentence'], ['second sentence']  # yours
-codes = module.encoder(a + b)
-again = module.decoder(codes)
+a, b = ['first sentence'], ['second sentence']  # your sentences
+latents = module.encoder(a + b)
+reconstructions = module.decoder(latents)
 path = [module.interpolator({{'texts_a': a, 'texts_b': b, 'alpha': np.array([alpha], np.float32)}})
         for alpha in np.linspace(0, 1, 9)]
 '''
 
 
 class Subject:
-  """A definition with its record, its model, and the runs of it that differ in their seed."""
+  """The definition that a card describes, with its record, its model, and its runs with other seeds."""
 
   def __init__(self, name, results=_records.FOLDER, folder=_weights.FOLDER):
     self.name, self.definition = name, base.definition(name)
@@ -70,30 +70,30 @@ class Subject:
 
 @functools.cache
 def subject(name) -> Subject:
-  """The `Subject` of that name, in the package's own folders; made once."""
+  """Returns the cached `Subject` of that name, from the default folders."""
   return Subject(name)
 
 
 def handle_of(which, place, owner) -> str:
-  """Under which name a model is published by an account.
+  """The name under which an account publishes a model.
 
-  'OWNER/lines_acai' on Hugging Face, whose versions are commits; 'OWNER/lines-acai/tensorFlow2/default' on Kaggle,
-  whose names have no underscores and whose versions are counted there.
+  On Hugging Face it is 'OWNER/lines_acai'; versions are commits. On Kaggle it is
+  'OWNER/lines-acai/tensorFlow2/default': names have no underscores there, and Kaggle counts the versions.
   """
   return {'huggingface': f'{owner}/{which.name}',
           'kaggle': f'{owner}/{which.name.replace("_", "-")}/tensorFlow2/default'}[place]
 
 
 def render(which, kind='markdown', owner='') -> str:
-  """The card as Markdown.
+  """Renders a card as Markdown.
 
   Args:
     which: `Subject`.
-    kind: one of `FORMATS`, or 'kaggle': as 'markdown', with a snippet that downloads it there.
-    owner: account under which it is published; not needed for 'markdown'.
+    kind: one of `FORMATS`, or 'kaggle', which is 'markdown' with a snippet that downloads from Kaggle.
+    owner: account that publishes the model; not needed for 'markdown'.
 
   Raises:
-    UserError: an owner is missing.
+    UserError: `owner` is missing.
   """
   if kind != 'markdown' and not owner:
     raise UserError(f'a card in the format {kind} names where the module lies; expected --owner, an account there.')
@@ -101,15 +101,15 @@ def render(which, kind='markdown', owner='') -> str:
   head = _huggingface_head(which) if kind == 'huggingface' else f'# {which.name}\n\n'
   return '\n'.join([
       head + _what(which), _table(['', ''], facts(which)),
-      '## Use\n', _snippet(which, kind, handle),
-      '## What it answers\n', _table(['callable', 'takes', 'gives'], callables(which)),
+      '## Usage\n', _snippet(which, kind, handle),
+      '## Callables\n', _table(['callable', 'inputs', 'output'], callables(which)),
       *_scores(which, '##'), *_limits(which, '##'),
       f'## Interpolations\n\n![Interpolations by {which.name}]({PICTURE})\n'])
 
 
 def page() -> str:
-  """All cards below one another, for docs/, without what they have in common."""
-  names = [name for name, found in _records.load_all().items() if any(run.kept for run in found)]
+  """All cards in one page for docs/, without the parts that are the same for all."""
+  names = [name for name, runs in _records.load_all().items() if any(run.kept for run in runs)]
   return '\n'.join(
       '\n'.join([f'## {which.name}\n\n{_what(which)}', _table(['', ''], facts(which)), *_scores(which, '###'),
                  *_limits(which, '###'), f'![Interpolations by {which.name}](records/{which.name}.png)\n'])
@@ -117,13 +117,13 @@ def page() -> str:
 
 
 def facts(which) -> list:
-  """[[what, which]] of the model: rows of texts."""
+  """Rows [name, text] of facts about the model."""
   experiment, record, kept = which.experiment, which.record, which.record.kept
   training = experiment.training
   data = getattr(registry.load('acai_tf.data', which.definition.dataset), 'SOURCE', UNSTATED)
   code = tuple(next(c for c in which.model.callables() if c.name == 'decoder').inputs['codes'].shape[1:])
   counts = {player: sum(_count(v) for v in which.model.variables_of(player)) for player in which.model.players()}
-  total = sum(map(_count, weights.variables(which.model).values()))  # with those that no player moves, as a codebook
+  total = sum(map(_count, weights.variables(which.model).values()))  # also those that no player trains, like a codebook
   seeds, noun = _tables.seeds_of(which.runs), 'sentences' if which.is_text else 'images'
   seed = f'seed {seeds}' if len(which.runs) < 2 else f'seed {training.seed} of {seeds}'
   return [
@@ -136,12 +136,12 @@ def facts(which) -> list:
       ['training', f'recipe `{training.recipe}`, {which.samples:,} {noun}, {seed}, {report.NAMES[record.weights]}, '
        f'{training.precision.removeprefix("mixed_")}'],
       ['version', f'{kept.version}: `{kept.file}`, {kept.bytes:,} bytes, sha256 `{kept.sha256}`'],
-      ['licence', f'{LICENCE}, of weights and program'],
+      ['licence', f'{LICENCE}, for weights and code'],
   ]
 
 
 def callables(which) -> list:
-  """[[callable, inputs, what it gives]]: rows of texts."""
+  """Rows [callable, inputs, output] of texts."""
   def text(name, spec):
     of = f'[n{"".join(f", {d}" for d in spec.shape[1:])}]' if spec.shape.rank else 'a number'
     known = next((f' in {values}' for key, values in RANGES.items() if name.startswith(key)), '')
@@ -153,7 +153,7 @@ def callables(which) -> list:
 
 
 def scores(which) -> tuple[list, list]:
-  """(headings, rows of texts): each metric of the data set's table that the record has."""
+  """(headings, rows of texts) of the metrics that the data set's table shows and the record contains."""
   body, other = [], bool(_compare.other_settings(which.record, which.name))
   for column in _compare.columns(which.definition.dataset):
     value = which.record.metrics.get(column.metric)
@@ -170,31 +170,34 @@ def scores(which) -> tuple[list, list]:
 
 
 def limits(which) -> list:
-  """Sentences on what the model cannot do, and what its scores do not say."""
+  """Sentences about what the model cannot do and what its scores do not show."""
   definition, kept = which.definition, which.record.kept
   paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides).training.samples
-  found = []
+  sentences = []
   if which.samples < paper:
-    found.append(f'Undertrained: {which.samples:,} samples, of which the paper took {paper:,}.')
+    sentences.append(f'Undertrained: {which.samples:,} samples. The paper trains on {paper:,}.')
   if other := _compare.other_settings(which.record, which.name):
-    found.append(f"Not the paper's model: {_compare.text_of(other, 'paper')}. So it is not compared.")
+    sentences.append(f"Its settings differ from the paper's: {_compare.text_of(other, 'paper')}. So its scores are not "
+                     'compared with the published ones.')
   if len(which.runs) < 2:
-    found.append('One seed: how much scores differ from seed to seed is not known.')
+    sentences.append('One seed: the variation between seeds is unknown.')
   changes = {name: change for name, change in kept.float16_changes.items() if change}
   if kept.dtype == 'float16' and changes:
     name = max(changes, key=changes.__getitem__)
-    found.append(f'Stored in half precision, which changes no score by more than {changes[name]:.2%} ({name}).')
+    sentences.append('The weights are stored in half precision, which changes no score by more than '
+                     f'{changes[name]:.2%} ({name}).')
   if which.is_text:
-    return [*found, 'Words outside its vocabulary become the unknown token; sentences longer than those of its '
-            'data are cut.']
+    return [*sentences, 'Out-of-vocabulary words are read as the unknown token.',
+            'Sentences longer than the longest one of the data set are truncated.']
   size = _by(which.model.image_shape, ' x ')
-  return [*found, f'Images of another size than {size} are refused; values outside [0, 1] are not, and mean nothing.',
-          'Decoded images are not clipped: a value can lie a little outside [0, 1].',
-          f'It has seen no other images than those of {definition.dataset}.']
+  return [*sentences, f'Images must be {size}. Values must be in [0, 1]; others are accepted, but the result is '
+          'meaningless.',
+          'Decoded images are not clipped: a value can be slightly outside [0, 1].',
+          f'It was trained on images of {definition.dataset} only.']
 
 
 def _what(which):
-  """What the model is, out of its file: the first paragraph, then its equations."""
+  """Describes the model: the first paragraph of its file's docstring and the equations of its class."""
   kind = type(which.model)
   module = inspect.cleandoc(sys.modules[kind.__module__].__doc__).split('\n\n')[0]
   return f'{" ".join(module.split())}\n\n```text\n{inspect.getdoc(kind)}\n```\n'
@@ -204,8 +207,9 @@ def _scores(which, level):
   headings, body = scores(which)
   text = _table(headings, body)
   if which.published:
-    text += ('\nOf seeds: medians of the last 20 evaluations where those are what is published, mean ± deviation and '
-             'the 95 % interval of the mean. * from a single secondary source.\n')
+    text += ('\nThe third column has the mean ± population standard deviation over seeds, and the 95 % confidence '
+             'interval of the mean. Where the published figure is a median of the last 20 evaluations, so is ours. '
+             '* marks a figure from a single secondary source.\n')
   return [f'{level} Scores\n', text]
 
 
@@ -228,7 +232,7 @@ def _sorted_imports(text):
 
 
 def _huggingface_head(which):
-  """The YAML head of a model card on Hugging Face; JSON's texts and numbers are YAML's, too."""
+  """The YAML head of a model card on Hugging Face. Strings and numbers are JSON, which is valid YAML."""
   definition, lines = which.definition, []
   task = 'feature-extraction' if which.is_text else 'image-feature-extraction'
   for column in _compare.columns(definition.dataset):
@@ -245,7 +249,7 @@ def _huggingface_head(which):
 
 
 def _table(headings, body):
-  """Rows of texts as a Markdown table."""
+  """Renders rows of texts as a Markdown table."""
   rows = [headings, ['---'] * len(headings), *body]
   return ''.join(f'| {" | ".join(row)} |\n' for row in rows)
 
@@ -259,5 +263,5 @@ def _by(shape, between):
 
 
 def picture(name, results=_records.FOLDER) -> pathlib.Path:
-  """The strip of interpolations of a definition's reported run."""
+  """Path of the picture of interpolations by a definition's reported run."""
   return pathlib.Path(results) / f'{name}.png'

@@ -1,4 +1,4 @@
-"""What a result says beside a published figure: marks, settings that make the two incomparable, and ranks."""
+"""Comparison of results with published figures: marks, settings that rule out a comparison, and rankings."""
 
 import dataclasses
 import math
@@ -9,20 +9,20 @@ from acai_tf.experiment.overrides import differences
 from acai_tf.experiment.resolve import resolve
 from zoo import _records, base
 
-# Published as medians of the last 20 evaluations (tables 1 and 2); clustering (table 3) is not.
+# The papers publish these as medians of the last 20 evaluations (tables 1 and 2), but not clustering (table 3).
 MEDIANS = ('mean_distance', 'smoothness_published', 'probe_accuracy')
-NORMAL = 1.96  # deviations on either side of a normal distribution's mean that hold 95 % of it
+NORMAL = 1.96  # 95 % of a normal distribution is within so many standard deviations of its mean
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-  """A metric: its heading with unit, what it is multiplied by, its decimals, and whether more is better."""
+  """A metric as a column of a table."""
 
   metric: str
-  heading: str
-  scale: float
+  heading: str  # with the unit
+  scale: float  # factor from the metric to that unit
   decimals: int
-  more: bool
+  more: bool  # whether higher is better
 
 
 LINES = (Column('mean_distance', 'mean distance, 1e-3', 1e3, 2, False),
@@ -31,37 +31,38 @@ IMAGES = (Column('probe_accuracy', 'probe, %', 100, 2, True),
           Column('fitted_probe_accuracy', 'fitted probe, %', 100, 2, True),
           Column('clustering_accuracy', 'clustering, %', 100, 2, True),
           Column('frechet_gap', 'Frechet gap', 1, 2, False),
-          Column('frechet_samples', 'of samples', 1, 1, False),
+          Column('frechet_samples', 'Frechet of samples', 1, 1, False),
           Column('recon_mse', 'recon. error', 1, 4, False))
 SENTENCES = (Column('reverse_perplexity', 'reverse perplexity', 1, 1, False),
-             Column('forward_perplexity', 'forward', 1, 1, False),
+             Column('forward_perplexity', 'forward perplexity', 1, 1, False),
              Column('distinct_share', 'distinct, %', 100, 1, True),
-             Column('recon_nll', 'NLL a sentence', 1, 2, False),
+             Column('recon_nll', 'NLL per sentence', 1, 2, False),
              Column('path_perplexity_gap', 'path gap', 1, 2, False),
              Column('path_largest_step', 'largest step', 1, 2, False),
              Column('transfer_accuracy', 'transfer, %', 100, 1, True),
              Column('transfer_bleu', 'BLEU', 1, 1, True))
-COLUMNS = {'lines': LINES}  # by the data set's benchmark; of others those of its kind
+COLUMNS = {'lines': LINES}  # by benchmark of the data set; data sets without one have the columns of their kind
 
 
 def columns(dataset):
-  """The metrics that a data set's table shows."""
+  """Columns of a data set's table."""
   kind = {'images': IMAGES, 'sentences': SENTENCES}[registry.kind_of('acai_tf.data', dataset)]
   return COLUMNS.get(getattr(registry.load('acai_tf.data', dataset), 'BENCHMARK', None), kind)
 
 
-def summary(found, metric) -> _records.Summary | None:
-  """`_records.Summary` of what is comparable with a published figure of `metric`: medians where those are medians."""
-  return _records.summary(found, metric, 'medians' if metric in MEDIANS else 'metrics')
+def summary(runs, metric) -> _records.Summary | None:
+  """Summarizes `metric` over runs as the papers publish it: from medians if the published figure is a median."""
+  return _records.summary(runs, metric, 'medians' if metric in MEDIANS else 'metrics')
 
 
 def mark(column, ours, published) -> str:
-  """One word on our figure beside a published one, or '' where there is nothing to compare.
+  """Marks how our figure compares with a published one; '' if they cannot be compared.
 
-  Published: a mean and a population deviation s over an unstated number of runs; ours: a mean and half its 95 %
-  interval h. The two differ where the means do by more than sqrt(h^2 + (1.96 s)^2): the published mean is taken to be
-  as uncertain as a single run, since nobody says that it is less. 'unclear' is an agreement that says nothing, h being
-  wider than the figure itself or, of accuracies, than what it lacks of 100 %.
+  The published figure is a mean with the population standard deviation s over an unstated number of runs. Ours is a
+  mean with a 95 % confidence interval of half-width h. They agree if the means differ by at most
+  sqrt(h^2 + (1.96 s)^2). The published mean is taken to be as uncertain as a single run, since the number of runs is
+  unknown. The mark is 'unclear' if they agree but h is larger than the published figure itself, or, for accuracies,
+  larger than its distance to 100 %: such an agreement says nothing.
 
   Args:
     column: `Column`.
@@ -82,20 +83,20 @@ def mark(column, ours, published) -> str:
   return 'better' if (difference > 0) == column.more else 'worse'
 
 
-def motionless(found) -> bool:
-  """Whether half of the interpolations of some run do not move: the published smoothness calls them perfect."""
-  return any(2 * (run.metrics.get('smoothness_undefined') or 0) >= PAIRS for run in found)
+def motionless(runs) -> bool:
+  """Whether in any run half of the interpolations do not move. The published smoothness counts these as perfect."""
+  return any(2 * (run.metrics.get('smoothness_undefined') or 0) >= PAIRS for run in runs)
 
 
 def other_settings(record, name) -> list:
-  """[(key, value, the paper's)]: where a record's model or network is not what the paper's recipe makes of it.
+  """Lists the settings of model and network that differ from the paper's recipe: [(key, value, paper's value)].
 
-  Such a model has another objective, so that its figures are not set against published ones. What a Config names in
-  `ESTIMATION` only changes how the same objective is estimated.
+  A model with other settings has another objective, so its figures are not compared with published ones. Settings
+  that its Config lists in `ESTIMATION` are left out: they only change how the same objective is estimated.
 
   Args:
-    record: of the definition.
-    name: of the definition.
+    record: a run of the definition.
+    name: name of the definition.
   """
   definition, experiment = base.definition(name), record.experiment
   paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides)
@@ -105,31 +106,32 @@ def other_settings(record, name) -> list:
 
 
 def text_of(differences, other) -> str:
-  """'key value (`other` value), ...' of such differences."""
-  return ', '.join(f'{key} {has} ({other} {wants})' for key, has, wants in differences)
+  """Formats differences as 'key value (`other`: value), ...'."""
+  return ', '.join(f'{key} {has} ({other}: {wants})' for key, has, wants in differences)
 
 
 def ranks(dataset, results) -> list:
-  """A line for each code size: the models' order by our medians and by the published ones, with Kendall's tau.
+  """Compares rankings: a line for each latent size with the order of the models by our and by the published figures.
 
-  Taken over the longest trainings of models that have both figures; a code size with fewer than three has no line.
+  The line has Kendall's tau of both orders. It covers the longest trainings of the models that have both figures. A
+  latent size with fewer than three such models has no line.
 
   Args:
-    dataset: its name.
-    results: as `_records.load_all(dataset)`.
+    dataset: name of the data set.
+    results: from `_records.load_all(dataset)`.
   """
   import scipy.stats
 
   column = columns(dataset)[0]
   sizes: dict[str, dict] = {}
-  for name, found in results.items():
+  for name, runs in results.items():
     definition = base.definition(name)
     published = base.published(dataset, definition.model, definition.latent_dimension).get(column.metric)
-    for runs_ in _records.longest(found, name)[:1]:
-      ours = summary(runs_, column.metric)
+    for group in _records.longest(runs, name)[:1]:
+      ours = summary(group, column.metric)
       if published and ours:
         models = sizes.setdefault(definition.row, {})
-        models[definition.model] = (ours.mean, published.value, bool(other_settings(runs_[0], name)))
+        models[definition.model] = (ours.mean, published.value, bool(other_settings(group[0], name)))
   lines = []
   for row, models in sizes.items():
     if len(models) < 3:
@@ -138,7 +140,8 @@ def ranks(dataset, results) -> list:
     tau = scipy.stats.kendalltau(*zip(*pairs, strict=True)).statistic
     orders = [', '.join(f'({m})' if models[m][2] else m for m in sorted(
         models, key=lambda m, k=k: models[m][k], reverse=column.more)) for k in (0, 1)]  # type: ignore[misc]
-    brackets = " In brackets: other settings than the paper's." if any(m[2] for m in models.values()) else ''
-    lines.append(f'Rank by {column.metric}{f" at {row}" if row else ""}, best first. Ours: {orders[0]}. Published: '
-                 f"{orders[1]}. Kendall's tau {tau:.2f} over {len(models)} models.{brackets}")
+    brackets = (" Models in brackets have other settings than the paper's." if any(m[2] for m in models.values())
+                else '')
+    lines.append(f'Ranking by {column.metric}{f" at {row}" if row else ""}, best first. Ours: {orders[0]}. Published: '
+                 f"{orders[1]}. Kendall's tau is {tau:.2f} over {len(models)} models.{brackets}")
   return lines

@@ -1,4 +1,4 @@
-"""Program: what a user does with an exported lines model. `python -m zoo._demo --module DIR --picture FILE`."""
+"""Demo: interpolates lines with an exported model. `python -m zoo._demo --module DIR --picture FILE`."""
 
 import numpy as np
 from absl import flags
@@ -11,12 +11,12 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
 from zoo import base
 
-flags.DEFINE_string('module', None, 'Folder made by python -m export from a lines run')
-flags.DEFINE_string('picture', 'interpolation.png', 'File to draw')
+flags.DEFINE_string('module', None, 'Exported model of lines: a folder made by python -m export')
+flags.DEFINE_string('picture', 'interpolation.png', 'File to draw the interpolations to')
 
 
 def main() -> None:
-  """Loads the module with hub.load, interpolates test lines with it, scores and draws them."""
+  """Loads the module with hub.load, interpolates between test lines, and scores and draws the result."""
   arguments = flags.FLAGS
   cli.check_target('picture', arguments.picture)
   if not arguments.module:
@@ -38,13 +38,13 @@ def main() -> None:
   steps = STEPS
   alpha = np.tile(np.linspace(0, 1, steps, dtype=np.float32), len(first))
   ends = {'images_a': first, 'images_b': second}
-  inputs = {name: (np.repeat(images, steps, axis=0) + 1) / 2 for name, images in ends.items()}  # [0, 1] outside
+  inputs = {name: (np.repeat(images, steps, axis=0) + 1) / 2 for name, images in ends.items()}  # modules take [0, 1]
   images = 2 * module.interpolator({**inputs, 'alpha': alpha}).numpy() - 1
   images = images.reshape(len(first), steps, *images.shape[1:])
   faded = crossfade(first, second)
   title = 'through hub.load: ' + report.title_of(experiment, samples)
   figures.save_rows(arguments.picture, {
-      'codes interpolated by the module': images[:6], 'pixels cross-faded, for comparison': faded[:6],
+      'latents interpolated by the module': images[:6], 'pixels cross-faded, for comparison': faded[:6],
   }, title)
   text = report.table(experiment, samples, score_lines(images), score_lines(faded),
                       published=base.published_for(experiment))

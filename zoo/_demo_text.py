@@ -1,4 +1,4 @@
-"""Program: what a user does with an exported model of sentences. `python -m zoo._demo_text --module DIR`."""
+"""Demo: samples and interpolates sentences with an exported model. `python -m zoo._demo_text --module DIR`."""
 
 import numpy as np
 from absl import flags
@@ -9,7 +9,7 @@ from acai_tf.experiment import module_card
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
 
-flags.DEFINE_string('module', None, 'Folder made by python -m export from a run of a text model that can be sampled')
+flags.DEFINE_string('module', None, 'Exported model of sentences with a sampler: a folder made by python -m export')
 
 SAMPLES, SHOWN, STEPS = 5000, 8, 7
 
@@ -45,7 +45,7 @@ def main() -> None:
   metrics = text.score_samples(drawn, dataset)
   real = text.texts_of(dataset, dataset.train_ids[:SAMPLES])
   metrics.update(text.score_samples(real, dataset, '_real_text'))
-  print(f'\n{SAMPLES:,} sentences, scored by trigrams (docs/benchmarks.md)\n\n{report.grid_of(metrics)}')
+  print(f'\n{SAMPLES:,} sentences, scored by trigram models (docs/benchmarks.md)\n\n{report.grid_of(metrics)}')
 
 
 if __name__ == '__main__':

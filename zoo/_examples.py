@@ -1,8 +1,8 @@
-"""Program: `python -m zoo._examples DATASET` keeps the first test images of a data set for pictures and the gallery.
+"""Example images for pictures and the gallery. `python -m zoo._examples DATASET` writes those of a data set.
 
-zoo/examples/DATASET.png is a sheet of pairs, a row each: the first test image and the second one, the third and the
-fourth, and so on, in the order of the data set's test part (TensorFlow Datasets shuffles the official files). With it,
-pictures of pretrained models need no download.
+zoo/examples/DATASET.png is a sheet with one pair of test images per row: the first and second test image, the third and
+fourth, and so on, in the order of the data set's test split (TensorFlow Datasets shuffles the official files). With
+these, pictures of pretrained models need no download.
 """
 
 import pathlib
@@ -20,15 +20,15 @@ PAIRS = 6
 
 
 def pairs(dataset, shape) -> tuple | None:
-  """The example pairs of a data set.
+  """Loads the example pairs of a data set.
 
   Args:
-    dataset: its name.
-    shape: (height, width, channels) of the images that are asked for.
+    dataset: name of the data set.
+    shape: (height, width, channels) of the images.
 
   Returns:
-    ([PAIRS, height, width, channels] first images, second ones), float32 in [-1, 1]; None where none of this shape are
-    kept.
+    (first images, second images), each [PAIRS, height, width, channels] float32 in [-1, 1]; None if there are no
+    examples of this shape.
   """
   from PIL import Image
 
@@ -43,7 +43,7 @@ def pairs(dataset, shape) -> tuple | None:
 
 
 def save_sheet(path, images) -> None:
-  """Writes [rows, columns, height, width, channels] images in [-1, 1] as one PNG, edge to edge."""
+  """Writes [rows, columns, height, width, channels] images in [-1, 1] as one PNG without gaps."""
   from PIL import Image
 
   from acai_tf.evaluation import figures
@@ -54,7 +54,7 @@ def save_sheet(path, images) -> None:
 
 
 def main(words) -> None:
-  """Writes the sheet of the data set that `words` names."""
+  """Writes the example sheet of the data set named in `words`."""
   if len(words) != 1:
     raise UserError('expected the name of one data set: python -m zoo._examples mnist.')
   name, = words
@@ -71,5 +71,5 @@ def main(words) -> None:
 
 if __name__ == '__main__':
   cli.define_data_flags(flags.FLAGS)
-  cli.run(main, 'python -m zoo._examples DATASET: keeps its first test images for pictures and the gallery.',
+  cli.run(main, 'python -m zoo._examples DATASET: stores its first test images for pictures and the gallery.',
           {'Data': ['data_dir', 'manual_dir']}, words=True)

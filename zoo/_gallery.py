@@ -1,8 +1,8 @@
-"""The gallery: a static page whose models of images run in the browser, side by side, while a person drags alpha.
+"""The gallery: a static page on which models of images run in the browser, side by side, while the user drags alpha.
 
-Its folder holds all that it needs: the page (zoo/page), the models as ONNX, ONNX Runtime Web to run them with, and
-pictures and sentences decoded beforehand, for browsers that cannot run them and for models of sentences, whose loops
-are not converted.
+Its folder is self-contained. It has the page (zoo/page), the models as ONNX files, ONNX Runtime Web, and precomputed
+pictures and sentences. The pictures are for browsers that cannot run the models. The sentences are precomputed because
+the decoding loops of text models are not converted to ONNX.
 """
 
 import contextlib
@@ -29,49 +29,49 @@ from export import convert
 from zoo import _examples, _mirror, _weights
 
 PAGE = pathlib.Path(__file__).parent / 'page'
-DATA = 'gallery.js'  # a script, because a page that is opened from disk may read no other file
+DATA = 'gallery.js'  # a script, because a page that is opened from disk cannot read other files
 RUNTIME = 'https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz'
-SHA256 = 'd2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71'  # of the file with the registry's sha512
+SHA256 = 'd2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71'  # The registry lists its sha512.
 RUNTIME_FILES = ('ort.wasm.min.js', 'ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm')
-# Shown first: digits, the best known; and of each data set's models the baseline and what its paper sets against it.
+# These are shown first: the best-known data set (digits) and, for each data set, the baseline and ACAI.
 FIRST_DATASETS = ('mnist', 'lines', 'fashion_mnist', 'cifar10')
 FIRST = ('autoencoder', 'acai')
-STEPS = 21  # points of a path, alpha = 0, 1/20, ... 1
+STEPS = 21  # points on a path: alpha = 0, 1/20, ..., 1
 TEMPLATES = 720  # reference lines, half a degree apart
-# Pairs of lines, degrees: right angles, wider, narrower, across the horizontal.
+# Pairs of lines in degrees: at right angles, at wider and narrower angles, and across the horizontal.
 ANGLES = ((20, 110), (150, 265), (80, 215), (300, 50), (170, 230), (10, 175))
-PAIRS = _examples.PAIRS  # as many as there are angles
+PAIRS = _examples.PAIRS  # equals len(ANGLES)
 
 
 def runtime() -> pathlib.Path:
-  """ONNX Runtime Web's archive in the user's cache, fetched from the npm registry where it is not there yet.
+  """Returns the path of ONNX Runtime Web's archive in the user's cache; downloads it from the npm registry if needed.
 
   Raises:
-    UserError: it cannot be fetched, or is not the file whose sum is pinned here.
+    UserError: the download fails, or the file does not match the pinned checksum.
   """
   import keras
 
   path = runtime_path()
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.redirect_stdout(sys.stderr):  # the progress
+    with contextlib.redirect_stdout(sys.stderr):  # progress bar
       keras.utils.get_file(path.name, RUNTIME, file_hash=SHA256, cache_dir=path.parent, cache_subdir='')
-  except Exception as error:  # Keras raises plain Exceptions of what urllib says.
+  except Exception as error:  # Keras turns urllib's errors into plain Exceptions.
     raise UserError(f'ONNX Runtime Web cannot be had ({error}); expected the npm registry, or its file {RUNTIME} as '
                     f'{path}.') from error
   return path
 
 
 def runtime_path() -> pathlib.Path:
-  """Where `runtime` keeps it."""
+  """Path of the archive that `runtime` downloads."""
   return _mirror.cache() / 'onnxruntime-web' / pathlib.Path(RUNTIME).name
 
 
 def collect(names, run: Run | None = None, weights=_weights.FOLDER) -> dict:
-  """The models that `build` takes: of definitions, from their archives in `weights`, and of a run.
+  """Loads the models for `build`: those of definitions, from their archives in `weights`, and that of a run.
 
   Raises:
-    UserError: as `_weights.load`, and as `build.load_model`.
+    UserError: as `_weights.load` and `build.load_model`.
   """
   models = {name: _weights.load(name, 'float32', folder=weights) for name in names}
   if run:
@@ -82,18 +82,18 @@ def collect(names, run: Run | None = None, weights=_weights.FOLDER) -> dict:
 
 
 def build(target, models, archive, data_dir=None, manual_dir=None, progress=lambda *_: None) -> None:
-  """Writes the page's folder.
+  """Writes the gallery's folder.
 
   Args:
     target: folder to write; must not exist.
     models: dict: name -> (experiment, model of images or sentences in float32, samples that it was trained on).
     archive: path of ONNX Runtime Web's archive (`runtime`).
-    data_dir: where data sets lie.
+    data_dir: folder of the data sets.
     manual_dir: folder with a data set's official files.
     progress: function (text, done, total).
 
   Raises:
-    UserError: a target that exists or cannot be written, or data that are not there.
+    UserError: the target exists or cannot be written, or data are missing.
   """
   target = pathlib.Path(target)
   try:
@@ -114,7 +114,7 @@ def is_one(folder) -> bool:
 
 
 def unpack(archive, folder) -> None:
-  """Writes RUNTIME_FILES of ONNX Runtime Web's archive, and nothing else of it, to a new folder."""
+  """Extracts only RUNTIME_FILES of ONNX Runtime Web's archive to a new folder."""
   folder.mkdir()
   with tarfile.open(archive) as opened:
     for name in RUNTIME_FILES:
@@ -122,7 +122,7 @@ def unpack(archive, folder) -> None:
 
 
 def _write(folder, models, data_dir, manual_dir, progress):
-  """All files that hang on the models."""
+  """Writes all files that depend on the models."""
   datasets, ends, described, texts = {}, {}, [], []
   for done, (name, (experiment, model, samples)) in enumerate(sorted(models.items(), key=_place)):
     progress(f'gallery: {name}', done, len(models))
@@ -147,8 +147,10 @@ def _write(folder, models, data_dir, manual_dir, progress):
 
 
 def _place(item):
-  """Sorts models: by data set and model, those of FIRST_DATASETS and FIRST before the others, which go by name; those
-  of sentences last, whose tables conversion would warn of."""
+  """Sort key of the models: by data set, latent dimension and model, with FIRST_DATASETS and FIRST before the others.
+
+  Models of sentences are last, because conversion to ONNX would warn about their lookup tables.
+  """
   name, (experiment, _, _) = item
   return (experiment.kind == 'sentences', _rank(FIRST_DATASETS, experiment.dataset_name), experiment.dataset_name,
           experiment.latent_dimension, _rank(FIRST, experiment.model_name), name)
@@ -159,13 +161,13 @@ def _rank(first, name):
 
 
 def _about(experiment, samples):
-  """What a model is: the first line of its file's docstring, and how long it was trained."""
+  """Describes a model by the first line of its file's docstring and its number of training samples."""
   module = registry.load('acai_tf.models', experiment.model_name)
   return f'{inspect.getdoc(module).splitlines()[0]} Trained on {samples:,} samples.'
 
 
 def _pairs(experiment, data_dir, manual_dir):
-  """(([n, ...] first images, [n, ...] second ones), [n][2] their angles in degrees or None where they are no lines)."""
+  """((first images, second images), each [n, ...], and [n][2] angles in degrees, or None if they are not lines)."""
   if experiment.dataset_name == 'lines':
     lines = registry.load('acai_tf.data', 'lines')
     return tuple(lines.render(column, experiment.dataset.size) for column in np.radians(ANGLES).T), ANGLES
@@ -176,33 +178,33 @@ def _pairs(experiment, data_dir, manual_dir):
 
 
 def _write_model(folder, model, ends, lines):
-  """Writes a model's ONNX and its paths between `ends`; returns what the page must know of them."""
+  """Writes a model's ONNX files and its paths between `ends`; returns their description for the page."""
   critic = next((offered for offered in model.callables() if offered.output == 'alpha'), None)
   parts = list(convert.onnx(model, folder, ('encoder', 'decoder', *([critic.name] if critic else []))))
   functions, readings = subject.of_model(model), {}
   for kind, strips in _strips(functions, ends).items():
     _examples.save_sheet(folder / f'{kind}.png', strips)
-    flat, found = strips.reshape(-1, *model.image_shape), {}
+    flat, measured = strips.reshape(-1, *model.image_shape), {}
     if critic:
-      found['critic'] = critic.function(flat).numpy()
+      measured['critic'] = critic.function(flat).numpy()
     if lines:
       distances, angles = images.nearest_lines(flat, TEMPLATES)
-      found |= {'distance': distances, 'angle': np.degrees(angles)}
-    readings[kind] = {name: np.reshape(values, strips.shape[:2]).round(6).tolist() for name, values in found.items()}
+      measured |= {'distance': distances, 'angle': np.degrees(angles)}
+    readings[kind] = {name: np.reshape(values, strips.shape[:2]).round(6).tolist() for name, values in measured.items()}
   return {'parts': parts, 'readings': readings}
 
 
 def _strips(functions, ends):
-  """Dict: kind of path -> [n, STEPS, height, width, channels] images along those between `ends`."""
-  found = {kind: images.strips(functions, *ends, STEPS, kind) for kind in ('linear', 'spherical')}
+  """Dict: kind of path -> [n, STEPS, height, width, channels] images along the paths between `ends`."""
+  strips_of = {kind: images.strips(functions, *ends, STEPS, kind) for kind in ('linear', 'spherical')}
   if functions.geodesics:
     paths = functions.geodesics()(np.stack([functions.encode(column) for column in ends], axis=1))[:, 1]
-    found['geodesic'] = paths[:, ::(paths.shape[1] - 1) // (STEPS - 1)]
-  return found
+    strips_of['geodesic'] = paths[:, ::(paths.shape[1] - 1) // (STEPS - 1)]
+  return strips_of
 
 
 def _paths(experiment, model, data_dir, manual_dir):
-  """PAIRS lists of STEPS sentences, decoded between held-out ones."""
+  """PAIRS lists of STEPS sentences, decoded along paths between held-out sentences."""
   dataset = build_lib.load_data(experiment, data_dir, manual_dir)
   return text.paths_of(subject.of_text_model(model), dataset, PAIRS, STEPS)
 
@@ -210,11 +212,13 @@ def _paths(experiment, model, data_dir, manual_dir):
 class _Handler(http.server.SimpleHTTPRequestHandler):
 
   def log_message(self, *_):
-    """Says nothing: the page asks for a dozen files."""
+    """Logs nothing: the page requests a dozen files."""
 
   def send_head(self) -> typing.BinaryIO | io.BytesIO | None:
-    """As the server's; 403 for a request by another host name than this machine's (DNS rebinding), and 404 for a path
-    that leads out of the folder or is none."""
+    """Like the base class, but answers 403 to any host name except this machine's, against DNS rebinding.
+
+    It answers 404 to a path that is invalid or leads out of the folder.
+    """
     name, _, port = self.headers.get('Host', '').rpartition(':')
     if name not in ('127.0.0.1', 'localhost') or port != str(typing.cast(_Server, self.server).server_port):
       self.send_error(http.HTTPStatus.FORBIDDEN, 'expected the address that the gallery has printed')
@@ -233,11 +237,11 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 class _Server(http.server.ThreadingHTTPServer):
 
   def handle_error(self, request, client_address):
-    """As the server's, but for a browser that left in the middle of a file."""
+    """Like the base class, but ignores a browser that disconnects while it receives a file."""
     if not isinstance(sys.exception(), ConnectionError):
       super().handle_error(request, client_address)
 
 
 def server(folder) -> http.server.ThreadingHTTPServer:
-  """A web server of a folder, for this machine alone (127.0.0.1), on any free port."""
+  """Returns a web server of a folder on a free port, reachable from this machine only (127.0.0.1)."""
   return _Server(('127.0.0.1', 0), functools.partial(_Handler, directory=str(folder)))

@@ -1,4 +1,4 @@
-"""Modules by name: made once of a definition's archive, in the user's cache, for `hub.load`."""
+"""Exported models by name, for `hub.load`. They are exported once from the pretrained weights into the user's cache."""
 
 import functools
 import json
@@ -9,29 +9,30 @@ from acai_tf import files
 from acai_tf.experiment import module_card, strict_json
 from zoo import _mirror, _records, _weights
 
-SUMS = 'sums.json'  # in a module: path -> sha256 of every other file of it
+SUMS = 'sums.json'  # a file in the module: path -> sha256 of each of its other files
 
 
 def handle(name, results=_records.FOLDER, folder=_weights.FOLDER) -> str:
-  """The folder of a definition's module, in float32; for arguments see `_weights.load`.
+  """Returns the folder of a definition's module in float32; for the arguments see `_weights.load`.
 
-  It is CACHE/modules/CODE/NAME/VERSION, CODE being of the program that makes modules: another one's are not taken.
-  A folder whose files are not as they were made is made anew.
+  The folder is CACHE/modules/CODE/NAME/VERSION. CODE identifies the source code that exports modules, so that modules
+  of other versions are not used. If files of the folder are missing or changed, the model is exported again.
 
   Raises:
-    UserError: an unknown definition, no weights, another file than the one on record, a cache that cannot be written.
+    UserError: the definition is unknown, it has no weights, the file does not match its checksum, or the cache cannot
+      be written.
   """
   record, _ = _weights.kept(name, results, folder)
   target = _mirror.cache() / 'modules' / _code() / name / str(record.kept.version)
   if not intact(target):
     with _mirror.writable(), files.locked(target.with_suffix('.lock')):
-      if not intact(target):  # Nobody else has made it meanwhile.
+      if not intact(target):  # Another process may have exported it meanwhile.
         _make(name, target, results, folder)
   return str(target)
 
 
 def intact(folder) -> bool:
-  """Whether a module has every file that it was made with, byte by byte, and no other."""
+  """Whether a module has exactly the files that it was exported with, byte for byte."""
   try:
     recorded = strict_json.read(folder / SUMS)
     return recorded == _sums(folder)
@@ -40,7 +41,7 @@ def intact(folder) -> bool:
 
 
 def _make(name, target, results, folder):
-  """Makes a module beside its place and moves it there whole."""
+  """Exports a module beside its final place, then moves it there in one step."""
   from export import module
 
   experiment, model, samples = _weights.load(name, 'float32', results, folder)
@@ -52,14 +53,14 @@ def _make(name, target, results, folder):
 
 
 def _sums(folder):
-  """Dict: path below a folder -> sha256, but of the file that has them."""
+  """Dict: path below a folder -> sha256 of the file, except for the file of these sums."""
   names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob('*')) if path.is_file()}
   return {name: files.digest_of(path) for name, path in names.items() if name != SUMS}
 
 
 @functools.cache
 def _code():
-  """12 digits of the sum of all the code that a module can depend on."""
+  """First 12 digits of the digest of all source code that a module can depend on."""
   root = pathlib.Path(__file__).parents[1]
   paths = sorted([*(root / 'acai_tf').rglob('*.py'), *(root / 'export').rglob('*.py')])
   return files.digest(path.relative_to(root).as_posix().encode() + path.read_bytes() for path in paths)[:12]

@@ -1,4 +1,4 @@
-"""Several trainings side by side: which comes when, on which processors or GPU, how far each is, and what is left."""
+"""Runs several trainings in parallel: plans them, assigns CPU cores or GPUs, and shows their progress."""
 
 import collections
 import contextlib
@@ -22,22 +22,18 @@ from acai_tf import cli
 from acai_tf.experiment import config, machine
 from zoo import _records, _reproduce, base
 
-PROGRESS = re.compile(r'([\d,]+) / [\d,]+ samples, (\d+) samples/s, (\S+) left')  # as training.progress prints it
-QUIET_SECONDS = 60  # between two lines about a job where the output is no terminal
+PROGRESS = re.compile(r'([\d,]+) / [\d,]+ samples, (\d+) samples/s, (\S+) left')  # printed by training.progress
+QUIET_SECONDS = 60  # between two progress lines of a job, if the output is not a terminal
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """One run of a definition that is to be reproduced.
-
-  `trained`: samples that its run folder holds already. `seconds`: that its training takes from there on, as earlier
-  records predict; None where there is no record to go by.
-  """
+  """One run of a definition that is to be reproduced."""
 
   definition: base.Definition
   experiment: config.Experiment
-  trained: int
-  seconds: float | None
+  trained: int  # samples that its run folder has been trained on so far
+  seconds: float | None  # remaining training time, predicted from earlier records; None without such records
 
   @property
   def name(self) -> str:
@@ -46,24 +42,24 @@ class Job:
 
   @property
   def samples(self) -> int:
-    """Samples that are left to train."""
+    """Number of samples left to train."""
     return max(self.experiment.training.samples - self.trained, 0)
 
 
 def plan(asked, settings, runs_dir, results) -> list[Job]:
-  """The jobs among `asked` whose results are not filed yet, longest first.
+  """Returns the jobs among `asked` that have no result yet, longest first.
 
   Args:
     asked: list of (definition, experiment).
-    settings: as of `_reproduce.experiment_of`.
-    runs_dir: where run folders lie.
-    results: folder of result files.
+    settings: as for `_reproduce.experiment_of`.
+    runs_dir: folder of the run folders.
+    results: folder of the result files.
   """
-  filed = _records.load_all(folder=results)
-  speeds = _speeds(filed)
+  recorded = _records.load_all(folder=results)
+  speeds = _speeds(recorded)
   jobs = []
   for definition, experiment in asked:
-    if _reproduce.identities(experiment) & {run.identity for run in filed.get(definition.name, [])}:
+    if _reproduce.identities(experiment) & {run.identity for run in recorded.get(definition.name, [])}:
       continue
     steps = _reproduce.run_of(definition.name, experiment, settings, runs_dir).steps()
     trained = steps[-1] * experiment.training.batch if steps else 0
@@ -74,7 +70,7 @@ def plan(asked, settings, runs_dir, results) -> list[Job]:
 
 
 def _keys(name, experiment):
-  """What trainings of about the same speed have in common, the closest first."""
+  """Yields keys that are equal for trainings of about the same speed, the most specific key first."""
   recipe = experiment.training.recipe
   yield recipe, name
   yield recipe, experiment.dataset_name, experiment.model_name
@@ -82,19 +78,19 @@ def _keys(name, experiment):
   yield recipe, experiment.kind
 
 
-def _speeds(filed):
-  """Dict: key of `_keys` -> the median of the samples a second of the trainings on record."""
-  found = collections.defaultdict(list)
-  for name, records in filed.items():
+def _speeds(results):
+  """Dict: key of `_keys` -> median samples per second of the recorded trainings."""
+  speeds_by_key = collections.defaultdict(list)
+  for name, records in results.items():
     for record in records:
       if record.train_seconds:
         for key in _keys(name, record.experiment):
-          found[key].append(record.samples / record.train_seconds)
-  return {key: statistics.median(speeds) for key, speeds in found.items()}
+          speeds_by_key[key].append(record.samples / record.train_seconds)
+  return {key: statistics.median(speeds) for key, speeds in speeds_by_key.items()}
 
 
 def makespan(jobs, count) -> float | None:
-  """Seconds that `count` workers need for jobs that are taken in their order; None where a job's time is unknown."""
+  """Seconds that `count` workers need if they take the jobs in order; None if a job's time is unknown."""
   ends = [0.0] * count
   for job in jobs:
     if job.seconds is None:
@@ -104,32 +100,32 @@ def makespan(jobs, count) -> float | None:
 
 
 def hours(seconds) -> str:
-  """'1:05 h', or 'unknown'."""
+  """Formats seconds as '1:05 h'; None as 'unknown'."""
   return 'unknown' if seconds is None else f'{int(seconds) // 3600}:{int(seconds) % 3600 // 60:02d} h'
 
 
 def table(jobs, count) -> str:
-  """Text of a plan: each job with its samples and the time that it will take, and the whole time of `count` workers."""
+  """Text of a plan: each job with its samples and estimated time, and the total time with `count` workers."""
   grid = rich_table.Table(box=box.SIMPLE_HEAD)
   for heading in ('training', 'recipe', 'samples', 'trained', 'left'):
     grid.add_column(heading, justify='left' if heading in ('training', 'recipe') else 'right')
   for job in jobs:
     training = job.experiment.training
     grid.add_row(job.name, training.recipe, f'{training.samples:,}', f'{job.trained:,}', hours(job.seconds))
-  return (f'{cli.text_of(grid)}\n{len(jobs)} trainings are missing; {count} side by side take about '
-          f'{hours(makespan(jobs, count))}, by the speeds on record, without the evaluations.')
+  return (f'{cli.text_of(grid)}\n{len(jobs)} trainings are missing. Run {count} at a time, they take about '
+          f'{hours(makespan(jobs, count))} at the recorded speeds, without the evaluations.')
 
 
 class Worker(threading.Thread):
-  """Reproduces one job after the other on processors, and on a GPU, of its own.
+  """A thread that reproduces one job after the other on its own CPU cores and, if there are GPUs, on its own GPU.
 
   Args:
-    number: of the worker, from 0 on.
-    count: of all workers.
-    take: function -> the next Job, or None.
+    number: index of the worker, from 0 on.
+    count: number of workers.
+    take: function () -> the next Job, or None.
     reproduce: function (job, call) -> exit status; `call` runs a program.
     done: function (job, status), called after each job.
-    logs: folder in which each job's output is written.
+    logs: folder of the jobs' log files.
   """
 
   def __init__(self, number, count, take, reproduce, done, logs):
@@ -142,52 +138,53 @@ class Worker(threading.Thread):
 
   def run(self) -> None:
     if hasattr(os, 'sched_setaffinity'):
-      os.sched_setaffinity(0, self.cores)  # of this thread, and so of the processes that it starts
+      os.sched_setaffinity(0, self.cores)  # Processes that this thread starts inherit it.
     while not self.stopped and (job := self.take()):
       self.job, self.far = job, 'starting'
       try:
         status = self.reproduce(job, self.call)
-      except Exception as error:  # One job's end is not that of the others.
+      except Exception as error:  # One failed job must not end the others.
         self.far, status = f'{type(error).__name__}: {error}', 1
         self.write(f'{self.far}\n')
       self.done(job, 128 + signal.SIGTERM if status and self.stopped else status)
       self.job = None
 
   def call(self, command, what) -> int:
-    """Runs a program of ours to its end, its output in the job's log; returns its exit status."""
+    """Runs one of our programs, writes its output to the job's log and returns its exit status."""
     del what
     if self.stopped:
       return 128 + signal.SIGTERM
     self.far = {'acai_tf.train': 'starting', 'acai_tf.evaluate': 'evaluating'}.get(command[0], command[0])
     self.process = subprocess.Popen(
         [sys.executable, '-m', *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
-        start_new_session=True,  # so that Ctrl-C reaches it once, by `stop`
+        start_new_session=True,  # Ctrl-C then reaches it only through `stop`.
         env={**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[1]), **self.environment})
     for line in self.process.stdout:
       self.write(line)
-      if found := PROGRESS.search(line):
-        self.far = f'{found[1]} of {self.job.experiment.training.samples:,} samples, {found[2]}/s, {found[3]} left'
+      if progress := PROGRESS.search(line):
+        done, speed, left = progress.groups()
+        self.far = f'{done} of {self.job.experiment.training.samples:,} samples, {speed}/s, {left} left'
     return self.process.wait()
 
   def write(self, text) -> None:
-    """Adds to the job's log."""
+    """Appends text to the job's log."""
     with log_of(self.logs, self.job).open('a') as file:
       file.write(text)
 
   def stop(self) -> None:
-    """Asks the program that runs to save and end, and takes no further job."""
+    """Tells the running program to save and end, and takes no more jobs."""
     self.stopped = True
     if self.process and self.process.poll() is None:
       self.process.terminate()
 
 
 def log_of(folder, job) -> pathlib.Path:
-  """The file that a job's output is written to."""
+  """Path of a job's log file."""
   return pathlib.Path(folder) / f'{job.definition.name}_s{job.experiment.training.seed}.log'
 
 
 def visible_gpus() -> list[str]:
-  """Numbers or names of the GPUs that CUDA_VISIBLE_DEVICES allows, or else of all that nvidia-smi lists."""
+  """Numbers or names of the GPUs in CUDA_VISIBLE_DEVICES, or of all that nvidia-smi lists if it is not set."""
   allowed = os.environ.get('CUDA_VISIBLE_DEVICES')
   if allowed is not None:
     return [name.strip() for name in allowed.split(',') if name.strip() not in ('', '-1')]
@@ -200,8 +197,10 @@ def visible_gpus() -> list[str]:
 
 @contextlib.contextmanager
 def _board() -> Iterator[Callable]:
-  """Gives a function (workers) that shows how far each is: a line each that changes on a terminal, elsewhere a line for
-  each now and then."""
+  """Gives a function (workers) that shows their progress.
+
+  On a terminal, each worker has a line that is updated in place. Elsewhere, a line per job is printed now and then.
+  """
   screen = console.Console()
   if screen.is_terminal:
     with live.Live(console=screen, refresh_per_second=2) as shown:
@@ -220,18 +219,19 @@ def _board() -> Iterator[Callable]:
 
 
 def work(jobs, count, reproduce, logs) -> int:
-  """Reproduces jobs, `count` side by side, the first first; prints how far they are, what failed, and what is left.
+  """Reproduces jobs in order, `count` in parallel. Prints their progress, the failed jobs and those left.
 
-  SIGTERM or Ctrl-C makes all of them save and end; the same command goes on. A job that fails stops no other.
+  SIGTERM or Ctrl-C makes all of them save and end; the same command resumes them. A failed job does not stop the
+  others.
 
   Args:
     jobs: list of `Job`.
-    count: of workers, 1 or more.
+    count: number of workers, at least 1.
     reproduce: function (job, call) -> exit status.
     logs: folder of the jobs' logs.
 
   Returns:
-    0; 1 where a job failed; 130 or 143 where a signal ended the work.
+    0; 1 if a job failed; 130 or 143 if a signal ended the work.
   """
   from acai_tf.training import session  # Loads TensorFlow.
 
@@ -247,18 +247,18 @@ def work(jobs, count, reproduce, logs) -> int:
   def done(job, status):
     statuses[job.name] = status
     if status not in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-      _reproduce.say(f'{job.name}: ' + ('filed' if not status else
+      _reproduce.say(f'{job.name}: ' + ('done' if not status else
                                         f'FAILED with status {status}, see {log_of(logs, job)}'))
 
   workers = [Worker(number, count, take, reproduce, done, logs) for number in range(min(count, len(jobs)))]
   with session.stop_signals() as received, _board() as show:
     for worker in workers:
       worker.start()
-    told = False
+    announced = False
     while any(worker.is_alive() for worker in workers):
-      if received and not told:
-        told = True
-        _reproduce.say('stopping: each training saves its state')
+      if received and not announced:
+        announced = True
+        _reproduce.say('stopping: each training saves a checkpoint')
         for worker in workers:
           worker.stop()
       show(workers)
@@ -266,7 +266,7 @@ def work(jobs, count, reproduce, logs) -> int:
   ended = {128 + signal.SIGINT, 128 + signal.SIGTERM}
   failed = [job for job in jobs if statuses.get(job.name, 0) not in {0, *ended}]
   left = [job for job in jobs if statuses.get(job.name) in {None, *ended}]
-  print(f'{len(jobs) - len(failed) - len(left)} filed, {len(failed)} failed, {len(left)} left')
+  print(f'{len(jobs) - len(failed) - len(left)} done, {len(failed)} failed, {len(left)} left')
   for job in failed:
     print(f'failed: {job.name}, see {log_of(logs, job)}')
   if left:

@@ -1,4 +1,7 @@
-"""The user's cache, and archives of weights that an installed package lacks: fetched from a mirror into that cache."""
+"""The user's cache, and the download of pretrained weights from a mirror into that cache.
+
+An installed package contains no weights; a checkout of the repository does.
+"""
 
 import contextlib
 import os
@@ -16,34 +19,34 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.training import weights
 
 CACHE, MIRROR = 'ACAI_TF_CACHE', 'ACAI_TF_ZOO'  # environment variables
-STALL, LEAST = 10, 10_000  # a server that sends fewer bytes than LEAST in STALL seconds is given up
+STALL, LEAST = 10, 10_000  # The download is aborted if fewer than LEAST bytes arrive in STALL seconds.
 BLOCK = 1 << 16
 
 
 def cache() -> pathlib.Path:
-  """$ACAI_TF_CACHE, else ~/.cache/acai_tf (or in $XDG_CACHE_HOME). Deleting it loses nothing."""
+  """The cache folder: $ACAI_TF_CACHE, or else acai_tf in $XDG_CACHE_HOME or ~/.cache. It may be deleted any time."""
   usual = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or '~/.cache') / 'acai_tf'
   return pathlib.Path(os.environ.get(CACHE) or usual).expanduser().absolute()
 
 
 def difference(path, kept) -> str:
-  """What of a file is not as the record has it, in words; '' if size and sum are."""
+  """Describes how a file differs from its record in size or checksum; '' if it does not."""
   size = path.stat().st_size
-  if size != kept.bytes:  # Before the sum, so that a wrong file is not read to its end.
+  if size != kept.bytes:  # Checked first, so that a wrong file is not read to its end.
     return f'has {size} bytes; expected {kept.bytes}'
-  found = weights.facts(path)['sha256']
-  return '' if found == kept.sha256 else f'has sha256 {found}; expected {kept.sha256}'
+  digest = weights.facts(path)['sha256']
+  return '' if digest == kept.sha256 else f'has sha256 {digest}; expected {kept.sha256}'
 
 
 def fetched(kept, missing) -> pathlib.Path:
-  """The path of an archive in the cache, taken there from the mirror if it is not in it, or no more as it was.
+  """Returns the path of an archive in the cache; downloads it from the mirror if it is missing or changed.
 
   Args:
     kept: `_records.Kept`.
-    missing: path where a checkout of the repository has it.
+    missing: path of the archive in a checkout of the repository.
 
   Raises:
-    UserError: no mirror is set, it cannot be reached, or has another file; a cache that cannot be written.
+    UserError: no mirror is set, it cannot be reached or has another file, or the cache cannot be written.
   """
   path = cache() / 'weights' / str(kept.version) / kept.file
   if path.exists() and not difference(path, kept):
@@ -55,7 +58,7 @@ def fetched(kept, missing) -> pathlib.Path:
   address = mirror if '://' in mirror else pathlib.Path(mirror).expanduser().absolute().as_uri()
   origin = f'{address.rstrip("/")}/{kept.file}'
   with writable(), files.locked(path.with_suffix('.lock')):
-    if path.exists() and not difference(path, kept):  # Another process has fetched it meanwhile.
+    if path.exists() and not difference(path, kept):  # Another process has downloaded it meanwhile.
       return path
     with files.replacing(path) as made:
       _download(origin, kept.bytes, made)
@@ -66,9 +69,9 @@ def fetched(kept, missing) -> pathlib.Path:
 
 
 class _Download(threading.Thread):
-  """Fetches a file in a thread of its own, which is left to itself where the server stalls: a read cannot be stopped.
+  """A thread that downloads a file. If the server stalls, the thread is abandoned, because a read cannot be stopped.
 
-  `received` counts bytes, `error` is what went wrong, or None. It stops behind `size` bytes, the most that are written.
+  `received` is the number of bytes so far. `error` is the exception, or None. At most `size` bytes are written.
   """
 
   def __init__(self, origin, size, path):
@@ -79,7 +82,7 @@ class _Download(threading.Thread):
   def run(self) -> None:
     try:
       with urllib.request.urlopen(self.origin, timeout=STALL) as response, self.path.open('wb') as file:
-        read = getattr(response, 'read1', response.read)  # what there is, without waiting for a whole block
+        read = getattr(response, 'read1', response.read)  # returns what is there, without waiting for a whole block
         while data := read(BLOCK):
           self.received += len(data)
           if self.received > self.size:
@@ -88,21 +91,21 @@ class _Download(threading.Thread):
         announced = response.headers.get('Content-Length', '')
       if announced.isdecimal() and self.received < int(announced):
         raise ConnectionError(f'the connection ended after {self.received} of {announced} bytes')
-    except Exception as error:  # urllib, http.client and sockets raise a dozen kinds.
+    except Exception as error:  # urllib, http.client and sockets raise a dozen types.
       self.error = error
 
 
 def _download(origin, size, path) -> None:
-  """Fetches a file of at most `size` bytes; once more where the connection fails. Progress goes to standard error.
+  """Downloads a file of at most `size` bytes; tries once more if the connection fails. Shows progress on stderr.
 
   Raises:
-    UserError: no such file or server, one that sends more than `size` bytes, or fewer than LEAST within STALL seconds.
+    UserError: the file or server does not exist, sends more than `size` bytes, or fewer than LEAST in STALL seconds.
   """
   for last in (False, True):
     problem = _attempt(origin, size, path)
     if problem is None:
       return
-    if last or isinstance(problem, (urllib.error.HTTPError, ValueError)):  # which another attempt would not change
+    if last or isinstance(problem, (urllib.error.HTTPError, ValueError)):  # A second attempt would fail, too.
       raise UserError(f'{origin} cannot be fetched ({problem}); expected a file of the mirror that {MIRROR} names. '
                       f'Mend {MIRROR} or the connection.') from problem
 
@@ -126,7 +129,7 @@ def _attempt(origin, size, path) -> Exception | None:
 
 @contextlib.contextmanager
 def writable() -> Iterator[None]:
-  """UserError where the cache cannot be written within."""
+  """Turns an OSError in its block into a UserError: the cache cannot be written."""
   try:
     yield
   except OSError as error:

@@ -1,4 +1,4 @@
-"""Program: `python -m zoo._pictures` draws the pictures of README and docs/ from the pretrained weights."""
+"""Draws the pictures of README and docs/ with the pretrained models. Run it as `python -m zoo._pictures`."""
 
 import pathlib
 
@@ -8,12 +8,12 @@ from acai_tf.training import build
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'docs' / 'pictures'
 SHOWN = 3  # pairs of digits: the first of the test set
-LINES = (0, 1)  # the first two of the test lines' pairs
+LINES = (0, 1)  # the first two pairs of test lines
 MODELS = ('autoencoder', 'dropout', 'denoising', 'vae', 'aae', 'vqvae', 'acai')
 
 
 def main() -> None:
-  """Draws paths.png (digits and lines, ACAI above the autoencoder) and models.png (one pair of lines, each model)."""
+  """Draws paths.png (digits and lines by ACAI and the autoencoder) and models.png (one pair of lines by each model)."""
   cli.start_tensorflow()
   from acai_tf.evaluation import figures, images
   from zoo import _examples, _weights
@@ -30,10 +30,10 @@ def main() -> None:
   of_lines = {name: strips(f'lines_{name}', *lines) for name in MODELS}
   FOLDER.mkdir(parents=True, exist_ok=True)
   figures.save_rows(FOLDER / 'paths.png', {
-      'ACAI: points between the latents of two digits, decoded': strips('mnist_acai_d32', *digits),
-      'a plain autoencoder: the same points of its own latents': strips('mnist_autoencoder_d32', *digits),
-      'ACAI: the same for two lines': of_lines['acai'],
-      'a plain autoencoder': of_lines['autoencoder']}, '')
+      'ACAI: interpolation between the latents of two digits, decoded': strips('mnist_acai_d32', *digits),
+      'a plain autoencoder: the same digits': strips('mnist_autoencoder_d32', *digits),
+      'ACAI: two lines': of_lines['acai'],
+      'a plain autoencoder: the same lines': of_lines['autoencoder']}, '')
   figures.save_rows(FOLDER / 'models.png', {
       **{name: rows[:1] for name, rows in of_lines.items()}, 'cross-fade': images.crossfade(*lines)[:1]}, '')
   print(f'wrote {FOLDER}/paths.png, {FOLDER}/models.png')

@@ -1,4 +1,4 @@
-"""Plots of docs/results.md, drawn from the result files by `python -m zoo._readme`."""
+"""Plots for docs/results.md, drawn from the result files by `python -m zoo._readme`."""
 
 import json
 import pathlib
@@ -8,15 +8,15 @@ from acai_tf.experiment import config
 from zoo import _records, base
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'docs' / 'pictures'
-DIGEST = 'Description'  # the PNG's text chunk that holds the digest of what is drawn
+DIGEST = 'Description'  # text chunk of the PNG with the digest of the plotted data
 
 
 def distance_of_lines(folder=_records.FOLDER) -> dict:
-  """Mean distance of the ACAI paper's seven models on lines over the samples of a training.
+  """Data of the plot of mean distance on lines over training samples, for the seven models of the ACAI paper.
 
   Returns:
-    Keyword arguments of `evaluation.figures.save_series`: one series a model, of its reported run (lowest seed), and
-    the paper's figures (table 1) as points at the paper's samples.
+    Keyword arguments for `evaluation.figures.save_series`: a series for the reported run (lowest seed) of each model,
+    and the paper's figures (table 1) as points at the paper's number of samples.
   """
   series, points = {}, {}
   for model in base.PAPER_MODELS:
@@ -34,10 +34,10 @@ def distance_of_lines(folder=_records.FOLDER) -> dict:
 
 
 def quality_of_digits(folder=_records.FOLDER) -> dict:
-  """Frechet distance of interpolated digits along the path, of MNIST's models with 32-dimensional latents.
+  """Data of the plot of the Frechet distance along a path, for models of MNIST with 32-dimensional latents.
 
   Returns:
-    As `distance_of_lines`; models are told apart by their samples, too, which differ.
+    As `distance_of_lines`. The labels name the number of samples, which differs between models.
   """
   series = {}
   for model in (*base.PAPER_MODELS, *base.QIAN_MODELS):
@@ -54,12 +54,12 @@ PLOTS = {'distance.png': distance_of_lines, 'quality.png': quality_of_digits}
 
 
 def digest(drawing) -> str:
-  """SHA-256 of what a plot shows, as text."""
+  """SHA-256 of the plotted data in hexadecimal."""
   return files.digest([json.dumps(drawing, sort_keys=True).encode()])
 
 
 def drawn(path) -> str:
-  """The digest that a plot's file holds; '' without a file."""
+  """The digest stored in a plot's file; '' if there is no file."""
   from PIL import Image
 
   if not pathlib.Path(path).exists():
@@ -69,7 +69,7 @@ def drawn(path) -> str:
 
 
 def draw(folder=FOLDER, results=_records.FOLDER) -> None:
-  """Draws the plots whose figures have changed since they were drawn."""
+  """Draws the plots whose data have changed since they were last drawn."""
   from acai_tf.evaluation import figures
 
   for name, plot in PLOTS.items():

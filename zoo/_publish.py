@@ -1,4 +1,4 @@
-"""What of a definition is published on Kaggle or Hugging Face, and its upload."""
+"""Upload of an exported model, with its weights and card, to Kaggle or Hugging Face."""
 
 import pathlib
 import shutil
@@ -11,18 +11,19 @@ PLACES = {'kaggle': 'https://www.kaggle.com/models/{}', 'huggingface': 'https://
 
 
 def publish(name, place, owner, really=False, results=_records.FOLDER, folder=_weights.FOLDER) -> str:
-  """Uploads module, archive, card and picture, or only says what would be uploaded; returns a text that says so.
+  """Uploads the module, weights, card and picture of a definition. Returns a text that lists the files.
 
   Args:
-    name: of the definition.
+    name: name of the definition.
     place: one of `PLACES`.
-    owner: account or organisation there.
-    really: whether to upload; the library that does takes its token as it always does.
-    results: folder of result files.
-    folder: of archives.
+    owner: account or organization there.
+    really: whether to upload; otherwise the files are only listed. The site's library finds the token by itself.
+    results: folder of the result files.
+    folder: folder of the archives.
 
   Raises:
-    UserError: no weights, data whose terms do not allow it, the library is not installed, or the place refuses.
+    UserError: there are no weights, the terms of the data do not allow it, the site's library is not installed, or the
+      site refuses the upload.
   """
   _weights.check_terms(name)
   which = _card.Subject(name, results, folder)
@@ -41,14 +42,14 @@ def publish(name, place, owner, really=False, results=_records.FOLDER, folder=_w
     except ImportError as error:
       raise UserError(f"{error.name} is not installed; expected the extra publish: pip install 'acai_tf[publish]'."
                       ) from error
-    except Exception as error:  # The libraries' and their HTTP clients' kinds are many, and no fault of ours.
+    except Exception as error:  # The libraries and their HTTP clients raise many types.
       raise UserError(f'{place} took no {handle} ({" ".join(str(error).split())[:300]}); expected an account that may '
                       'write there, logged in as its library says.') from error
   return '\n'.join([*lines, 'uploaded'])
 
 
 def stage(which, place, owner, target, results, folder) -> None:
-  """Puts all that is published into a new folder; the module lies at its top, where both places' downloads have it."""
+  """Copies all published files into a new folder. The module is at its top level, as both sites' downloads need it."""
   shutil.copytree(_handle.handle(which.name, results, folder), target)
   _, archive = _weights.kept(which.name, results, folder)
   shutil.copy(archive, target)

@@ -1,4 +1,4 @@
-"""Program: `python -m zoo._readme` puts tables, pictures and cards into README.md and docs/, and draws the plots."""
+"""Writes tables, pictures and cards into README.md and docs/, and draws plots. Run it as `python -m zoo._readme`."""
 
 import pathlib
 import re
@@ -7,25 +7,25 @@ from acai_tf.experiment.errors import UserError
 from zoo import _card, _plots, _records, _tables
 
 ROOT = pathlib.Path(__file__).parents[1]
-# <!-- python -m zoo table DATASET --format markdown --> ... <!-- end -->, or with --all, --brief, --metrics NAME,...;
-# of a DEFINITION with --ablation, --sources.
+# <!-- python -m zoo table DATASET --format markdown --> ... <!-- end -->, also with --all, --brief or
+# --metrics NAME,...; with --ablation or --sources it has a DEFINITION instead of a DATASET.
 MARKED = re.compile(r'(<!-- python -m zoo table (\w+)( --all| --brief| --ablation| --sources| --metrics [\w,]+)?'
                     r' --format markdown -->\n).*?(<!-- end -->)', re.S)
 
-# <!-- pictures --> ... <!-- end -->: those of all results, which lie in docs/records, a link to zoo/results.
+# <!-- pictures --> ... <!-- end -->: the pictures of all results, in docs/records, which is a link to zoo/results.
 PICTURES = re.compile(r'(<!-- pictures -->\n).*?(<!-- end -->)', re.S)
 
-# <!-- cards --> ... <!-- end -->: those of all models that come with weights.
+# <!-- cards --> ... <!-- end -->: the cards of all pretrained models.
 CARDS = re.compile(r'(<!-- cards -->\n).*?(<!-- end -->)', re.S)
 
 
 def pages() -> list[pathlib.Path]:
-  """README and the pages of docs/."""
+  """Paths of README and of the pages in docs/."""
   return [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 
 
 def table(match) -> str:
-  """The table that a match of `MARKED` asks for."""
+  """Renders the table for a match of `MARKED`."""
   if (match[3] or '').startswith(' --metrics '):
     return _tables.render_metrics(match[2], match[3].split()[1].split(','), 'markdown')
   special = {' --ablation': _tables.render_ablation, ' --sources': _tables.render_sources,
@@ -34,25 +34,25 @@ def table(match) -> str:
     return _tables.render(match[2], 'markdown', everything=bool(match[3]))
   try:
     return special(match[2], 'markdown')
-  except UserError as error:  # Nothing filed yet: the page says so itself, instead of failing.
+  except UserError as error:  # There is no result yet: the page says so.
     return f'{error}\n'
 
 
 def pictures() -> str:
-  """Markdown of every result's picture, small, which opens large."""
+  """Markdown of the pictures of all results, each a small picture that links to the large one."""
   names = sorted(path.stem for path in _records.FOLDER.glob('*.png'))
   return ''.join(f'[![{name}](records/{name}.png){{ width="320" }}](records/{name}.png)\n' for name in names)
 
 
 def filled(text) -> str:
-  """A page's text with the present tables, pictures and cards."""
+  """Returns a page's text with up-to-date tables, pictures and cards."""
   text = CARDS.sub(lambda match: match[1] + _card.page() + match[2], text)
   text = PICTURES.sub(lambda match: match[1] + pictures() + match[2], text)
   return MARKED.sub(lambda match: match[1] + table(match) + match[4], text)
 
 
 def main() -> None:
-  """Rewrites the tables and draws the plots."""
+  """Draws the plots and rewrites all pages."""
   _plots.draw()
   for path in pages():
     path.write_text(filled(path.read_text()))

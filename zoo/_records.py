@@ -1,4 +1,4 @@
-"""Result files: zoo/results/NAME.json holds every run of a definition, as `acai_tf.evaluate` recorded it."""
+"""Result files. zoo/results/NAME.json has a record of every run of a definition, written by `acai_tf.evaluate`."""
 
 import dataclasses
 import functools
@@ -19,16 +19,16 @@ from zoo import base
 
 FOLDER = pathlib.Path(__file__).parent / 'results'
 
-# What a result file has of every run, in this order; the rest are facts.
+# Keys of every run in a result file, in this order. All other keys are facts.
 _REQUIRED = ('weights', 'medians', 'curves', 'history', 'train_seconds', 'experiment', 'samples', 'metrics')
 _SETTLED_ELSEWHERE = {'training.recipe', 'training.seed', 'training.samples', *config.FREE_KEYS}
 
 
 class Identity(typing.NamedTuple):
-  """A definition's runs that agree in it are the same run, measured again.
+  """Identifies a run. Two records of a definition with the same identity are measurements of the same run.
 
-  `settings` is all of the experiment that changes weights or figures, as JSON text. How a run is measured (restarts
-  of k-means, say) is no part of it: the newer measurement takes the older one's place.
+  `settings` is the part of the experiment that changes weights or figures, as JSON. How a run is measured (for example
+  the restarts of k-means) is not part of it: a newer measurement replaces the older one.
   """
 
   recipe: str
@@ -39,59 +39,59 @@ class Identity(typing.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-  """A definition's archive of weights: its file in zoo/weights, with sum and size, and how its numbers are stored."""
+  """The archive with a definition's pretrained weights: file name in zoo/weights, checksum, size and dtype."""
 
   file: str
   sha256: str
   bytes: int
   dtype: str
-  float16_changes: dict[str, float | None]  # metric -> relative change in half precision; None: beyond measure
+  float16_changes: dict[str, float | None]  # metric -> relative change in half precision; None: undefined
 
   @property
   def version(self) -> int:
-    """The first 8 hexadecimal digits of the sum, as a number.
+    """The first 8 hexadecimal digits of the checksum, as a number.
 
-    It follows from the bytes, so that no other weights can go by it, and nobody has to count. It is a whole number,
-    because TensorFlow Serving's versions are.
+    It is derived from the bytes, so that nobody has to count versions and other weights have another version. It is an
+    integer, because TensorFlow Serving's versions are.
     """
     return int(self.sha256[:8], 16)
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-  """A run of a definition with its figures; `parse` reads it, `to_dict` is what a result file has."""
+  """A run of a definition with its metrics. `parse` reads it from JSON values, `to_dict` converts it back."""
 
-  weights: str  # that were measured: 'average' or 'raw'
+  weights: str  # which weights were measured: 'average' (EMA) or 'raw'
   medians: dict[str, float | None]  # metric -> median of the last 20 evaluations
   curves: dict[str, list]
   history: list[dict]  # evaluations during training, with their `samples`
   train_seconds: float | None
   experiment: config.Experiment
-  samples: int  # that it was trained on
+  samples: int  # number of training samples
   metrics: dict[str, float | None]  # at the end of training
-  facts: dict = dataclasses.field(default_factory=dict)  # how, by which program and where it was measured
-  kept: Kept | None = None  # the archive, where it is of this run
-  filed: dict | None = None  # the experiment as its file has it: older ones lack later keys
+  facts: dict = dataclasses.field(default_factory=dict)  # how, where and by which version it was measured
+  kept: Kept | None = None  # the archive, if its weights are of this run
+  filed: dict | None = None  # the experiment as read from the file; older files lack newer keys
 
   @functools.cached_property
   def identity(self) -> Identity:
-    """Which run it is."""
+    """The `Identity` of the run."""
     return identity_of(self.experiment, self.samples)
 
   @property
   def seed(self) -> int:
-    """The training's."""
+    """Seed of the training."""
     return self.experiment.training.seed
 
   def to_dict(self) -> dict:
-    """JSON values: the fields, the facts among them."""
+    """Converts the record to JSON values, with the facts beside the other fields."""
     values = {name: getattr(self, name) for name in _REQUIRED}
     values['experiment'] = self.filed or self.experiment.to_dict()
     return {**values, **self.facts, **({'kept': dataclasses.asdict(self.kept)} if self.kept else {})}
 
 
 def identity_of(experiment, samples) -> Identity:
-  """The `Identity` of an experiment's run after `samples`."""
+  """The `Identity` of an experiment's run after `samples` training samples."""
   values = experiment.to_dict()
   for key in _SETTLED_ELSEWHERE:
     section, _, name = key.partition('.')
@@ -101,10 +101,10 @@ def identity_of(experiment, samples) -> Identity:
 
 
 def load(name, folder=FOLDER) -> list[Record]:
-  """The runs of a definition; [] where there are none.
+  """Loads the runs of a definition; [] if there are none.
 
   Raises:
-    UserError: a file that is no result file, or in which a run stands twice.
+    UserError: the file is not a result file, or contains a run twice.
   """
   path = pathlib.Path(folder) / f'{name}.json'
   try:
@@ -115,24 +115,24 @@ def load(name, folder=FOLDER) -> list[Record]:
     raise _broken(path, "it is no object with a list 'runs'")
   if values.get('definition', name) != name:
     raise _broken(path, f"'definition' is {values['definition']!r}")
-  found = [parse(record, f'{path}, run {i + 1}') for i, record in enumerate(values['runs'])]
-  for i, record in enumerate(found):
+  records = [parse(record, f'{path}, run {i + 1}') for i, record in enumerate(values['runs'])]
+  for i, record in enumerate(records):
     _refuse_others(record, name, f'{path}, run {i + 1}')
-  if sum(record.kept is not None for record in found) > 1:
+  if sum(record.kept is not None for record in records) > 1:
     raise _broken(path, "more than one run has 'kept'")
-  _refuse_twins(found, path)
-  return found
+  _refuse_twins(records, path)
+  return records
 
 
 def parse(values, where) -> Record:
-  """A record of a result file, or of the metrics.json of a run, which has no history.
+  """Parses a record from a result file, or from the metrics.json of a run, which has no history.
 
   Args:
-    values: of any type, as JSON gave it.
-    where: file and place, for the message.
+    values: a value of any type, from JSON.
+    where: file and place, for error messages.
 
   Raises:
-    UserError: a key that is missing or of another type, or an experiment that this version cannot read.
+    UserError: a key is missing or has another type, or this version cannot read the experiment.
   """
   if not isinstance(values, dict):
     raise _broken(where, f'it is {type(values).__name__}, no object')
@@ -195,7 +195,7 @@ def _check_ranges(values, where):
 
 
 def _refuse_others(record, name, where):
-  """UserError where a record is of other data or another model, or is a run of another definition of both."""
+  """Raises UserError if a record has another data set or model, or belongs to another definition of the same two."""
   misfit = _misfit(record.experiment, name)
   if misfit and misfit[0] in ('dataset_name', 'model_name'):
     check_definition(record.experiment, name, where)
@@ -207,9 +207,9 @@ def _refuse_others(record, name, where):
 
 
 def check_definition(experiment, name, where) -> None:
-  """UserError unless an experiment is of a definition's data, model, and latent dimension.
+  """Raises UserError unless an experiment has the data set, model and latent dimension of a definition.
 
-  Other settings are an ablation's, and are allowed.
+  All other settings may differ, as in an ablation.
   """
   if misfit := _misfit(experiment, name):
     key, has, wants = misfit
@@ -217,7 +217,7 @@ def check_definition(experiment, name, where) -> None:
 
 
 def _misfit(experiment, name):
-  """(key, value, the definition's value) of the first setting by which it is not of a definition; or None."""
+  """(key, value, the definition's value) of the first setting that rules out a definition; None if it fits."""
   definition = base.definition(name)
   wanted = [('dataset_name', experiment.dataset_name, definition.dataset),
             ('model_name', experiment.model_name, definition.model)]
@@ -228,45 +228,45 @@ def _misfit(experiment, name):
 
 
 def load_all(dataset=None, folder=FOLDER) -> dict[str, list[Record]]:
-  """Dict: name of a definition -> its runs, of a data set or of all; definitions without runs are left out."""
-  return {name: found for name in base.definitions(dataset) if (found := load(name, folder))}
+  """Dict: name of a definition -> its runs, for one or all data sets. Definitions without runs are left out."""
+  return {name: runs for name in base.definitions(dataset) if (runs := load(name, folder))}
 
 
 def add(name, record: Record, folder=FOLDER) -> None:
-  """Puts a record among the definition's runs, in place of the same run's.
+  """Adds a record to the definition's result file. It replaces an older record of the same run.
 
   Raises:
-    UserError: a record whose figures another run has to the last digit.
+    UserError: another run has exactly the same metrics, to the last digit.
   """
-  found = [run for run in load(name, folder) if run.identity != record.identity] + [record]
-  _refuse_twins(found, name)
-  _write(name, found, folder)
+  records = [run for run in load(name, folder) if run.identity != record.identity] + [record]
+  _refuse_twins(records, name)
+  _write(name, records, folder)
 
 
 def set_kept(name, record: Record, kept: Kept, folder=FOLDER) -> None:
-  """Says that the definition's archive of weights is of `record`'s run and no other's."""
+  """Records that the definition's archive has the weights of `record`'s run, and of no other run."""
   _write(name, [dataclasses.replace(run, kept=kept if run.identity == record.identity else None)
                 for run in load(name, folder)], folder)
 
 
-def _write(name, found, folder):
-  runs = [run.to_dict() for run in sorted(found, key=lambda run: run.identity)]
+def _write(name, records, folder):
+  runs = [run.to_dict() for run in sorted(records, key=lambda run: run.identity)]
   files.write(pathlib.Path(folder) / f'{name}.json', json.dumps({'definition': name, 'runs': runs}, indent=1) + '\n')
 
 
-def groups(found) -> dict:
-  """Dict: (recipe, samples, settings) -> runs that differ in their seeds only, most samples first."""
+def groups(runs) -> dict:
+  """Groups runs that differ only in their seeds: dict (recipe, samples, settings) -> runs, most samples first."""
   grouped = {}
-  for run in sorted(found, key=lambda run: (-run.samples, run.identity)):
+  for run in sorted(runs, key=lambda run: (-run.samples, run.identity)):
     grouped.setdefault(run.identity[:3], []).append(run)
   return grouped
 
 
 def as_it_was(record, samples) -> list[Record]:
-  """What a run was after `samples` images, from its history: [a record], or [] where the history does not say.
+  """Derives the record of a shorter training from a run's history: [record], or [] if that is not possible.
 
-  With a rate that does not fall, a longer training is a shorter one gone on with, so that its evaluations on the way
-  are the shorter one's. They took the quick groups.
+  With a constant learning rate, a longer training is the continuation of a shorter one. So its evaluations during
+  training are those of the shorter training. They contain the quick groups of metrics only.
   """
   experiment = record.experiment.to_dict()
   rows = [row for row in record.history if row['samples'] == samples < record.samples]
@@ -278,10 +278,10 @@ def as_it_was(record, samples) -> list[Record]:
 
 
 def changes(experiment, name) -> list:
-  """[(key, value, the recipe's)]: what an experiment has otherwise than the definition with its recipe.
+  """Lists the settings of an experiment that differ from its definition and recipe: [(key, value, recipe's value)].
 
-  Settings named test_*, which choose what is measured, are left out, as is all that `Identity` holds by itself. A
-  recipe whose precision is 'auto' has either.
+  Settings named test_*, which only choose what is measured, are left out, as are the other fields of `Identity`. If
+  the recipe's precision is 'auto', any precision is accepted.
   """
   definition = base.definition(name)
   own = resolve(definition.dataset, definition.model, experiment.training.recipe, definition.overrides)
@@ -290,59 +290,61 @@ def changes(experiment, name) -> list:
           and (difference[0], difference[2]) != ('training.precision', 'auto')]
 
 
-def own(found, name) -> list:
-  """The runs that were trained as the definition and its recipe say; the others belong to the table of ablations."""
-  return [run for run in found if not changes(run.experiment, name)]
+def own(runs, name) -> list:
+  """The runs with the settings of the definition and its recipe. All others belong to the table of ablations."""
+  return [run for run in runs if not changes(run.experiment, name)]
 
 
-def longest(found, name) -> list:
-  """List of groups (lists of runs): the definition's own trainings of most samples; [] where there is none."""
-  grouped = list(groups(own(found, name)).values())
-  return [runs_ for runs_ in grouped if runs_[0].samples == grouped[0][0].samples]
+def longest(runs, name) -> list:
+  """List of groups (lists of runs): the definition's own trainings with the most samples; [] if there are none."""
+  grouped = list(groups(own(runs, name)).values())
+  return [group for group in grouped if group[0].samples == grouped[0][0].samples]
 
 
-def reported(found, name) -> Record | None:
-  """The definition's own run of most samples and lowest seed, whose picture and weights are kept; None without."""
-  return min((run for runs_ in longest(found, name) for run in runs_),
+def reported(runs, name) -> Record | None:
+  """The reported run: the definition's own run with the most samples and the lowest seed; None if there is none.
+
+  Its picture and weights are those in zoo/results and zoo/weights.
+  """
+  return min((run for group in longest(runs, name) for run in group),
              key=lambda run: run.seed, default=None)
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-  """A figure over seeds: `mean`; `deviation`, the population's, as papers print; `half` of the mean's 95 % interval by
-  Student's t, None for one seed; `count` of finite values in `seeds` runs."""
+  """A metric over runs of different seeds."""
 
   mean: float
-  deviation: float
-  half: float | None
-  count: int
-  seeds: int
+  deviation: float  # population standard deviation, as papers print it
+  half: float | None  # half-width of the 95 % confidence interval of the mean (Student's t); None for one seed
+  count: int  # runs with a finite value
+  seeds: int  # all runs
 
 
-def summary(found, metric, key='metrics') -> Summary | None:
-  """`Summary` of a metric over runs of different seeds; None where no run has a finite value.
+def summary(runs, metric, key='metrics') -> Summary | None:
+  """Summarizes a metric over runs of different seeds; None if no run has a finite value.
 
   Args:
-    found: runs.
-    metric: its name.
-    key: 'metrics', at the end of training, or 'medians', of its last 20 evaluations.
+    runs: the runs.
+    metric: name of the metric.
+    key: 'metrics' (at the end of training) or 'medians' (of the last 20 evaluations).
   """
   import scipy.stats
 
-  values = [getattr(run, key).get(metric) for run in found]
+  values = [getattr(run, key).get(metric) for run in runs]
   values = [value for value in values if value is not None and math.isfinite(value)]
   if not values:
     return None
   half = None
   if len(values) > 1:
     half = float(scipy.stats.t.ppf(0.975, len(values) - 1) * statistics.stdev(values) / len(values)**0.5)
-  return Summary(statistics.fmean(values), statistics.pstdev(values), half, len(values), len(found))
+  return Summary(statistics.fmean(values), statistics.pstdev(values), half, len(values), len(runs))
 
 
-def _refuse_twins(found, where):
-  """UserError where a run stands twice, be it under two seeds: no two trainings agree in every digit."""
-  for i, run in enumerate(found):
-    for other in found[:i]:
+def _refuse_twins(runs, where):
+  """Raises UserError if a run occurs twice, also under two seeds: no two trainings agree in every digit."""
+  for i, run in enumerate(runs):
+    for other in runs[:i]:
       if run.identity == other.identity:
         raise UserError(f'{where}: the run of {run.samples:,} samples, seed {run.seed}, stands twice; '
                         'expected it once. Delete one of the two.')

@@ -1,4 +1,4 @@
-"""One HTML page of all results: tables, curves, pictures. Everything is inside, so that it opens from disk."""
+"""One HTML page of all results with tables, curves and pictures. It is self-contained and opens from disk."""
 
 import base64
 import html
@@ -17,14 +17,14 @@ p { max-width: 60rem; } nav a { margin-right: 1rem; } figure { margin: 1.5rem 0;
 
 
 def embedded(data, text) -> str:
-  """PNG bytes as a figure with a caption."""
+  """Embeds PNG bytes as an HTML figure with a caption."""
   source = base64.b64encode(data).decode()
   return (f'<figure><img alt="{html.escape(text)}" src="data:image/png;base64,{source}">'
           f'<figcaption>{html.escape(text)}</figcaption></figure>')
 
 
 def plot(series, x_label, y_label, text) -> str:
-  """One picture of several models: `series`: name -> (x, y)."""
+  """Plots a curve per model as an HTML figure. `series`: dict name -> (x, y)."""
   from acai_tf.evaluation import figures
 
   stream = io.BytesIO()
@@ -33,7 +33,7 @@ def plot(series, x_label, y_label, text) -> str:
 
 
 def curves(dataset, results) -> list:
-  """Pictures of how results depend on alpha and on the samples trained, one line a definition (its first seed)."""
+  """Plots over alpha and over training samples, with a curve for the reported run of each definition."""
   chosen = {name: run for name, runs in results.items() if (run := _records.reported(runs, name))}
   seeds = sorted({str(run.seed) for run in chosen.values()})
   counts = sorted({f'{run.samples:,}' for run in chosen.values()})
@@ -48,13 +48,13 @@ def curves(dataset, results) -> list:
     series = {name: ([row['samples'] for row in run.history], [row[key] for row in run.history])
               for name, run in chosen.items() if run.history and all(key in row for row in run.history)}
     if series:
-      parts.append(plot(series, 'training images', label, f'{dataset}: {label} while training; {after}'))
+      parts.append(plot(series, 'training images', label, f'{dataset}: {label} during training; {after}'))
       break
   return parts
 
 
 def render(folder=_records.FOLDER) -> str:
-  """The page as text."""
+  """Renders the page as HTML."""
   everything = _records.load_all(folder=folder)
   results = {name: trained for name, runs in everything.items() if (trained := _records.own(runs, name))}
   defined = base.definitions()
@@ -62,8 +62,8 @@ def render(folder=_records.FOLDER) -> str:
   parts = ['<!doctype html><html lang="en"><head><meta charset="utf-8"><title>acai_tf: results</title>',
            '<meta name="viewport" content="width=device-width, initial-scale=1">',
            f'<style>{STYLE}</style></head><body><h1>acai_tf: results</h1>',
-           '<p>Every figure is in <code>zoo/results</code> with its configuration, commit, versions and device. Runs '
-           'with fewer samples than the papers\' are undertrained.</p>',
+           '<p>All figures are in <code>zoo/results</code>, with their configuration, commit, versions and device. '
+           'Runs with fewer samples than in the papers are undertrained.</p>',
            '<nav>', *[f'<a href="#{d}">{d}</a>' for d in datasets], '</nav>']
   for dataset in datasets:
     own = {name: runs for name, runs in results.items() if defined[name].dataset == dataset}
@@ -77,6 +77,6 @@ def render(folder=_records.FOLDER) -> str:
                                                     f'seed {seed}'))
     for name, runs in everything.items():
       if defined[name].dataset == dataset and len(runs) > len(results.get(name, [])):
-        parts += [f'<h3>{name}: what one setting changes</h3><div class="wide">',
+        parts += [f'<h3>{name}: ablations</h3><div class="wide">',
                   _tables.render_ablation(name, 'html', folder).replace('</table>', '</table></div>')]
   return '\n'.join([*parts, '</body></html>'])

@@ -1,4 +1,4 @@
-"""Trains and evaluates what is missing among a definition's results, and gathers it."""
+"""Trains and evaluates the runs of a definition that have no result yet, and adds them to the result files."""
 
 import contextlib
 import dataclasses
@@ -20,17 +20,17 @@ from zoo import _records, _weights, base
 
 
 def experiment_of(definition, seed, recipe, samples=None, settings=()):
-  """The `config.Experiment` of one run of a definition.
+  """Resolves the `config.Experiment` of one run of a definition.
 
   Args:
     definition: `base.Definition`.
-    seed: of the run.
+    seed: seed of the run.
     recipe: name of a recipe.
-    samples: training images in all; None: the recipe's.
-    settings: 'SECTION.KEY=VALUE' texts, what an ablation changes.
+    samples: number of training samples; None: as in the recipe.
+    settings: texts 'SECTION.KEY=VALUE', the settings that an ablation changes.
 
   Raises:
-    UserError: settings that are unknown, or that make another definition of it.
+    UserError: a setting is unknown or belongs to another definition.
   """
   overrides = parse_overrides(settings)
   for key in ('seed', 'samples'):
@@ -44,26 +44,26 @@ def experiment_of(definition, seed, recipe, samples=None, settings=()):
 
 
 def run_of(name, experiment, settings, runs_dir) -> Run:
-  """The run of a definition's training, below `runs_dir`; the others as of `reproduce`."""
+  """The `Run` of a definition's training, below `runs_dir`; for the other arguments see `reproduce`."""
   training, changed = experiment.training, ''.join('_' + re.sub(r'[^\w.=-]', '-', text) for text in sorted(settings))
   return Run(pathlib.Path(runs_dir) / f'{name}_{training.recipe}_{training.samples}{changed}_s{training.seed}')
 
 
 def reproduce(definition, experiment, settings, runs_dir, results, weights, data_flags=(), evaluate_flags=(),
               call=None, filing=None) -> int:
-  """One run of a definition: trains it, or goes on where it stopped; evaluates it; files the result; keeps weights.
+  """Reproduces one run of a definition: trains or resumes it, evaluates it, records the result, stores the weights.
 
   Args:
     definition: `base.Definition`.
-    experiment: as `experiment_of` gave it.
-    settings: as `experiment_of` took them.
-    runs_dir: where run folders lie.
-    results: folder of result files.
-    weights: folder of archives.
-    data_flags: flags of data, handed on to the programs.
+    experiment: result of `experiment_of`.
+    settings: the settings given to `experiment_of`.
+    runs_dir: folder of the run folders.
+    results: folder of the result files.
+    weights: folder of the archives.
+    data_flags: data flags, passed on to the programs.
     evaluate_flags: flags of acai_tf.evaluate.
-    call: function (command, what) -> exit status that runs a program; default: with its output on this one's.
-    filing: a context in which result files are written, where several runs are reproduced at once.
+    call: function (command, what) -> exit status that runs a program. By default it shares standard output.
+    filing: context manager (a lock) for writing result files while several runs are reproduced in parallel.
 
   Returns:
     The exit status of the program that failed, or 0.
@@ -72,7 +72,7 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
   name, what = definition.name, f'{definition.name}, seed {training.seed}'
   asked, run = identities(experiment), run_of(definition.name, experiment, settings, runs_dir)
   if asked & {run.identity for run in _records.load(name, results)}:
-    say(f'{what}: there already')
+    say(f'{what}: has a result already')
   else:
     say(f'{what}: {training.recipe}, {training.samples:,} samples, in {run}')
     if not build.takes_official_files(experiment.dataset_name):
@@ -88,7 +88,7 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
   record = _records.reported(_records.load(name, results), name)
   if record and record.identity in asked and not record.kept and run.folder.exists():
     if reason := _weights.refusal(definition.dataset):
-      say(f'{what}: its weights are not kept, since {reason}')
+      say(f'{what}: the weights are not stored, since {reason}')
       return 0
     with filing:
       return call(['zoo', 'keep', name, '--run', str(run), '--results', str(results), '--weights', str(weights),
@@ -97,37 +97,37 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
 
 
 def say(text) -> None:
-  """Prints a line in one piece, as several threads need it."""
+  """Prints a line with a single write, so that lines of several threads do not mix."""
   sys.stdout.write(f'{text}\n')
   sys.stdout.flush()
 
 
 def identities(experiment) -> set:
-  """Set of `_records.Identity` of the runs that are this experiment's: with precision 'auto', those of either one."""
+  """Set of `_records.Identity` of the runs of this experiment. With precision 'auto' there are two of them."""
   samples = experiment.training.steps * experiment.training.batch
   return {_records.identity_of(with_precision(experiment, precision), samples)
           for precision in ('float32', 'mixed_bfloat16')}
 
 
 def _call(command, what):
-  """Runs a program of ours to its end; returns its exit status, and says so where that is not 0."""
+  """Runs one of our programs and returns its exit status. Prints a message if the status is not 0."""
   process = subprocess.Popen([sys.executable, '-m', *command], env={
       **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[1])})
   try:
     status = process.wait()
-  except KeyboardInterrupt:  # The program has had the signal too; it is given the time to save.
+  except KeyboardInterrupt:  # The program received the signal, too. Wait until it has saved.
     status = process.wait()
   if status:
-    print(f'{what}: `python -m {" ".join(command)}` ended with status {status}; the same command goes on from its last '
-          'checkpoint', file=sys.stderr)
+    print(f'{what}: `python -m {" ".join(command)}` ended with status {status}; the same command resumes from its '
+          'last checkpoint', file=sys.stderr)
   return status
 
 
 def gather(run: Run, definition, results) -> None:
-  """Files a run's metrics.json, and its picture where the definition reports this run (`_records.reported`).
+  """Adds a run's metrics.json to the result file, and its picture if it is the reported run (`_records.reported`).
 
   Raises:
-    UserError: a run of another definition, or one that has not been evaluated.
+    UserError: the run belongs to another definition, or has not been evaluated.
   """
   try:
     values = strict_json.read(run.metrics)
@@ -144,13 +144,13 @@ def gather(run: Run, definition, results) -> None:
   _records.add(definition.name, record, results)
   reported = _records.reported(_records.load(definition.name, results), definition.name)
   if reported and record.identity == reported.identity:
-    for name in ('interpolation.png', 'paths.png'):  # of images, of sentences
+    for name in ('interpolation.png', 'paths.png'):  # for images, for sentences
       if (run.folder / name).exists():
         shutil.copyfile(run.folder / name, pathlib.Path(results) / f'{definition.name}.png')
 
 
 def check_measured(record, where) -> None:
-  """UserError unless a record is of the whole training and of the weights that are reported."""
+  """Raises UserError unless a record is of the finished training and of the weights that are reported."""
   training = record.experiment.training
   whole = training.steps * training.batch
   if record.samples != whole:
@@ -163,14 +163,14 @@ def check_measured(record, where) -> None:
 
 
 def all_of(patterns) -> dict:
-  """Definitions by name or by pattern ('lines_*').
+  """Returns the definitions that match names or patterns ('lines_*'): dict name -> `base.Definition`.
 
   Raises:
-    UserError: a name that is unknown or a pattern that fits none.
+    UserError: a name or pattern matches no definition.
   """
-  found = {}
+  matching = {}
   for pattern in patterns:
     known = base.definitions()
     names = [name for name in known if fnmatch.fnmatch(name, pattern)] or [base.definition(pattern).name]
-    found.update({name: known[name] for name in names})
-  return found
+    matching.update({name: known[name] for name in names})
+  return matching

@@ -1,4 +1,4 @@
-"""Tables of results beside published figures, and of ablations, as text, Markdown and HTML."""
+"""Tables of results beside published figures and tables of ablations, as text, Markdown and HTML."""
 
 import html
 
@@ -14,29 +14,29 @@ from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.resolve import resolve
 from zoo import _compare, _records, base
 
-SOURCES = {'': 'the sampler', '_prior': 'the prior', '_gaussian': 'a Gaussian fitted to the codes',
+SOURCES = {'': 'the sampler', '_prior': 'the prior', '_gaussian': 'a Gaussian fitted to the latents',
            '_sphere': 'uniform points on the sphere', '_untrained': 'the generator before training',
-           '_real_codes': 'codes of real sentences: the bound', '_language_model': 'an LSTM language model',
+           '_real_codes': 'latents of real sentences (the bound)', '_language_model': 'an LSTM language model',
            '_real_text': 'real sentences'}
 SOURCE_COLUMNS = (_compare.Column('reverse_perplexity', 'reverse perplexity', 1, 1, False),
-                  _compare.Column('forward_perplexity', 'forward', 1, 1, False),
+                  _compare.Column('forward_perplexity', 'forward perplexity', 1, 1, False),
                   _compare.Column('distinct_share', 'distinct, %', 100, 1, True),
                   _compare.Column('copied_share', 'copied, %', 100, 1, False))
 FORMATS = ('text', 'markdown', 'html')
 WEIGHTS = {'average': 'EMA', 'raw': 'raw'}
 FEATURES = ('frechet', 'kernel', 'precision', 'recall', 'density', 'coverage', 'feature')  # of a feature network
 NO_MEDIANS = 'no medians'
-MILESTONES = (1 << 16, 1 << 18)  # samples after which ablations are compared beside their ends
-WIDTH = 400  # columns of a text table at most: more than any needs, so that no cell is broken and grep finds it whole
+MILESTONES = (1 << 16, 1 << 18)  # numbers of samples at which ablations are compared, beside their ends
+WIDTH = 400  # maximum width of a text table: no table needs so much, so no cell is wrapped and grep finds it
 
 
 def number(column, value) -> str:
-  """A number in the column's unit."""
+  """Formats a number in the column's unit."""
   return f'{value * column.scale:.{column.decimals}f}'
 
 
 def figure(column, summary, interval=False) -> str:
-  """'mean ± deviation' of a `_records.Summary` in the column's unit, with '[low, high]' of the mean if asked."""
+  """Formats a `_records.Summary` as 'mean ± deviation' in the column's unit, with '[low, high]' if `interval`."""
   if summary is None:
     return ''
   text = number(column, summary.mean)
@@ -49,50 +49,50 @@ def figure(column, summary, interval=False) -> str:
 
 
 def published_text(column, paper) -> str:
-  """A `base.Published` in the column's unit, starred where one source alone has it; '' for None."""
+  """Formats a `base.Published` in the column's unit, with a star if it has a single source; '' for None."""
   if paper is None:
     return ''
   spread = '' if paper.spread is None else f' ± {number(column, paper.spread)}'
   return number(column, paper.value) + spread + ('' if paper.confirmed else ' *')
 
 
-def common(found) -> list:
-  """[recipe, weights and precision, samples, seeds, minutes, images a second] of a group of runs, as texts."""
-  if not found:
+def common(runs) -> list:
+  """[recipe, weights and precision, samples, seeds, minutes, images per second] of a group of runs, as texts."""
+  if not runs:
     return [''] * len(COMMON)
-  precisions = {run.experiment.training.precision.removeprefix('mixed_') for run in found}
-  weights = f'{" or ".join(sorted({WEIGHTS[run.weights] for run in found}))}, {" or ".join(sorted(precisions))}'
-  samples = found[0].samples
-  seconds = [run.train_seconds for run in found if run.train_seconds]
+  precisions = {run.experiment.training.precision.removeprefix('mixed_') for run in runs}
+  weights = f'{" or ".join(sorted({WEIGHTS[run.weights] for run in runs}))}, {" or ".join(sorted(precisions))}'
+  samples = runs[0].samples
+  seconds = [run.train_seconds for run in runs if run.train_seconds]
   time = [f'{np.mean(seconds) / 60:.0f}', f'{samples / np.mean(seconds):.0f}'] if seconds else ['', '']
-  return [found[0].experiment.training.recipe, weights,
-          f'{samples:,}', seeds_of(found), *time]
+  return [runs[0].experiment.training.recipe, weights,
+          f'{samples:,}', seeds_of(runs), *time]
 
 
 COMMON = ['recipe', 'weights', 'samples', 'seeds', 'minutes', 'images/s']
 
 
-def seeds_of(found) -> str:
-  """'0' or '0, 1, 2', or '0 to 9' where they follow one another."""
-  seeds = sorted(run.seed for run in found)
+def seeds_of(runs) -> str:
+  """Formats the seeds of runs as '0', '0, 1, 2' or, if they are consecutive, '0 to 9'."""
+  seeds = sorted(run.seed for run in runs)
   if len(seeds) > 3 and seeds == list(range(seeds[0], seeds[-1] + 1)):
     return f'{seeds[0]} to {seeds[-1]}'
   return ', '.join(map(str, seeds))
 
 
-def cells_of(column, found, paper, other) -> list:
-  """Cells of one compared metric: the last checkpoint, the medians where they are what is published, the published.
+def cells_of(column, runs, paper, other) -> list:
+  """Cells of a metric with published figures: last checkpoint, median (if the paper's is one), published figure.
 
   Args:
     column: `_compare.Column`.
-    found: the group of runs; may be empty.
+    runs: the group of runs; may be empty.
     paper: `base.Published` or None.
-    other: whether the model's settings are not the paper's.
+    other: whether the model's settings differ from the paper's.
   """
-  ours, cells = _compare.summary(found, column.metric), []
-  still = column.metric == 'smoothness_published' and _compare.motionless(found)
+  ours, cells = _compare.summary(runs, column.metric), []
+  still = column.metric == 'smoothness_published' and _compare.motionless(runs)
   if column.metric in _compare.MEDIANS:
-    last = _records.summary(found, column.metric)
+    last = _records.summary(runs, column.metric)
     cells.append(figure(column, last) + (' (motionless)' if still else ''))
     cells.append(figure(column, ours, True) if ours or not last else NO_MEDIANS)
   else:
@@ -102,22 +102,22 @@ def cells_of(column, found, paper, other) -> list:
 
 
 def rows(dataset, results, everything=False) -> tuple[list[str], list]:
-  """(headings, list of rows of texts): one row for each definition's longest training with its recipe's own settings.
+  """(headings, list of rows of texts) with a row for the longest training of each definition with its own settings.
 
-  Definitions without results have a row where there are published figures of them.
+  A definition without results has a row if there are published figures for it.
 
   Args:
-    dataset: its name.
-    results: as `_records.load_all(dataset)`.
-    everything: whether shorter trainings have rows too.
+    dataset: name of the data set.
+    results: from `_records.load_all(dataset)`.
+    everything: whether shorter trainings have rows, too.
   """
   shown, body, defined = _compare.columns(dataset), [], base.definitions(dataset)
   compared = {metric for d in defined.values() for metric in base.published(dataset, d.model, d.latent_dimension)}
   for name, definition in defined.items():
     published = base.published(dataset, definition.model, definition.latent_dimension)
-    found = results.get(name, [])
-    grouped = (list(_records.groups(_records.own(found, name)).values()) if everything
-               else _records.longest(found, name))
+    runs = results.get(name, [])
+    grouped = (list(_records.groups(_records.own(runs, name)).values()) if everything
+               else _records.longest(runs, name))
     for group in grouped or ([[]] if published else []):
       other = bool(group) and bool(_compare.other_settings(group[0], name))
       cells = [name, *common(group)]
@@ -134,23 +134,24 @@ def rows(dataset, results, everything=False) -> tuple[list[str], list]:
 
 
 def undertrained(names) -> str:
-  """What the samples of a table's rows say: a sentence, the same whatever they are.
+  """Sentences on the papers' number of samples, which are those of recipe `paper`.
 
   Args:
-    names: of definitions; their papers' samples are those of the recipe `paper`.
+    names: names of the definitions in a table.
   """
   counts: dict[int, set] = {}
   for definition in map(base.definition, names):
     paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides)
     counts.setdefault(paper.training.samples, set()).add(definition.model)
   usual = max(counts, key=lambda count: len(counts[count]))
-  others = ''.join(f'; {", ".join(sorted(models))}: {count:,}' for count, models in sorted(counts.items())
-                   if count != usual)
-  return f'Fewer samples than the paper\'s ({usual:,}{others}): undertrained.'
+  others = '; '.join(f'{count:,} for {", ".join(sorted(models))}' for count, models in sorted(counts.items())
+                     if count != usual)
+  return (f'The papers train on {usual:,} samples{f" ({others})" if others else ""}. Models with fewer samples are '
+          'undertrained.')
 
 
 def restarts(groups) -> list[str]:
-  """[a sentence: of how many restarts of k-means the clustering figures of groups of runs are the best], or []."""
+  """[sentences on the number of k-means restarts behind the clustering figures of groups of runs], or []."""
   counts: dict[int, set] = {}
   for name, runs in groups:
     for run in runs:
@@ -159,59 +160,63 @@ def restarts(groups) -> list[str]:
   if not counts:
     return []
   usual = max(counts, key=lambda count: len(counts[count]))
-  others = ''.join(f'; {count:,}: {", ".join(sorted(names))}' for count, names in sorted(counts.items())
-                   if count != usual)
-  return [f'Clustering: the best of {usual:,} restarts of k-means{others} (the paper: {PAPER_RESTARTS:,}).']
+  others = '; '.join(f'{count:,} for {", ".join(sorted(names))}' for count, names in sorted(counts.items())
+                     if count != usual)
+  return [f'Clustering is the best of {usual:,} restarts of k-means{f" ({others})" if others else ""}. The paper uses '
+          f'{PAPER_RESTARTS:,} restarts.']
 
 
 def note(dataset, results, body, everything=False) -> list:
-  """Paragraphs under a table: how to read it, what is not compared and why, ranks, and what has no result."""
+  """Paragraphs below a table: how to read it, what is not compared and why, rankings, and what has no results."""
   parts, flat = [], ' | '.join(cell for row in body for cell in row)
   defined = base.definitions(dataset)
   if defined:
-    parts.append(f'{undertrained(defined)} No samples: not trained.')
+    parts.append(f'{undertrained(defined)} Definitions without samples have not been trained.')
   if any(base.published(dataset, d.model, d.latent_dimension) for d in defined.values()):
-    parts.append(
-        f'Published: after {PAPER_SAMPLES:,} samples, mean ± population deviation of runs whose number is not '
-        'told; probe, distance and smoothness are medians of the last 20 evaluations (20/256 of the run), beside which '
-        'stand ours; before them, our last checkpoint. Ours: mean ± population deviation over seeds, [95 % interval of '
-        'the mean, Student\'s t]. "agrees": the means differ by no more than the root of the squares of our half '
-        'interval and of 1.96 published deviations; "unclear": they agree, but our half interval is wider than the '
-        'figure itself (of an accuracy: than what it lacks of 100 %). * from a single secondary source.')
-  parts += restarts([(name, group) for name, found in results.items() for group in (
-      _records.groups(_records.own(found, name)).values() if everything else _records.longest(found, name))])
+    parts += [
+        f'Published figures: mean ± population standard deviation after {PAPER_SAMPLES:,} samples. The papers do not '
+        'report the number of runs. Distance, smoothness and probe are medians of the last 20 evaluations (20/256 of '
+        'the training). * marks a figure from a single secondary source.',
+        'Our figures: mean ± population standard deviation over seeds, [95 % confidence interval of the mean, '
+        'Student\'s t]. They are from the last checkpoint, except in the columns "median of 20", which compare to '
+        'published medians.',
+        '"agrees": the means differ by at most √(h² + (1.96 s)²), where h is the half-width of our interval and s the '
+        'published deviation. "better" or "worse": they differ by more. "unclear": they agree, but h is larger than '
+        'the published figure (for an accuracy, also if it is larger than the distance to 100 %).']
+  parts += restarts([(name, group) for name, runs in results.items() for group in (
+      _records.groups(_records.own(runs, name)).values() if everything else _records.longest(runs, name))])
   if 'one seed' in flat:
-    parts.append('"one seed": one run has no interval and is not compared.')
+    parts.append('"one seed": a single run has no interval, so it is not compared.')
   if NO_MEDIANS in flat:
-    parts.append(f'"{NO_MEDIANS}": the last 20/256 of the run hold fewer than 20 evaluations, or undefined ones; not '
-                 'compared.')
-  others = {name: _compare.text_of(_compare.other_settings(group[0], name), 'paper') for name, found in results.items()
-            for group in _records.longest(found, name)[:1]}
+    parts.append(f'"{NO_MEDIANS}": the last 20/256 of the training have fewer than 20 evaluations, or undefined ones. '
+                 'The figure is not compared.')
+  others = {name: _compare.text_of(_compare.other_settings(group[0], name), 'paper') for name, runs in results.items()
+            for group in _records.longest(runs, name)[:1]}
   if any(others.values()):
-    parts.append("Not compared, since the model has other settings than the paper's: "
+    parts.append('"other settings": the model differs from the paper\'s, so it is not compared. The settings are '
                  + '; '.join(f'{name}: {text}' for name, text in others.items() if text) + '.')
   parts += _compare.ranks(dataset, results)
-  shorter = sum(len(_records.groups(_records.own(found, name))) - len(_records.longest(found, name))
-                for name, found in results.items())
+  shorter = sum(len(_records.groups(_records.own(runs, name))) - len(_records.longest(runs, name))
+                for name, runs in results.items())
   if shorter and not everything:
-    parts.append(f'{shorter} shorter trainings: python -m zoo table {dataset} --all.')
+    parts.append(f'{shorter} shorter trainings are not shown. To show them: python -m zoo table {dataset} --all.')
   missing = [name for name, d in defined.items() if not _records.own(results.get(name, []), name)
              and not base.published(dataset, d.model, d.latent_dimension)]
   if missing:
-    parts.append(f'Not trained either: {", ".join(missing)}.')
+    parts.append(f'Not trained, and without published figures: {", ".join(missing)}.')
   return parts
 
 
 def brief_rows(dataset, results) -> tuple[list[str], list]:
-  """(headings, rows) as `rows`, of definitions with results alone: one figure a metric, what is published beside it."""
+  """(headings, rows) like `rows`, but only definitions with results, and one figure per metric beside the published."""
   shown = [column for column in _compare.columns(dataset)
-           if any(_records.summary(found, column.metric) for found in results.values())]
+           if any(_records.summary(runs, column.metric) for runs in results.values())]
   published = {name: base.published(dataset, d.model, d.latent_dimension)
                for name, d in base.definitions(dataset).items()}
   compared = {metric for figures in published.values() for metric in figures}
   body = []
-  for name, found in results.items():
-    for group in _records.longest(found, name)[:1]:
+  for name, runs in results.items():
+    for group in _records.longest(runs, name)[:1]:
       cells, other = [name, f'{group[0].samples:,}', seeds_of(group)], bool(_compare.other_settings(group[0], name))
       for column in shown:
         cells += (cells_of(column, group, published[name].get(column.metric), other)[-2:] if column.metric in compared
@@ -224,11 +229,13 @@ def brief_rows(dataset, results) -> tuple[list[str], list]:
 
 
 def ablation_rows(name, results) -> tuple[list[str], list]:
-  """(headings, rows): for each recipe and number of samples, the recipe's own runs, then what changes one setting of
-  it, then what changes several. Longer runs have a row after each of MILESTONES, too.
+  """(headings, rows) of an ablation table.
+
+  For each recipe and number of samples it has the runs with the recipe's settings first, then those that change one
+  setting, then those that change several. Longer runs also have a row at each of MILESTONES.
 
   Args:
-    name: of a definition.
+    name: name of a definition.
     results: its records.
   """
   shown, body, changed = _compare.columns(base.definition(name).dataset), [], {}
@@ -244,7 +251,7 @@ def ablation_rows(name, results) -> tuple[list[str], list]:
     if not any(differences for differences, _ in kinds):
       continue
     for differences, group in sorted(kinds, key=lambda kind: (len(kind[0]), str(kind[0]))):
-      cells = [_compare.text_of(differences, 'recipe') or 'nothing (the recipe)', *common(group)]
+      cells = [_compare.text_of(differences, 'recipe') or 'none (the recipe)', *common(group)]
       for column, also in zip(shown, medians, strict=True):
         cells.append(figure(column, _records.summary(group, column.metric), not also))
         if also:
@@ -257,7 +264,7 @@ def ablation_rows(name, results) -> tuple[list[str], list]:
 
 
 def render(dataset, kind='text', folder=_records.FOLDER, everything=False) -> str:
-  """The data set's table as text, Markdown or HTML; `everything`: with shorter trainings."""
+  """Renders a data set's table as text, Markdown or HTML. `everything`: also shorter trainings."""
   registry.check('acai_tf.data', dataset)
   results = _records.load_all(dataset, folder)
   headings, body = rows(dataset, results, everything)
@@ -266,10 +273,10 @@ def render(dataset, kind='text', folder=_records.FOLDER, everything=False) -> st
 
 
 def render_brief(dataset, kind='text', folder=_records.FOLDER) -> str:
-  """A short table of the data set's results.
+  """Renders a short table of the data set's results.
 
   Raises:
-    UserError: there are none.
+    UserError: there are no results.
   """
   registry.check('acai_tf.data', dataset)
   results = _records.load_all(dataset, folder)
@@ -277,21 +284,21 @@ def render_brief(dataset, kind='text', folder=_records.FOLDER) -> str:
   if not body:
     raise UserError(f'{dataset} has no results; expected some from python -m zoo reproduce NAME.')
   check_networks(dataset, results)
-  starred = ' * from a single secondary source.' * any(' *' in cell for row in body for cell in row)
-  medians = (' Distance, smoothness and probe are medians of the last 20 evaluations, as those published are.'
+  starred = ' * marks a figure from a single secondary source.' * any(' *' in cell for row in body for cell in row)
+  medians = (' Distance, smoothness and probe are medians of the last 20 evaluations, like the published figures.'
              * ('published' in headings))
   return laid_out(headings, body, [
-      f'Mean ± population deviation over seeds, [95 % interval of the mean].{medians}{starred} '
-      + undertrained(row[0] for row in body),
-      *restarts([(name, group) for name, found in results.items() for group in _records.longest(found, name)[:1]])],
+      f'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean].{medians}'
+      f'{starred} {undertrained(row[0] for row in body)}',
+      *restarts([(name, group) for name, runs in results.items() for group in _records.longest(runs, name)[:1]])],
                   kind)
 
 
 def check_networks(dataset, results, everything=False) -> None:
-  """UserError where a table's Frechet figures were measured with several feature networks: they would not compare."""
+  """Raises UserError if a table's Frechet figures come from several feature networks and are not comparable."""
   if any(column.metric == 'frechet_gap' for column in _compare.columns(dataset)):
-    _one_network(dataset, [(name, run) for name, found in results.items() for run in (
-        _records.own(found, name) if everything else sum(_records.longest(found, name), []))])
+    _one_network(dataset, [(name, run) for name, runs in results.items() for run in (
+        _records.own(runs, name) if everything else sum(_records.longest(runs, name), []))])
 
 
 def _one_network(dataset, runs):
@@ -306,10 +313,10 @@ def _one_network(dataset, runs):
 
 
 def render_ablation(name, kind='text', folder=_records.FOLDER) -> str:
-  """The table of a definition's ablations.
+  """Renders the table of a definition's ablations.
 
   Raises:
-    UserError: there is none.
+    UserError: there are no ablations.
   """
   base.definition(name)
   headings, body = ablation_rows(name, _records.load(name, folder))
@@ -317,22 +324,24 @@ def render_ablation(name, kind='text', folder=_records.FOLDER) -> str:
     raise UserError(f'{name} has no training with other settings than its recipe\'s; expected some from '
                     f'python -m zoo reproduce {name} --set SECTION.KEY=VALUE.')
   return laid_out(headings, body, [
-      'Mean ± population deviation over seeds, [95 % interval of the mean, Student\'s t]; equal samples and recipe, '
-      'all else as the recipe has it.'], kind)
+      'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean, Student\'s '
+      't]. All settings that are not named in a row are those of its recipe.'], kind)
 
 
 def render_sources(name, kind='text', folder=_records.FOLDER) -> str:
-  """What a definition's samples have beside them: sentences from other places, through the same decoder or none.
+  """Renders a table that compares the samples of a definition with sentences from other sources.
+
+  Some of these sources are decoded by the same decoder, others are not decoded.
 
   Raises:
-    UserError: its longest training was not measured so.
+    UserError: the definition's longest training has no such figures.
   """
   base.definition(name)
-  found = sum(_records.longest(_records.load(name, folder), name), [])
+  runs = sum(_records.longest(_records.load(name, folder), name), [])
   body, noisy = [], False
   for place, text in SOURCES.items():
     for end in ('', '_noise'):
-      summaries = [_records.summary(found, column.metric + place + end) for column in SOURCE_COLUMNS] if found else []
+      summaries = [_records.summary(runs, column.metric + place + end) for column in SOURCE_COLUMNS] if runs else []
       if any(summaries):
         noisy = noisy or bool(end)
         body.append([text + ', with noise' * bool(end), *(
@@ -342,47 +351,47 @@ def render_sources(name, kind='text', folder=_records.FOLDER) -> str:
     raise UserError(f'{name} has no figures of sources; expected a run of sentences that was measured with them: '
                     'python -m acai_tf.evaluate --run DIR --metrics all.')
   return laid_out(['sentences from', *(column.heading for column in SOURCE_COLUMNS)], body, [
-      f'{name}, {found[0].samples:,} samples, recipe {found[0].experiment.training.recipe}, seeds {seeds_of(found)}; '
-      "mean ± population deviation over seeds, [95 % interval of the mean, Student's t]. Forward perplexity and copies "
-      'of real sentences and of their codes are those of held-out ones.'
-      + (f' With noise: N(0, {found[0].facts.get("source_noise")}²) is added to every component of the codes before '
-         'they are decoded.' if noisy else '')], kind)
+      f'{name}: {runs[0].samples:,} samples, recipe {runs[0].experiment.training.recipe}, seeds {seeds_of(runs)}. '
+      'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean, Student\'s '
+      't]. For real sentences and their latents, forward perplexity and copies are measured on held-out sentences.'
+      + (f' "with noise": N(0, {runs[0].facts.get("source_noise")}²) is added to every component of the latents '
+         'before decoding.' if noisy else '')], kind)
 
 
 def render_metrics(dataset, metrics, kind='text', folder=_records.FOLDER) -> str:
-  """The metrics named, as records have them, of every training of a data set that was measured with one of them.
+  """Renders a table of chosen metrics for every training of a data set that has at least one of them.
 
   Raises:
-    UserError: a name that no record has, or figures of several feature networks.
+    UserError: no record has a metric of that name, or the figures come from several feature networks.
   """
   registry.check('acai_tf.data', dataset)
   results, body = _records.load_all(dataset, folder), []
-  known = sorted({metric for found in results.values() for run in found for metric in run.metrics})
+  known = sorted({metric for runs in results.values() for run in runs for metric in run.metrics})
   for metric in metrics:
     if metric not in known:
       raise UserError(unknown(f'metric in the results of {dataset}', metric, known))
   if any(metric.startswith(FEATURES) for metric in metrics):
-    _one_network(dataset, [(name, run) for name, found in results.items() for run in found])
-  for name, found in results.items():
-    for group in _records.groups(found).values():
+    _one_network(dataset, [(name, run) for name, runs in results.items() for run in runs])
+  for name, runs in results.items():
+    for group in _records.groups(runs).values():
       summaries = [_records.summary(group, metric) for metric in metrics]
       if any(summaries):
         changed = _compare.text_of(_records.changes(group[0].experiment, name), 'recipe')
         body.append([name + (f': {changed}' if changed else ''), f'{group[0].samples:,}', seeds_of(group),
                      *(plain(summary) for summary in summaries)])
   return laid_out(['definition', 'samples', 'seeds', *metrics], body, [
-      'Mean ± population deviation over seeds.'], kind)
+      'Figures are mean ± population standard deviation over seeds.'], kind)
 
 
 def plain(summary) -> str:
-  """A `_records.Summary` to four digits, without a unit; '' for None."""
+  """Formats a `_records.Summary` with four digits and without a unit; '' for None."""
   if summary is None:
     return ''
   return f'{summary.mean:.4g}' + (f' ± {summary.deviation:.2g}' if summary.half is not None else '')
 
 
 def laid_out(headings, body, under, kind) -> str:
-  """A table and the paragraphs under it as text, Markdown or HTML."""
+  """Renders a table and the paragraphs below it as text, Markdown or HTML."""
   if kind == 'markdown':
     lines = [headings, ['---'] * len(headings), *body]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines) + '\n\n' + '\n\n'.join(under) + '\n'

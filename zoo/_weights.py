@@ -1,4 +1,4 @@
-"""Weights that are kept: zoo/weights/NAME.npz is of the run that a definition reports, and its record has the sum."""
+"""Pretrained weights. zoo/weights/NAME.npz is from the run that the definition reports; the record has its checksum."""
 
 import pathlib
 
@@ -10,16 +10,16 @@ from acai_tf.training import build, weights
 from zoo import _mirror, _records, base
 
 FOLDER = pathlib.Path(__file__).parent / 'weights'
-RECON_CHANGE = 0.01  # relative, between a record's reconstruction figure and its checkpoint's: they are the same run's
+RECON_CHANGE = 0.01  # tolerated relative difference of the reconstruction metric between a record and its checkpoint
 
 
 def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
-  """(record, path) of a definition's archive, whose size and sum are those on record; for arguments see `load`.
+  """Returns (record, path) of a definition's archive after checking its checksum; for the arguments see `load`.
 
-  Where `folder` lacks it, as an installed package does, it is fetched (`_mirror.fetched`).
+  If `folder` lacks the archive, as in an installed package, it is downloaded (`_mirror.fetched`).
 
   Raises:
-    UserError: an unknown definition, no weights, a file that is not the one whose sum is on record, or no such file.
+    UserError: the definition is unknown, it has no weights, or the file is missing or does not match its checksum.
   """
   base.definition(name)
   record = next((run for run in _records.load(name, results) if run.kept), None)
@@ -35,19 +35,19 @@ def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
 
 
 def load(name, precision=None, results=_records.FOLDER, folder=FOLDER) -> tuple:
-  """The model that a definition reports, from its archive.
+  """Loads a definition's model with its pretrained weights.
 
   Args:
-    name: of the definition.
+    name: name of the definition.
     precision: Keras dtype policy; default: the one it was trained with.
-    results: folder of result files.
-    folder: of archives.
+    results: folder of the result files.
+    folder: folder of the archives.
 
   Returns:
-    (experiment, model, samples it was trained on).
+    (experiment, model, number of training samples).
 
   Raises:
-    UserError: an unknown definition, no weights, or a file that is not the one whose sum is on record.
+    UserError: the definition is unknown, it has no weights, or the file does not match its checksum.
   """
   record, path = kept(name, results, folder)
   experiment, model, about = weights.load(path, precision)
@@ -58,26 +58,26 @@ def load(name, precision=None, results=_records.FOLDER, folder=FOLDER) -> tuple:
 
 
 def refusal(dataset) -> str:
-  """Why weights that were trained on a data set may not be handed on, by its `NO_WEIGHTS`; '' where they may."""
+  """Why weights trained on a data set must not be distributed (its `NO_WEIGHTS`); '' if they may be."""
   return getattr(registry.load('acai_tf.data', dataset), 'NO_WEIGHTS', '')
 
 
 def check_terms(name) -> None:
-  """UserError where the terms of a definition's data do not allow to hand on weights."""
+  """Raises UserError if the terms of a definition's data do not allow the distribution of weights."""
   if reason := refusal(base.definition(name).dataset):
     raise UserError(f'{name}: weights are neither kept nor published, since {reason}; expected a definition on other '
                     'data.')
 
 
 def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manual_dir=None) -> _records.Kept:
-  """Writes the archive of a run that its definition reports, and its size and sum into the record.
+  """Writes the weights of the reported run to an archive, and the archive's size and checksum to the record.
 
   Returns:
-    What the record says of it.
+    The entry in the record.
 
   Raises:
-    UserError: a run that is not filed, that is not the one which is reported, or whose weights do not give its figures;
-      data whose terms do not allow it.
+    UserError: the run has no record, is not the reported one, or its weights do not reproduce the recorded metrics; or
+      the terms of the data do not allow it.
   """
   check_terms(name)
   record = _records.reported(_records.load(name, results), name)
@@ -96,10 +96,10 @@ def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, 
   def figures():
     return kind.measure(functions, dataset, experiment.dataset_name, model_name=experiment.model_name).metrics
 
-  recorded, found = record.metrics.get(kind.RECONSTRUCTION), figures()[kind.RECONSTRUCTION]
-  if recorded is not None and abs(found - recorded) > RECON_CHANGE * recorded:
-    raise UserError(f'{run} has a {kind.RECONSTRUCTION} of {found:.4g}; expected {recorded:.4g}, as its record has it. '
-                    'Measure it again and file it: python -m acai_tf.evaluate.')
+  recorded, measured = record.metrics.get(kind.RECONSTRUCTION), figures()[kind.RECONSTRUCTION]
+  if recorded is not None and abs(measured - recorded) > RECON_CHANGE * recorded:
+    raise UserError(f'{run} has a {kind.RECONSTRUCTION} of {measured:.4g}; expected {recorded:.4g}, as its record has '
+                    'it. Measure it again and file it: python -m acai_tf.evaluate.')
   arrays, chosen = weights.compact(model, figures)
   about = {'definition': name, 'experiment': experiment.to_dict(), 'samples': samples, 'weights': record.weights,
            **chosen}

@@ -1,4 +1,4 @@
-"""Definitions and published figures."""
+"""Definitions of the zoo and published figures."""
 
 import dataclasses
 
@@ -8,32 +8,28 @@ from acai_tf.experiment.errors import UserError, unknown
 PAPER = 'ACAI paper'
 QIAN = 'Qian et al. 2019'
 
-# The order of the columns in tables 1 to 3 of the ACAI paper, and in Qian et al.'s.
+# In the order of the columns in tables 1 to 3 of the ACAI paper, and in the tables of Qian et al.
 PAPER_MODELS = ('autoencoder', 'dropout', 'denoising', 'vae', 'aae', 'vqvae', 'acai')
 QIAN_MODELS = ('miae', 'lrae', 'midrae')
 
-# Models whose latent dimension is a setting of their own, `code`, not the network's: what it is by default.
+# Default latent dimension of models that have it as their own setting, `code`, instead of the network's.
 OWN_DIMENSIONS = {'arae_image': 100}
 
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-  """One published figure, in the unit in which `metrics.json` has it; `spread` is what stands behind its +-, or None.
-
-  `source`: paper and table. `confirmed`: a second source agrees; otherwise the figure comes from one secondary source
-  or from memory.
-  """
+  """One published figure, in the unit of `metrics.json`."""
 
   metric: str
   value: float
-  spread: float | None
-  source: str
-  confirmed: bool = False
+  spread: float | None  # the published +-
+  source: str  # paper and table
+  confirmed: bool = False  # by a second source; otherwise it is from a single secondary source or from memory
 
 
 @dataclasses.dataclass(frozen=True)
 class Definition:
-  """A model on a data set with a code size: what `--zoo NAME` trains; `overrides` as `resolve` takes them."""
+  """A model on a data set with a latent dimension, as `--zoo NAME` trains it. `overrides` are those of `resolve`."""
 
   name: str
   dataset: str
@@ -43,23 +39,23 @@ class Definition:
 
   @property
   def network(self) -> config.Network | config.TextNetwork:
-    """Its `config.Network`, before what a recipe of the model sets."""
+    """Its `config.Network`, before a recipe of the model changes it."""
     return dataclasses.replace(registry.load('acai_tf.data', self.dataset).NETWORK, **self.overrides['network'])
 
   @property
   def latent_dimension(self) -> int:
-    """Numbers in a code."""
+    """Dimension of the latent."""
     own = self.overrides['model'].get('code', OWN_DIMENSIONS.get(self.model))
     return own or self.network.dimension
 
 
 def definitions(dataset=None, model=None) -> dict:
-  """Dict: name -> Definition, of all data sets and models or of those named.
+  """Dict: name -> Definition, for all data sets and models or only for those given.
 
   Raises:
-    UserError: an unknown data set or model.
+    UserError: the data set or model is unknown.
   """
-  found = {}
+  by_name = {}
   if model:
     registry.check('acai_tf.models', model)
   for data_name in [dataset] if dataset else registry.names('acai_tf.data'):
@@ -70,16 +66,16 @@ def definitions(dataset=None, model=None) -> dict:
         overrides = {'network': dict(network), 'model': {}}
         if network and model_name in OWN_DIMENSIONS:
           overrides['model']['code'] = dataclasses.replace(
-              registry.load('acai_tf.data', data_name).NETWORK, **network).dimension  # as its other models
+              registry.load('acai_tf.data', data_name).NETWORK, **network).dimension  # as for the other models
         for section, values in getattr(module, 'EXCEPTIONS', {}).get((model_name, row), {}).items():
           overrides[section] |= values
         name = '_'.join(part for part in (data_name, model_name, row) if part)
-        found[name] = Definition(name, data_name, model_name, row, overrides)
-  return found
+        by_name[name] = Definition(name, data_name, model_name, row, overrides)
+  return by_name
 
 
 def definition(name) -> Definition:
-  """The Definition of that name; UserError with a suggestion if there is none."""
+  """Returns the Definition of that name. Raises UserError with a suggestion if there is none."""
   if not isinstance(name, str):
     raise UserError(f'the name of a definition is a {type(name).__name__}; expected text: see python -m zoo list.')
   for dataset in registry.names('acai_tf.data'):
@@ -89,16 +85,16 @@ def definition(name) -> Definition:
 
 
 def published(dataset, model, latent_dimension) -> dict:
-  """Dict: metric -> Published for a model on a data set with codes of `latent_dimension` numbers; empty if none."""
+  """Dict: metric -> Published, for a model on a data set with this latent dimension; empty if there are none."""
   rows = getattr(_module(dataset), 'PUBLISHED', {}).get((model, latent_dimension), ())
   return {row.metric: row for row in rows}
 
 
 def published_for(experiment) -> dict:
-  """`published` of a `config.Experiment`; empty unless its data, code and width are those of a definition.
+  """`published` figures for a `config.Experiment`; empty unless its data and network are those of a definition.
 
-  Figures of 32 x 32 images say nothing of 64 x 64 ones, and the same count of numbers may be another code. Settings
-  named test_* choose only what is measured.
+  Figures for 32 x 32 images do not apply to 64 x 64 images, and latents of the same dimension may differ in shape.
+  Settings named test_* are ignored, because they only choose what is measured.
   """
   usual = dataclasses.asdict(registry.load('acai_tf.data', experiment.dataset_name).Config())
   if any(value != usual[key] for key, value in dataclasses.asdict(experiment.dataset).items()
@@ -112,25 +108,25 @@ def published_for(experiment) -> dict:
 
 
 def percentages(metric, source, models, table) -> dict:
-  """{(model, dimension): [Published]} of one table in per cent.
+  """Converts one table of percentages to {(model, dimension): [Published]}.
 
   Args:
-    metric: its name.
+    metric: name of the metric.
     source: paper and table.
-    models: the columns.
-    table: dict: dimension -> one (value, spread) or value for each model; None where there is no figure.
+    models: models of the columns.
+    table: dict: dimension -> a value or (value, spread) for each model; None if there is no figure.
   """
-  found = {}
+  figures = {}
   for dimension, row in table.items():
     for model, cell in zip(models, row, strict=True):
       if cell is not None:
         value, spread = cell if isinstance(cell, tuple) else (cell, None)
-        found[model, dimension] = [Published(metric, value / 100, spread and spread / 100, source)]
-  return found
+        figures[model, dimension] = [Published(metric, value / 100, spread and spread / 100, source)]
+  return figures
 
 
 def together(*tables) -> dict:
-  """Joins `percentages`' dicts."""
+  """Merges the dicts of several `percentages`."""
   joined = {}
   for table in tables:
     for key, rows in table.items():

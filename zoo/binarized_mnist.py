@@ -1,3 +1,3 @@
-"""MNIST in black and white: ARAE's image experiment, of which its paper publishes pictures and no figures."""
+"""Binarized MNIST: the image experiment of ARAE. The paper publishes pictures and no figures."""
 
 ROWS = {'': {}}

@@ -1,3 +1,5 @@
-"""Captions of pictures. ARAE's published figures are of SNLI's 714,667 sentences and other judges; none compares."""
+"""Image captions. ARAE's published figures are not comparable: they are on 714,667 sentences of SNLI, with other
+evaluation models.
+"""
 
 ROWS = {'': {}}

@@ -1,4 +1,4 @@
-"""CIFAR-10: table 2 (single-layer classifier) of the ACAI paper, read from a later paper."""
+"""CIFAR-10: table 2 (single-layer classifier) of the ACAI paper, as quoted by a later paper."""
 
 from zoo.base import PAPER, PAPER_MODELS, QIAN, QIAN_MODELS, percentages, together
 

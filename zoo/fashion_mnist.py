@@ -1,3 +1,3 @@
-"""Fashion-MNIST, in the code sizes of MNIST; it has no published figures in these papers."""
+"""Fashion-MNIST with the latent dimensions of MNIST. These papers publish no figures for it."""
 
 ROWS = {'d32': {'latent': 2}, 'd256': {'latent': 16}}

@@ -1,3 +1,3 @@
-"""A folder of one's own is no fixed data set, so it has no definitions."""
+"""The user's own images are not a fixed data set, so they have no definitions."""
 
 ROWS = {}

@@ -1,4 +1,4 @@
-"""Lines: the ACAI paper's table 1. Only the autoencoder's and ACAI's distances are confirmed by a second source."""
+"""Lines: table 1 of the ACAI paper. A second source confirms only the distances of the autoencoder and of ACAI."""
 
 from zoo.base import PAPER, PAPER_MODELS, Published
 

@@ -1,4 +1,4 @@
-"""MNIST: tables 2 (single-layer classifier) and 3 (clustering) of the ACAI paper, read from a later paper."""
+"""MNIST: tables 2 (single-layer classifier) and 3 (clustering) of the ACAI paper, as quoted by a later paper."""
 
 from zoo.base import PAPER, PAPER_MODELS, QIAN, QIAN_MODELS, percentages, together
 

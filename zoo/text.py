@@ -1,3 +1,3 @@
-"""Sentences of one's own are no fixed data set, so they have no definitions."""
+"""The user's own sentences are not a fixed data set, so they have no definitions."""
 
 ROWS = {}

@@ -1,3 +1,3 @@
-"""Yelp's sentences. ARAE's published figures are of its larger files and other judges; none compares with ours."""
+"""Yelp sentences. ARAE's published figures are not comparable: they use larger files and other evaluation models."""
 
 ROWS = {'': {}}

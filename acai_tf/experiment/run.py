@@ -133,7 +133,7 @@ class Run:
           f'lines of {HISTORY} after {samples:,} samples to resume from there.')
 
   def provenance(self) -> list[dict]:
-    """Returns the code and machines that trained the run: rows of `machine.provenance`, with the `samples` at their start.
+    """Returns the code and machines that trained the run: rows of `machine.provenance`, with their first `samples`.
 
     Raises:
       UserError: the file is broken.

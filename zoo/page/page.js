@@ -1,18 +1,18 @@
-// The gallery's page. gallery.js, which the build wrote, has `galleryData`; ort is ONNX Runtime Web. Images are
-// Float32Arrays of height x width x channels in [0, 1], as the models' files take and give them.
+// The gallery's page. The build writes gallery.js, which defines `galleryData`. `ort` is ONNX Runtime Web. Images are
+// Float32Arrays of height x width x channels in [0, 1], like the inputs and outputs of the ONNX models.
 //
-// `gallery` is for tests and the curious: `gallery.last` is what is shown ({alpha, live, pair, ends, models: {name:
-// {kind, image, critic, angle, distance}}}; `pair` is -1 where it is no example; `ends` and images are null where
-// pictures are shown that were computed before), `gallery.line(degrees, size)` and `gallery.nearest(image, size)` draw
-// and follow lines.
+// `gallery` is for tests. `gallery.last` is what the page shows: {alpha, live, pair, ends, models: {name: {kind, image,
+// critic, angle, distance}}}. `pair` is -1 if the images are not an example. `ends` and `image` are null if precomputed
+// pictures are shown. `gallery.line(degrees, size)` draws a line; `gallery.nearest(image, size)` finds the nearest one.
 'use strict';
 
 const {datasets, models, texts, steps, templates} = window.galleryData;
-const THUMBNAILS = 11; // of a path: every second of its steps
+const THUMBNAILS = 11; // per path: every second step
 const byName = new Map(models.map((model) => [model.name, model]));
 const find = (selector) => document.querySelector(selector);
 const addressOf = (model, file) => `models/${encodeURIComponent(model.name)}/${file}`;
-const drawn = () => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); }); // and input taken
+// Resolves after the next repaint and after pending input.
+const drawn = () => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); });
 
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -24,7 +24,7 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-// Lines: as acai_tf/data/lines.py draws them, and as acai_tf/metrics/lines.py finds the nearest one.
+// Lines, drawn as in acai_tf/data/lines.py. The nearest one is found as in acai_tf/metrics/lines.py.
 
 function line(degrees, size) {
   const image = new Float32Array(size * size);
@@ -48,31 +48,31 @@ const directions = new Map(); // size -> [templates, size * size] lines in [-1, 
 
 function directionsOf(size) {
   if (!directions.has(size)) {
-    const found = new Float32Array(templates * size * size);
+    const lines = new Float32Array(templates * size * size);
     for (let k = 0; k < templates; k++) {
       const image = line(360 / templates * k, size).map((value) => 2 * value - 1);
       const norm = Math.hypot(...image);
-      found.set(image.map((value) => value / norm), k * image.length);
+      lines.set(image.map((value) => value / norm), k * image.length);
     }
-    directions.set(size, found);
+    directions.set(size, lines);
   }
   return directions.get(size);
 }
 
 function nearest(image, size) {
-  const found = directionsOf(size);
+  const lines = directionsOf(size);
   const given = Float64Array.from(image, (value) => 2 * value - 1);
   const norm = Math.hypot(...given);
   let best = -Infinity, chosen = 0;
   for (let k = 0; k < templates; k++) {
     let product = 0;
-    for (let i = 0; i < given.length; i++) product += given[i] * found[k * given.length + i];
+    for (let i = 0; i < given.length; i++) product += given[i] * lines[k * given.length + i];
     if (product > best) [best, chosen] = [product, k];
   }
   return {angle: 360 / templates * chosen, distance: norm ? 1 - best / norm : 1};
 }
 
-// Paths between codes, as acai_tf/interpolation.py has them.
+// Interpolation between latents, as in acai_tf/interpolation.py.
 
 const lerp = (first, second, alpha) => first.map((value, i) => value + alpha * (second[i] - value));
 
@@ -84,8 +84,8 @@ function slerp(first, second, alpha) {
   return first.map((value, i) => (Math.sin((1 - alpha) * omega) * value + Math.sin(alpha * omega) * second[i]) / sine);
 }
 
-// The kind of path that a model is shown along: the chosen one, where there is one. A shortest path is searched for by
-// gradients, which no browser has: those of the examples were found when the page was built.
+// The kind of path that is shown for a model: the selected one if available, else the straight one. Shortest paths are
+// found by gradient descent, which does not run in the browser. They are precomputed for the examples only.
 function kindOf(model) {
   const kind = find('#kind').value;
   return kind in model.readings && (kind !== 'geodesic' || state.pair >= 0) ? kind : 'linear';
@@ -95,8 +95,9 @@ const sourceOf = (model) => (kindOf(model) === 'geodesic' ? precomputed : state.
 
 const turn = (from, to) => ((to - from) % 360 + 540) % 360 - 180; // the shorter way, degrees in [-180, 180)
 
-// Sources: where what is shown comes from. `path` gives `steps` points from alpha 0 to 1, `at` one; a point has
-// `image`, or `sheet`, `row` and `column` of a picture, and for what applies `critic`, `angle` and `distance`.
+// Sources of the images: `precomputed` pictures or `live` models. `path` returns `steps` points from alpha 0 to 1, `at`
+// returns one. A point has `image`, or `sheet`, `row` and `column` of a picture, and where they apply `critic`, `angle`
+// and `distance`.
 
 const sheets = new Map();
 
@@ -158,11 +159,12 @@ const live = {
     });
   },
   async codesOf(model) {
-    const {ends} = state; // Replaced, never changed, when either end is.
+    const {ends} = state; // Replaced as a whole when one end changes.
     if (this.codes.get(model.name)?.ends !== ends) {
       const both = new Float32Array([...ends[0], ...ends[1]]);
-      const found = await this.run(model, 'encode', both, datasets[model.dataset].shape);
-      this.codes.set(model.name, {ends, codes: [found.slice(0, found.length / 2), found.slice(found.length / 2)]});
+      const latents = await this.run(model, 'encode', both, datasets[model.dataset].shape);
+      const half = latents.length / 2;
+      this.codes.set(model.name, {ends, codes: [latents.slice(0, half), latents.slice(half)]});
     }
     return this.codes.get(model.name).codes;
   },
@@ -188,19 +190,19 @@ function paint(canvas, point, [height, width, channels], column = 0) {
   const pixels = context.createImageData(width, height);
   for (let i = 0; i < width * height; i++) {
     for (let c = 0; c < 3; c++) {
-      pixels.data[4 * i + c] = Math.round(255 * point.image[i * channels + (channels === 3 ? c : 0)]); // It clamps.
+      pixels.data[4 * i + c] = Math.round(255 * point.image[i * channels + (channels === 3 ? c : 0)]); // clamped
     }
     pixels.data[4 * i + 3] = 255;
   }
   context.putImageData(pixels, column * width, 0);
 }
 
-function pixels(picture, [height, width, channels]) { // a picture's middle square -> image
+function pixels(picture, [height, width, channels]) { // the middle square of a picture as an image
   const canvas = make('canvas', {width, height});
   const context = canvas.getContext('2d', {willReadFrequently: true});
   const side = Math.min(picture.width, picture.height);
   context.imageSmoothingQuality = 'high';
-  context.fillRect(0, 0, width, height); // black, behind what is transparent
+  context.fillRect(0, 0, width, height); // black behind transparent pixels
   context.drawImage(picture, (picture.width - side) / 2, (picture.height - side) / 2, side, side, 0, 0, width, height);
   const {data} = context.getImageData(0, 0, width, height);
   return Float32Array.from({length: width * height * channels}, (_, i) => {
@@ -211,14 +213,14 @@ function pixels(picture, [height, width, channels]) { // a picture's middle squa
 
 const degrees = (angle) => `${Math.round(angle)}°`;
 
-function said(point) { // what a point's readings are, in words
+function said(point) { // the measurements of a point in words
   const parts = [];
   if ('angle' in point) parts.push(`nearest line at ${degrees(point.angle)}, distance ${point.distance.toFixed(4)}`);
   if ('critic' in point) parts.push(`critic reads alpha ${point.critic.toFixed(2)}`);
   return parts.join(', ');
 }
 
-// What is shown. `ends` are images, or null where only their pictures are there; `angles` those of the sliders.
+// What the page shows. `ends` are images, or null if there are only pictures of them; `angles` are of the sliders.
 
 const state = {dataset: models[0]?.dataset, pair: 0, ends: null, angles: [0, 0], names: ['', ''], source: precomputed};
 window.gallery = {last: null, line, nearest};
@@ -234,15 +236,15 @@ function panelOf(model) {
     picture: make('canvas', {width, height, role: 'img', className: 'pixels'}),
     strip: make('canvas', {width: width * THUMBNAILS, height, role: 'img', className: 'pixels strip'}),
     chart: make('div', {className: 'chart', role: 'img'}), caption: make('p', {className: 'small'}),
-    figures: make('dl'), note: make('p', {className: 'small'}), path: null, of: null, // the path, and what it is of
+    figures: make('dl'), note: make('p', {className: 'small'}), path: null, of: null, // what `path` is of
   };
   const side = [...(shown().lines ? [panel.chart, panel.caption] : []), panel.figures, panel.note];
   panel.element = make('article', {}, make('h2', {}, model.title), make('p', {className: 'small about'}, model.about),
                        make('div', {className: 'inner'}, panel.picture, panel.strip,
                             make('div', {className: 'side'}, ...side)));
   if (model.parts.includes('critic')) {
-    panel.element.append(make('p', {className: 'small'}, 'The critic was trained to read alpha (or 1 - alpha, where '
-      + 'that is less) from the image alone; the model, to make it read 0.'));
+    panel.element.append(make('p', {className: 'small'}, 'The critic was trained to estimate alpha (or 1 - alpha, if '
+      + 'that is smaller) from the image. The model was trained to make this estimate 0.'));
   }
   return panel;
 }
@@ -272,8 +274,8 @@ function drawCharts(chosen, alpha) { // on one scale
     chart.innerHTML = `<svg viewBox="0 0 100 100" preserveAspectRatio="none" aria-hidden="true">
       <path class="even" d="M0,${y(0)} L100,${y(straight)}"/><polyline points="${points}"/>
       <path class="now" d="M${100 * alpha},0 V100"/></svg>`;
-    caption.textContent = `Angle along alpha; dashed, an even turn. Largest of ${steps - 1} steps: `
-      + `${largest.toFixed(1)}°, an even one: ${even.toFixed(1)}°.`;
+    caption.textContent = `Angle over alpha; the dashed line is an even turn. Largest of ${steps - 1} steps: `
+      + `${largest.toFixed(1)}°; an even step: ${even.toFixed(1)}°.`;
     chart.setAttribute('aria-label', `The line turns by ${degrees(curve[steps - 1])} from alpha 0 to 1.`);
   });
 }
@@ -285,8 +287,8 @@ function drawPoint(model, point, alpha) {
   writeFigures(panels.get(model.name), point);
   const {note} = panels.get(model.name);
   note.textContent = kindOf(model) === find('#kind').value ? ''
-    : `Along the straight path: ${'geodesic' in model.readings ? 'shortest ones were found for the examples alone'
-      : 'this model, which jumps between codes, has no shortest one'}.`;
+    : `This is the straight path: ${'geodesic' in model.readings ? 'shortest paths are available for the examples only'
+      : 'this model has discrete latents and no shortest path'}.`;
   note.hidden = !note.textContent;
 }
 
@@ -299,7 +301,7 @@ function drawStrip(model) {
 }
 
 async function show() {
-  const {source, ends, pair} = state, kind = find('#kind').value, alpha = alphaNow(), found = new Map();
+  const {source, ends, pair} = state, kind = find('#kind').value, alpha = alphaNow(), points = new Map();
   const chosen = models.filter((model) => panels.has(model.name));
   for (const model of chosen) {
     if (source === live && !live.opened(model)) {
@@ -307,19 +309,19 @@ async function show() {
       await live.open(model);
       say('');
     }
-    found.set(model.name, await sourceOf(model).at(model, alpha));
+    points.set(model.name, await sourceOf(model).at(model, alpha));
   }
   const same = () => chosen.every((model) => panels.has(model.name)) && state.source === source
     && state.pair === pair && find('#kind').value === kind;
-  if (!same()) return; // What was asked for meanwhile comes next.
-  chosen.forEach((model) => drawPoint(model, found.get(model.name), alpha));
-  announce(`alpha ${alpha.toFixed(2)}. ` + chosen.map((model) => `${model.title}: ${said(found.get(model.name))}`)
+  if (!same()) return; // The user has changed something meanwhile; that is shown next.
+  chosen.forEach((model) => drawPoint(model, points.get(model.name), alpha));
+  announce(`alpha ${alpha.toFixed(2)}. ` + chosen.map((model) => `${model.title}: ${said(points.get(model.name))}`)
     .join('; '));
   gallery.last = {alpha, live: source === live, pair, ends, models: Object.fromEntries(chosen.map((model) => {
-    const {image = null, critic, angle, distance} = found.get(model.name);
+    const {image = null, critic, angle, distance} = points.get(model.name);
     return [model.name, {kind: kindOf(model), image, critic, angle, distance}];
   }))};
-  for (const model of chosen) { // Whole paths take longer, and wait until nothing else is asked for.
+  for (const model of chosen) { // Whole paths take longer, so they wait until nothing else is requested.
     const of = [source, ends, pair, kindOf(model)];
     if (panels.get(model.name).of?.every((value, i) => value === of[i])) continue;
     await drawn();
@@ -334,7 +336,7 @@ async function show() {
 
 let asked = false, running = false;
 
-async function update() { // While one is on its way, only the last of what is asked for follows.
+async function update() { // While an update runs, only the last request is kept.
   find('#number').textContent = alphaNow().toFixed(2);
   slider.setAttribute('aria-valuetext', alphaNow().toFixed(2));
   showSentences();
@@ -359,7 +361,7 @@ async function update() { // While one is on its way, only the last of what is a
 
 let timer;
 
-function announce(text) { // once it rests, so that a reader need not say every step
+function announce(text) { // after a pause, so that a screen reader does not read every step
   clearTimeout(timer);
   timer = setTimeout(() => { find('#reading').textContent = text; }, 400);
 }
@@ -408,7 +410,7 @@ function makeEnds() {
   for (const canvas of document.querySelectorAll('.alpha canvas')) Object.assign(canvas, {width, height});
 }
 
-function enable() { // what needs the models themselves
+function enable() { // the controls that need live models
   for (const {angle, upload} of endOf) {
     upload.disabled = state.source !== live;
     if (angle) angle.disabled = state.source !== live;
@@ -447,7 +449,7 @@ async function uploaded(i, file) {
   try {
     picture = await createImageBitmap(file);
   } catch {
-    say(`${file.name} is no picture that this browser reads; expected PNG, JPEG or the like.`);
+    say(`This browser cannot read ${file.name} as a picture. Use PNG or JPEG, for example.`);
     return;
   }
   say('');
@@ -515,12 +517,12 @@ function choose(model, wanted) {
   update();
 }
 
-function arrange() { // in the models' order, whatever order they were chosen in
+function arrange() { // in the order of the models, not in the order of selection
   find('#panels').replaceChildren(...models.filter((model) => panels.has(model.name)).map(
     (model) => panels.get(model.name).element));
 }
 
-// Sentences: paths that the build decoded, because their models run in no browser.
+// Sentences: paths decoded when the page was built, because models of sentences do not run in the browser.
 
 function makeSentences() {
   find('#sentences').replaceChildren(...texts.map((text) => {
@@ -531,13 +533,13 @@ function makeSentences() {
     select.addEventListener('change', () => { fillSentences(text); showSentences(); });
     fillSentences(text);
     return make('article', {}, make('h2', {}, `Between two sentences: ${text.title}`),
-                make('p', {className: 'small about'}, `${text.about} Computed when this page was built: `
-                  + 'held-out sentences are encoded, and points between their codes decoded; alpha above marks one.'),
+                make('p', {className: 'small about'}, `${text.about} These sentences were decoded when the page `
+                  + 'was built, between the latents of two held-out sentences. The current alpha is marked.'),
                 make('label', {}, 'From → to ', select), text.list);
   }));
 }
 
-function fillSentences(text) { // one item for each stretch of alpha with the same sentence
+function fillSentences(text) { // one item per range of alpha with the same sentence
   text.stretches = [];
   text.paths[select(text)].forEach((sentence, k) => {
     const last = text.stretches.at(-1);
@@ -561,7 +563,7 @@ function showSentences() {
   }
 }
 
-// Start: the precomputed pictures at once; the models as soon as they are there.
+// Start with the precomputed pictures; switch to the models as soon as they are loaded.
 
 function fallBack(error) {
   console.warn(error);
@@ -569,8 +571,9 @@ function fallBack(error) {
   slider.step = 1 / (steps - 1);
   say('The models cannot run here'
     + (location.protocol === 'file:' ? ', because browsers load none from a file on disk' : '')
-    + `. What you see was computed by the same models when this page was built: the examples, in ${steps - 1} steps of `
-    + 'alpha. Served by any web server (python -m zoo gallery --serve), other images can be chosen.');
+    + '. The page shows pictures of the examples, which the same models computed when it was built, in '
+    + `${steps - 1} steps of alpha. To choose other images, serve this folder with a web server `
+    + '(python -m zoo gallery --serve).');
   enable();
   if (state.pair < 0) choosePair(0);
 }
@@ -592,9 +595,9 @@ async function start() {
   if (!models.length) return;
   await setUp();
   try {
-    ort.env.wasm.numThreads = 1; // More need headers that a plain server does not send.
+    ort.env.wasm.numThreads = 1; // Several threads need headers that a plain server does not send.
     ort.env.wasm.wasmPaths = new URL('ort/', document.baseURI).href;
-    say('Loading the models; until then, pictures that were computed before …');
+    say('Loading the models. Until then, the page shows precomputed pictures …');
     for (const name of panels.keys()) await live.open(byName.get(name));
     say('');
     state.source = live;
@@ -605,7 +608,7 @@ async function start() {
   }
 }
 
-function setUp() { // for the data set that is shown
+function setUp() { // for the selected data set
   find('#answer').hidden = !shown().lines;
   makeEnds();
   makePairs();
