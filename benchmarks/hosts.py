@@ -102,7 +102,7 @@ def main(_):
         processes[-1].wait()
     if any(process.wait() for process in processes):
       raise SystemExit('a process failed; its output is above.')
-    print(f'after {FLAGS.steps} steps       difference with two hosts      with a nudge weights moved by')
+    print(f'{f"after {FLAGS.steps} steps":<26} {"difference with two hosts":<30} {"with a nudge":<12} weights moved by')
     differing = []
     for name in names:
       alone, *others = [list(np.load(f'{folder}/{place}/{name}.npz', allow_pickle=False).values()) for place in places]

@@ -125,7 +125,7 @@ def facts(which) -> list:
   counts = {player: sum(_count(v) for v in which.model.variables_of(player)) for player in which.model.players()}
   total = sum(map(_count, weights.variables(which.model).values()))  # also those that no player trains, like a codebook
   seeds, noun = _tables.seeds_of(which.runs), 'sentences' if which.is_text else 'images'
-  seed = f'seed {seeds}' if len(which.runs) < 2 else f'seed {training.seed} of {seeds}'
+  seed = f'seed {seeds}' if len(which.runs) < 2 else f'seed {training.seed} (of seeds {seeds})'
   return [
       ['input', 'sentences, strings of words separated by white space' if which.is_text else
        f'images, [n, {_by(which.model.image_shape, ", ")}] float32 in [0, 1]'],

@@ -288,8 +288,9 @@ def render_brief(dataset, kind='text', folder=_records.FOLDER) -> str:
   medians = (' Distance, smoothness and probe are medians of the last 20 evaluations, like the published figures.'
              * ('published' in headings))
   return laid_out(headings, body, [
-      f'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean].{medians}'
-      f'{starred} {undertrained(row[0] for row in body)}',
+      'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean].'
+      + medians + starred,
+      undertrained(row[0] for row in body),
       *restarts([(name, group) for name, runs in results.items() for group in _records.longest(runs, name)[:1]])],
                   kind)
 
