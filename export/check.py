@@ -3,19 +3,14 @@
 `python -I check.py MODULE EXPECTED.npz`; imports nothing of this project, so that it proves a user's `hub.load`. An
 array named 'callable encoder 7' is what that callable gives for 7 images, 'callable encoder 7 images' an input of it;
 'signature encode 7' likewise.
-`python -I check.py MODULE INPUTS.npz formats` runs what lies beside the SavedModel in LiteRT and ONNX Runtime.
 """
 
-import json
 import os
-import pathlib
 import sys
-import time
 
 import numpy as np
 
 TOLERANCE = 1e-5  # of numbers up to 1, and relative of larger ones
-ROUNDS = 15  # of which a latency is the median
 
 
 def answer(loaded, kind, name, inputs) -> np.ndarray:
@@ -71,88 +66,5 @@ def main(module, expected) -> None:
         f'{len(found["signature"])} signatures agree to {TOLERANCE:.0e}')
 
 
-def formats(module, inputs) -> None:
-  """Runs the other formats of a module beside its SavedModel, one thread each, and prints what came out, as JSON.
-
-  `inputs`: a .npz of arrays SIGNATURE/INPUT. Printed: format -> {'bytes', 'signatures': SIGNATURE -> {'largest',
-  'mean', 'ms'}}: differences from the SavedModel's output, as a share of the range (1 for pixels, for codes what the
-  SavedModel's cover); milliseconds of one image, the median of rounds in which the formats take turns.
-  """
-  os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
-  recorded, given = np.load(inputs), {}
-  for key in recorded.files:
-    signature, name = key.split('/')
-    given.setdefault(signature, {})[name] = recorded[key]
-  folder = pathlib.Path(module)
-  runtimes = {'saved_model': saved_model(folder), **{f'litert/{path.stem}': litert(path) for path in sorted(
-      folder.glob('litert/*.tflite'), key=os.path.getmtime)}}
-  if (folder / 'onnx').exists():
-    runtimes['onnx'] = onnx(folder / 'onnx', given)
-  measured = {name: {'bytes': size, 'signatures': {}} for name, (size, _) in runtimes.items()}
-  for signature, arrays in given.items():
-    expected = runtimes['saved_model'][1](signature, arrays)
-    scale = float(np.ptp(expected)) or 1.0 if signature == 'encode' else 1.0  # codes of one value have no range
-    times = _milliseconds({name: run for name, (_, run) in runtimes.items()}, signature, arrays)
-    for name, (_, run) in runtimes.items():
-      output = run(signature, arrays)
-      apart = np.abs(output - expected) / scale if output.shape == expected.shape else np.array(np.inf)
-      measured[name]['signatures'][signature] = {
-          'largest': float(apart.max()), 'mean': float(apart.mean(dtype=np.float64)), 'ms': times[name]}
-  print(json.dumps(measured))
-
-
-def _milliseconds(runtimes, signature, arrays):
-  """Dict: format -> median of ROUNDS calls with the first image, after one that is not counted."""
-  one, seconds = {name: values[:1] for name, values in arrays.items()}, {name: [] for name in runtimes}
-  for _ in range(ROUNDS + 1):
-    for name, run in runtimes.items():
-      began = time.perf_counter()
-      run(signature, one)
-      seconds[name].append(time.perf_counter() - began)
-  return {name: 1e3 * float(np.median(column[1:])) for name, column in seconds.items()}
-
-
-def saved_model(folder) -> tuple:
-  """(bytes on disk, function (signature, dict of arrays) -> array) of the SavedModel in a folder."""
-  import tensorflow as tf
-  import tensorflow_hub as hub
-
-  tf.config.threading.set_intra_op_parallelism_threads(1)
-  tf.config.threading.set_inter_op_parallelism_threads(1)
-  loaded = hub.load(str(folder))  # held: signatures alone do not keep the weights
-
-  def run(signature, arrays):
-    output, = loaded.signatures[signature](**{name: tf.constant(values) for name, values in arrays.items()}).values()
-    return output.numpy()
-
-  return sum(path.stat().st_size for part in ('*.pb', 'variables/*') for path in folder.glob(part)), run
-
-
-def litert(path) -> tuple:
-  """As `saved_model`, of a .tflite file that has the signatures."""
-  from ai_edge_litert import interpreter
-
-  loaded = interpreter.Interpreter(str(path), num_threads=1)
-  runners = {signature: loaded.get_signature_runner(signature) for signature in loaded.get_signature_list()}
-
-  def run(signature, arrays):
-    output, = runners[signature](**arrays).values()
-    return output
-
-  return path.stat().st_size, run
-
-
-def onnx(folder, signatures) -> tuple:
-  """As `saved_model`, of a folder with SIGNATURE.onnx."""
-  import onnxruntime
-
-  options = onnxruntime.SessionOptions()
-  options.intra_op_num_threads = options.inter_op_num_threads = 1
-  sessions = {signature: onnxruntime.InferenceSession(folder / f'{signature}.onnx', options,
-                                                      providers=['CPUExecutionProvider']) for signature in signatures}
-  return (sum(path.stat().st_size for path in folder.glob('*.onnx')),
-          lambda signature, arrays: sessions[signature].run(None, arrays)[0])
-
-
 if __name__ == '__main__':
-  (formats if sys.argv[3:] == ['formats'] else main)(*sys.argv[1:3])
+  main(*sys.argv[1:])
