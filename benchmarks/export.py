@@ -44,9 +44,9 @@ def runtimes(model, folder):
   import tensorflow as tf
   import tensorflow_hub as hub
 
-  from export import check, convert, module
+  from export import formats, module
 
-  offered = {module.SIGNATURES[c.name]: c for c in model.callables() if c.name in convert.CALLABLES}
+  offered = {module.SIGNATURES[c.name]: c for c in model.callables() if c.name in formats.CALLABLES}
   eager = {signature: module.outside(c) for signature, c in offered.items()}
   compiled = {signature: tf.function(function) for signature, function in eager.items()}
   loaded = hub.load(str(folder))
@@ -61,9 +61,9 @@ def runtimes(model, folder):
     return part(tensors if len(tensors) > 1 else next(iter(tensors.values()))).numpy()
 
   return {'Keras, tf.function': live(compiled), 'hub.load': module_of_hub,
-          'hub.load, signature': check.saved_model(folder)[1],
-          'ONNX Runtime': check.onnx(folder / 'onnx', offered)[1],
-          'LiteRT float32': check.litert(folder / 'litert/float32.tflite')[1], 'Keras, eager': live(eager)}
+          'hub.load, signature': formats.FORMATS['saved_model'].run(folder)[1],
+          'ONNX Runtime': formats.FORMATS['onnx'].run(folder)[1],
+          'LiteRT float32': formats.FORMATS['litert/float32'].run(folder)[1], 'Keras, eager': live(eager)}
 
 
 def latencies(runs, signature, arrays, calls):
@@ -85,7 +85,7 @@ def main(_):
   import tensorflow as tf
 
   import zoo
-  from export import convert, module
+  from export import formats, module
 
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -93,12 +93,10 @@ def main(_):
   with tempfile.TemporaryDirectory() as scratch:
     folder = pathlib.Path(scratch)
     module.save(model, folder)
-    for name in ('onnx', 'litert'):
-      (folder / name).mkdir()
-    convert.onnx(model, folder / 'onnx')
     images = np.random.default_rng(0).uniform(size=[64, *model.image_shape]).astype(np.float32)
-    convert.litert(folder, folder / 'litert', images, ['float32'])
-    given = convert.inputs(folder, images)
+    for name in ('onnx', 'litert/float32'):
+      formats.FORMATS[name].write(formats.Source(model, folder, images))
+    given = formats.inputs(folder, images)
     print(f'{flags.FLAGS.zoo}, {len(os.sched_getaffinity(0))} cores of which one is used, load average '
           f'{os.getloadavg()[0]:.1f}, {flags.FLAGS.rounds} rounds')
     print('hub.load', ', '.join(f'{wall:.2f} s (CPU {used:.2f})' for wall, used in load_seconds(folder)))

@@ -14,7 +14,7 @@ from acai_tf.experiment import module_card
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import WEIGHTS, Run
 from acai_tf.training import build
-from export import convert
+from export import formats as formats_lib
 
 FLAGS = flags.FlagValues()  # Our own: acai_tf.train has some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
@@ -37,7 +37,7 @@ def export(run: Run, target, checkpoint='last', weights='average', formats=(), d
     target: folder to write.
     checkpoint: 'last' or 'best'.
     weights: 'average', where the run has averages, or 'raw'.
-    formats: of `convert.PACKAGES`, beside the SavedModel; they are calibrated and compared on the run's own data set.
+    formats: names that --formats takes; they are calibrated and compared on the run's own data set.
     data_dir, manual_dir: where that lies.
 
   Returns:
@@ -59,8 +59,8 @@ def export(run: Run, target, checkpoint='last', weights='average', formats=(), d
               'weights': weights if experiment.training.average else 'raw'}
       if set(formats) - {'saved_model'}:
         dataset = build.load_data(experiment, data_dir, manual_dir)
-        card['formats'] = compare_formats(made, convert.write(model, made, formats, dataset))
-        agreement += '\n' + convert.table(card['formats'])
+        card['formats'] = compare_formats(made, formats, formats_lib.write(model, made, formats, dataset))
+        agreement += '\n' + formats_lib.table(card['formats'])
       files.write(made / module_card.FILE, json.dumps(card, indent=2) + '\n')
   except OSError as error:
     raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable place with free '
@@ -83,26 +83,31 @@ def texts(vocabulary, count) -> np.ndarray:
 
 def compare(model, folder) -> str:
   """Runs check.py on a saved module against the live model; returns what it printed. UserError where it differs."""
-  return _check(folder, expected(model))
+  return _check(['-I', pathlib.Path(__file__).with_name('check.py')], folder, expected(model))
 
 
-def compare_formats(folder, inputs) -> dict:
-  """Runs check.py on the formats beside a saved module; returns what it found. UserError where one differs too much.
+def compare_formats(folder, formats, inputs) -> dict:
+  """`formats.compare` of a saved module in a fresh process. UserError where a format differs too much.
 
-  `inputs`: as `convert.write` gives them.
+  Args:
+    folder: of the module.
+    formats: names that --formats takes.
+    inputs: as `formats.write` gives them.
   """
   arrays = {f'{signature}/{name}': values for signature, given in inputs.items() for name, values in given.items()}
-  measured = json.loads(_check(folder, arrays, 'formats').splitlines()[-1])
-  convert.judge(measured)
+  names = [format_.name for format_ in formats_lib.chosen(formats)]
+  measured = json.loads(_check(['-m', 'export.formats'], folder, arrays, *names).splitlines()[-1])
+  for name, found in measured.items():
+    formats_lib.FORMATS[name].judge(found['signatures'])
   return measured
 
 
-def _check(folder, arrays, *words):
-  """What check.py prints of a module and an archive of `arrays`, in a fresh process."""
+def _check(program, folder, arrays, *words):
+  """What a program prints of a module and an archive of `arrays`, in a fresh process."""
   with tempfile.TemporaryDirectory() as scratch:
     path = pathlib.Path(scratch) / 'arrays.npz'
     np.savez(path, **arrays)
-    command = [sys.executable, '-I', pathlib.Path(__file__).with_name('check.py'), folder, path, *words]
+    command = [sys.executable, *program, folder, path, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
   if done.returncode:
     lines = done.stderr.strip().splitlines()
@@ -154,7 +159,7 @@ def main() -> None:
     raise UserError(f'{arguments.to} exists already; expected a new folder. Exported modules are never changed.')
   cli.start_tensorflow()
   run = Run(arguments.run)
-  convert.require(arguments.formats, run.experiment())
+  formats_lib.require(arguments.formats, run.experiment())
   agreement = export(run, arguments.to, arguments.checkpoint, arguments.weights, arguments.formats,
                      arguments.data_dir, arguments.manual_dir)
   print(f'wrote {arguments.to}; reloaded in a fresh process by hub.load: {agreement}')

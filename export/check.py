@@ -4,20 +4,14 @@
 tests the module as a user loads it with `hub.load`. In EXPECTED.npz, the array 'callable encoder 7' is the output of
 that callable for 7 images, and 'callable encoder 7 images' is its input. Arrays of signatures have names like
 'signature encode 7'.
-
-`python -I check.py MODULE INPUTS.npz formats` runs the LiteRT and ONNX files beside the SavedModel.
 """
 
-import json
 import os
-import pathlib
 import sys
-import time
 
 import numpy as np
 
 TOLERANCE = 1e-5  # absolute for values up to 1, relative for larger ones
-ROUNDS = 15  # A latency is the median of so many rounds.
 
 
 def answer(loaded, kind, name, inputs) -> np.ndarray:
@@ -73,92 +67,5 @@ def main(module, expected) -> None:
         f'{len(checked["signature"])} signatures agree to {TOLERANCE:.0e}')
 
 
-def formats(module, inputs) -> None:
-  """Runs all formats of a module with one thread each and prints the differences and latencies as JSON.
-
-  The JSON has the form: format -> {'bytes', 'signatures': SIGNATURE -> {'largest', 'mean', 'ms'}}. 'largest' and 'mean'
-  are differences from the SavedModel's output, divided by its range (1 for pixels, max - min for latents). 'ms' are the
-  milliseconds for one image: the median of rounds in which the formats take turns.
-
-  Args:
-    module: folder of the module.
-    inputs: path of a .npz with arrays SIGNATURE/INPUT.
-  """
-  os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
-  recorded, given = np.load(inputs), {}
-  for key in recorded.files:
-    signature, name = key.split('/')
-    given.setdefault(signature, {})[name] = recorded[key]
-  folder = pathlib.Path(module)
-  runtimes = {'saved_model': saved_model(folder), **{f'litert/{path.stem}': litert(path) for path in sorted(
-      folder.glob('litert/*.tflite'), key=os.path.getmtime)}}
-  if (folder / 'onnx').exists():
-    runtimes['onnx'] = onnx(folder / 'onnx', given)
-  measured = {name: {'bytes': size, 'signatures': {}} for name, (size, _) in runtimes.items()}
-  for signature, arrays in given.items():
-    expected = runtimes['saved_model'][1](signature, arrays)
-    scale = float(np.ptp(expected)) or 1.0 if signature == 'encode' else 1.0  # constant latents have no range
-    times = _milliseconds({name: run for name, (_, run) in runtimes.items()}, signature, arrays)
-    for name, (_, run) in runtimes.items():
-      output = run(signature, arrays)
-      apart = np.abs(output - expected) / scale if output.shape == expected.shape else np.array(np.inf)
-      measured[name]['signatures'][signature] = {
-          'largest': float(apart.max()), 'mean': float(apart.mean(dtype=np.float64)), 'ms': times[name]}
-  print(json.dumps(measured))
-
-
-def _milliseconds(runtimes, signature, arrays):
-  """Dict: format -> median milliseconds of ROUNDS calls with the first image, after a warm-up call."""
-  one, seconds = {name: values[:1] for name, values in arrays.items()}, {name: [] for name in runtimes}
-  for _ in range(ROUNDS + 1):
-    for name, run in runtimes.items():
-      began = time.perf_counter()
-      run(signature, one)
-      seconds[name].append(time.perf_counter() - began)
-  return {name: 1e3 * float(np.median(column[1:])) for name, column in seconds.items()}
-
-
-def saved_model(folder) -> tuple:
-  """(bytes on disk, function (signature, dict of arrays) -> array) of the SavedModel in a folder."""
-  import tensorflow as tf
-  import tensorflow_hub as hub
-
-  tf.config.threading.set_intra_op_parallelism_threads(1)
-  tf.config.threading.set_inter_op_parallelism_threads(1)
-  loaded = hub.load(str(folder))  # Keep a reference: the signatures alone do not keep the weights alive.
-
-  def run(signature, arrays):
-    output, = loaded.signatures[signature](**{name: tf.constant(values) for name, values in arrays.items()}).values()
-    return output.numpy()
-
-  return sum(path.stat().st_size for part in ('*.pb', 'variables/*') for path in folder.glob(part)), run
-
-
-def litert(path) -> tuple:
-  """Like `saved_model`, for a .tflite file with the signatures."""
-  from ai_edge_litert import interpreter
-
-  loaded = interpreter.Interpreter(str(path), num_threads=1)
-  runners = {signature: loaded.get_signature_runner(signature) for signature in loaded.get_signature_list()}
-
-  def run(signature, arrays):
-    output, = runners[signature](**arrays).values()
-    return output
-
-  return path.stat().st_size, run
-
-
-def onnx(folder, signatures) -> tuple:
-  """Like `saved_model`, for a folder with files SIGNATURE.onnx."""
-  import onnxruntime
-
-  options = onnxruntime.SessionOptions()
-  options.intra_op_num_threads = options.inter_op_num_threads = 1
-  sessions = {signature: onnxruntime.InferenceSession(folder / f'{signature}.onnx', options,
-                                                      providers=['CPUExecutionProvider']) for signature in signatures}
-  return (sum(path.stat().st_size for path in folder.glob('*.onnx')),
-          lambda signature, arrays: sessions[signature].run(None, arrays)[0])
-
-
 if __name__ == '__main__':
-  (formats if sys.argv[3:] == ['formats'] else main)(*sys.argv[1:3])
+  main(*sys.argv[1:])

@@ -26,7 +26,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.metrics import lines as metric
 from acai_tf.training import build
-from export import convert
+from export import formats
 from zoo import __main__ as program
 from zoo import _gallery
 
@@ -89,7 +89,7 @@ class FolderTest(tf.test.TestCase):
         (folder / f'{name}.onnx').touch()
       return {{'encoder': 'encode', 'decoder': 'decode', 'critic': 'critic'}[name]: folder for name in callables}
 
-    with unittest.mock.patch.object(convert, 'onnx', onnx):
+    with unittest.mock.patch.object(formats, 'onnx', onnx):
       build_gallery(target, archive(self.folder))
 
   def test_pictures_and_readings_are_the_models(self):

@@ -25,7 +25,7 @@ from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
 from acai_tf.training import build as build_lib
-from export import convert
+from export import formats
 from zoo import _examples, _mirror, _weights
 
 PAGE = pathlib.Path(__file__).parent / 'page'
@@ -180,7 +180,7 @@ def _pairs(experiment, data_dir, manual_dir):
 def _write_model(folder, model, ends, lines):
   """Writes a model's ONNX files and its paths between `ends`; returns their description for the page."""
   critic = next((offered for offered in model.callables() if offered.output == 'alpha'), None)
-  parts = list(convert.onnx(model, folder, ('encoder', 'decoder', *([critic.name] if critic else []))))
+  parts = list(formats.onnx(model, folder, ('encoder', 'decoder', *([critic.name] if critic else []))))
   functions, readings = subject.of_model(model), {}
   for kind, strips in _strips(functions, ends).items():
     _examples.save_sheet(folder / f'{kind}.png', strips)

@@ -1,5 +1,6 @@
 """LiteRT and ONNX: the files against the live model in their own runtimes, the card, and what fails an export."""
 
+import dataclasses
 import importlib.util
 import json
 import pathlib
@@ -19,11 +20,12 @@ from acai_tf.experiment.run import Run
 from acai_tf.training import build
 from acai_tf.training.checkpoints import Checkpoints
 from export import __main__ as program
-from export import convert, module
+from export import formats, module
 
 TINY = {'dataset': {'test_images': 16}, 'network': {'latent_width': 16, 'latent': 2, 'depth': 2},
         'training': {'precision': 'float32', 'average': 0.0}}
-MISSING = [name for names in convert.PACKAGES.values() for name in names if importlib.util.find_spec(name) is None]
+MISSING = [name for name in dict.fromkeys(name for each in formats.FORMATS.values() for name in each.packages)
+           if importlib.util.find_spec(name) is None]
 
 
 def images(count, seed=0):
@@ -71,27 +73,27 @@ class ConvertTest(tf.test.TestCase):
     from ai_edge_litert import interpreter
 
     apart = {}
-    for kind in convert.KINDS:
+    for kind in ('float32', 'float16', 'dynamic', 'int8'):
       loaded = interpreter.Interpreter(str(self.target / f'litert/{kind}.tflite'))
-      self.assertCountEqual(loaded.get_signature_list(), convert.SIGNATURES)
-      for signature in convert.SIGNATURES:
+      self.assertCountEqual(loaded.get_signature_list(), formats.SIGNATURES)
+      for signature in formats.SIGNATURES:
         run = loaded.get_signature_runner(signature)
         for count in (7, 1):
           given, expected = self.expected(count)[signature]
           output, = run(**given).values()
           self.assertEqual(output.shape, expected.shape)
           apart[kind, signature] = np.abs(output - expected).max()
-    for signature in convert.SIGNATURES:
+    for signature in formats.SIGNATURES:
       self.assertLess(apart['float32', signature], 1e-5)
       self.assertLess(apart['float32', signature], apart['float16', signature])
       self.assertLess(apart['float16', signature], apart['int8', signature])
 
   def test_the_card_and_the_table_tell_every_format(self):
     measured = self.measured
-    self.assertCountEqual(measured, ['saved_model', *convert.TOLERANCES])
+    self.assertCountEqual(measured, formats.FORMATS)
     for name, found in measured.items():
       self.assertIn(name, self.printed)
-      self.assertCountEqual(found['signatures'], convert.SIGNATURES)
+      self.assertCountEqual(found['signatures'], formats.SIGNATURES)
       for row in found['signatures'].values():
         self.assertLessEqual(row['mean'], row['largest'])
         self.assertGreater(row['ms'], 0)
@@ -103,7 +105,7 @@ class ConvertTest(tf.test.TestCase):
   def test_the_check_measures_what_the_runtime_gives(self):
     from ai_edge_litert import interpreter
 
-    given = convert.inputs(self.target, (self.dataset.test(16)[0] + 1) / 2)
+    given = formats.inputs(self.target, (self.dataset.test(16)[0] + 1) / 2)
     run = interpreter.Interpreter(str(self.target / 'litert/int8.tflite'))
     for signature, scale in (('encode', np.ptp(given['decode']['codes'])), ('decode', 1)):
       exact = tf.saved_model.load(self.target).signatures[signature](**given[signature])
@@ -136,22 +138,24 @@ class RequireTest(tf.test.TestCase):
 
   def test_what_cannot_be_written_is_told_in_one_line(self):
     lines, text = resolve('lines', 'acai', 'fast', {}), resolve('grammar', 'arae', 'fast', {})
-    convert.require(['saved_model'], text)
+    formats.require(['saved_model'], text)
     with self.assertRaisesRegex(UserError, "unknown format 'tflite'.*litert"):
-      convert.require(['tflite'], lines)
+      formats.require(['tflite'], lines)
     with self.assertRaisesRegex(UserError, 'arae is a model of sentences'):
-      convert.require(['saved_model', 'onnx'], text)
-    with (mock.patch.dict(convert.PACKAGES, {'onnx': ('no_such_package',)}),
+      formats.require(['saved_model', 'onnx'], text)
+    missing = dataclasses.replace(formats.FORMATS['onnx'], packages=('no_such_package',))
+    with (mock.patch.dict(formats.FORMATS, {'onnx': missing}),
           self.assertRaisesRegex(UserError, r"no_such_package not installed.*pip install 'acai_tf\[export\]'")):
-      convert.require(['onnx'], lines)
+      formats.require(['onnx'], lines)
 
   def test_every_format_has_its_tolerance(self):
-    good = {'bytes': 1, 'signatures': {'encode': {'largest': 1e-5, 'mean': 1e-6, 'ms': 1.0}}}
-    bad = {'bytes': 1, 'signatures': {'encode': {'largest': 1.0, 'mean': float('nan'), 'ms': 1.0}}}
-    for name in [f'litert/{kind}' for kind in convert.KINDS] + ['onnx']:
-      convert.judge({name: good})
-      with self.assertRaisesRegex(UserError, f'^{name}: encode differs'):
-        convert.judge({name: bad})
+    good = {'encode': {'largest': 1e-5, 'mean': 1e-6, 'ms': 1.0}}
+    bad = {'encode': {'largest': 1.0, 'mean': float('nan'), 'ms': 1.0}}
+    for name, each in formats.FORMATS.items():
+      each.judge(good)
+      if name != 'saved_model':
+        with self.assertRaisesRegex(UserError, f'^{name}: encode differs'):
+          each.judge(bad)
 
 
 if __name__ == '__main__':
