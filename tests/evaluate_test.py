@@ -280,7 +280,7 @@ class MeasureTest(tf.test.TestCase):
     self.assertNotEqual(identity(), before)
     functions = subject.Functions(encode, None, identity=identity)
     with self.assertRaisesRegex(UserError, 'codes.npz cannot be written'):
-      codes_lib.of(functions, dataset, 20, folder=folder / 'nowhere')
+      codes_lib.of(functions, dataset, 20, folder=kept / 'below')  # `kept` is a file
 
   def test_sets_come_in_pieces_that_give_the_whole(self):
     images = np.random.default_rng(0).integers(256, size=[23, 8, 8, 3]).astype(np.uint8)
