@@ -210,7 +210,7 @@ class KeptTest(tf.test.TestCase):
     self.folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
     self.results, self.archives = self.folder / 'results', self.folder / 'weights'
     self.experiment = resolve('lines', 'autoencoder', 'fast', {
-        'network': {'depth': 2}, 'training': {'samples': 32, 'batch': 16}})
+        'network': {'depth': 2}, 'training': {'samples': 32, 'batch': 16, 'precision': 'float32'}})
     self.enterContext(unittest.mock.patch.object(_records, 'changes', return_value=[]))  # A small network is a change.
     self.model = trained(self.experiment)
     self.enterContext(unittest.mock.patch.object(build, 'load_model', side_effect=lambda run: (
