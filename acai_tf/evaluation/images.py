@@ -12,7 +12,6 @@ from acai_tf.evaluation import groups, subject
 from acai_tf.experiment.errors import one_of
 from acai_tf.metrics import clustering, codebook, distribution, likelihood, lines, path, probe, reconstruction
 
-functions_of = subject.of_model  # of a live model
 PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
 PAIR_SEED = 1  # of the pairs of test images, the same for every model; lines are drawn anew at each evaluation
 QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # interpolants whose distribution is measured, at alpha = 0, 1/8, ... 1
@@ -20,14 +19,12 @@ GEODESIC_PAIRS, GEODESIC_BLOCK = 32, 16  # whose shortest paths are searched, an
 REAL = 5000  # test images at most that they are compared with
 SHOWN = 48  # samples in a picture
 LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64
-BETTER = (('mean_distance', -1), ('probe_accuracy', 1), ('recon_mse', -1))  # compare evaluations, the first there is
-RECONSTRUCTION = 'recon_mse'
-MEDIANS = ('mean_distance', 'smoothness_published', 'probe_accuracy')  # of a training's last evaluations, as published
 PLACES = ('', '_of_means', '_of_features')  # behind a metric's name; the first is the published one
 
 
 @dataclasses.dataclass(frozen=True)
-class _Task(groups.Task):
+class Task(groups.Task):
+  """A task on images."""
 
   def over(self, function) -> np.ndarray:
     """[n, ...] a function's answers on the test images, which are taken in pieces."""
@@ -175,7 +172,7 @@ def _likelihood(task):
 
 
 # In the order in which they are taken; the quick ones, seconds each, while and after training.
-_GROUPS = {
+GROUPS = {
     'reconstruction': groups.Group(_reconstruction, lambda functions, dataset: True, quick=True),
     'probe': groups.Group(_probe, lambda functions, dataset: functions.classify, quick=True),
     'lines': groups.Group(_lines, lambda functions, dataset: dataset.benchmark == 'lines', quick=True),
@@ -187,8 +184,7 @@ _GROUPS = {
     'likelihood': groups.Group(_likelihood, lambda functions, dataset: functions.posterior),
     'geodesic': groups.Group(_geodesic, lambda functions, dataset: functions.geodesics),
 }
-GROUPS = tuple(_GROUPS)
-QUICK = tuple(name for name, group in _GROUPS.items() if group.quick)
+QUICK = tuple(name for name, group in GROUPS.items() if group.quick)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,29 +210,6 @@ class Settings:
     """What a record says of the measurement; `feature_network`: its identity, None where `quality` was not taken."""
     return {'pairs': {'count': PAIRS, 'steps': STEPS, 'draw': self.draw}, 'kmeans_restarts': self.restarts,
             'train_images': self.train_images, 'feature_network': self.features.identity if self.features else None}
-
-
-def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None,
-            ) -> groups.Measured:
-  """Every metric of the chosen groups that applies.
-
-  Args:
-    functions: `subject.Functions`.
-    dataset: the data set.
-    dataset_name: its name, for messages.
-    settings: `Settings`; default: the quick ones.
-    model_name: for messages.
-    progress: function (text, done, total); the last two are left out where there is nothing to count.
-
-  Returns:
-    `groups.Measured`. docs/benchmarks.md explains the metrics.
-
-  Raises:
-    UserError: as `groups.measure`.
-  """
-  found = groups.Measured({}, {}, {})
-  return groups.measure(
-      _GROUPS, _Task(functions, dataset, settings or Settings(), progress, found), dataset_name, model_name)
 
 
 def strips(functions, first, second, steps=STEPS, kind='linear', seed=None) -> np.ndarray:

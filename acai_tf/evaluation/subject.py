@@ -205,12 +205,15 @@ _TEXT_INPUTS = {'encoder': ('texts',), 'decoder': ('codes',), 'interpolator': ('
                 'log_probability': ('texts', 'targets'), 'transfer': ('texts', 'to'), 'sampler': ('count', 'seed')}
 
 
-def of_text_module(handle, trust=False) -> TextFunctions:
+def of_text_module(handle, trust=False) -> tuple[TextFunctions, None]:
   """`TextFunctions` of a module of sentences that `python -m export` wrote, through hub.load.
 
   Args:
     handle: a folder, or an address that hub.load takes.
     trust: whether it is loaded without `safety.check_module`.
+
+  Returns:
+    (`TextFunctions`, None, since it takes sentences of any length).
 
   Raises:
     UserError: nothing there, no such module, or one that `safety.check_module` refuses.
@@ -234,7 +237,8 @@ def of_text_module(handle, trust=False) -> TextFunctions:
 
     return graph
 
-  return _text_functions({name: called(name, inputs) for name, inputs in _TEXT_INPUTS.items() if hasattr(module, name)})
+  graphs = {name: called(name, inputs) for name, inputs in _TEXT_INPUTS.items() if hasattr(module, name)}
+  return _text_functions(graphs), None
 
 
 def _unloaded(handle, error):

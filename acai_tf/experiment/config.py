@@ -50,6 +50,10 @@ class Network:
     *inner, last = (self.depth << scale for scale in range(scales(shape[0], self.latent_width) + 1))
     return 9 * (2 * sum(width**2 for width in inner) + (inner[-1] + self.latent) * last + self.latent * inner[-1])
 
+  def inputs(self, shape) -> int:
+    """Numbers in an image of `shape`."""
+    return math.prod(shape)
+
   def activations(self, shape) -> int:
     """Activations that a step holds at least for an image of `shape`: those of the first scale."""
     return 3 * self.depth * shape[0] * shape[1]
@@ -78,6 +82,10 @@ class TextNetwork:
     words = shape[1] * (2 * self.embedding + self.hidden)
     return words + 4 * (self.latent * (self.embedding + self.latent)
                         + self.hidden * (self.embedding + self.hidden + self.latent))
+
+  def inputs(self, shape) -> int:
+    """Word ids in a sentence of `shape`."""
+    return shape[0]
 
   def activations(self, shape) -> int:
     """Activations that a step holds at least for a sentence of `shape`: the inputs of the gates."""
