@@ -9,7 +9,8 @@ from absl import flags
 from acai_tf import cli, files
 from acai_tf.data import base
 from acai_tf.data import lines as lines_data
-from acai_tf.evaluation import images, kinds, report, subject, text
+from acai_tf.evaluation import images, report, text
+from acai_tf.evaluation.modality import IMAGES, MODALITIES, SENTENCES
 from acai_tf.experiment import module_card, registry, strict_json
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.overrides import parse_overrides
@@ -35,8 +36,8 @@ flags.DEFINE_string('interpolations', None, '.npy file of interpolated lines, [n
 flags.DEFINE_string('sentences', None, 'File of generated sentences, one per line', flag_values=FLAGS)
 flags.DEFINE_string('paths', None, 'File of paths between sentences, one per line, separated by tabs',
                     flag_values=FLAGS)
-flags.DEFINE_list('metrics', ['quick'], f'quick ({", ".join(images.QUICK)}), all, or groups: '
-                  f'{", ".join(images.GROUPS[len(images.QUICK):])}, ...; of sentences {", ".join(text.GROUPS)}',
+flags.DEFINE_list('metrics', ['quick'], f'quick ({", ".join(IMAGES.quick)}), all, or groups: '
+                  f'{", ".join([*IMAGES.groups][len(IMAGES.quick):])}, ...; of sentences {", ".join(SENTENCES.groups)}',
                   flag_values=FLAGS)
 flags.DEFINE_integer('restarts', None, 'Restarts of k-means [10; 1000 for a run of recipe paper]', 1, flag_values=FLAGS)
 flags.DEFINE_integer('train_images', None, 'Training images for the probe and clustering [60000]', 20,
@@ -145,11 +146,11 @@ def groups_of(kind) -> tuple[str, ...]:
   Raises:
     UserError: a group is unknown, or another flag does not apply to any of the groups.
   """
-  known = kinds.KINDS[kind]
-  groups = {('all',): known.GROUPS, ('quick',): known.QUICK}.get(tuple(FLAGS.metrics), tuple(FLAGS.metrics))
+  known = MODALITIES[kind]
+  groups = {('all',): tuple(known.groups), ('quick',): known.quick}.get(tuple(FLAGS.metrics), tuple(FLAGS.metrics))
   for group in FLAGS.metrics:
-    if group not in (*known.GROUPS, 'quick', 'all'):
-      raise UserError(unknown(f'metrics of {kind}', group, (*known.GROUPS, 'quick', 'all')))
+    if group not in (*known.groups, 'quick', 'all'):
+      raise UserError(unknown(f'metrics of {kind}', group, (*known.groups, 'quick', 'all')))
   if {'quick', 'all'} & {*groups}:
     raise UserError(f'--metrics {",".join(groups)}: expected quick or all by itself, or groups of metrics.')
   for name, needed in NEEDS.items():
@@ -163,9 +164,11 @@ def groups_of(kind) -> tuple[str, ...]:
   return groups
 
 
-def settings_of(recipe, dataset, dataset_name, data_dir) -> images.Settings:
-  """Returns the settings of the evaluation of images from the flags; trains the feature network if it is missing."""
-  groups = groups_of('images')
+def settings_of(kind, recipe, dataset, dataset_name, data_dir) -> images.Settings | text.Settings:
+  """Returns the evaluation settings of a kind of data from the flags; trains the feature network if it is missing."""
+  groups = groups_of(kind)
+  if kind == 'sentences':
+    return text.Settings(groups)
   restarts = FLAGS.restarts or (report.PAPER_RESTARTS if recipe == 'paper' else 10)
   features = None
   if 'quality' in groups:
@@ -186,33 +189,27 @@ def evaluate_module(data_dir) -> None:
   """Evaluates an exported module, loaded by hub.load, on --dataset; prints the figures and writes them to --to."""
   config = config_of_flags(registry.names('acai_tf.data'))
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
-  kind = registry.kind_of('acai_tf.data', FLAGS.dataset)
-  groups_of(kind)
+  modality = MODALITIES[registry.kind_of('acai_tf.data', FLAGS.dataset)]
+  groups_of(modality.name)
   if FLAGS.to:
     cli.check_folder('to', FLAGS.to)
   cli.start_tensorflow()
   module_card.load(FLAGS.module)  # Rejects modules of an earlier drawing of lines; an address has no such file here.
-  functions: subject.Functions | subject.TextFunctions
-  if kind == 'sentences':
-    functions, shape = subject.of_text_module(FLAGS.module, FLAGS.trust), None
-  else:
-    functions, shape = subject.of_module(FLAGS.module, FLAGS.trust)
+  functions, shape = modality.functions_of_module(FLAGS.module, FLAGS.trust)
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
   if shape and tuple(dataset.shape) != shape:
     raise UserError(f'module {FLAGS.module} takes images of {"x".join(map(str, shape))}; {FLAGS.dataset} has '
                     f'{"x".join(map(str, dataset.shape))}.')
-  settings = (text.Settings(groups_of(kind)) if kind == 'sentences' else
-              settings_of('fast', dataset, FLAGS.dataset, data_dir))
+  settings = settings_of(modality.name, 'fast', dataset, FLAGS.dataset, data_dir)
   with cli.Status() as status:
-    measured = kinds.KINDS[kind].measure(
-        functions, dataset, FLAGS.dataset, settings, f'module {FLAGS.module}', status)
+    measured = modality.measure(functions, dataset, FLAGS.dataset, settings, f'module {FLAGS.module}', status)
   title = f'module {FLAGS.module} on {FLAGS.dataset}'
   restarts = report.restarts_of(measured.metrics, getattr(settings, 'restarts', None))
   print(f'\n{title}\n\n{report.grid_of(measured.metrics)}{restarts}')
   if FLAGS.to:
     to = Run(FLAGS.to)
     to.folder.mkdir(parents=True, exist_ok=True)
-    paths = kinds.KINDS[kind].draw(functions, dataset, measured, title, to.folder)
+    paths = modality.draw(functions, dataset, measured, title, to.folder)
     files.write(to.metrics, json.dumps({
         'module': FLAGS.module, 'dataset': FLAGS.dataset, 'metrics': measured.metrics, 'curves': measured.curves,
         **settings.facts()}, indent=2) + '\n')
@@ -255,8 +252,7 @@ def main() -> None:
     samples = step * experiment.training.batch
   dataset = build.load_data(experiment, data_dir, FLAGS.manual_dir)
   model.adapt(dataset)
-  settings = (text.Settings(groups_of('sentences')) if experiment.kind == 'sentences' else
-              settings_of(experiment.training.recipe, dataset, experiment.dataset_name, data_dir))
+  settings = settings_of(experiment.kind, experiment.training.recipe, dataset, experiment.dataset_name, data_dir)
   folder = FLAGS.run or FLAGS.to
   report.report(experiment, model, dataset, samples, Run(folder) if folder else None, settings, FLAGS.weights,
                 zoo.published_for(experiment))

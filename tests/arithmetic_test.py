@@ -46,7 +46,7 @@ class GroupTest(tf.test.TestCase):
     functions = types.SimpleNamespace(encode=encode, decode=lambda codes: decode(data.vocabulary.words, codes))
     found = groups.Measured({}, {}, {})
     with unittest.mock.patch.object(arithmetic, 'RANKS', (5, 60)):
-      text._arithmetic(text._Task(functions, data, text.Settings(), lambda *_: None, found))
+      text._arithmetic(text.Task(functions, data, text.Settings(), lambda *_: None, found))
     return found
 
   def test_codes_that_count_words_change_them_exactly(self):

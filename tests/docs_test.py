@@ -15,7 +15,7 @@ from absl import flags
 from PIL import Image
 
 from acai_tf import train
-from acai_tf.evaluation import kinds
+from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment import registry
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build
@@ -144,7 +144,7 @@ class DocsTest(tf.test.TestCase):
   def test_benchmarks_have_every_group_of_metrics(self):
     images, sentences = PAGES['docs/benchmarks.md'].split('\n## Sentences\n')
     for page, kind in ((images, 'images'), (sentences, 'sentences')):
-      for group in kinds.KINDS[kind].GROUPS:
+      for group in MODALITIES[kind].groups:
         self.assertIn(f'\n| `{group}` |', page)
 
 

@@ -25,6 +25,7 @@ from acai_tf.data import image_base, lines
 from acai_tf.evaluation import codes as codes_lib
 from acai_tf.evaluation import feature_network, figures, report, subject
 from acai_tf.evaluation import images as measure
+from acai_tf.evaluation.modality import IMAGES
 from acai_tf.experiment import module_card, registry, run
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
@@ -58,7 +59,7 @@ class MeasureTest(tf.test.TestCase):
 
   def test_a_perfect_model_of_lines(self):
     dataset = lines.load(lines.Config(test_images=256))
-    found = measure.measure(perfect_functions(), dataset, 'lines')
+    found = IMAGES.measure(perfect_functions(), dataset, 'lines')
     result = found.metrics
     self.assertAllClose(found.curves['distance'], np.zeros(16), atol=1e-6)
     self.assertEqual(found.arrays['angles'].shape, (256, 16))
@@ -72,16 +73,17 @@ class MeasureTest(tf.test.TestCase):
     dataset = lines.load(lines.Config(test_images=4))
     broken = subject.Functions(lambda x: x, lambda x: x * np.nan)
     with self.assertRaisesRegex(UserError, 'evaluation of mymodel on mnist.*diverged'):
-      measure.measure(broken, dataset, 'mnist', model_name='mymodel')
+      IMAGES.measure(broken, dataset, 'mnist', model_name='mymodel')
 
   def test_groups_of_which_none_applies_are_told(self):
     dataset = lines.load(lines.Config(test_images=4))
     with self.assertRaisesRegex(UserError, 'mymodel on lines: no metric of likelihood, codebook applies'):
-      measure.measure(perfect_functions(), dataset, 'lines', measure.Settings(('likelihood', 'codebook')), 'mymodel')
+      IMAGES.measure(perfect_functions(), dataset, 'lines', measure.Settings(('likelihood', 'codebook')), 'mymodel')
 
   def test_every_group_on_a_perfect_model(self):
     dataset = lines.load(lines.Config(test_images=64))
-    settings = measure.Settings(measure.GROUPS, 2, 300, features=lambda images: images[:, ::8, ::8, 0].reshape(-1, 16))
+    settings = measure.Settings(tuple(measure.GROUPS), 2, 300,
+                                features=lambda images: images[:, ::8, ::8, 0].reshape(-1, 16))
     sampled = []
 
     def sample(count, seed):
@@ -89,7 +91,7 @@ class MeasureTest(tf.test.TestCase):
       return lines.render(np.random.default_rng(seed).uniform(0, 2 * np.pi, count))
 
     functions = dataclasses.replace(perfect_functions(), sample=sample)
-    found = measure.measure(functions, dataset, 'lines', settings)
+    found = IMAGES.measure(functions, dataset, 'lines', settings)
     self.assertEqual([count for count, _ in sampled], [64])
     self.assertLess(found.metrics['frechet_samples'], 0.6)  # of 64 lines against 64 others; a cross-fade: 0.9
     self.assertAllEqual(found.arrays['samples'], sample(*sampled[0])[:48])
@@ -112,7 +114,7 @@ class MeasureTest(tf.test.TestCase):
       models[-1].decoder.set_weights([2 * weight for weight in models[-1].decoder.get_weights()])  # told from new ones
     functions = subject.of_model(models[1])
     with unittest.mock.patch.multiple(measure, GEODESIC_PAIRS=3, GEODESIC_BLOCK=2):
-      found = measure.measure(functions, dataset, 'lines', measure.Settings(('geodesic',)))
+      found = IMAGES.measure(functions, dataset, 'lines', measure.Settings(('geodesic',)))
     first, second = (functions.encode(ends) for ends in dataset.pairs(3, measure.PAIR_SEED))
     codes = tf.concat([first + alpha * (second - first) for alpha in np.linspace(0, 1, 241)], axis=0)
     images = models[0].decode(codes).numpy().reshape(241, 3, 32, 32, 1).swapaxes(0, 1)
@@ -133,12 +135,12 @@ class MeasureTest(tf.test.TestCase):
     for name, keys in (('vae', ('log_likelihood', 'rate', 'distortion')),
                        ('vqvae', ('codebook_usage', 'codebook_perplexity', 'rate_bits'))):
       functions = subject.of_model(build.create(resolve('lines', name, overrides={'network': {'depth': 2}})))
-      found = measure.measure(functions, dataset, 'lines', measure.Settings(('likelihood', 'codebook')))
+      found = IMAGES.measure(functions, dataset, 'lines', measure.Settings(('likelihood', 'codebook')))
       self.assertCountEqual(found.metrics, keys)
       self.assertEqual(functions.geodesics is None, name == 'vqvae')
     model = build.create(resolve('lines', 'vae', overrides={'network': {'depth': 2}}))
     functions = subject.of_model(model)
-    found = measure.measure(functions, dataset, 'lines', measure.Settings(('likelihood',))).metrics
+    found = IMAGES.measure(functions, dataset, 'lines', measure.Settings(('likelihood',))).metrics
     x = dataset.test()[0]
     self.assertAllClose(found['rate'], losses.gaussian_kl(*model.posterior(x)[:2]), rtol=1e-4)
     # Jensen: more codes give no less than the evidence lower bound of one, up to its noise.
@@ -196,7 +198,7 @@ class MeasureTest(tf.test.TestCase):
 
     noisy = subject.Functions(perfect.encode, lambda codes: lines.render(codes[:, 0]) * 0.5 + 0.5,
                                     encode_sample=encode_sample)
-    found = measure.measure(noisy, dataset, 'lines', measure.Settings(('lines',), draw=(3, 4)))
+    found = IMAGES.measure(noisy, dataset, 'lines', measure.Settings(('lines',), draw=(3, 4)))
     self.assertEqual(seeds, [(3, 4, 0), (3, 4, 1)])  # both ends for themselves
     ends = [encode_sample(np.zeros([measure.PAIRS, 1]), seed)[:, 0] for seed in seeds[:2]]
     turns = found.arrays['angles'][:, -1] - found.arrays['angles'][:, 0]
@@ -209,7 +211,7 @@ class MeasureTest(tf.test.TestCase):
       self.assertAllClose(found.metrics[f'{name}_of_means'], expected[name], rtol=1e-3, atol=1e-6)
     self.assertIn('mean_distance_of_means_ci95', found.metrics)
     self.assertLen(found.curves['distance_of_means'], measure.STEPS)
-    alone = measure.measure(perfect, dataset, 'lines', measure.Settings(('lines',)))
+    alone = IMAGES.measure(perfect, dataset, 'lines', measure.Settings(('lines',)))
     self.assertNoCommonElements(alone.metrics, ['mean_distance_of_means'])
 
   def test_clustering_sees_encode_and_the_probe_sees_represent(self):
@@ -223,19 +225,19 @@ class MeasureTest(tf.test.TestCase):
 
     settings = measure.Settings(('fitted_probe', 'clustering'), 5, 400)
     for encode, represent, clustered, probed in ((told, mute, 0.95, 0), (mute, told, 0, 0.95)):
-      found = measure.measure(subject.Functions(encode, None, represent=represent), dataset, 'lines', settings)
+      found = IMAGES.measure(subject.Functions(encode, None, represent=represent), dataset, 'lines', settings)
       scores = found.metrics
       for value, least in ((scores['clustering_accuracy'], clustered), (scores['fitted_probe_accuracy'], probed),
                            (scores['clustering_accuracy_of_features'], probed)):
         self.assertBetween(value, least, 1 if least else 0.5)
     drawn = subject.Functions(mute, None, encode_sample=lambda images, _: told(images))
-    scores = measure.measure(drawn, dataset, 'lines', settings).metrics
+    scores = IMAGES.measure(drawn, dataset, 'lines', settings).metrics
     self.assertGreater(scores['clustering_accuracy'], 0.95)
     self.assertLess(scores['clustering_accuracy_of_means'], 0.5)
     self.assertLess(scores['fitted_probe_accuracy'], 0.5)
     self.assertNotIn('clustering_accuracy_of_features', scores)
     same = subject.Functions(told, None, represent=told)
-    self.assertNotIn('clustering_accuracy_of_features', measure.measure(same, dataset, 'lines', settings).metrics)
+    self.assertNotIn('clustering_accuracy_of_features', IMAGES.measure(same, dataset, 'lines', settings).metrics)
 
   def test_codes_are_made_once_and_kept_as_long_as_weights_and_images_are_the_same(self):
     folder, calls, weights = new_folder(self), [], ['a']
@@ -408,9 +410,9 @@ class RunsTest(tf.test.TestCase):
         first, second = first | {'recon_mse': 9}, second | {'recon_mse': 1}
       if name == 'mean_distance':
         first, second = first | {'probe_accuracy': 0.1}, second | {'probe_accuracy': 0.9}
-      self.assertTrue(better(first, second, measure.BETTER), name)
-      self.assertFalse(better(second, first, measure.BETTER), name)
-      self.assertFalse(better(first, first, measure.BETTER), name)
+      self.assertTrue(better(first, second, IMAGES.better), name)
+      self.assertFalse(better(second, first, IMAGES.better), name)
+      self.assertFalse(better(first, first, IMAGES.better), name)
 
 
 class SettingsTest(tf.test.TestCase):
@@ -418,7 +420,7 @@ class SettingsTest(tf.test.TestCase):
   def settings(self, *arguments, recipe='fast'):
     evaluate.FLAGS.unparse_flags()
     evaluate.FLAGS(['evaluate', *arguments])
-    return evaluate.settings_of(recipe, lines.load(lines.Config(test_images=4)), 'lines', self.get_temp_dir())
+    return evaluate.settings_of('images', recipe, lines.load(lines.Config(test_images=4)), 'lines', self.get_temp_dir())
 
   def test_quick_is_the_default_and_the_paper_s_restarts_are_its_recipe_s(self):
     self.assertEqual(self.settings().groups, measure.QUICK)
@@ -428,7 +430,7 @@ class SettingsTest(tf.test.TestCase):
     network = feature_network.Features(lambda images: images, '0123456789ab')
     with unittest.mock.patch.object(feature_network, 'load', lambda *_, **__: network):
       found = self.settings('--metrics', 'all')
-    self.assertEqual((found.groups, found.features), (measure.GROUPS, network))
+    self.assertEqual((found.groups, found.features), (tuple(measure.GROUPS), network))
 
 
   def test_flags_that_do_not_apply_are_refused(self):

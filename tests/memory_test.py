@@ -23,6 +23,7 @@ import numpy as np
 
 from acai_tf.evaluation import images as measure
 from acai_tf.evaluation import subject
+from acai_tf.evaluation.modality import IMAGES
 from acai_tf.data import image_base
 
 
@@ -60,7 +61,7 @@ def evaluate(count):
   small = lambda images: images[:, ::32, ::32, 0].reshape(len(images), -1)
   measure.QUALITY_PAIRS, measure.PAIRS = 64, 32  # of which the ends are held, 2 x 1,024 at most
   settings = measure.Settings(('reconstruction', 'probe', 'fitted_probe', 'clustering', 'quality'), 1, features=small)
-  measure.measure(model(data.shape[0]), data, 'celeba', settings)
+  IMAGES.measure(model(data.shape[0]), data, 'celeba', settings)
 
 
 evaluate(100)  # Libraries are loaded, and pools filled.

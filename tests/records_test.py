@@ -16,7 +16,7 @@ import tensorflow as tf
 from absl.testing import parameterized
 
 from acai_tf.data import lines
-from acai_tf.evaluation import feature_network, kinds, text
+from acai_tf.evaluation import feature_network, subject, text
 from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import make
@@ -553,7 +553,7 @@ class ReproduceTest(tf.test.TestCase):
     self.assertEqual((samples, filed.kept.file), (640, 'grammar_text_autoencoder.npz'))
     dataset = build.load_data(experiment)
     self.assertEqual(model.vocabulary.words, dataset.vocabulary.words)
-    functions = kinds.KINDS['sentences'].functions_of(model)
+    functions = subject.of_text_model(model)
     nll = -functions.log_probability(*[text.texts_of(dataset, dataset.test_ids[:text.RECONSTRUCTED])] * 2).mean()
     self.assertAllClose(nll, filed.metrics['recon_nll'], rtol=0.01)
     for call in (lambda: _weights.keep('yelp_arae', Run(folder), results, archives),

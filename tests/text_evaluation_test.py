@@ -17,6 +17,7 @@ import tensorflow_datasets as tfds
 from acai_tf.data import _tfds, base, captions, grammar, snli, text_base, yelp, yelp_polarity
 from acai_tf.data import text as text_data
 from acai_tf.evaluation import language_model, subject, text
+from acai_tf.evaluation.modality import SENTENCES
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment, resolve
 from acai_tf.experiment.run import Run
@@ -59,7 +60,7 @@ class MetricsTest(tf.test.TestCase):
 
   def measure(self, *groups, **options):
     settings = text.Settings(groups, samples=400)
-    return text.measure(known(self.dataset, **options), self.dataset, 'grammar', settings)
+    return SENTENCES.measure(known(self.dataset, **options), self.dataset, 'grammar', settings)
 
   def test_a_model_that_keeps_everything(self):
     found = self.measure('reconstruction', 'codes', 'swaps').metrics
@@ -82,7 +83,7 @@ class MetricsTest(tf.test.TestCase):
     corpus = dataclasses.replace(corpus, test_ids=corpus.vocabulary.encode(held_out).numpy())
     dataset = text_base.SentenceDataset(corpus)
     settings = text.Settings(('sources',), samples=4)
-    found = text.measure(known(dataset), dataset, 'text', settings).metrics
+    found = SENTENCES.measure(known(dataset), dataset, 'text', settings).metrics
     for place in ('_real_text', '_real_codes'):
       self.assertAllClose(found[f'copied_share{place}'], 1 / 3)
       self.assertAllClose(found[f'distinct_share{place}'], 3 / 4)
@@ -104,7 +105,7 @@ class MetricsTest(tf.test.TestCase):
     functions = dataclasses.replace(
         known(self.dataset), encode=lambda texts: eye[np.arange(len(texts)) % 64], decode=decode,
         prior=lambda count, seed: eye[np.arange(count) % 64][::-1], untrained=lambda count, seed: eye[[5] * count])
-    found = text.measure(functions, self.dataset, 'grammar', text.Settings(('sources',), samples=100)).metrics
+    found = SENTENCES.measure(functions, self.dataset, 'grammar', text.Settings(('sources',), samples=100)).metrics
     for name in ('gaussian', 'sphere', 'real_codes', 'prior', 'untrained'):
       self.assertIn(f'reverse_perplexity_{name}', found)
       self.assertIn(f'reverse_perplexity_{name}_noise', found)
@@ -161,7 +162,7 @@ class MetricsTest(tf.test.TestCase):
     held_out = [(f'x{i} y{label}', label) for label in (0, 1) for i in range(10)]
     data = text_base.SentenceDataset(text_base.build(*zip(*train, strict=True), 60, 3, held_out=(
         [sentence for sentence, _ in held_out * 2], [label for _, label in held_out * 2])), 2)
-    found = text.measure(known(data), data, 'text', text.Settings(('transfer',))).metrics
+    found = SENTENCES.measure(known(data), data, 'text', text.Settings(('transfer',))).metrics
     self.assertLess(found['transfer_accuracy_random'], 0.8)
     self.assertGreater(found['transfer_perplexity_random'], text.score_samples(
         [sentence for sentence, _ in train], data)['forward_perplexity'])
@@ -324,9 +325,9 @@ class SnliTest(tf.test.TestCase):
       self.assertEqual([len(training[2]), len(held_out[2])], [1000, 200])
       one_hot = {f'a {word}': np.eye(4, dtype=np.float32)[i] for i, word in enumerate(words)}
       functions = subject.TextFunctions(lambda texts: np.array([one_hot[words] for words in texts]), None, None, None)
-      found = text.measure(functions, data, 'snli', text.Settings(('entailment',))).metrics
+      found = SENTENCES.measure(functions, data, 'snli', text.Settings(('entailment',))).metrics
       blind = subject.TextFunctions(lambda texts: np.ones([len(texts), 4], np.float32) / 2, None, None, None)
-      unseen = text.measure(blind, data, 'snli', text.Settings(('entailment',))).metrics
+      unseen = SENTENCES.measure(blind, data, 'snli', text.Settings(('entailment',))).metrics
     most = float(np.mean(held_out[2] == 0))
     self.assertAllClose(found, {'entailment_most_common': most, 'entailment_accuracy_1000': 1.0})
     self.assertAllClose(unseen['entailment_accuracy_1000'], most)
@@ -434,7 +435,7 @@ class ProgramTest(tf.test.TestCase):
     self.assertEqual(step, 8)
     self.assertEqual(model.vocabulary.words, build.load_data(experiment).vocabulary.words)
     module.save(model, folder / 'module')
-    live, loaded = subject.of_text_model(model), subject.of_text_module(str(folder / 'module'))
+    live, (loaded, _) = subject.of_text_model(model), subject.of_text_module(str(folder / 'module'))
     texts = ['the cat sings !', '', 'the unheard of']
     self.assertAllClose(live.encode(texts), loaded.encode(texts), atol=1e-6)
     self.assertEqual(live.decode(live.encode(texts)), loaded.decode(loaded.encode(texts)))

@@ -11,7 +11,7 @@ from rich import table as rich_table
 
 import zoo
 from acai_tf import cli
-from acai_tf.evaluation import kinds
+from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.resolve import resolve
@@ -160,7 +160,7 @@ def reproduce(patterns) -> int:
       raise UserError(f'--{name} is for models of images; expected no others beside it.')
   for group in FLAGS.metrics:
     for _, experiment in asked:
-      if group not in (known := kinds.KINDS[experiment.kind].GROUPS):
+      if group not in (known := MODALITIES[experiment.kind].groups):
         raise UserError(unknown('value of --metrics', group, known))
   evaluate_flags.append(f'--metrics={",".join(FLAGS.metrics or ["all"])}')
   if FLAGS.plan:

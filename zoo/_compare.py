@@ -4,13 +4,14 @@ import dataclasses
 import math
 
 from acai_tf.evaluation.images import PAIRS
+from acai_tf.evaluation.modality import IMAGES as OF_IMAGES
 from acai_tf.experiment import registry
 from acai_tf.experiment.overrides import differences
 from acai_tf.experiment.resolve import resolve
 from zoo import _records, base
 
 # The papers publish these as medians of the last 20 evaluations (tables 1 and 2), but not clustering (table 3).
-MEDIANS = ('mean_distance', 'smoothness_published', 'probe_accuracy')
+MEDIANS = OF_IMAGES.medians
 NORMAL = 1.96  # 95 % of a normal distribution is within so many standard deviations of its mean
 
 

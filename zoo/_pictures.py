@@ -15,11 +15,11 @@ MODELS = ('autoencoder', 'dropout', 'denoising', 'vae', 'aae', 'vqvae', 'acai')
 def main() -> None:
   """Draws paths.png (digits and lines by ACAI and the autoencoder) and models.png (one pair of lines by each model)."""
   cli.start_tensorflow()
-  from acai_tf.evaluation import figures, images
+  from acai_tf.evaluation import figures, images, subject
   from zoo import _examples, _weights
 
   def strips(name, first, second):
-    return images.strips(images.functions_of(_weights.load(name)[1]), first, second)
+    return images.strips(subject.of_model(_weights.load(name)[1]), first, second)
 
   kept = _examples.pairs('mnist', (32, 32, 1))
   if kept is None:

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from acai_tf.evaluation import kinds
+from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
@@ -89,17 +89,18 @@ def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, 
                 f'the one of {record.samples:,} samples, seed {record.seed}')
     raise UserError(f'{run}, of {samples:,} samples, seed {own.seed}, is not the run that {name} reports; that is '
                     f'{reported}. File it first: python -m zoo reproduce {name}.')
-  dataset, kind = build.load_data(experiment, data_dir, manual_dir), kinds.KINDS[experiment.kind]
+  dataset, modality = build.load_data(experiment, data_dir, manual_dir), MODALITIES[experiment.kind]
+  reconstruction = modality.reconstruction
   model.adapt(dataset)
-  functions = kind.functions_of(model)
+  functions = modality.functions_of(model)
 
   def figures():
-    return kind.measure(functions, dataset, experiment.dataset_name, model_name=experiment.model_name).metrics
+    return modality.measure(functions, dataset, experiment.dataset_name, model_name=experiment.model_name).metrics
 
-  recorded, measured = record.metrics.get(kind.RECONSTRUCTION), figures()[kind.RECONSTRUCTION]
+  recorded, measured = record.metrics.get(reconstruction), figures()[reconstruction]
   if recorded is not None and abs(measured - recorded) > RECON_CHANGE * recorded:
-    raise UserError(f'{run} has a {kind.RECONSTRUCTION} of {measured:.4g}; expected {recorded:.4g}, as its record has '
-                    'it. Measure it again and file it: python -m acai_tf.evaluate.')
+    raise UserError(f'{run} has a {reconstruction} of {measured:.4g}; expected {recorded:.4g}, as its record has it. '
+                    'Measure it again and file it: python -m acai_tf.evaluate.')
   arrays, chosen = weights.compact(model, figures)
   about = {'definition': name, 'experiment': experiment.to_dict(), 'samples': samples, 'weights': record.weights,
            **chosen}

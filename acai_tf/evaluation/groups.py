@@ -3,8 +3,6 @@
 import dataclasses
 import typing
 
-from acai_tf.experiment.errors import UserError
-
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
@@ -36,30 +34,3 @@ class Group:
   score: typing.Any
   applies: typing.Any
   quick: bool = False
-
-
-def measure(groups, task, dataset_name, model_name) -> Measured:
-  """Every metric of the chosen groups that applies, in `task.found`.
-
-  Args:
-    groups: dict: name -> `Group`, in the order in which they are taken.
-    task: `Task`, whose settings have the names of the chosen `groups`.
-    dataset_name, model_name: for messages.
-
-  Raises:
-    UserError: groups of which none applies, a model whose outputs are not finite, or another input that a metric
-      refuses; it names the model.
-  """
-  try:
-    for name, group in groups.items():
-      if name in task.settings.groups and group.applies(task.functions, task.dataset):
-        task.progress(name)
-        group.score(task)
-  except UserError:
-    raise
-  except ValueError as error:
-    raise UserError(f'evaluation of {model_name} on {dataset_name}: {error}') from error
-  if not task.found.metrics and not task.found.arrays:
-    raise UserError(f'evaluation of {model_name} on {dataset_name}: no metric of {", ".join(task.settings.groups)} '
-                    'applies; expected --metrics reconstruction, or others (docs/benchmarks.md).')
-  return task.found

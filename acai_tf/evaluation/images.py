@@ -12,7 +12,6 @@ from acai_tf.evaluation import groups, subject
 from acai_tf.experiment.errors import one_of
 from acai_tf.metrics import clustering, codebook, distribution, likelihood, lines, path, probe, reconstruction
 
-functions_of = subject.of_model  # converts a live model
 PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
 PAIR_SEED = 1  # pairs of test images are the same for all models; lines are sampled anew at each evaluation
 QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # of `quality`: interpolants at alpha = 0, 1/8, ..., 1
@@ -20,16 +19,12 @@ REAL = 5000  # of `quality`: maximum number of test images
 GEODESIC_PAIRS, GEODESIC_BLOCK = 32, 16  # of `geodesic`: pairs, and pairs optimized at a time
 SHOWN = 48  # samples in the picture
 LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64
-# Evaluations are compared by the first of these metrics that they have: (name, 1 if higher is better, -1 if lower is).
-BETTER = (('mean_distance', -1), ('probe_accuracy', 1), ('recon_mse', -1))
-RECONSTRUCTION = 'recon_mse'
-# Metrics of which the median over a run's last evaluations is reported, as in the paper.
-MEDIANS = ('mean_distance', 'smoothness_published', 'probe_accuracy')
 SUFFIXES = ('', '_of_means', '_of_features')  # of metrics on codes, means and features (`codes.of`); '' is published
 
 
 @dataclasses.dataclass(frozen=True)
-class _Task(groups.Task):
+class Task(groups.Task):
+  """A task on images."""
 
   def over(self, function) -> np.ndarray:
     """Applies a function to all test images, block by block: [n, ...] outputs."""
@@ -178,7 +173,7 @@ def _likelihood(task):
 
 
 # In the order in which they are computed. Quick groups take seconds each, and are also computed during training.
-_GROUPS = {
+GROUPS = {
     'reconstruction': groups.Group(_reconstruction, lambda functions, dataset: True, quick=True),
     'probe': groups.Group(_probe, lambda functions, dataset: functions.classify, quick=True),
     'lines': groups.Group(_lines, lambda functions, dataset: dataset.benchmark == 'lines', quick=True),
@@ -190,8 +185,7 @@ _GROUPS = {
     'likelihood': groups.Group(_likelihood, lambda functions, dataset: functions.posterior),
     'geodesic': groups.Group(_geodesic, lambda functions, dataset: functions.geodesics),
 }
-GROUPS = tuple(_GROUPS)
-QUICK = tuple(name for name, group in _GROUPS.items() if group.quick)
+QUICK = tuple(name for name, group in GROUPS.items() if group.quick)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,29 +208,6 @@ class Settings:
     """The settings that a record stores. `feature_network` is its identity, None if there is no feature network."""
     return {'pairs': {'count': PAIRS, 'steps': STEPS, 'draw': self.draw}, 'kmeans_restarts': self.restarts,
             'train_images': self.train_images, 'feature_network': self.features.identity if self.features else None}
-
-
-def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None,
-            ) -> groups.Measured:
-  """Computes all applicable metrics of the selected groups.
-
-  Args:
-    functions: `subject.Functions`.
-    dataset: the data set.
-    dataset_name: name of the data set, for messages.
-    settings: `Settings`; default: the quick groups.
-    model_name: name of the model, for messages.
-    progress: function (text, done, total); `done` and `total` are omitted if there is nothing to count.
-
-  Returns:
-    `groups.Measured`. docs/benchmarks.md explains the metrics.
-
-  Raises:
-    UserError: as in `groups.measure`.
-  """
-  measured = groups.Measured({}, {}, {})
-  return groups.measure(
-      _GROUPS, _Task(functions, dataset, settings or Settings(), progress, measured), dataset_name, model_name)
 
 
 def strips(functions, first, second, steps=STEPS, kind='linear', seed=None) -> np.ndarray:

@@ -8,7 +8,7 @@ from rich import box
 from rich import table as rich_table
 
 from acai_tf import cli, files
-from acai_tf.evaluation import kinds
+from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment import config, machine, resolve
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run, medians
@@ -84,7 +84,7 @@ def record(experiment, measured, settings, samples, seconds, run: Run, weights) 
       'samples': samples,
       'weights': weights,
       'metrics': measured.metrics,
-      'medians': medians(history, experiment.training, kinds.KINDS[experiment.kind].MEDIANS),
+      'medians': medians(history, experiment.training, MODALITIES[experiment.kind].medians),
       'curves': measured.curves,
       **settings.facts(),
       **machine.provenance(),
@@ -107,15 +107,15 @@ def report(experiment, model, dataset, samples, run: Run | None, settings=None, 
     weights: which weights those are, one of `run.WEIGHTS`.
     published: dict: metric -> figure that was published (`zoo.base.Published`).
   """
-  kind = kinds.KINDS[experiment.kind]
+  modality = MODALITIES[experiment.kind]
   seeds = experiment.training.seed, samples // experiment.training.batch
-  settings = dataclasses.replace(settings or kind.Settings(), draw=seeds, codes=run.folder if run else None)
+  settings = dataclasses.replace(settings or modality.settings(), draw=seeds, codes=run.folder if run else None)
   weights = weights if experiment.training.average else 'raw'  # a run without averages has only those
-  functions, title, began = kind.functions_of(model), title_of(experiment, samples, weights), time.monotonic()
+  functions, title, began = modality.functions_of(model), title_of(experiment, samples, weights), time.monotonic()
   with cli.Status() as status:
-    measured = kind.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
+    measured = modality.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
     seconds = time.monotonic() - began
-    floor = kind.floor(dataset, seeds)
+    floor = modality.floor(dataset, seeds)
     paths = []
     if run is not None:
       status('pictures')
@@ -123,7 +123,7 @@ def report(experiment, model, dataset, samples, run: Run | None, settings=None, 
       found = record(experiment, measured, settings, samples, seconds, run, weights)
       try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        paths += kind.draw(functions, dataset, measured, title, run.folder)
+        paths += modality.draw(functions, dataset, measured, title, run.folder)
         files.write(run.metrics, json.dumps(found, indent=2) + '\n')
       except OSError as error:
         raise UserError(f'results cannot be written to {run}: {error.strerror or error}; free space and run '

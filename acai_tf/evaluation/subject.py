@@ -211,12 +211,15 @@ _TEXT_INPUTS = {'encoder': ('texts',), 'decoder': ('codes',), 'interpolator': ('
                 'log_probability': ('texts', 'targets'), 'transfer': ('texts', 'to'), 'sampler': ('count', 'seed')}
 
 
-def of_text_module(handle, trust=False) -> TextFunctions:
+def of_text_module(handle, trust=False) -> tuple[TextFunctions, None]:
   """Loads a sentence module that `python -m export` wrote, by hub.load, as `TextFunctions`.
 
   Args:
     handle: a folder, or a URL as in hub.load.
     trust: whether to load the module without `safety.check_module`.
+
+  Returns:
+    (`TextFunctions`, None, since it takes sentences of any length).
 
   Raises:
     UserError: the module does not exist, is of another kind, or is refused by `safety.check_module`.
@@ -240,7 +243,8 @@ def of_text_module(handle, trust=False) -> TextFunctions:
 
     return graph
 
-  return _text_functions({name: called(name, inputs) for name, inputs in _TEXT_INPUTS.items() if hasattr(module, name)})
+  graphs = {name: called(name, inputs) for name, inputs in _TEXT_INPUTS.items() if hasattr(module, name)}
+  return _text_functions(graphs), None
 
 
 def _unloaded(handle, error):

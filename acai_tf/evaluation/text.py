@@ -5,11 +5,10 @@ import functools
 
 import numpy as np
 
-from acai_tf.evaluation import groups, subject
+from acai_tf.evaluation import groups
 from acai_tf.experiment.errors import UserError, one_of
 from acai_tf.metrics import arithmetic, entailment, language, sentences, text_path, transfer
 
-functions_of = subject.of_text_model  # converts a live model
 SAMPLES = 20_000  # generated sentences to which a trigram model is fitted
 HELD_OUT = 10_000  # real sentences on which it is scored
 NOISE = 0.04  # standard deviation of the noise on codes in `sources`, about half of that in training
@@ -22,16 +21,13 @@ WORD_PAIRS, EXAMPLES, SCALES = 20, 200, (1, 2, 4)  # of arithmetic: pairs, sente
 LABELLED = (28_000, 59_000, 120_000)  # labelled pairs of SNLI (Zhao et al. 2018, section 6)
 UNKNOWN = (1,)  # ids of out-of-vocabulary tokens
 SHOWN = 10  # sentences of each kind in sentences.txt
-# Evaluations are compared by the first of these metrics that they have: (name, 1 if higher is better, -1 if lower is).
-BETTER = (('reverse_perplexity', -1), ('transfer_accuracy', 1), ('recon_nll', -1))
-RECONSTRUCTION = 'recon_nll'
-MEDIANS = ()  # no published result is a median over the last evaluations
 
 
 @dataclasses.dataclass(frozen=True)
-class _Task(groups.Task):
+class Task(groups.Task):
+  """A task on sentences."""
 
-  def real(self, count):
+  def real(self, count) -> list[str]:
     """The first `count` held-out sentences, or all if there are fewer."""
     return texts_of(self.dataset, self.dataset.test_ids[:count])
 
@@ -333,7 +329,7 @@ def _entailment(task):
         *(column[:count] for column in codes), labels[:count], *test_codes, test_labels)
 
 
-_GROUPS = {
+GROUPS = {
     'reconstruction': groups.Group(_reconstruction, lambda functions, dataset: functions.decode, quick=True),
     'codes': groups.Group(_codes, lambda functions, dataset: True, quick=True),
     'samples': groups.Group(_samples, lambda functions, dataset: functions.sample, quick=True),
@@ -346,8 +342,7 @@ _GROUPS = {
     'neighbours': groups.Group(_neighbours, lambda functions, dataset: True),
     'arithmetic': groups.Group(_arithmetic, lambda functions, dataset: functions.decode),
 }
-GROUPS = tuple(_GROUPS)
-QUICK = tuple(name for name, group in _GROUPS.items() if group.quick)
+QUICK = tuple(name for name, group in GROUPS.items() if group.quick)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -368,20 +363,6 @@ class Settings:
     return {'pairs': {'count': PAIRS, 'steps': STEPS}, 'generated': self.samples, 'draw': list(self.draw),
             'held_out': HELD_OUT, 'source_noise': NOISE,
             'language_model': 'trigram, interpolated Kneser-Ney, discount 0.75, end mark counted'}
-
-
-def measure(functions, dataset, dataset_name, settings=None, model_name='the model', progress=lambda *_: None,
-            ) -> groups.Measured:
-  """Computes all applicable metrics of the selected groups; arguments and errors as in `images.measure`."""
-  measured = groups.Measured({}, {}, {})
-  return groups.measure(
-      _GROUPS, _Task(functions, dataset, settings or Settings(), progress, measured), dataset_name, model_name)
-
-
-def floor(dataset, draw) -> dict:
-  """Always {}: the baselines of sentences are metrics of their own."""
-  del dataset, draw
-  return {}
 
 
 def show(functions, dataset, writer) -> None:

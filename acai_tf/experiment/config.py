@@ -51,6 +51,10 @@ class Network:
     *inner, last = (self.depth << scale for scale in range(scales(shape[0], self.latent_width) + 1))
     return 9 * (2 * sum(width**2 for width in inner) + (inner[-1] + self.latent) * last + self.latent * inner[-1])
 
+  def inputs(self, shape) -> int:
+    """Numbers in an image of `shape`."""
+    return math.prod(shape)
+
   def activations(self, shape) -> int:
     """Returns a lower bound on the activations that a step stores per image of `shape`: those of the first scale."""
     return 3 * self.depth * shape[0] * shape[1]
@@ -79,6 +83,10 @@ class TextNetwork:
     words = shape[1] * (2 * self.embedding + self.hidden)
     return words + 4 * (self.latent * (self.embedding + self.latent)
                         + self.hidden * (self.embedding + self.hidden + self.latent))
+
+  def inputs(self, shape) -> int:
+    """Word ids in a sentence of `shape`."""
+    return shape[0]
 
   def activations(self, shape) -> int:
     """Returns a lower bound on the activations that a step stores per sentence of `shape`: inputs of the gates."""

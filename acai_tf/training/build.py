@@ -1,7 +1,6 @@
 """Creates models and data sets from experiments and run folders."""
 
 import dataclasses
-import math
 import typing
 
 from acai_tf.experiment import machine, registry
@@ -51,7 +50,7 @@ def require_memory(experiment, hosts=1) -> None:
   training, network = experiment.training, experiment.network
   shape = registry.load('acai_tf.data', experiment.dataset_name).shape(experiment.dataset)
   held = network.weights(shape) * (2 if training.optimizer == 'sgd' else 4)  # with gradients, and Adam's two moments
-  each = math.prod(shape) if experiment.kind == 'images' else shape[0]
+  each = network.inputs(shape)
   if not tf.config.list_physical_devices('GPU'):
     each += network.activations(shape) // 2  # activations may be bfloat16
   machine.require_memory({'the sizes of network and data': 4 * held,

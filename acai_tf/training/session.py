@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from acai_tf.evaluation import kinds, report
+from acai_tf.evaluation import report
+from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
@@ -44,8 +45,8 @@ class Session:
     if self.saved < experiment.training.steps:
       run.add_provenance(self.saved * experiment.training.batch, {**machine.provenance(), 'devices': devices})
     self.writer = tf.summary.create_file_writer(str(run))
-    self.kind = kinds.KINDS[experiment.kind]
-    self.functions = self.kind.functions_of(model)
+    self.modality = MODALITIES[experiment.kind]
+    self.functions = self.modality.functions_of(model)
     self.began, self.seconds = time.monotonic(), self.history[-1].get('seconds', 0.0) if self.history else 0.0
     self.next_scalars = 0.0
 
@@ -67,15 +68,15 @@ class Session:
     training = self.experiment.training
     samples = step * training.batch
     with self.model.averaged():
-      metrics = self.kind.measure(
-          self.functions, self.dataset, self.experiment.dataset_name, self.kind.Settings(draw=(training.seed, step)),
-          self.experiment.model_name).metrics
-      self.kind.show(self.functions, self.dataset, self.writer.as_default(samples))
+      settings = self.modality.settings(draw=(training.seed, step))
+      metrics = self.modality.measure(self.functions, self.dataset, self.experiment.dataset_name, settings,
+                                      self.experiment.model_name).metrics
+      self.modality.show(self.functions, self.dataset, self.writer.as_default(samples))
     with self.writer.as_default(samples):
       for name, value in metrics.items():
         if value is not None:
           tf.summary.scalar('test/' + name, value)
-    best = all(better(metrics, row, self.kind.BETTER) for row in self.history)
+    best = all(better(metrics, row, self.modality.better) for row in self.history)
     self.history.append({'samples': samples, 'seconds': round(self.seconds, 1), **metrics})
     if best:
       self.checkpoints.save(self.checkpoints.best)
