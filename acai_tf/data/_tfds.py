@@ -186,7 +186,7 @@ def _prepared(name, data_dir, manual_dir, builder_of=None):
   tfds.display_progress_bar(False)
   try:
     builder = builder_of(str(data_dir))
-  except Exception as error:  # Also protobuf's JSON errors, which have no common base class.
+  except Exception as error:  # Also the errors of protobuf's JSON reader.
     raise _damaged(name, pathlib.Path(data_dir) / name, 'dataset_info.json', error) from error
   if builder.is_prepared():
     return builder

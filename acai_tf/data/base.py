@@ -112,7 +112,7 @@ def checksum(*arrays) -> str:
 
 def check_shared(size, replicas) -> None:
   """Raises a UserError with the nearest valid sizes unless a batch of `size` divides evenly among the replicas."""
-  even = 2 * replicas  # Each replica interpolates between pairs, so that it needs an even number.
+  even = 2 * replicas  # so that each replica has complete pairs
   if replicas > 1 and size % even:
     near = sorted({max(even, size // even * even), size // even * even + even})
     raise UserError(f'training.batch={size} cannot be shared by {replicas} devices; expected an even number on each, '
