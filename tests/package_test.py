@@ -106,7 +106,7 @@ class PackageTest(tf.test.TestCase):
     expected = {f'{name}/py.typed' for name in PACKAGES}
     for name in PACKAGES:
       expected |= {str(path.relative_to(ROOT)) for path in (ROOT / name).rglob('*.py')}
-    for name in ('page', 'results'):
+    for name in ('examples', 'page', 'results'):
       expected |= {f'zoo/{name}/{path.name}' for path in (ROOT / 'zoo' / name).iterdir()}
     with zipfile.ZipFile(self.wheel) as archive:
       self.assertCountEqual([name for name in archive.namelist() if '.dist-info/' not in name], expected)
@@ -117,7 +117,7 @@ class PackageTest(tf.test.TestCase):
     self.assertIn('lines_acai', output)
     status, output = self.program('zoo', 'table', 'lines')
     self.assertEqual(status, 0, output)
-    self.assertRegex(output, r'lines_acai +fast +average')  # a row with our figures, out of zoo/results
+    self.assertRegex(output, r'lines_acai +fast +EMA')  # a row with our figures, out of zoo/results
     status, output = self.program(
         'acai_tf.train', '--dataset', 'lines', '--model', 'autoencoder', '--samples', '16', '--batch', '8', '--depth',
         '2', '--run_dir', 'run', '--set', 'dataset.test_images=64', '--set', 'dataset.size=16')
