@@ -92,7 +92,7 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
     usage: description of the program, for --help.
     groups: dict: heading -> names of absl flags, for --help.
     words: whether the program takes positional arguments.
-    flag_values: absl's flags, if the program has a container of its own.
+    flag_values: absl `FlagValues`; default: the global one.
 
   Raises:
     Exception: a bug in this project; the traceback is printed.

@@ -1,7 +1,7 @@
 """Measures the images per second of each data set's pipeline, and its share of ACAI's training step.
 
-`python benchmarks/input.py` measures each data set in a separate process. Data that are not in `--data_dir` are
-replaced by random bytes of the same shape and count, which take as long to read; the table says so. "cold" is the start
+`python benchmarks/input.py` measures each data set in a separate process. Random bytes of the same shape and count
+stand in for data that are not in `--data_dir`; they take as long to read, and the table marks them. "cold" is the start
 of the first epoch with the files out of the page cache, including opening them. "warm" is what follows. "share" is the
 time per batch of the pipeline alone, divided by the time of a training step on a batch that stays in memory.
 """

@@ -239,7 +239,7 @@ FORMATS = {format_.name: format_ for format_ in (
 
 
 def chosen(options) -> list[Format]:
-  """The formats that names of --formats stand for, and always the SavedModel."""
+  """Returns the formats that --formats selects; the SavedModel is always among them."""
   return [format_ for format_ in FORMATS.values() if format_.option in ('saved_model', *options)]
 
 
@@ -262,7 +262,7 @@ def write(model, module, options, dataset) -> dict:
 
 
 def compare(module, names, given) -> dict:
-  """Runs formats of a module on the same inputs, one thread each; for a process of its own, whose threads it sets.
+  """Runs formats of a module on the same inputs, one thread each. It sets the threads of the whole process.
 
   Args:
     module: folder of the SavedModel.

@@ -698,7 +698,7 @@ class ScorerTest(tf.test.TestCase):
 class ProgramsTest(tf.test.TestCase):
 
   def run_module(self, *arguments):
-    """(exit status, output, errors) of `python -m`, in a process of its own."""
+    """Runs `python -m` in a new process: (exit status, output, errors)."""
     done = subprocess.run([sys.executable, '-m', *arguments], capture_output=True, text=True, check=False)
     return done.returncode, done.stdout, done.stderr.strip()
 

@@ -1,7 +1,7 @@
 """What every model minimises: the gradients that its optimisers are given, and its logs, against its docstring's sums.
 
-A model of the registry is found by its file. Where a function below has its name, that function writes the sums anew;
-what a setting may be comes from the model's Config.
+All models of the registry are tested. If a function below has a model's name, it computes that model's losses
+independently. The settings to try come from the model's Config.
 """
 
 import dataclasses

@@ -13,7 +13,7 @@ from acai_tf.experiment.errors import one_of
 from acai_tf.metrics import clustering, codebook, distribution, likelihood, lines, path, probe, reconstruction
 
 PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
-PAIR_SEED = 1  # pairs of test images are the same for all models; lines are sampled anew at each evaluation
+PAIR_SEED = 1  # Every model is tested on the same pairs of images. New lines are drawn at each evaluation.
 QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # of `quality`: interpolants at alpha = 0, 1/8, ..., 1
 REAL = 5000  # of `quality`: maximum number of test images
 GEODESIC_PAIRS, GEODESIC_BLOCK = 32, 16  # of `geodesic`: pairs, and pairs optimized at a time

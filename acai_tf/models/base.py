@@ -426,7 +426,7 @@ class Model(keras.Model):
     return replicas.local_rows(sampler([batch * count, *shape], seed))
 
   def uniform(self, batch, shape=(), salt=0) -> tf.Tensor:
-    """[batch, *shape] of U[0, 1), a function of (seed, step, salt). Each draw of an iteration has a `salt` of its own.
+    """[batch, *shape] of U[0, 1), a function of (seed, step, salt). Draws of one iteration need different salts.
 
     The global batch is drawn and each replica takes its rows, so `batch` must be an int if there are several replicas.
     """

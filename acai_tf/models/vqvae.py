@@ -24,7 +24,8 @@ class Config:
   decay: Annotated[float, '[0, 1)'] = 0.999  # of the moving averages that the codebook follows
   epsilon: Annotated[float, '(0, inf)'] = 1e-5  # smoothing of the counts in those averages
   units: Annotated[int, '[1, inf)'] = 512  # of the hidden layer of the dense bottleneck
-  restart: Annotated[float, '[0, 1)'] = 0.0  # vectors used less than this share of even use start anew; 0: none do
+  # A vector whose use falls below this share of the mean use is reset to a recent encoding; 0: never.
+  restart: Annotated[float, '[0, 1)'] = 0.0
 
   # Without restarts, all of lines used one vector from the first steps to the 1,500th at least. With 0.1, 124 vectors
   # are in use at each step.

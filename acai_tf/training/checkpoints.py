@@ -43,7 +43,7 @@ class Checkpoints:
     folder: the folder of `last` and `best`.
     keep: number of checkpoints kept in `last`.
     experiment: `config.Experiment` that is stored in checkpoints and must match when they are restored; None: any.
-    data: `Dataset.identity` of the training data, which is stored and must match likewise; '': any.
+    data: `Dataset.identity` of the training data. It is stored, and a checkpoint of other data is refused. '': any.
   """
 
   def __init__(self, model, folder, keep, experiment=None, data=''):
