@@ -115,6 +115,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     self.assertCountEqual(owned, {id(v) for v in model.trainable_variables})
 
   @each
+  @pytest.mark.each_model
   def test_each_player_moves_all_of_its_variables_and_no_others(self, name):
     for mover in fresh(name).players():
       with self.subTest(mover):
@@ -128,6 +129,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
             self.assertEqual(bool((old != new.numpy()).any()), player == mover, f'{player}: {new.path}')
 
   @each
+  @pytest.mark.each_model
   def test_loss_falls_on_a_fixed_batch(self, name):
     history = self.losses(name, 6)
     self.assertLess(np.mean(history[-2:]), history[0])
@@ -146,6 +148,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     return [float(row.get('recon_mse', row.get('recon_mae')) + row.get('fool_loss', 0)) for row in logs]
 
   @each
+  @pytest.mark.each_model
   def test_steps_are_functions_of_seed_and_step_and_resume_bit_for_bit(self, name):
     whole, resumed = fresh(name), make(name)
     for one, two in zip(state(whole), state(resumed), strict=True):
@@ -163,6 +166,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllEqual(one, two)
 
   @each
+  @pytest.mark.each_model
   def test_bfloat16_steps_are_finite_and_near(self, name):
     logs = [model.take_step(batch()) for model in (fresh(name), make(name, precision='mixed_bfloat16'))]
     for key, value in logs[0].items():

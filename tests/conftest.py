@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from acai_tf import cli
 
 cli.set_environment()
@@ -9,6 +11,15 @@ if 'PYTEST_XDIST_WORKER' in os.environ:  # Side by side, more threads would only
   os.environ.update(TF_NUM_INTRAOP_THREADS='1', TF_NUM_INTEROP_THREADS='1')
 
 
+
+# The models that stand for all others in `make test`: the flagship, a sampled latent, a codebook, and two of sentences.
+REPRESENTATIVE = '_acai', '_vae', '_vqvae', '_arae_1', '_text_autoencoder_0'
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items):
-  """Leaves out the test that tf.test gives every class, which only skips."""
+  """Leaves out the test that tf.test gives every class, which only skips; makes slow what `each_model` says."""
   items[:] = [item for item in items if getattr(item, 'originalname', '') != 'test_session']
+  for item in items:
+    if item.get_closest_marker('each_model') and not item.name.endswith(REPRESENTATIVE):
+      item.add_marker(pytest.mark.slow)

@@ -7,6 +7,7 @@ import pathlib
 import time
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from acai_tf.data import _tfds, base, image_base, mnist
@@ -193,6 +194,7 @@ class MnistTest(tf.test.TestCase):
     self.assertRegex(str(caught.exception), '^data set mnist: .* lacks t10k-images.*train-images.*expected the')
     self.assertNotIn('\n', str(caught.exception))
 
+  @pytest.mark.slow
   def test_the_real_thing(self):
     if not REAL.exists():
       self.skipTest(f'needs the official MNIST files in {REAL}')

@@ -13,6 +13,7 @@ import warnings
 import zipfile
 
 import numpy as np
+import pytest
 import scipy.io
 import tensorflow as tf
 import tensorflow_datasets as tfds
@@ -200,6 +201,7 @@ class CelebaTest(tf.test.TestCase):
 
 class CifarTest(tf.test.TestCase):
 
+  @pytest.mark.slow
   def test_the_real_subset(self):
     if not SHARED.exists():
       self.skipTest(f'needs the real CIFAR-10 subset in {SHARED}')

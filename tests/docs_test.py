@@ -10,6 +10,7 @@ import re
 import shlex
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl import flags
 from PIL import Image
@@ -63,6 +64,7 @@ def save_module(folder, dataset, model, overrides) -> None:
 
 class DocsTest(tf.test.TestCase):
 
+  @pytest.mark.slow
   def test_python_runs(self):
     folder = pathlib.Path(self.get_temp_dir())
     self.addCleanup(os.chdir, os.getcwd())

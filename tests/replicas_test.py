@@ -46,8 +46,9 @@ def trained(name, settings, where):
 class DevicesTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.named_parameters(*(
-      (f'{name}_{i}', name, settings) for name in registry.names('acai_tf.models', 'images')
+      (f'{name}_{i}' if i else name, name, settings) for name in registry.names('acai_tf.models', 'images')
       for i, settings in enumerate(SETTINGS.get(name, ({},)))))
+  @pytest.mark.each_model
   def test_two_devices_equal_one(self, name, settings):
     without_graphs(self)
     self.assert_equal(name, settings)

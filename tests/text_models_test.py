@@ -69,6 +69,7 @@ each = parameterized.named_parameters(*(
 class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
 
   @each
+  @pytest.mark.each_model
   def test_each_player_moves_all_of_its_variables_and_no_others(self, name, settings):
     model = make(name, settings)
     owned = [id(v) for player in model.players() for v in model.variables_of(player)]
@@ -86,6 +87,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
           self.assertTrue(all(path.endswith('bias') for path in still), still)
 
   @each
+  @pytest.mark.each_model
   def test_steps_resume_bit_for_bit(self, name, settings):
     whole, resumed = make(name, settings), make(name, settings)
     for one, two in zip(state(whole), state(resumed), strict=True):
@@ -103,6 +105,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
         self.assertAllEqual(one, two)
 
   @each
+  @pytest.mark.each_model
   def test_two_devices_equal_one(self, name, settings):
     without_graphs(self)
     self.assert_devices_equal(name, settings)
@@ -127,6 +130,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
       self.assertAllClose(first, second, atol=2e-5, rtol=5e-4)  # batch norm over few codes is sensitive
 
   @each
+  @pytest.mark.each_model
   def test_loss_falls(self, name, settings):
     history = self.losses(name, settings, 4)
     self.assertLess(history[-1], history[0])

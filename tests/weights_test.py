@@ -9,6 +9,7 @@ import unittest.mock
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -50,7 +51,8 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
     return weights.write(self.path, arrays, {
         'experiment': values or experiment.to_dict(), 'samples': 32, 'weights': 'raw'})
 
-  @parameterized.parameters(*registry.names('acai_tf.models', 'images'))
+  @parameterized.named_parameters(*((name, name) for name in registry.names('acai_tf.models', 'images')))
+  @pytest.mark.each_model
   def test_every_model_comes_back(self, name):
     experiment = experiment_of(name)
     model = trained(experiment)

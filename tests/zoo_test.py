@@ -10,6 +10,7 @@ import unittest.mock
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -46,6 +47,7 @@ def narrow(experiment):
 class DefinitionsTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.named_parameters(*((name, name) for name in MODELS))
+  @pytest.mark.each_model
   def test_every_definition_builds_and_steps(self, name):
     seen, stepped = set(), set()
     for definition in base.definitions(model=name).values():
