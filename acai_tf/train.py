@@ -31,6 +31,7 @@ flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16', 'mixe
 flags.DEFINE_bool('deterministic', False, 'Use only deterministic operations, also on a GPU (slower)')
 flags.DEFINE_enum('xla', 'auto', ['auto', 'on', 'off'],
                   'Compile with XLA; auto: on an accelerator, unless --deterministic')
+flags.DEFINE_multi_string('callback', [], 'package.module:Class of a callback for an experiment tracker (repeatable)')
 flags.DEFINE_multi_string('set', [], 'Set any key: dataset.KEY=VALUE, model., network., training. (repeatable)')
 cli.define_data_flags(flags.FLAGS)
 
@@ -38,7 +39,7 @@ GROUPS = {
     'What to train': ['dataset', 'model', 'zoo', 'recipe', 'run_dir'],
     'Network (default: the data set\'s own)': ['latent_width', 'latent', 'depth'],
     'Training (default: the recipe\'s)': ['samples', 'batch', 'seed', 'precision', 'strategy', 'xla', 'deterministic',
-                                         'set'],
+                                         'set', 'callback'],
     'Data': ['data_dir', 'manual_dir'],
 }
 
@@ -92,9 +93,10 @@ def main() -> int:
   build.check_manual_dir(experiment.dataset_name, arguments.manual_dir)
   run = Run(arguments.run_dir or default_run_dir(experiment))
   experiment = run.check(experiment)
-  from acai_tf.training import session
+  from acai_tf.training import callback, session
   from acai_tf.training.cluster import Cluster
 
+  callbacks = [callback.load(name) for name in arguments.callback]
   xla = arguments.xla
   if arguments.deterministic:
     cli.make_deterministic()
@@ -102,7 +104,7 @@ def main() -> int:
   cluster = Cluster(arguments.strategy, xla)
   experiment = cluster.agreed(with_precision(experiment, machine.fastest_precision()))
   return session.train(experiment, run, cluster, cli.data_dir(arguments.data_dir), arguments.manual_dir,
-                       zoo.published_for(experiment))
+                       zoo.published_for(experiment), callbacks)
 
 
 if __name__ == '__main__':

@@ -10,7 +10,7 @@ from architecture import ROOT
 GROUND = {'experiment', 'losses', 'interpolation', 'replicas', 'vocabulary'}
 ROOMS = GROUND | {'cli', 'networks', 'data', 'models', 'metrics', 'evaluation', 'training'}
 ARROWS = {
-    'acai_tf': set(),
+    'acai_tf': set(),  # loads api when it is used
     'files': set(),  # which all may import
     'experiment': set(),
     'losses': set(),
@@ -27,6 +27,7 @@ ARROWS = {
     'training': {'models', 'data', 'experiment', 'evaluation'},
     'zoo': {'experiment', 'training', 'evaluation', 'export', 'cli'},
     'export': {'experiment', 'training', 'cli', 'safety'},
+    'api': {'experiment', 'training', 'data', 'models'},
     'evaluate': ROOMS | {'zoo'},
     'train': ROOMS | {'zoo'},
 }

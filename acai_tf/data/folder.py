@@ -25,6 +25,7 @@ OFFICIAL_FILES = False
 ENDINGS = ('.png', '.jpg', '.jpeg', '.webp')
 READER = 'white behind what is transparent, 16 bits to 8'  # how pictures are read; part of the cache's key
 CHUNK, NAMED = 1024, 4  # files read at a time; broken files listed in a message
+FEW = 5  # broken files that are skipped in a folder of any size
 
 
 @config_dataclass('dataset')
@@ -35,7 +36,8 @@ class Config:
   size: Annotated[int, '[2, inf)'] = 32  # height and width in pixels, after resizing and a central crop
   channels: Literal[1, 3] = 3  # 1: greyscale
   test_share: Annotated[float, '(0, 1)'] = 0.1  # share of the pictures in the test split
-  broken_share: Annotated[float, '[0, 1]'] = 0.01  # share of the files that may be unreadable
+  # Share of the files that may be unreadable. Unless it is 0, up to FEW files may be.
+  broken_share: Annotated[float, '[0, 1]'] = 0.01
   labels: Annotated[int, '[-1, inf)'] = -1  # number of class subfolders; -1: as many as there are
 
 
@@ -69,7 +71,7 @@ def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
   """Returns the data set, which is cached in `data_dir`; prints the names of files that cannot be read.
 
   Raises:
-    UserError: as in `resolve`; more than `broken_share` of the files cannot be read; a split has no pictures.
+    UserError: as in `resolve`; more files than `broken_share` allows cannot be read; a split has no pictures.
   """
   del manual_dir
   files, names = _files(config)
@@ -156,9 +158,11 @@ def _read(files, config, append):
         append(f'{split}_images', np.array([i for i, _ in images], np.uint8).reshape(-1, *shape(config)))
         append(f'{split}_labels', np.array([label for _, label in images], np.int32))
   named = '; '.join(sorted(broken)[:NAMED]) + (f'; and {len(broken) - NAMED} more' if len(broken) > NAMED else '')
-  if len(broken) > config.broken_share * len(files):
-    raise UserError(f'{len(broken)} of {len(files)} pictures cannot be read, more than dataset.broken_share='
-                    f'{config.broken_share:g} of them: {named}; repair or remove them, or raise the share.')
+  allowed = max(int(config.broken_share * len(files)), FEW) if config.broken_share else 0
+  if len(broken) > allowed:
+    raise UserError(f'{len(broken)} of {len(files)} pictures cannot be read; expected no more than {allowed}, by '
+                    f'dataset.broken_share={config.broken_share:g}: {named}; repair or remove them, or raise the '
+                    'share.')
   if broken:
     print(f'skipped {len(broken)} of {len(files)} pictures that cannot be read: {named}')
   for split in ('train', 'test'):

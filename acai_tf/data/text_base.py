@@ -237,10 +237,11 @@ class SentenceDataset(base.Dataset):
     self.test_part, self.labelled_pairs = test_part, pairs
 
   def describe(self) -> str:
-    vocabulary = self.vocabulary
-    return (f'{len(self.train_ids):,} training and {len(self.test_ids):,} {self.test_part} sentences of at most '
-            f'{vocabulary.longest} words; vocabulary of {len(vocabulary.known):,} words; '
-            f'{self.corpus.unknown_share:.2%} of the training words are out of vocabulary{self._left_out()}')
+    corpus, vocabulary = self.corpus, self.vocabulary
+    return (f'vocabulary of {len(vocabulary.known):,} words; {len(corpus.train_ids):,} training, '
+            f'{len(corpus.valid_ids):,} validation, {len(corpus.test_ids):,} test sentences of at most '
+            f'{vocabulary.longest} words, evaluated on {self.test_part}; '
+            f'{corpus.unknown_share:.2%} of the training words are out of vocabulary{self._left_out()}')
 
   def _left_out(self):
     corpus = self.corpus

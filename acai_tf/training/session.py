@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Iterator
 
@@ -13,19 +14,26 @@ from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
 from acai_tf.training import build, loop
+from acai_tf.training.callback import Callbacks
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
 from acai_tf.training.progress import Progress
 
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[list[int]]:
-  """A context that yields a list of received signals: the first SIGINT or SIGTERM. A second one ends the program."""
+  """A context that yields a list of received signals: the first SIGINT or SIGTERM. A second one ends the program.
+
+  Outside the main thread it receives none.
+  """
   received = []
 
   def receive(number, _):
     received.append(number)
     signal.signal(number, signal.SIG_DFL)
 
+  if threading.current_thread() is not threading.main_thread():  # Python refuses handlers in other threads.
+    yield received
+    return
   before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
   try:
     yield received
@@ -37,7 +45,8 @@ def stop_signals() -> Iterator[list[int]]:
 class Session:
   """One call of the program: evaluations, checkpoints and logs. `devices`: `Cluster.text`."""
 
-  def __init__(self, experiment, model, dataset, checkpoints, run: Run, devices):
+  def __init__(self, experiment, model, dataset, checkpoints, run: Run, devices, callbacks=lambda *_: None):
+    self.callbacks = callbacks
     self.experiment, self.model, self.dataset, self.checkpoints = experiment, model, dataset, checkpoints
     self.run, self.saved = run, step_of(model)
     self.history = run.history(self.saved * experiment.training.batch)
@@ -51,12 +60,13 @@ class Session:
     self.next_scalars = 0.0
 
   def events(self, step, logs) -> None:
-    """Writes the losses for TensorBoard, at most once a second."""
+    """Reports the losses to TensorBoard and the callbacks, at most once a second."""
     if time.monotonic() >= self.next_scalars or step == self.experiment.training.steps:
       self.next_scalars = time.monotonic() + 1
       with self.writer.as_default(step * self.experiment.training.batch):
         for name, value in logs.items():
           tf.summary.scalar('train/' + name, value)
+      self.callbacks('on_losses', step * self.experiment.training.batch, logs)
 
   def evaluate(self, step) -> None:
     """Evaluates on the test set, writes scalars, strips and history, and saves the checkpoint (also as best if it is).
@@ -84,6 +94,7 @@ class Session:
     self.run.write_history(self.history)
     print(f'evaluated at {samples:,} samples: ' + ', '.join(f'{k} {report.number(v)}' for k, v in metrics.items()),
           flush=True)
+    self.callbacks('on_metrics', samples, metrics)
     self.began = time.monotonic()
 
   def save(self, step) -> None:
@@ -106,7 +117,7 @@ def better(first, second, by) -> bool:
   return True
 
 
-def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, published=None) -> int:
+def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, published=None, callbacks=()) -> int:
   """Trains or resumes, then evaluates and reports, next to `published` figures.
 
   If several hosts train, each calls this function with the shared run folder. Only the chief writes and evaluates; the
@@ -118,6 +129,7 @@ def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, publish
     cluster: `training.cluster.Cluster`.
     data_dir, manual_dir: folders of the data.
     published: dict: metric -> figure.
+    callbacks: list of `callback.Callback`.
 
   Returns:
     The exit status: 0, or 130 or 143 if a signal stopped the training.
@@ -130,13 +142,13 @@ def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, publish
   build.require_memory(experiment, cluster.count)
   if not cluster.chief:
     with cluster.telling_who_is_gone():
-      return _train(experiment, run, cluster, data_dir, manual_dir, published)
+      return _train(experiment, run, cluster, data_dir, manual_dir, published, Callbacks([]))
   with run.locked(), cluster.telling_who_is_gone():
     run.check(experiment)  # Under the lock no other program can change it.
-    return _train(experiment, run, cluster, data_dir, manual_dir, published)
+    return _train(experiment, run, cluster, data_dir, manual_dir, published, Callbacks(callbacks))
 
 
-def _train(experiment, run, cluster, data_dir, manual_dir, published):
+def _train(experiment, run, cluster, data_dir, manual_dir, published, callbacks):
   dataset = build.load_data(experiment, data_dir, manual_dir)
   identity = dataset.identity()
   cluster.require_same(identity, 'other training data', 'the same files on all hosts')
@@ -146,29 +158,28 @@ def _train(experiment, run, cluster, data_dir, manual_dir, published):
   model.adapt(dataset)
   if cluster.chief:  # Only now: wrong data or settings must not leave a run folder behind.
     run.claim(experiment)
-  work = _lead if cluster.chief else _follow
-  status, step = work(experiment, run, cluster, dataset, model, checkpoints)
-  if cluster.chief and not status:
-    model.use_averages()
-    report.report(experiment, model, dataset, step * experiment.training.batch, run, published=published)
+  if cluster.chief:
+    status = _lead(experiment, run, cluster, dataset, model, checkpoints, published, callbacks)
+  else:
+    status = _follow(experiment, run, cluster, dataset, model, checkpoints)
   return cluster.of_chief(status)  # No host ends before the chief.
 
 
 def _follow(experiment, run, cluster, dataset, model, checkpoints):
-  """Trains on a host that is not the chief."""
+  """Trains on a host that is not the chief; returns 0."""
   training = experiment.training
   checkpoints.restore_step(cluster.of_chief(0))
   print(f'{cluster.name} trains with the chief, who writes {run}', flush=True)
   pauses = training.evaluation_steps, training.every(training.checkpoint_every)
   calls = [(steps, lambda step: None) for steps in pauses]
   with stop_signals() as received:
-    step = loop.Loop(model, cluster.strategy, dataset, training, hosts=cluster.count).run(
+    loop.Loop(model, cluster.strategy, dataset, training, hosts=cluster.count).run(
         lambda *_: None, calls, lambda: bool(received))
-  return 0, step
+  return 0
 
 
-def _lead(experiment, run, cluster, dataset, model, checkpoints):
-  """Trains, evaluates and saves on the chief, or on the only host."""
+def _lead(experiment, run, cluster, dataset, model, checkpoints, published, callbacks):
+  """Trains, evaluates, saves and reports on the chief, or on the only host; returns the exit status."""
   training, devices = experiment.training, cluster.text(experiment.training.batch)
   start, damaged = checkpoints.restore_whole()
   if damaged:
@@ -182,12 +193,32 @@ def _lead(experiment, run, cluster, dataset, model, checkpoints):
         f'learning rate {training.learning_rate:g}; {devices}')
   if start:
     print(f'resumed from step {start} ({start * training.batch:,} samples)')
+  metrics = None
+  callbacks('on_begin', experiment, run, start * training.batch)
+  try:
+    status, step = _run(experiment, run, cluster, dataset, model, checkpoints, devices, start, callbacks)
+    if not status:
+      model.use_averages()
+      metrics = report.report(experiment, model, dataset, step * training.batch, run, published=published)
+  finally:
+    callbacks('on_end', metrics)
+  return status
+
+
+def _run(experiment, run, cluster, dataset, model, checkpoints, devices, start, callbacks):
+  """Trains from step `start` on, evaluates and saves; returns (exit status, last step)."""
+  training = experiment.training
   with stop_signals() as received:
-    session = Session(experiment, model, dataset, checkpoints, run, devices)
+    session = Session(experiment, model, dataset, checkpoints, run, devices, callbacks)
     if start in training.evaluation_steps and start * training.batch not in [row['samples'] for row in session.history]:
       session.evaluate(start)  # killed after saving the checkpoint and before writing the history
-    calls = [(training.evaluation_steps, session.evaluate), (training.every(training.checkpoint_every), session.save)]
-    progress = Progress(training.steps, training.batch)
+    progress = Progress(training.steps, training.batch, training.evaluation_steps)
+
+    def evaluate(step):
+      with progress.evaluation():
+        session.evaluate(step)
+
+    calls = [(training.evaluation_steps, evaluate), (training.every(training.checkpoint_every), session.save)]
 
     def events(step, logs):
       progress(step, logs)
