@@ -315,7 +315,7 @@ class MeasureTest(tf.test.TestCase):
     metrics = {'mean_distance': 0.5, 'smoothness_strict': None}
     published = zoo.published_for(experiment)
     text = report.table(experiment, 1 << 18, metrics, {'mean_distance': 0.25}, published=published)
-    self.assertRegex(text, r'mean_distance +0.5 +0.00024 ± 1e-05 +0.25')
+    self.assertRegex(text, r'mean distance, 1e-3 \(lower is better\) +500.00 +0.24 ± 0.01 +250.00')
     self.assertIn('undefined', text)
     self.assertIn('undertrained: 262,144 samples, 1.6% of', text)
     self.assertNotIn('undertrained', report.table(experiment, 1 << 24, {'mean_distance': 0.5}))

@@ -162,9 +162,7 @@ def scores(which) -> tuple[list, list]:
       over, published = (_tables.cells_of(column, which.runs, paper, other)[-2:] if paper else
                          [_tables.figure(column, _records.summary(which.runs, column.metric), True), ''])
       source = f' ({paper.source})' if paper else ''
-      direction = 'higher' if column.more else 'lower'
-      body.append([f'{column.heading} ({direction} is better)', _tables.number(column, value),
-                   over, published + source])
+      body.append([column.text, column.number(value), over, published + source])
   over = f'seed{"s" * (len(which.runs) > 1)} {_tables.seeds_of(which.runs)}'
   return ['score', 'these weights', over, 'published'], body
 

@@ -12,16 +12,14 @@ from acai_tf.experiment import registry
 from acai_tf.experiment.config import PAPER_SAMPLES
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.resolve import resolve
+from acai_tf.metrics import labels
 from zoo import _compare, _records, base
 
 SOURCES = {'': 'the sampler', '_prior': 'the prior', '_gaussian': 'a Gaussian fitted to the latents',
            '_sphere': 'uniform points on the sphere', '_untrained': 'the generator before training',
            '_real_codes': 'latents of real sentences (the bound)', '_language_model': 'an LSTM language model',
            '_real_text': 'real sentences'}
-SOURCE_COLUMNS = (_compare.Column('reverse_perplexity', 'reverse perplexity', 1, 1, False),
-                  _compare.Column('forward_perplexity', 'forward perplexity', 1, 1, False),
-                  _compare.Column('distinct_share', 'distinct, %', 100, 1, True),
-                  _compare.Column('copied_share', 'copied, %', 100, 1, False))
+SOURCE_COLUMNS = tuple(map(labels.of, ('reverse_perplexity', 'forward_perplexity', 'distinct_share', 'copied_share')))
 FORMATS = ('text', 'markdown', 'html')
 WEIGHTS = {'average': 'EMA', 'raw': 'raw'}
 FEATURES = ('frechet', 'kernel', 'precision', 'recall', 'density', 'coverage', 'feature')  # of a feature network
@@ -30,20 +28,15 @@ MILESTONES = (1 << 16, 1 << 18)  # numbers of samples at which ablations are com
 WIDTH = 400  # maximum width of a text table: no table needs so much, so no cell is wrapped and grep finds it
 
 
-def number(column, value) -> str:
-  """Formats a number in the column's unit."""
-  return f'{value * column.scale:.{column.decimals}f}'
-
-
 def figure(column, summary, interval=False) -> str:
   """Formats a `_records.Summary` as 'mean ± deviation' in the column's unit, with '[low, high]' if `interval`."""
   if summary is None:
     return ''
-  text = number(column, summary.mean)
+  text = column.number(summary.mean)
   if summary.half is not None:
-    text += f' ± {number(column, summary.deviation)}'
+    text += f' ± {column.number(summary.deviation)}'
     if interval:
-      ends = (number(column, summary.mean + side * summary.half) for side in (-1, 1))
+      ends = (column.number(summary.mean + side * summary.half) for side in (-1, 1))
       text += f' [{", ".join(ends)}]'
   return text + (f' ({summary.count} of {summary.seeds} seeds)' if summary.count < summary.seeds else '')
 
@@ -52,8 +45,8 @@ def published_text(column, paper) -> str:
   """Formats a `base.Published` in the column's unit, with a star if it has a single source; '' for None."""
   if paper is None:
     return ''
-  spread = '' if paper.spread is None else f' ± {number(column, paper.spread)}'
-  return number(column, paper.value) + spread + ('' if paper.confirmed else ' *')
+  spread = '' if paper.spread is None else f' ± {column.number(paper.spread)}'
+  return column.number(paper.value) + spread + ('' if paper.confirmed else ' *')
 
 
 def common(runs) -> list:
@@ -84,7 +77,7 @@ def cells_of(column, runs, paper, other) -> list:
   """Cells of a metric with published figures: last checkpoint, median (if the paper's is one), published figure.
 
   Args:
-    column: `_compare.Column`.
+    column: `labels.Label`.
     runs: the group of runs; may be empty.
     paper: `base.Published` or None.
     other: whether the model's settings differ from the paper's.

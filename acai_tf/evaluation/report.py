@@ -12,6 +12,7 @@ from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment import config, machine, resolve
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run, medians
+from acai_tf.metrics import labels
 
 PAPER_RESTARTS = 1000
 NAMES = {'average': 'EMA of the weights', 'raw': 'raw weights'}
@@ -52,14 +53,14 @@ def grid_of(metrics, published=None, floor=None) -> str:
   for name, value in metrics.items():
     if name.endswith('_ci95'):
       continue
-    interval = metrics.get(f'{name}_ci95')
-    cells = [name, number(value) + (f' ± {interval:.2g}' if interval else '')]
+    label, interval = labels.of(name), metrics.get(f'{name}_ci95')
+    cells = [label.text, label.number(value) + (f' ± {label.number(interval)}' if interval else '')]
     if published:
       paper = published.get(name)
-      spread = f' ± {paper.spread:.2g}' if paper and paper.spread is not None else ''
-      cells.append(f'{paper.value:.4g}{spread}{"" if paper.confirmed else " *"}' if paper else '')
+      spread = f' ± {label.number(paper.spread)}' if paper and paper.spread is not None else ''
+      cells.append(f'{label.number(paper.value)}{spread}{"" if paper.confirmed else " *"}' if paper else '')
     if floor:
-      cells.append(number(floor[name]) if name in floor else '')
+      cells.append(label.number(floor[name]) if name in floor else '')
     grid.add_row(*cells)
   return cli.text_of(grid)
 
