@@ -25,7 +25,7 @@ ARROWS = {
     'safety': {'experiment'},
     'evaluation': {'metrics', 'data', 'networks', 'interpolation', 'experiment', 'cli', 'safety'},
     'training': {'models', 'data', 'experiment', 'evaluation'},
-    'zoo': {'experiment', 'training', 'evaluation', 'export', 'cli'},
+    'zoo': {'experiment', 'training', 'evaluation', 'metrics', 'export', 'cli'},
     'export': {'experiment', 'training', 'cli', 'safety'},
     'api': {'experiment', 'training', 'data', 'models'},
     'evaluate': ROOMS | {'zoo'},
