@@ -46,16 +46,16 @@ class Network:
     """Raises a UserError unless the latent width fits images of `shape`, (height, width, channels)."""
     scales(shape[0], self.latent_width)
 
-  def weights(self, shape) -> int:
+  def min_parameters(self, shape) -> int:
     """Returns a lower bound on the number of weights of encoder and decoder for images of `shape`."""
     *inner, last = (self.depth << scale for scale in range(scales(shape[0], self.latent_width) + 1))
     return 9 * (2 * sum(width**2 for width in inner) + (inner[-1] + self.latent) * last + self.latent * inner[-1])
 
-  def inputs(self, shape) -> int:
+  def input_size(self, shape) -> int:
     """Numbers in an image of `shape`."""
     return math.prod(shape)
 
-  def activations(self, shape) -> int:
+  def min_activations(self, shape) -> int:
     """Returns a lower bound on the activations that a step stores per image of `shape`: those of the first scale."""
     return 3 * self.depth * shape[0] * shape[1]
 
@@ -78,17 +78,17 @@ class TextNetwork:
   def check(self, shape) -> None:
     """Does nothing, since any latent dimension fits sentences of any `shape`."""
 
-  def weights(self, shape) -> int:
+  def min_parameters(self, shape) -> int:
     """Returns a lower bound on the weights of encoder and decoder for sentences of `shape`, (length, ids)."""
     words = shape[1] * (2 * self.embedding + self.hidden)
     return words + 4 * (self.latent * (self.embedding + self.latent)
                         + self.hidden * (self.embedding + self.hidden + self.latent))
 
-  def inputs(self, shape) -> int:
+  def input_size(self, shape) -> int:
     """Word ids in a sentence of `shape`."""
     return shape[0]
 
-  def activations(self, shape) -> int:
+  def min_activations(self, shape) -> int:
     """Returns a lower bound on the activations that a step stores per sentence of `shape`: inputs of the gates."""
     return shape[0] * (2 * self.embedding + self.latent + self.hidden)
 

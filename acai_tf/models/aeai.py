@@ -79,8 +79,8 @@ class Model(image_base.Autoencoder):
       regularizer = adversarial * fool_loss + self.config.cycle * cycle_loss + self.config.smoothness * smoothness_loss
       autoencoder_loss = recon_loss + self.annealing() * regularizer
       real_loss = losses.real_or_fake(self.critic(images), True)
-      classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': real_loss, **classifier}, skip)
+      classifier_loss, classifier_logs = self.classifier_losses(self.features(codes), labels)
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': real_loss, **classifier_loss}, skip)
     with tf.GradientTape(persistent=True) as tape:
       fake_loss = losses.real_or_fake(self.critic(tf.stop_gradient(mixed)), False)
       self.minimize(tape, {'critic': fake_loss}, skip)

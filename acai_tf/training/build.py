@@ -30,7 +30,7 @@ def create(experiment) -> 'keras.Model':
 
   def optimizer_of(player):
     chosen = model.training_of(player, training)
-    if model.normalizes_batches(player):
+    if model.has_batch_norm(player):
       chosen = dataclasses.replace(chosen, average=0.0)
     return optimizer(chosen)(player)
 
@@ -49,12 +49,12 @@ def require_memory(experiment, hosts=1) -> None:
 
   training, network = experiment.training, experiment.network
   shape = registry.load('acai_tf.data', experiment.dataset_name).shape(experiment.dataset)
-  held = network.weights(shape) * (2 if training.optimizer == 'sgd' else 4)  # with gradients, and Adam's two moments
-  each = network.inputs(shape)
+  copies = 2 if training.optimizer == 'sgd' else 4  # weights, gradients, and Adam's two moments
+  example = network.input_size(shape)  # float32 numbers per example
   if not tf.config.list_physical_devices('GPU'):
-    each += network.activations(shape) // 2  # activations may be bfloat16
-  machine.require_memory({'the sizes of network and data': 4 * held,
-                          'training.batch, or the size of the data': 4 * each * training.batch // hosts})
+    example += network.min_activations(shape) // 2  # half the size, since activations may be bfloat16
+  machine.require_memory({'the sizes of network and data': 4 * network.min_parameters(shape) * copies,
+                          'training.batch, or the size of the data': 4 * example * training.batch // hosts})
 
 
 def takes_official_files(name) -> bool:
