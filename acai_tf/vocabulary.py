@@ -26,6 +26,11 @@ class Vocabulary:
     size: number of ids for words. If it is larger than the number of `words`, the remaining ids are unused. Default:
       the number of `words`.
 
+  Attributes:
+    words: all tokens by id, the four special tokens and unused ids included.
+    known: the words alone, as given.
+    start, end: ids of the start and the end token.
+
   Raises:
     ValueError: there are no words, or a word occurs twice.
   """

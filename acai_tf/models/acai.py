@@ -23,7 +23,7 @@ class Config(Annealing):
   # with less noise. Each additional one takes about a sixth of a step's time.
   partners: Annotated[int, '[1, inf)'] = 1
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
   RECIPES = {'paper': {}, 'fast': {'model': {'partners': 4}, 'training': {'batch': 8, 'average': 0.999}}}
   # On lines, the mean distance is limited by reconstruction late in the training, so the weight and the learning rate
   # fall in its second half (ablation: docs/images.md). On MNIST that schedule costs the probe and clustering more than

@@ -24,7 +24,7 @@ class Config(Annealing):
   critic_every: Annotated[int, '[1, inf)'] = 1  # steps between updates of the critic; the paper: an epoch, 938 on MNIST
   spectral: bool = False  # whether the critic's 3x3 convolutions are spectrally normalized
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
   RECIPES = {'paper': {'model': {'critic_every': 938}}, 'fast': {}}
 
 

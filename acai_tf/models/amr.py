@@ -27,7 +27,7 @@ class Config(Annealing):
   adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which fooling the critic has weight 0
   error: Literal['absolute', 'squared'] = 'absolute'  # kind of reconstruction error; the authors: absolute
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
   RECIPES = {
       'paper': {'training': {'beta_1': 0.5, 'beta_2': 0.99},
                 'network': {'normalization': 'instance', 'slope': 0.01, 'depth': 16}},

@@ -32,7 +32,7 @@ class Config:
   grad_lambda: Annotated[float, '[0, inf)'] = 0.2  # weight of the critic's gradient into the encoder
   start: Annotated[float, '(0, inf)'] = 0.02  # standard deviation of the initial weights of generator and critic
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
   OWN_NETWORKS = True  # networks have the widths above, and the section `network` does not apply
 
   # The authors' batch size, training length and learning rate. The common fast recipe has batches too small for batch

@@ -201,7 +201,7 @@ class Autoencoder(base.Model):
 
     def interpolate(images_a, images_b, alpha, training=False, path='linear'):
       first, second = encode(images_a, training), encode(images_b, training)
-      return decode(self.between(first, second, interpolation.of_pairs(alpha, first), path), training)
+      return decode(self.between(first, second, interpolation.pair_coefficients(alpha, first), path), training)
 
     def interpolate_spherical(images_a, images_b, alpha, training=False):
       return interpolate(images_a, images_b, alpha, training, 'spherical')

@@ -21,7 +21,7 @@ class Config(Annealing):
   gamma: Annotated[float, '[0, 1]'] = 0.2  # weight of image against reconstruction in the critic's real input
   weight: Annotated[float, '[0, inf)'] = 1.0  # w, weight of the discrepancy between latents and prior
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
 
 
 class Model(image_base.Autoencoder):

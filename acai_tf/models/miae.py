@@ -20,7 +20,7 @@ class Config(Annealing):
   lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling the critic
   gamma: Annotated[float, '[0, 1]'] = 0.2  # weight of image against reconstruction in the critic's real input
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
 
 
 class Model(image_base.Autoencoder):

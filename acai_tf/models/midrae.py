@@ -31,7 +31,7 @@ class Config(Annealing):
   target: Literal['code', 'noise'] = 'code'
   adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which all but the reconstruction has weight 0
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
   # Without `adversarial_from` the decoder collapses to one constant image in the fast recipe on lines.
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512}}}
 

@@ -162,7 +162,7 @@ class TextAutoencoder(base.Model):
     def interpolate(texts_a, texts_b, alpha, training=False):
       del training
       first, second = encoded(texts_a), encoded(texts_b)
-      return decoded(self.mix(first, second, interpolation.of_pairs(alpha, first)))
+      return decoded(self.mix(first, second, interpolation.pair_coefficients(alpha, first)))
 
     def log_probability(texts, targets, training=False):
       del training

@@ -69,12 +69,12 @@ def check_manual_dir(name, manual_dir) -> None:
 
 
 def load_data(experiment, data_dir=None, manual_dir=None) -> typing.Any:
-  """Loads the experiment's data set, and prints its size and its place."""
+  """Loads the experiment's data set, and prints its description."""
   return load_dataset(experiment.dataset_name, experiment.dataset, data_dir, manual_dir)
 
 
 def load_dataset(name, config, data_dir=None, manual_dir=None) -> typing.Any:
-  """Loads the data set of a name and a Config, and prints its size and its place."""
+  """Loads the data set of a name and a Config, and prints its description."""
   dataset = registry.load('acai_tf.data', name).load(config, data_dir, manual_dir)
   print(f'{name}: {dataset.describe()}')
   return dataset
@@ -99,9 +99,8 @@ def load_model(run: Run, checkpoint='last', precision=None, weights='average') -
   from acai_tf.training.checkpoints import Checkpoints
 
   training = experiment.training
-  if precision:
-    experiment_here = dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
-  model = create(experiment_here if precision else experiment)
+  overridden = dataclasses.replace(training, precision=precision or training.precision)
+  model = create(dataclasses.replace(experiment, training=overridden))
   checkpoints = Checkpoints(model, run.checkpoints, training.keep, experiment)
   step = checkpoints.restore(getattr(checkpoints, checkpoint))
   if not step:

@@ -35,7 +35,7 @@ def stop_signals() -> Iterator[list[int]]:
 
 
 class Session:
-  """One call of the program: evaluations, checkpoints and logs. `devices`: `Cluster.text`."""
+  """One call of the program: evaluations, checkpoints and logs. `devices`: `Cluster.describe`."""
 
   def __init__(self, experiment, model, dataset, checkpoints, run: Run, devices):
     self.experiment, self.model, self.dataset, self.checkpoints = experiment, model, dataset, checkpoints
@@ -59,16 +59,17 @@ class Session:
           tf.summary.scalar('train/' + name, value)
 
   def evaluate(self, step) -> None:
-    """Evaluates on the test set, writes scalars, strips and history, and saves the checkpoint (also as best if it is).
+    """Evaluates on the test set, writes scalars, decoded paths and the history, and saves a checkpoint.
 
-    The EMA of the weights is evaluated if there is one. The history's `seconds` exclude evaluation. The history is
-    written last, so that it never has a row for training that is not saved.
+    The checkpoint is also saved as `best` if it is. The EMA of the weights is evaluated if there is one. The `seconds`
+    in the history do not include evaluations. The history is written last, so that it never has a row for training that
+    is not saved.
     """
     self.seconds += time.monotonic() - self.began
     training = self.experiment.training
     samples = step * training.batch
     with self.model.averaged():
-      settings = self.modality.settings(draw=(training.seed, step))
+      settings = self.modality.settings(seeds=(training.seed, step))
       metrics = self.modality.measure(self.functions, self.dataset, self.experiment.dataset_name, settings,
                                       self.experiment.model_name).metrics
       self.modality.show(self.functions, self.dataset, self.writer.as_default(samples))
@@ -98,7 +99,7 @@ def better(first, second, by) -> bool:
 
   Args:
     first, second: dict: metric -> number.
-    by: list of (metric, 1 if more is better or -1 if less is); the first metric that `first` has decides.
+    by: list of (metric, 1 if higher is better, or -1); the first metric in it that `first` has decides.
   """
   for name, sign in by:
     if name in first:
@@ -126,12 +127,12 @@ def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, publish
     UserError: the run folder belongs to another experiment or is in use, the devices cannot share the batch, there is
       too little memory, the data is not available, the training diverges, ...
   """
-  cluster.check(experiment.training.batch)  # before the run folder with that batch is made
+  cluster.check(experiment.training.batch)  # before the run folder records the batch size
   build.require_memory(experiment, cluster.count)
   if not cluster.chief:
-    with cluster.telling_who_is_gone():
+    with cluster.reporting_lost_hosts():
       return _train(experiment, run, cluster, data_dir, manual_dir, published)
-  with run.locked(), cluster.telling_who_is_gone():
+  with run.locked(), cluster.reporting_lost_hosts():
     run.check(experiment)  # Under the lock no other program can change it.
     return _train(experiment, run, cluster, data_dir, manual_dir, published)
 
@@ -144,20 +145,20 @@ def _train(experiment, run, cluster, data_dir, manual_dir, published):
     model = build.create(experiment)
     checkpoints = Checkpoints(model, run.checkpoints, experiment.training.keep, experiment, identity)
   model.adapt(dataset)
-  if cluster.chief:  # Only now: wrong data or settings must not leave a run folder behind.
+  if cluster.chief:  # Not earlier, so that wrong data or settings leave no run folder behind.
     run.claim(experiment)
   work = _lead if cluster.chief else _follow
   status, step = work(experiment, run, cluster, dataset, model, checkpoints)
   if cluster.chief and not status:
     model.use_averages()
     report.report(experiment, model, dataset, step * experiment.training.batch, run, published=published)
-  return cluster.of_chief(status)  # No host ends before the chief.
+  return cluster.from_chief(status)  # No host ends before the chief.
 
 
 def _follow(experiment, run, cluster, dataset, model, checkpoints):
   """Trains on a host that is not the chief."""
   training = experiment.training
-  checkpoints.restore_step(cluster.of_chief(0))
+  checkpoints.restore_step(cluster.from_chief(0))
   print(f'{cluster.name} trains with the chief, who writes {run}', flush=True)
   pauses = training.evaluation_steps, training.every(training.checkpoint_every)
   calls = [(steps, lambda step: None) for steps in pauses]
@@ -169,13 +170,13 @@ def _follow(experiment, run, cluster, dataset, model, checkpoints):
 
 def _lead(experiment, run, cluster, dataset, model, checkpoints):
   """Trains, evaluates and saves on the chief, or on the only host."""
-  training, devices = experiment.training, cluster.text(experiment.training.batch)
-  start, damaged = checkpoints.restore_whole()
+  training, devices = experiment.training, cluster.describe(experiment.training.batch)
+  start, damaged = checkpoints.restore_newest_readable()
   if damaged:
     print(f'checkpoints of step {", ".join(map(str, damaged))} cannot be read and are put aside (.damaged); going on '
           f'from step {start}')
-  run.check_nothing_lost(max([start, *checkpoints.put_aside()]) * training.batch)
-  cluster.of_chief(start)
+  run.check_nothing_lost(max([start, *checkpoints.damaged_steps()]) * training.batch)
+  cluster.from_chief(start)
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
         f'{training.recipe}, {training.precision}; run folder {run}')
   print(f'{training.steps:,} steps x global batch {training.batch} = {training.steps * training.batch:,} samples, '

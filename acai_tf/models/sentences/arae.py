@@ -47,7 +47,7 @@ class Config(Annealing):
   gan_beta_2: Annotated[float, '[0, 1)'] = 0.999  # of these optimizers, whose beta_1 is 0.5
   sample_noise: Annotated[float, '[0, inf)'] = 0.0  # standard deviation of the noise on latents that are sampled
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
   RECIPES = {
       # 15 epochs of the training sentences of at most 15 words: 714,667 less those that are longer, whose share is
       # estimated from SNLI's dev split (39.5 % of premises, 3.4 % of hypotheses).
