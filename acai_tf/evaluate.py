@@ -190,7 +190,8 @@ def evaluate_module(data_dir) -> None:
   if FLAGS.to:
     cli.check_folder('to', FLAGS.to)
   cli.start_tensorflow()
-  module_card.load(FLAGS.module)  # Rejects modules of an earlier drawing of lines; an address has no such file here.
+  # Rejects modules that were trained on an earlier drawing of the lines. For a URL it finds no file and does nothing.
+  module_card.load(FLAGS.module)
   functions, shape = modality.functions_of_module(FLAGS.module, FLAGS.trust)
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
   if shape and tuple(dataset.shape) != shape:

@@ -21,7 +21,7 @@ EXTRA_SEED = 1 << 32  # offset of the seed for the order of extra batches
 
 
 class Dataset:
-  """Training data of which every batch is a function of (seed, step).
+  """Training data whose batches are functions of (seed, step).
 
   A subclass implements `batch` and `describe`. It overrides `prepare` if models take something other than what `batch`
   returns, for example float32 in place of uint8.

@@ -12,13 +12,13 @@ from acai_tf.evaluation import groups, subject
 from acai_tf.experiment.errors import one_of
 from acai_tf.metrics import clustering, codebook, distribution, likelihood, lines, path, probe, reconstruction
 
-PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
+PAIRS, STEPS = 256, 16  # of `lines`, as in the paper: interpolations, and images per interpolation
 PAIR_SEED = 1  # Every model is tested on the same pairs of images. New lines are drawn at each evaluation.
 QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # of `quality`: interpolants at alpha = 0, 1/8, ..., 1
 REAL = 5000  # of `quality`: maximum number of test images
 GEODESIC_PAIRS, GEODESIC_BLOCK = 32, 16  # of `geodesic`: pairs, and pairs optimized at a time
-SHOWN = 48  # samples in the picture
-LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64
+SHOWN = 48  # samples from the prior in samples.png
+LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64  # of `likelihood`: test images, and latents per image
 SUFFIXES = ('', '_of_means', '_of_features')  # of metrics on codes, means and features (`codes.encode`)
 
 

@@ -11,14 +11,17 @@ from acai_tf.metrics import arithmetic, entailment, language, sentences, text_pa
 
 SAMPLES = 20_000  # generated sentences to which a trigram model is fitted
 HELD_OUT = 10_000  # real sentences on which it is scored
-NOISE = 0.04  # standard deviation of the noise on codes in `sources`, about half of that in training
-RECONSTRUCTED, SWAPPED, SWAPS = 2000, 1000, 4
-TRANSFERRED, PROBED = 1000, 20_000  # held-out sentences per class; training sentences of the probe
-PAIRS, STEPS = 1000, 9  # of the interpolation benchmark
+NOISE = 0.04  # of `sources`: standard deviation of the noise on codes, about half of that in training
+RECONSTRUCTED = 2000  # held-out sentences of `reconstruction`
+SWAPPED, SWAPS = 1000, 4  # of `swaps`: held-out sentences, and maximum number of swaps
+ENCODED = 5000  # held-out sentences of `codes`
+TRANSFERRED, PROBED = 1000, 20_000  # of `transfer`: held-out sentences per class; training sentences of the probe
+PAIRS, STEPS = 1000, 9  # of `paths`: number of paths, and sentences per path
 VALIDATION = 5000  # real sentences for the early stopping of LSTM language models
 LSTM_EPOCHS = 6  # of a language model of real text; one of samples, which are fewer, gets twice as many
-WORD_PAIRS, EXAMPLES, SCALES = 20, 200, (1, 2, 4)  # of arithmetic: pairs, sentences per word, multiples of the offset
-LABELLED = (28_000, 59_000, 120_000)  # labelled pairs of SNLI (Zhao et al. 2018, section 6)
+# Of `arithmetic`: pairs of words, sentences per word, multiples of the offset.
+WORD_PAIRS, EXAMPLES, SCALES = 20, 200, (1, 2, 4)
+LABELLED = (28_000, 59_000, 120_000)  # of `entailment`: numbers of labelled pairs (Zhao et al. 2018, section 6)
 UNKNOWN = (1,)  # ids of out-of-vocabulary tokens
 SHOWN = 10  # sentences of each kind in sentences.txt
 
@@ -75,9 +78,9 @@ def _reconstruction(task):
 
 
 def _codes(task):
-  codes = task.functions.encode(task.real(5000)).astype(np.float64)
+  codes = task.functions.encode(task.real(ENCODED)).astype(np.float64)
   mean = codes.mean(axis=0)
-  spectrum = np.linalg.eigvalsh(np.cov(codes.T))
+  spectrum = np.linalg.eigvalsh(np.cov(codes.T))  # code_dimensions is its participation ratio
   task.measured.metrics.update(
       code_std=float(np.sqrt(((codes - mean)**2).sum(axis=1).mean())), code_mean_norm=float(np.linalg.norm(mean)),
       code_dimensions=float(spectrum.sum()**2 / (spectrum**2).sum()))

@@ -18,11 +18,11 @@ class Config(Annealing):
 
   lam: Annotated[float, '[0, inf)'] = 10.0  # weight of the reconstruction; the authors: 10, and 50 on CIFAR-10
   beta: Annotated[float, '[0, inf)'] = 0.0  # weight of the consistency loss, |f(g(z_m)) - z_m|
-  # 'mixup': weights of the mixture from Dirichlet(1, ..., 1), for two latents U(0, 1); 'bernoulli': each channel of an
-  # image's latent is taken whole from one of two latents.
+  # 'mixup': weights of the mixture from Dirichlet(1, ..., 1), for two latents U(0, 1); 'bernoulli': each channel of a
+  # mixture comes from one of two latents, the same one at all positions.
   mixing: Literal['mixup', 'bernoulli'] = 'mixup'
   parts: Annotated[int, '[2, inf)'] = 2  # number of latents in a mixture; 'bernoulli' allows only 2
-  generator_every: Annotated[int, '[1, inf)'] = 5  # steps between updates of the autoencoder; the critic: every step
+  generator_every: Annotated[int, '[1, inf)'] = 5  # steps per update of the autoencoder; the critic is updated in each
   weight_decay: Annotated[float, '[0, inf)'] = 1e-5  # L2 penalty of encoder, decoder and critic
   adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which fooling the critic has weight 0
   error: Literal['absolute', 'squared'] = 'absolute'  # kind of reconstruction error; the authors: absolute

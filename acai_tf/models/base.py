@@ -468,7 +468,7 @@ class Model(keras.Model):
     self.check_batch(data)
     return self.means(self.take_step(data), data)
 
-  # Checks of the data for `fit`, `evaluate` and `predict`. Arrays are checked whole before the first step. Of a
+  # Checks of the data for `fit`, `evaluate` and `predict`. Arrays are checked completely before the first step. Of a
   # tf.data.Dataset or another source only shapes and dtypes are checked: reading values would cost time in every step.
 
   def check_batch(self, data) -> None:
@@ -488,7 +488,7 @@ class Model(keras.Model):
     """Hook: `check_batch` for (inputs, labels); `labels` may be None."""
 
   def check_values(self, inputs, labels) -> None:
-    """Hook: raises ValueError unless the values of whole arrays are valid for the model; `labels` may be None."""
+    """Hook: raises ValueError unless all values of the arrays are valid for the model; `labels` may be None."""
 
   def _check(self, inputs, labels=None, batch_size=None):
     if batch_size is not None:

@@ -15,7 +15,7 @@ from acai_tf.networks import convolutional
 
 @config_dataclass('model')
 class Config(Annealing):
-  """Settings of `Model`; both are ACAI's."""
+  """Settings of `Model`; `lambda_` and `gamma` are ACAI's."""
 
   lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling the critic
   gamma: Annotated[float, '[0, 1]'] = 0.2  # weight of image against reconstruction in the critic's real input

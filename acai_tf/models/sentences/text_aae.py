@@ -1,6 +1,5 @@
 """An adversarial autoencoder of sentences: a baseline of the ARAE paper (Zhao et al. 2018, section 6)."""
 
-
 import tensorflow as tf
 
 from acai_tf.experiment.fields import config_dataclass
