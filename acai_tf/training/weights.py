@@ -69,7 +69,7 @@ def named_variables(model, names=False) -> dict:
         inner = {(names and _own_name(child)) or number: child for number, child in enumerate(layer.layers)}
       else:
         inner = {key: child for key, child in sorted(vars(layer).items()) if isinstance(child, keras.layers.Layer)}
-      below = {id(variable) for child in inner.values() for variable in child.variables}
+      below = {id(variable) for child in inner.values() for variable in child.variables}  # of inner layers
       found.update({f'{prefix}/{v.name}': v for v in layer.variables if id(v) not in below})
       for key, child in inner.items():
         walk(f'{prefix}/{key}', child)
