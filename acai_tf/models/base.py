@@ -199,7 +199,7 @@ class Model(keras.Model):
     raise NotImplementedError
 
   def regularizers(self, variables) -> list:
-    """Hook: the penalties on `variables` that a user who fine-tunes an exported module must add to the loss.
+    """Hook: the penalties on `variables`, which become the `regularization_losses` of an exported module.
 
     Returns:
       List of functions () -> scalar; by default there are none.
