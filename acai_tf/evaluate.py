@@ -85,7 +85,7 @@ def score_file(path) -> None:
       lines.check_range(images)
     elif images.ndim != 5:
       raise ValueError(f'interpolations have shape {images.shape}; expected [n, k >= 3, 32, 32, 1]')
-    scores = lines.score(images, *_templates())
+    scores = lines.score(images, *lines_data.templates())
   except ValueError as error:
     raise UserError(f'{path}: {error}.') from error
   count, steps = images.shape[:2]
@@ -95,10 +95,6 @@ def score_file(path) -> None:
   print(f'{path}: {count} interpolations of {steps} images\n\n{report.grid_of(scores)}\n\n± is half the 95 % '
         'confidence interval over interpolations. The published figures are means over 256 interpolations of 16 '
         'images.')
-
-
-def _templates():
-  return lines_data.templates()
 
 
 def score_text(data_dir) -> None:
@@ -115,7 +111,7 @@ def score_text(data_dir) -> None:
     what = f'{len(sentences):,} sentences, scored by trigrams (docs/benchmarks.md)'
   else:
     try:
-      paths = text_path.parse(strict_json.text_of(FLAGS.paths).splitlines())
+      paths = text_path.parse(strict_json.read_text(FLAGS.paths).splitlines())
     except (OSError, ValueError) as error:
       raise UserError(f'{FLAGS.paths}: {getattr(error, "strerror", None) or error}; expected paths of sentences, one '
                       'per line.') from error
@@ -194,7 +190,8 @@ def evaluate_module(data_dir) -> None:
   if FLAGS.to:
     cli.check_folder('to', FLAGS.to)
   cli.start_tensorflow()
-  module_card.load(FLAGS.module)  # Rejects modules of an earlier drawing of lines; an address has no such file here.
+  # Rejects modules that were trained on an earlier drawing of the lines. For a URL it finds no file and does nothing.
+  module_card.load(FLAGS.module)
   functions, shape = modality.functions_of_module(FLAGS.module, FLAGS.trust)
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
   if shape and tuple(dataset.shape) != shape:
@@ -209,7 +206,7 @@ def evaluate_module(data_dir) -> None:
   if FLAGS.to:
     to = Run(FLAGS.to)
     to.folder.mkdir(parents=True, exist_ok=True)
-    paths = modality.draw(functions, dataset, measured, title, to.folder)
+    paths = modality.save_pictures(functions, dataset, measured, title, to.folder)
     files.write(to.metrics, json.dumps({
         'module': FLAGS.module, 'dataset': FLAGS.dataset, 'metrics': measured.metrics, 'curves': measured.curves,
         **settings.facts()}, indent=2) + '\n')

@@ -61,12 +61,12 @@ def experiment_of(arguments) -> config.Experiment:
         overrides[section][key] = value
   if arguments.zoo:
     defined = zoo.definition(arguments.zoo)
-    dataset, model, own = defined.dataset, defined.model, defined.overrides
+    dataset, model, defaults = defined.dataset, defined.model, defined.overrides
   else:
-    usual = {'images': 'acai', 'sentences': 'arae'}[registry.kind_of('acai_tf.data', arguments.dataset)]
-    dataset, model, own = arguments.dataset, arguments.model or usual, {}
+    default_model = {'images': 'acai', 'sentences': 'arae'}[registry.kind_of('acai_tf.data', arguments.dataset)]
+    dataset, model, defaults = arguments.dataset, arguments.model or default_model, {}
   _refuse_network(model, overrides['network'])
-  merged = {section: {**own.get(section, {}), **values} for section, values in overrides.items()}
+  merged = {section: {**defaults.get(section, {}), **values} for section, values in overrides.items()}
   return resolve(dataset, model, arguments.recipe, merged)
 
 

@@ -274,7 +274,7 @@ class FolderTest(tf.test.TestCase):
       Image.fromarray(np.zeros([4, 4], kind)).save(path, 'TIFF')
       with self.assertRaisesRegex(OSError, 'cannot identify'):
         image_base.read_square(path, 2, 1)
-    with unittest.mock.patch.object(image_base, 'MOST_PIXELS', 15), warnings.catch_warnings(record=True) as shown:
+    with unittest.mock.patch.object(image_base, 'MAX_PIXELS', 15), warnings.catch_warnings(record=True) as shown:
       Image.fromarray(np.zeros([4, 4], np.uint8)).save(path)
       with self.assertRaisesRegex(ValueError, '4x4 pixels, more than 15'):
         image_base.read_square(path, 2, 1)

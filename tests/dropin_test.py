@@ -102,7 +102,7 @@ class Model(text_base.TextAutoencoder):
 
   def iteration(self, data):
     with tf.GradientTape(persistent=True) as tape:
-      loss, _ = self.reconstruction(data[0], self.noisy(self.encode(data[0])))
+      loss, _ = self.reconstruction(data[0], self.add_noise(self.encode(data[0])))
       self.minimize(tape, {'autoencoder': loss})
     return {'recon_loss': loss}
 '''

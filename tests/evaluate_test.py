@@ -198,7 +198,7 @@ class MeasureTest(tf.test.TestCase):
 
     noisy = subject.Functions(perfect.encode, lambda codes: lines.render(codes[:, 0]) * 0.5 + 0.5,
                                     encode_sample=encode_sample)
-    found = IMAGES.measure(noisy, dataset, 'lines', measure.Settings(('lines',), draw=(3, 4)))
+    found = IMAGES.measure(noisy, dataset, 'lines', measure.Settings(('lines',), seeds=(3, 4)))
     self.assertEqual(seeds, [(3, 4, 0), (3, 4, 1)])  # both ends for themselves
     ends = [encode_sample(np.zeros([measure.PAIRS, 1]), seed)[:, 0] for seed in seeds[:2]]
     turns = found.arrays['angles'][:, -1] - found.arrays['angles'][:, 0]
@@ -251,7 +251,7 @@ class MeasureTest(tf.test.TestCase):
 
     def codes(data=dataset, count=100):
       calls.clear()
-      return codes_lib.of(functions, data, count, folder=folder)
+      return codes_lib.encode(functions, data, count, folder=folder)
 
     first = codes()
     self.assertEqual(calls, [100, 50])
@@ -282,7 +282,7 @@ class MeasureTest(tf.test.TestCase):
     self.assertNotEqual(identity(), before)
     functions = subject.Functions(encode, None, identity=identity)
     with self.assertRaisesRegex(UserError, 'codes.npz cannot be written'):
-      codes_lib.of(functions, dataset, 20, folder=kept / 'below')  # `kept` is a file
+      codes_lib.encode(functions, dataset, 20, folder=kept / 'below')  # `kept` is a file
 
   def test_sets_come_in_pieces_that_give_the_whole(self):
     images = np.random.default_rng(0).integers(256, size=[23, 8, 8, 3]).astype(np.uint8)

@@ -192,7 +192,8 @@ class GrammarTest(tf.test.TestCase):
       words = grammar.draw(generator, i % 2).split()
       self.assertBetween(len(words), 4 - 1, grammar.LONGEST)
       subjects = [w for w in words if w in plurals or w in grammar.NOUNS]
-      verbs = [(v, w) for w in words for v in grammar.ALONE[i % 2] + grammar.WITH[i % 2] if w in (v, v + 's', v + 'es')]
+      verbs = [(v, w) for w in words for v in grammar.INTRANSITIVE[i % 2] + grammar.TRANSITIVE[i % 2]
+               if w in (v, v + 's', v + 'es')]
       self.assertLen(verbs, 1, words)
       self.assertEqual(subjects[0] in plurals, verbs[0][0] == verbs[0][1], words)
       self.assertEmpty(set(words) & set(grammar.ADJECTIVES[1 - i % 2]))

@@ -1,6 +1,6 @@
 """Image captions: the English captions of Multi30k (Elliott et al. 2016), which describe the pictures of Flickr30k.
 
-The files are read from --manual_dir: train.txt and held_out.txt, plain or gzipped, with one tokenised caption per line.
+The files are read from --manual_dir: train.txt and held_out.txt, plain or gzipped, with one tokenized caption per line.
 The two files describe different pictures. Multi30k has five captions per picture (data/task2 of its repository). The
 premises of SNLI are captions of the same kind. Half of the held-out sentences are the valid part, for choosing
 settings; the other half is the test part.

@@ -27,7 +27,7 @@ def read_sentences(path) -> list[str]:
 
 
 def read_labelled(path) -> tuple[list[str], list[str]]:
-  """Returns (sentences, labels) of a file of which each line is a label, a tab and a sentence.
+  """Returns (sentences, labels) of a file whose lines are a label, a tab and a sentence.
 
   Raises:
     UserError: as in `read_sentences`; a line has no tab or no label.

@@ -1,4 +1,4 @@
-"""Sentences of Yelp reviews for ARAE's style transfer (Shen et al. 2017; tokenised, lower case), from --manual_dir.
+"""Sentences of Yelp reviews for ARAE's style transfer (Shen et al. 2017; tokenized, lower case), from --manual_dir.
 
 The files are those of the ARAE authors' program, with one sentence per line, plain or gzipped. Class 0 is negative
 reviews: train2.txt, test0.txt and valid2.txt. Class 1 is positive reviews: train1.txt, test1.txt and valid1.txt.

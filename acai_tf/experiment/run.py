@@ -149,7 +149,7 @@ class Run:
   def _read_lines(self, name):
     path, before = self.folder / name, -1
     try:
-      rows = [strict_json.loads(line) for line in strict_json.text_of(path).splitlines()] if path.exists() else []
+      rows = [strict_json.loads(line) for line in strict_json.read_text(path).splitlines()] if path.exists() else []
     except (ValueError, OSError) as error:
       raise _unreadable(path, error) from error
     for i, row in enumerate(rows):

@@ -30,9 +30,9 @@ class Model(image_base.Autoencoder):
 
   def create_networks(self, size, precision) -> None:
     dimension = self.network.latent_width**2 * self.network.latent
-    numbers = dense.seeds(self.seed, 'heads')
+    seeds = dense.seeds(self.seed, 'heads')
     self.mean_head, self.log_variance_head = (
-        dense.linear(dimension, next(numbers), name) for name in ('mean', 'log_variance'))
+        dense.linear(dimension, next(seeds), name) for name in ('mean', 'log_variance'))
 
   def players(self) -> dict[str, list]:
     heads = [self.mean_head, self.log_variance_head]

@@ -43,7 +43,7 @@ def stop_signals() -> Iterator[list[int]]:
 
 
 class Session:
-  """One call of the program: evaluations, checkpoints and logs. `devices`: `Cluster.text`."""
+  """One call of the program: evaluations, checkpoints and logs. `devices`: `Cluster.describe`."""
 
   def __init__(self, experiment, model, dataset, checkpoints, run: Run, devices, callbacks=lambda *_: None):
     self.callbacks = callbacks
@@ -69,16 +69,17 @@ class Session:
       self.callbacks('on_losses', step * self.experiment.training.batch, logs)
 
   def evaluate(self, step) -> None:
-    """Evaluates on the test set, writes scalars, strips and history, and saves the checkpoint (also as best if it is).
+    """Evaluates on the test set, writes scalars, decoded paths and the history, and saves a checkpoint.
 
-    The EMA of the weights is evaluated if there is one. The history's `seconds` exclude evaluation. The history is
-    written last, so that it never has a row for training that is not saved.
+    The checkpoint is also saved as `best` if it is. The EMA of the weights is evaluated if there is one. The `seconds`
+    in the history do not include evaluations. The history is written last, so that it never has a row for training that
+    is not saved.
     """
     self.seconds += time.monotonic() - self.began
     training = self.experiment.training
     samples = step * training.batch
     with self.model.averaged():
-      settings = self.modality.settings(draw=(training.seed, step))
+      settings = self.modality.settings(seeds=(training.seed, step))
       metrics = self.modality.measure(self.functions, self.dataset, self.experiment.dataset_name, settings,
                                       self.experiment.model_name).metrics
       self.modality.show(self.functions, self.dataset, self.writer.as_default(samples))
@@ -109,7 +110,7 @@ def better(first, second, by) -> bool:
 
   Args:
     first, second: dict: metric -> number.
-    by: list of (metric, 1 if more is better or -1 if less is); the first metric that `first` has decides.
+    by: list of (metric, 1 if higher is better, or -1); the first metric in it that `first` has decides.
   """
   for name, sign in by:
     if name in first:
@@ -138,12 +139,12 @@ def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, publish
     UserError: the run folder belongs to another experiment or is in use, the devices cannot share the batch, there is
       too little memory, the data is not available, the training diverges, ...
   """
-  cluster.check(experiment.training.batch)  # before the run folder with that batch is made
+  cluster.check(experiment.training.batch)  # before the run folder records the batch size
   build.require_memory(experiment, cluster.count)
   if not cluster.chief:
-    with cluster.telling_who_is_gone():
+    with cluster.reporting_lost_hosts():
       return _train(experiment, run, cluster, data_dir, manual_dir, published, Callbacks([]))
-  with run.locked(), cluster.telling_who_is_gone():
+  with run.locked(), cluster.reporting_lost_hosts():
     run.check(experiment)  # Under the lock no other program can change it.
     return _train(experiment, run, cluster, data_dir, manual_dir, published, Callbacks(callbacks))
 
@@ -156,19 +157,19 @@ def _train(experiment, run, cluster, data_dir, manual_dir, published, callbacks)
     model = build.create(experiment)
     checkpoints = Checkpoints(model, run.checkpoints, experiment.training.keep, experiment, identity)
   model.adapt(dataset)
-  if cluster.chief:  # Only now: wrong data or settings must not leave a run folder behind.
+  if cluster.chief:  # Not earlier, so that wrong data or settings leave no run folder behind.
     run.claim(experiment)
   if cluster.chief:
     status = _lead(experiment, run, cluster, dataset, model, checkpoints, published, callbacks)
   else:
     status = _follow(experiment, run, cluster, dataset, model, checkpoints)
-  return cluster.of_chief(status)  # No host ends before the chief.
+  return cluster.from_chief(status)  # No host ends before the chief.
 
 
 def _follow(experiment, run, cluster, dataset, model, checkpoints):
   """Trains on a host that is not the chief; returns 0."""
   training = experiment.training
-  checkpoints.restore_step(cluster.of_chief(0))
+  checkpoints.restore_step(cluster.from_chief(0))
   print(f'{cluster.name} trains with the chief, who writes {run}', flush=True)
   pauses = training.evaluation_steps, training.every(training.checkpoint_every)
   calls = [(steps, lambda step: None) for steps in pauses]
@@ -180,13 +181,13 @@ def _follow(experiment, run, cluster, dataset, model, checkpoints):
 
 def _lead(experiment, run, cluster, dataset, model, checkpoints, published, callbacks):
   """Trains, evaluates, saves and reports on the chief, or on the only host; returns the exit status."""
-  training, devices = experiment.training, cluster.text(experiment.training.batch)
-  start, damaged = checkpoints.restore_whole()
+  training, devices = experiment.training, cluster.describe(experiment.training.batch)
+  start, damaged = checkpoints.restore_newest_readable()
   if damaged:
     print(f'checkpoints of step {", ".join(map(str, damaged))} cannot be read and are put aside (.damaged); going on '
           f'from step {start}')
-  run.check_nothing_lost(max([start, *checkpoints.put_aside()]) * training.batch)
-  cluster.of_chief(start)
+  run.check_nothing_lost(max([start, *checkpoints.damaged_steps()]) * training.batch)
+  cluster.from_chief(start)
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
         f'{training.recipe}, {training.precision}; run folder {run}')
   print(f'{training.steps:,} steps x global batch {training.batch} = {training.steps * training.batch:,} samples, '

@@ -23,9 +23,9 @@ if typing.TYPE_CHECKING:
   import keras
 
 ABOUT = 'about.json'  # entry besides the arrays: experiment, samples, weights, dtype, changes of metrics
-CHANGE = 0.01  # largest relative change of a metric with which weights are stored in half precision
-INTERVAL = 0.5  # if the metric has a confidence interval: largest change, relative to half the interval
-MOST_SAMPLES = 10**15  # as `config.Training` has it
+CHANGE = 0.01  # maximum relative change of a metric, if weights are stored in half precision
+INTERVAL = 0.5  # the same for a metric with a confidence interval, relative to the interval's half width
+MAX_SAMPLES = 10**15  # of `config.Training.samples`
 # State that only training needs: the moving averages from which the codebook is computed.
 TRAINING_ONLY = ('quantizer/sums', 'quantizer/counts')
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date of the zip format
@@ -69,7 +69,7 @@ def named_variables(model, names=False) -> dict:
         inner = {(names and _own_name(child)) or number: child for number, child in enumerate(layer.layers)}
       else:
         inner = {key: child for key, child in sorted(vars(layer).items()) if isinstance(child, keras.layers.Layer)}
-      below = {id(variable) for child in inner.values() for variable in child.variables}
+      below = {id(variable) for child in inner.values() for variable in child.variables}  # of inner layers
       found.update({f'{prefix}/{v.name}': v for v in layer.variables if id(v) not in below})
       for key, child in inner.items():
         walk(f'{prefix}/{key}', child)
@@ -88,16 +88,16 @@ def named_variables(model, names=False) -> dict:
 def compact(model, measure) -> tuple:
   """Weights in half precision if that changes no metric by more than 1 %, else in float32.
 
-  A metric with a confidence interval may change by a quarter of the interval. The reason: rounding decides where the
-  interpolation between opposite lines jumps, and the interval shows how much such pairs matter.
+  A metric with a confidence interval, mean +- h, may change by h / 2. On lines, rounding decides where an interpolation
+  between opposite lines jumps, and the interval shows how much such pairs matter.
 
   Args:
     model: its variables are restored afterwards.
     measure: function -> dict: metric -> number or None, of the current model.
 
   Returns:
-    (arrays for `write`, {'dtype': 'float16' or 'float32', 'float16_changes': dict: metric -> relative change in half
-    precision, None if there is no such number; without counts}).
+    (arrays for `write`, {'dtype': 'float16' or 'float32', 'float16_changes': dict: metric -> relative change with half
+    precision, None if it is not finite; counts are left out}).
   """
   exact = {key: variable.numpy() for key, variable in variables(model).items()}
   with np.errstate(over='ignore'):
@@ -206,7 +206,7 @@ def read(path) -> tuple:
             raise ValueError(f'{entry.filename} goes on after its array')
     about = strict_json.loads(arrays.pop(ABOUT).tobytes())
     if not isinstance(about['experiment'], dict) or not (type(about['samples']) is int
-                                                         and 0 <= about['samples'] <= MOST_SAMPLES):
+                                                         and 0 <= about['samples'] <= MAX_SAMPLES):
       raise ValueError(f'{ABOUT} names no experiment and samples')
   except Exception as error:  # zipfile, NumPy and json raise many types of errors for damaged files.
     problem = ' '.join(f'{type(error).__name__}: {error}'.split())[:120]
