@@ -7,7 +7,7 @@ import numpy as np
 from absl import flags
 
 from acai_tf import cli, files
-from acai_tf.data import base
+from acai_tf.data import base, text_base
 from acai_tf.data import lines as lines_data
 from acai_tf.evaluation import images, report, text
 from acai_tf.evaluation.modality import IMAGES, MODALITIES, SENTENCES
@@ -85,7 +85,7 @@ def score_file(path) -> None:
       lines.check_range(images)
     elif images.ndim != 5:
       raise ValueError(f'interpolations have shape {images.shape}; expected [n, k >= 3, 32, 32, 1]')
-    scores = lines.score(images, *_templates())
+    scores = lines.score(images, *lines_data.templates())
   except ValueError as error:
     raise UserError(f'{path}: {error}.') from error
   count, steps = images.shape[:2]
@@ -97,18 +97,12 @@ def score_file(path) -> None:
         'images.')
 
 
-def _templates():
-  return lines_data.templates()
-
-
 def score_text(data_dir) -> None:
   """Scores a file of sentences, or of paths between sentences, against the text of --dataset; prints the figures."""
   config = config_of_flags(registry.names('acai_tf.data', 'sentences'))
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   cli.start_tensorflow()
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
-  from acai_tf.data import text_base  # Loads TensorFlow.
-
   if FLAGS.sentences:
     sentences = text_base.read_sentences(FLAGS.sentences)
     metrics = text.score_samples(sentences, dataset)

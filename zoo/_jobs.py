@@ -20,6 +20,7 @@ from rich import table as rich_table
 
 from acai_tf import cli
 from acai_tf.experiment import config, machine
+from acai_tf.training.signals import stop_signals
 from zoo import _records, _reproduce, base
 
 PROGRESS = re.compile(r'([\d,]+) / [\d,]+ samples, (\d+) samples/s, (\S+) left')  # printed by training.progress
@@ -233,8 +234,6 @@ def work(jobs, count, reproduce, logs) -> int:
   Returns:
     0; 1 if a job failed; 130 or 143 if a signal ended the work.
   """
-  from acai_tf.training import session  # Loads TensorFlow.
-
   waiting, statuses = collections.deque(jobs), {}
   pathlib.Path(logs).mkdir(parents=True, exist_ok=True)
 
@@ -251,7 +250,7 @@ def work(jobs, count, reproduce, logs) -> int:
                                         f'FAILED with status {status}, see {log_of(logs, job)}'))
 
   workers = [Worker(number, count, take, reproduce, done, logs) for number in range(min(count, len(jobs)))]
-  with session.stop_signals() as received, _board() as show:
+  with stop_signals() as received, _board() as show:
     for worker in workers:
       worker.start()
     announced = False

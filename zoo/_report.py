@@ -5,6 +5,7 @@ import html
 import io
 import pathlib
 
+from acai_tf.evaluation import figures
 from zoo import _records, _tables, base
 
 STYLE = '''
@@ -25,8 +26,6 @@ def embedded(data, text) -> str:
 
 def plot(series, x_label, y_label, text) -> str:
   """Plots a curve per model as an HTML figure. `series`: dict name -> (x, y)."""
-  from acai_tf.evaluation import figures
-
   stream = io.BytesIO()
   figures.save_series(stream, series, x_label, y_label, text)
   return embedded(stream.getvalue(), text)

@@ -5,7 +5,8 @@ import functools
 
 import numpy as np
 
-from acai_tf.evaluation import groups
+from acai_tf.data import text_base
+from acai_tf.evaluation import figures, groups
 from acai_tf.experiment.errors import UserError, one_of
 from acai_tf.metrics import arithmetic, entailment, language, sentences, text_path, transfer
 
@@ -284,8 +285,6 @@ def _arithmetic(task):
 
 
 def _transfer(task):
-  from acai_tf.data import text_base  # Loads TensorFlow.
-
   functions, dataset, metrics = task.functions, task.dataset, task.found.metrics
   task.progress('transfer: judge')
   training, language_model = _training(dataset)
@@ -378,8 +377,6 @@ def show(functions, dataset, writer) -> None:
 
 def draw(functions, dataset, measured, title, folder) -> list:
   """Writes sentences.txt, and a plot of perplexity along paths if it was measured; returns the files' paths."""
-  from acai_tf.evaluation import figures  # Loads matplotlib.
-
   del functions, dataset
   arrays, lines = measured.arrays, [title]
   for name, rows in arrays.items():

@@ -1,9 +1,7 @@
 """One call of the training program: it trains or resumes, evaluates, saves checkpoints and reports."""
 
-import contextlib
 import signal
 import time
-from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -15,23 +13,7 @@ from acai_tf.experiment.run import Run
 from acai_tf.training import build, loop
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
 from acai_tf.training.progress import Progress
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
-  """A context that yields a list of received signals: the first SIGINT or SIGTERM. A second one ends the program."""
-  received = []
-
-  def receive(number, _):
-    received.append(number)
-    signal.signal(number, signal.SIG_DFL)
-
-  before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
-  try:
-    yield received
-  finally:
-    for number, handler in before.items():
-      signal.signal(number, handler)
+from acai_tf.training.signals import stop_signals
 
 
 class Session:
