@@ -3,11 +3,11 @@
 from absl import flags
 
 from acai_tf import cli
-from acai_tf.experiment import config, machine, registry
+from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve
-from acai_tf.experiment.run import Run, with_precision
+from acai_tf.experiment.run import Run
 from acai_tf.training import build
 from zoo import base as zoo
 
@@ -59,14 +59,13 @@ def experiment_of(arguments) -> config.Experiment:
       if value is not None and key not in overrides[section]:
         overrides[section][key] = value
   if arguments.zoo:
-    defined = zoo.definition(arguments.zoo)
-    dataset, model, own = defined.dataset, defined.model, defined.overrides
-  else:
-    usual = {'images': 'acai', 'sentences': 'arae'}[registry.kind_of('acai_tf.data', arguments.dataset)]
-    dataset, model, own = arguments.dataset, arguments.model or usual, {}
+    definition = zoo.definition(arguments.zoo)
+    _refuse_network(definition.model, overrides['network'])
+    return definition.resolve(arguments.recipe, overrides)
+  usual = {'images': 'acai', 'sentences': 'arae'}[registry.kind_of('acai_tf.data', arguments.dataset)]
+  model = arguments.model or usual
   _refuse_network(model, overrides['network'])
-  merged = {section: {**own.get(section, {}), **values} for section, values in overrides.items()}
-  return resolve(dataset, model, arguments.recipe, merged)
+  return resolve(arguments.dataset, model, arguments.recipe, overrides)
 
 
 def _refuse_network(model, keys):
@@ -100,8 +99,7 @@ def main() -> int:
     cli.make_deterministic()
     xla = 'off' if xla == 'auto' else xla  # XLA chooses kernels by timing them, so that results may differ.
   cluster = Cluster(arguments.strategy, xla)
-  experiment = cluster.agreed(with_precision(experiment, machine.fastest_precision()))
-  return session.train(experiment, run, cluster, cli.data_dir(arguments.data_dir), arguments.manual_dir,
+  return session.train(cluster.agreed(experiment), run, cluster, cli.data_dir(arguments.data_dir), arguments.manual_dir,
                        zoo.published_for(experiment))
 
 

@@ -27,7 +27,7 @@ MODELS = registry.names('acai_tf.models', 'images')
 
 
 def experiment_of(definition):
-  return resolve(definition.dataset, definition.model, 'paper', definition.overrides)
+  return definition.resolve()
 
 
 def content(experiment):

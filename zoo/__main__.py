@@ -14,7 +14,6 @@ from acai_tf import cli
 from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError, unknown
-from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run
 from acai_tf.training import build
 from zoo import _card, _gallery, _jobs, _publish, _records, _report, _reproduce, _tables, _weights, base
@@ -94,7 +93,7 @@ def show_list(dataset, model) -> None:
 def show(name, recipe) -> None:
   """Builds the model of a definition and prints its layers, settings, players and published figures."""
   definition = base.definition(name)
-  experiment = resolve(definition.dataset, definition.model, recipe, definition.overrides)
+  experiment = definition.resolve(recipe)
   model = build.create(experiment)
   network, training = experiment.network, experiment.training
   print(f'{name}: {definition.model} on {definition.dataset}\n\n{inspect.getdoc(type(model))}\n')

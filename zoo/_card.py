@@ -11,7 +11,6 @@ import numpy as np
 from acai_tf.evaluation import report
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.resolve import resolve
 from acai_tf.training import weights
 from zoo import _compare, _records, _tables, _weights, base
 
@@ -172,7 +171,7 @@ def scores(which) -> tuple[list, list]:
 def limits(which) -> list:
   """Sentences about what the model cannot do and what its scores do not show."""
   definition, kept = which.definition, which.record.kept
-  paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides).training.samples
+  paper = definition.resolve().training.samples
   sentences = []
   if which.samples < paper:
     sentences.append(f'Undertrained: {which.samples:,} samples. The paper trains on {paper:,}.')

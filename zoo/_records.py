@@ -14,7 +14,7 @@ from acai_tf.evaluation import ranges
 from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import differences
-from acai_tf.experiment.resolve import parse_experiment, resolve
+from acai_tf.experiment.resolve import parse_experiment
 from zoo import base
 
 FOLDER = pathlib.Path(__file__).parent / 'results'
@@ -283,11 +283,9 @@ def changes(experiment, name) -> list:
   Settings named test_*, which only choose what is measured, are left out, as are the other fields of `Identity`. If
   the recipe's precision is 'auto', any precision is accepted.
   """
-  definition = base.definition(name)
-  own = resolve(definition.dataset, definition.model, experiment.training.recipe, definition.overrides)
-  return [difference for difference in differences(experiment.to_dict(), own.to_dict())
-          if difference[0] not in _SETTLED_ELSEWHERE and not difference[0].startswith('dataset.test_')
-          and (difference[0], difference[2]) != ('training.precision', 'auto')]
+  recipe = base.definition(name).resolve(experiment.training.recipe).with_precision(experiment.training.precision)
+  return [difference for difference in differences(experiment.to_dict(), recipe.to_dict())
+          if difference[0] not in _SETTLED_ELSEWHERE and not difference[0].startswith('dataset.test_')]
 
 
 def own(runs, name) -> list:

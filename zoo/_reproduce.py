@@ -13,8 +13,7 @@ import sys
 from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
-from acai_tf.experiment.resolve import resolve
-from acai_tf.experiment.run import Run, with_precision
+from acai_tf.experiment.run import Run
 from acai_tf.training import build
 from zoo import _records, _weights, base
 
@@ -36,9 +35,8 @@ def experiment_of(definition, seed, recipe, samples=None, settings=()):
   for key in ('seed', 'samples'):
     if key in overrides['training']:
       raise UserError(f'--set training.{key}: expected --{key}{"s N, how many" if key == "seed" else " N"}.')
-  overrides = {key: {**definition.overrides.get(key, {}), **values} for key, values in overrides.items()}
   overrides['training'] |= {'seed': seed, **({'samples': samples} if samples else {})}
-  experiment = resolve(definition.dataset, definition.model, recipe, overrides)
+  experiment = definition.resolve(recipe, overrides)
   _records.check_definition(experiment, definition.name, 'it')
   return experiment
 
@@ -105,7 +103,7 @@ def say(text) -> None:
 def identities(experiment) -> set:
   """Set of `_records.Identity` of the runs of this experiment. With precision 'auto' there are two of them."""
   samples = experiment.training.steps * experiment.training.batch
-  return {_records.identity_of(with_precision(experiment, precision), samples)
+  return {_records.identity_of(experiment.with_precision(precision), samples)
           for precision in ('float32', 'mixed_bfloat16')}
 
 

@@ -11,7 +11,6 @@ from acai_tf.evaluation.report import PAPER_RESTARTS
 from acai_tf.experiment import registry
 from acai_tf.experiment.config import PAPER_SAMPLES
 from acai_tf.experiment.errors import UserError, unknown
-from acai_tf.experiment.resolve import resolve
 from zoo import _compare, _records, base
 
 SOURCES = {'': 'the sampler', '_prior': 'the prior', '_gaussian': 'a Gaussian fitted to the latents',
@@ -141,8 +140,7 @@ def undertrained(names) -> str:
   """
   counts: dict[int, set] = {}
   for definition in map(base.definition, names):
-    paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides)
-    counts.setdefault(paper.training.samples, set()).add(definition.model)
+    counts.setdefault(definition.resolve().training.samples, set()).add(definition.model)
   usual = max(counts, key=lambda count: len(counts[count]))
   others = '; '.join(f'{count:,} for {", ".join(sorted(models))}' for count, models in sorted(counts.items())
                      if count != usual)

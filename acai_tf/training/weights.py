@@ -3,7 +3,6 @@
 Nothing in an archive is executed or unpickled. The same weights give the same bytes.
 """
 
-import dataclasses
 import json
 import math
 import pathlib
@@ -190,10 +189,9 @@ def load(path, precision=None) -> tuple:
     experiment = parse_experiment(about['experiment'])
   except (KeyError, TypeError, AttributeError, UserError) as error:
     raise UserError(f'{path}: its experiment is unknown here ({error}); expected one of this version.') from error
-  training = dataclasses.replace(experiment.training, precision=precision or experiment.training.precision)
-  model = build.create(dataclasses.replace(experiment, training=training))
+  model = build.create(experiment, precision)
   assign(model, arrays, path)
-  model.step.assign(about['samples'] // training.batch)  # Noise is a function of the step.
+  model.step.assign(about['samples'] // experiment.training.batch)  # Noise is a function of the step.
   return experiment, model, about
 
 
