@@ -63,7 +63,7 @@ def export(run: Run, target, checkpoint='last', weights='average', formats=(), d
         agreement += '\n' + formats_lib.table(card['formats'])
       files.write(made / module_card.FILE, json.dumps(card, indent=2) + '\n')
   except OSError as error:
-    raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable place with free '
+    raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable disk with free '
                     'space.') from error
   return agreement
 

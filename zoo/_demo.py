@@ -24,7 +24,7 @@ def main() -> None:
   cli.start_tensorflow()
   card = module_card.load(arguments.module)
   if card is None:
-    raise UserError(f'{arguments.module} is no module with a {module_card.FILE}; '
+    raise UserError(f'{arguments.module} is not a module with a {module_card.FILE}; '
                     'expected a folder made by python -m export.')
   experiment, samples = card
   if getattr(registry.load('acai_tf.data', experiment.dataset_name), 'BENCHMARK', None) != 'lines':

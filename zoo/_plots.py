@@ -61,7 +61,7 @@ def digest(drawing) -> str:
   return files.digest([json.dumps(drawing, sort_keys=True).encode()])
 
 
-def drawn(path) -> str:
+def stored_digest(path) -> str:
   """The digest stored in a plot's file; '' if there is no file."""
   if not pathlib.Path(path).exists():
     return ''
@@ -73,5 +73,5 @@ def draw(folder=FOLDER, results=_records.FOLDER) -> None:
   """Draws the plots whose data have changed since they were last drawn."""
   for name, plot in PLOTS.items():
     drawing, path = plot(results), pathlib.Path(folder) / name
-    if digest(drawing) != drawn(path):
+    if digest(drawing) != stored_digest(path):
       figures.save_series(path, **drawing, metadata={DIGEST: digest(drawing)})

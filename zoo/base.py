@@ -132,7 +132,7 @@ def percentages(metric, source, models, table) -> dict:
   return figures
 
 
-def together(*tables) -> dict:
+def merged(*tables) -> dict:
   """Merges the dicts of several `percentages`."""
   joined = {}
   for table in tables:

@@ -21,7 +21,7 @@ class Task:
   dataset: typing.Any
   settings: typing.Any
   progress: typing.Any
-  found: Measured
+  measured: Measured
 
 
 @dataclasses.dataclass(frozen=True)

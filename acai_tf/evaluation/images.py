@@ -33,17 +33,17 @@ class Task(groups.Task):
 
 def _reconstruction(task):
   blocks = task.dataset.blocks('test', task.settings.count)
-  task.found.metrics.update(reconstruction.score(
+  task.measured.metrics.update(reconstruction.score(
       (images, task.functions.decode(task.functions.encode(images))) for images, _ in blocks))
 
 
 def _probe(task):
   labels = task.dataset.test_labels[:task.settings.count]
-  task.found.metrics['probe_accuracy'] = probe.accuracy(task.over(task.functions.classify), labels)
+  task.measured.metrics['probe_accuracy'] = probe.accuracy(task.over(task.functions.classify), labels)
 
 
 def _lines(task):
-  ends, measured = task.dataset.pairs(PAIRS, task.settings.draw), task.found
+  ends, measured = task.dataset.pairs(PAIRS, task.settings.draw), task.measured
   seeds = {'': task.settings.draw, '_of_means': None} if task.functions.encode_sample else {'': None}
   for suffix, seed in seeds.items():
     images = strips(task.functions, *ends, seed=seed)  # [PAIRS, STEPS, height, width, 1]
@@ -63,21 +63,21 @@ def _with_suffix(metrics, suffix):
 
 def _codebook(task):
   indices = task.over(task.functions.indices)
-  task.found.metrics.update(codebook.score(indices, task.functions.codebook, indices.shape[1]))
+  task.measured.metrics.update(codebook.score(indices, task.functions.codebook, indices.shape[1]))
 
 
 def _codes(task):
   """The codes of the images (`codes.of`), computed once for all groups."""
   settings = task.settings
-  if 'codes' not in task.found.arrays:
-    task.found.arrays['codes'] = codes_lib.of(
+  if 'codes' not in task.measured.arrays:
+    task.measured.arrays['codes'] = codes_lib.of(
         task.functions, task.dataset, settings.train_images, settings.count, settings.draw, settings.codes,
         task.progress)
-  return task.found.arrays['codes']
+  return task.measured.arrays['codes']
 
 
 def _fitted_probe(task):
-  parts, metrics = _codes(task), task.found.metrics
+  parts, metrics = _codes(task), task.measured.metrics
   task.progress('fitted_probe: logistic regression')
   seen = [(part.get('features', part.get('means', part['codes'])), part['labels']) for part in parts.values()]
   metrics['fitted_probe_accuracy'], metrics['fitted_probe_c'] = probe.fitted_accuracy(*seen[0], *seen[1])
@@ -90,8 +90,8 @@ def _clustering(task):
       scores, table = clustering.score(
           train[name], test[name], test['labels'], task.dataset.classes, task.settings.restarts,
           progress=lambda done, total, name=name: task.progress(f'clustering: k-means of {name}', done, total))
-      task.found.metrics.update(_with_suffix(scores, suffix))
-      task.found.arrays.setdefault('confusion', table)
+      task.measured.metrics.update(_with_suffix(scores, suffix))
+      task.measured.arrays.setdefault('confusion', table)
 
 
 def _quality(task):
@@ -101,7 +101,8 @@ def _quality(task):
   interpolants = np.concatenate(  # [QUALITY_PAIRS, QUALITY_STEPS, d]
       [_features(features, images) for images in _paths(task, QUALITY_PAIRS, QUALITY_STEPS)])
   task.progress('quality: distances')
-  columns, curves, metrics = [interpolants[:, k] for k in range(QUALITY_STEPS)], task.found.curves, task.found.metrics
+  columns = [interpolants[:, k] for k in range(QUALITY_STEPS)]
+  curves, metrics = task.measured.curves, task.measured.metrics
   frechet, kernel = ([measure(real, c) for c in columns] for measure in (distribution.frechet, distribution.kernel))
   curves.update(quality_alpha=np.linspace(0, 1, QUALITY_STEPS).tolist(), frechet=frechet, kernel=kernel)
   for name, curve in (('frechet', frechet), ('kernel', kernel)):
@@ -111,7 +112,7 @@ def _quality(task):
   if task.functions.sample:
     task.progress('quality: samples')
     images = task.functions.sample(len(real), int(np.random.SeedSequence(task.settings.draw).generate_state(1)[0] >> 1))
-    task.found.arrays['samples'] = images[:SHOWN]
+    task.measured.arrays['samples'] = images[:SHOWN]
     for name, measure in (('frechet', distribution.frechet), ('kernel', distribution.kernel)):
       metrics[f'{name}_samples'] = measure(real, features(images))
   steps = [(path.steps(images), path.steps(_features(features, images))) for images in _paths(task, PAIRS, STEPS)]
@@ -134,7 +135,7 @@ def _paths(task, count, steps):
 
 
 def _geodesic(task):
-  functions, metrics = task.functions, task.found.metrics
+  functions, metrics = task.functions, task.measured.metrics
   ends = np.stack([functions.encode(images) for images in task.dataset.pairs(GEODESIC_PAIRS, PAIR_SEED)], axis=1)
   find, lengths, shown = functions.geodesics(), [], []
   for start in range(0, GEODESIC_PAIRS, GEODESIC_BLOCK):
@@ -147,7 +148,7 @@ def _geodesic(task):
   paths = dict(zip(('straight', 'geodesic'), np.concatenate(shown, axis=1), strict=True))
   if task.dataset.benchmark == 'lines':
     metrics.update({f'{name}_distance': score_lines(images)['mean_distance'] for name, images in paths.items()})
-  task.found.arrays.update(paths)
+  task.measured.arrays.update(paths)
 
 
 def _likelihood(task):
@@ -166,7 +167,7 @@ def _likelihood(task):
   values = likelihood.log_likelihood(images, posterior, log_decoder, LIKELIHOOD_SAMPLES)
   noise = np.random.default_rng(0).standard_normal(mean.shape)
   codes = (mean + np.exp(log_variance / 2) * noise).astype(np.float32)
-  task.found.metrics.update(
+  task.measured.metrics.update(
       log_likelihood=float(values.mean()),
       rate=float(0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1).sum(axis=1).mean()),
       distortion=float(-log_decoder(images, codes).mean()))

@@ -58,10 +58,10 @@ class Modality:
       raise
     except ValueError as error:
       raise UserError(f'evaluation of {model_name} on {dataset_name}: {error}') from error
-    if not task.found.metrics and not task.found.arrays:
+    if not task.measured.metrics and not task.measured.arrays:
       raise UserError(f'evaluation of {model_name} on {dataset_name}: no metric of {", ".join(task.settings.groups)} '
                       'applies; expected --metrics reconstruction, or others (docs/benchmarks.md).')
-    return task.found
+    return task.measured
 
 
 IMAGES = Modality(

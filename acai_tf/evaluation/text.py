@@ -69,17 +69,17 @@ def _reconstruction(task):
   written = functions.decode(functions.encode(real))
   pairs = [text.split() for text in written], [text.split() for text in real]
   nll = -functions.log_probability(real, real)
-  task.found.metrics.update(
+  task.measured.metrics.update(
       token_accuracy=sentences.token_accuracy(*pairs), exact_share=sentences.exact_share(*pairs),
       recon_nll=float(nll.mean()), recon_perplexity=language.perplexity(-nll, pairs[1]))
-  task.found.arrays['reconstructions'] = list(zip(real[:SHOWN], written[:SHOWN], strict=True))
+  task.measured.arrays['reconstructions'] = list(zip(real[:SHOWN], written[:SHOWN], strict=True))
 
 
 def _codes(task):
   codes = task.functions.encode(task.real(5000)).astype(np.float64)
   mean = codes.mean(axis=0)
   spectrum = np.linalg.eigvalsh(np.cov(codes.T))
-  task.found.metrics.update(
+  task.measured.metrics.update(
       code_std=float(np.sqrt(((codes - mean)**2).sum(axis=1).mean())), code_mean_norm=float(np.linalg.norm(mean)),
       code_dimensions=float(spectrum.sum()**2 / (spectrum**2).sum()))
 
@@ -112,9 +112,9 @@ def score_samples(texts, dataset, suffix='', unseen=None) -> dict[str, float]:
 
 def _samples(task):
   texts = task.functions.sample(task.settings.samples, task.seed(1))
-  task.found.metrics.update(score_samples(texts, task.dataset))
-  task.found.metrics['self_bleu'] = sentences.self_bleu(task.words(texts[:1000]))
-  task.found.arrays['samples'] = texts[:2 * SHOWN]
+  task.measured.metrics.update(score_samples(texts, task.dataset))
+  task.measured.metrics['self_bleu'] = sentences.self_bleu(task.words(texts[:1000]))
+  task.measured.arrays['samples'] = texts[:2 * SHOWN]
 
 
 def _sources(task):
@@ -134,7 +134,7 @@ def _sources(task):
   for name, draw, salt in (('prior', functions.prior, 1), ('untrained', functions.untrained, 2)):
     if draw:
       sources[name] = draw(count, task.seed(salt))
-  task.found.metrics.update(score_samples(real, task.dataset, '_real_text', unseen))
+  task.measured.metrics.update(score_samples(real, task.dataset, '_real_text', unseen))
 
   def decoded(points, deviation):
     if deviation:
@@ -147,8 +147,8 @@ def _sources(task):
       task.progress(f'sources: {name}{suffix}')
       texts = decoded(points, deviation)
       held_out = decoded(unseen_codes, deviation) if name == 'real_codes' else None
-      task.found.metrics.update(score_samples(texts, task.dataset, f'_{name}{suffix}', held_out))
-      task.found.arrays[f'samples_{name}{suffix}'] = texts[:SHOWN]
+      task.measured.metrics.update(score_samples(texts, task.dataset, f'_{name}{suffix}', held_out))
+      task.measured.arrays[f'samples_{name}{suffix}'] = texts[:SHOWN]
 
 
 def _unit(points):
@@ -178,12 +178,12 @@ def _lstm(task):
   task.progress('lstm: a language model of the text')
   judge = _lstm_of(task.dataset)
   texts = [' '.join(vocabulary.words[i] for i in row) for row in judge.sample(count, task.seed(3))]
-  task.found.metrics.update(score_samples(texts, task.dataset, '_language_model'))
-  task.found.arrays['samples_language_model'] = texts[:SHOWN]
+  task.measured.metrics.update(score_samples(texts, task.dataset, '_language_model'))
+  task.measured.arrays['samples_language_model'] = texts[:SHOWN]
   words = task.words(task.functions.sample(count, task.seed(1)))
   task.progress('lstm: a language model of the samples')
   fitted = language_model.train(words, len(vocabulary), 2 * LSTM_EPOCHS, held_out=_validation(task.dataset))
-  task.found.metrics.update(
+  task.measured.metrics.update(
       reverse_perplexity_lstm=fitted.perplexity(vocabulary.strip(task.dataset.test_ids[:HELD_OUT])),
       forward_perplexity_lstm=judge.perplexity(words))
 
@@ -193,21 +193,21 @@ def _swaps(task):
   words = [text.split() for text in real]
   for k in range(SWAPS + 1):
     noisy = [' '.join(sentence) for sentence in sentences.swapped(words, k, seed=0)]
-    task.found.metrics[f'nll_swap_{k}'] = float(-task.functions.log_probability(noisy, real).mean())
+    task.measured.metrics[f'nll_swap_{k}'] = float(-task.functions.log_probability(noisy, real).mean())
 
 
 def _paths(task):
   paths = paths_of(task.functions, task.dataset)
   scores = score_paths([[text.split() for text in path] for path in paths], task.dataset)
   curves = ('alpha', 'perplexity', 'share_a', 'share_b', 'progress')
-  task.found.curves.update({f'path_{name}' if name != 'alpha' else name: scores[name] for name in curves})
+  task.measured.curves.update({f'path_{name}' if name != 'alpha' else name: scores[name] for name in curves})
   for name in ('perplexity_gap', 'largest_step', 'distinct', 'stray', 'still'):
-    task.found.metrics[f'path_{name}'] = scores[name]
+    task.measured.metrics[f'path_{name}'] = scores[name]
     if scores.get(f'{name}_interval'):
       low, high = scores[f'{name}_interval']
-      task.found.metrics[f'path_{name}_ci95'] = (high - low) / 2
-  task.found.metrics['path_perplexity_middle'] = scores['perplexity'][STEPS // 2]
-  task.found.arrays['paths'] = paths[:SHOWN]
+      task.measured.metrics[f'path_{name}_ci95'] = (high - low) / 2
+  task.measured.metrics['path_perplexity_middle'] = scores['perplexity'][STEPS // 2]
+  task.measured.arrays['paths'] = paths[:SHOWN]
 
 
 def paths_of(functions, dataset, count=PAIRS, steps=STEPS) -> list[list]:
@@ -230,7 +230,7 @@ def pairs(total, count) -> tuple[np.ndarray, np.ndarray]:
   order = np.random.default_rng(1).permutation(total)
   count = min(count, total // 2)
   if not count:
-    raise UserError(f'{total} held-out sentences; expected two at least, which paths lead between.')
+    raise UserError(f'{total} held-out sentences; expected at least two, so that there are paths between them.')
   return order[:count], order[count:2 * count]
 
 
@@ -247,7 +247,7 @@ def _neighbours(task):
   cosine = codes[:SHOWN] @ codes.T
   cosine[np.arange(len(cosine)), np.arange(len(cosine))] = -np.inf
   nearest = np.argsort(-cosine, axis=1)[:, :3]
-  task.found.arrays['neighbours'] = [[real[i], *(real[j] for j in row)] for i, row in enumerate(nearest)]
+  task.measured.arrays['neighbours'] = [[real[i], *(real[j] for j in row)] for i, row in enumerate(nearest)]
 
 
 def _arithmetic(task):
@@ -278,14 +278,14 @@ def _arithmetic(task):
           shown.append((' -> '.join(names), sources[0], written[0]))
   for scale, matches in scores.items():
     if matches:
-      task.found.metrics[f'arithmetic_match_{scale}'] = float(np.mean([match for match, _ in matches]))
+      task.measured.metrics[f'arithmetic_match_{scale}'] = float(np.mean([match for match, _ in matches]))
       kept = [share for match, share in matches if match]
-      task.found.metrics[f'arithmetic_kept_{scale}'] = float(np.mean(kept)) if kept else None
-  task.found.arrays['arithmetic'] = shown[:SHOWN]
+      task.measured.metrics[f'arithmetic_kept_{scale}'] = float(np.mean(kept)) if kept else None
+  task.measured.arrays['arithmetic'] = shown[:SHOWN]
 
 
 def _transfer(task):
-  functions, dataset, metrics = task.functions, task.dataset, task.found.metrics
+  functions, dataset, metrics = task.functions, task.dataset, task.measured.metrics
   task.progress('transfer: judge')
   training, language_model = _training(dataset)
   judge = transfer.Judge(training, dataset.train_labels)
@@ -309,12 +309,12 @@ def _transfer(task):
       functions.encode(texts_of(dataset, dataset.train_ids[probed])), dataset.train_labels[probed],
       functions.encode(texts), labels)
   shown = np.random.default_rng(2).permutation(len(texts))[:2 * SHOWN]
-  task.found.arrays['transfers'] = [(texts[i], written[i]) for i in shown]
+  task.measured.arrays['transfers'] = [(texts[i], written[i]) for i in shown]
 
 
 def _entailment(task):
   """Textual entailment from frozen codes and few labels, on the same sentence pairs for all models."""
-  metrics, encode = task.found.metrics, task.functions.encode
+  metrics, encode = task.measured.metrics, task.functions.encode
   training, held_out = task.dataset.labelled_pairs()
   order = np.random.default_rng(0).permutation(len(training[2]))[:LABELLED[-1]]
   labels, test_labels = training[2][order], held_out[2]

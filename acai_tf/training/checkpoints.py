@@ -160,8 +160,8 @@ class Checkpoints:
         advice = ('take the last one instead (--checkpoint last)' if folder == self.best else
                   f'to go on from {folder}/step-{earlier[-1]}, delete {path}{INDEX}' if earlier else
                   'there is no earlier one; delete the run folder to start anew')
-        raise DamagedError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a whole one of this '
-                           f'model; {advice}.') from error
+        raise DamagedError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a complete one of '
+                           f'this model; {advice}.') from error
 
   def _take(self, reader, path):
     """Assigns the values of a checkpoint, after all checks."""
@@ -227,7 +227,7 @@ def variables(model) -> dict[str, tf.Variable]:
       pairs.append((f'{player}/optimizer/{owner}{variable.name.removeprefix(path or "")}', variable))
   named = {name: variable.value for name, variable in pairs}
   if len(named) < len(pairs):
-    raise ValueError(f'{model.name}: {len(pairs) - len(named)} variables have the name of another; expected one each.')
+    raise ValueError(f'{model.name}: {len(pairs) - len(named)} names of variables occur twice; expected each once.')
   return named
 
 

@@ -111,9 +111,9 @@ def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, publish
   cluster.check(experiment.training.batch)  # before the run folder with that batch is made
   build.require_memory(experiment, cluster.count)
   if not cluster.chief:
-    with cluster.telling_who_is_gone():
+    with cluster.reporting_lost_hosts():
       return _train(experiment, run, cluster, data_dir, manual_dir, published)
-  with run.locked(), cluster.telling_who_is_gone():
+  with run.locked(), cluster.reporting_lost_hosts():
     run.check(experiment)  # Under the lock no other program can change it.
     return _train(experiment, run, cluster, data_dir, manual_dir, published)
 

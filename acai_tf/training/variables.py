@@ -41,8 +41,8 @@ def named_variables(model, names=False) -> dict:
   missed = {id(v): v.path for layer in model.layers for v in layer.variables}
   missed = {key: path for key, path in missed.items() if key not in {id(v) for v in found.values()}}
   if missed:
-    raise ValueError(f'{model.name}: {", ".join(missed.values())} have no place of their own; expected each layer in '
-                     'an attribute of the model, and variables of different names in each.')
+    raise ValueError(f'{model.name}: {", ".join(missed.values())} are not reachable; expected each layer in an '
+                     'attribute of the model, and variables with different names in a layer.')
   return found
 
 

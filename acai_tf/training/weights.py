@@ -159,11 +159,11 @@ def read(path) -> tuple:
         with archive.open(entry) as stream:
           arrays[entry.filename.removesuffix('.npy')] = np.lib.format.read_array(stream, allow_pickle=False)
           if stream.read(1):
-            raise ValueError(f'{entry.filename} goes on after its array')
+            raise ValueError(f'{entry.filename} has data after its array')
     about = strict_json.loads(arrays.pop(ABOUT).tobytes())
     if not isinstance(about['experiment'], dict) or not (type(about['samples']) is int
                                                          and 0 <= about['samples'] <= MOST_SAMPLES):
-      raise ValueError(f'{ABOUT} names no experiment and samples')
+      raise ValueError(f'{ABOUT} has no experiment and samples')
   except Exception as error:  # zipfile, NumPy and json raise many types of errors for damaged files.
     problem = ' '.join(f'{type(error).__name__}: {error}'.split())[:120]
     raise UserError(f'{path} cannot be read ({problem}); expected an archive of weights that python -m zoo keep wrote. '
@@ -188,7 +188,7 @@ def load(path, precision=None) -> tuple:
   try:
     experiment = parse_experiment(about['experiment'])
   except (KeyError, TypeError, AttributeError, UserError) as error:
-    raise UserError(f'{path}: its experiment is unknown here ({error}); expected one of this version.') from error
+    raise UserError(f'{path}: this version cannot read its experiment ({error}).') from error
   model = build.create(experiment, precision)
   assign(model, arrays, path)
   model.step.assign(about['samples'] // experiment.training.batch)  # Noise is a function of the step.
