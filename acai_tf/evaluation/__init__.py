@@ -1,2 +1,2 @@
-"""What models are measured by, and how that is told. Metrics themselves are in acai_tf.metrics."""
+"""Evaluation of models, and reports of it. The metrics themselves are in acai_tf.metrics."""
 

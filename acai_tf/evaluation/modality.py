@@ -15,23 +15,23 @@ class Modality:
   `functions` is `subject.Functions` or `subject.TextFunctions`: a model as functions of arrays or of texts.
   """
 
-  name: str  # as configurations (`Config.KIND`), the registry and messages have it
-  groups: dict[str, Group]  # all groups of metrics, in the order in which they are taken
-  quick: tuple[str, ...]  # those that take seconds, and are measured while a model is trained
-  settings: Callable  # class, a dataclass with `groups`, `draw`, `codes` and `facts()`; by default the quick groups
-  task: type[Task]  # what the groups' functions get
+  name: str  # as in configurations (`Config.KIND`), the registry and messages
+  groups: dict[str, Group]  # all groups of metrics, in the order in which they are computed
+  quick: tuple[str, ...]  # those that take seconds, and are also computed during training
+  settings: Callable  # dataclass with `groups` (default: the quick ones), `draw`, `codes` and `facts()`
+  task: type[Task]  # argument of the groups' functions
   functions_of: Callable  # live model -> functions
   functions_of_module: Callable  # handle, trust -> (functions, shape of an image or None)
   show: Callable  # functions, dataset, writer -> None: a few decoded paths for TensorBoard, at the writer's step
-  draw: Callable  # functions, dataset, measured, title, folder -> list of the files that it writes there
-  better: tuple  # (metric, 1 or -1 where less is better): evaluations are compared by the first that they have
-  reconstruction: str  # metric by which weights are recognised
-  medians: tuple = ()  # metrics of which medians of the last evaluations are recorded, since those are published
-  floor: Callable = lambda dataset, draw: {}  # dataset, seeds -> metrics of the pixel cross-fade, where it has any
+  draw: Callable  # functions, dataset, measured, title, folder -> list of the files written there
+  better: tuple  # ((metric, 1 if more is better, else -1), ...); evaluations are compared by the first that they have
+  reconstruction: str  # metric that tells whether weights are those of a record
+  medians: tuple = ()  # metrics whose medians over the last evaluations are recorded, since papers publish these
+  floor: Callable = lambda dataset, draw: {}  # dataset, seeds -> metrics of the pixel cross-fade, {} if none apply
 
   def measure(self, functions, dataset, dataset_name, settings=None, model_name='the model',
               progress=lambda *_: None) -> Measured:
-    """Every metric of the chosen groups that applies.
+    """Computes all metrics of the chosen groups that apply.
 
     Args:
       functions: of the model.
@@ -39,7 +39,7 @@ class Modality:
       dataset_name: its name, for messages.
       settings: `self.settings` object; default: the quick groups.
       model_name: for messages.
-      progress: function (text, done, total); the last two are left out where there is nothing to count.
+      progress: function (text, done, total); the last two are omitted if there is nothing to count.
 
     Returns:
       `Measured`. docs/benchmarks.md explains the metrics.

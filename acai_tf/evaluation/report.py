@@ -18,9 +18,16 @@ NAMES = {'average': 'EMA of the weights', 'raw': 'raw weights'}
 
 
 def table(experiment, samples, metrics, floor=None, weights=None, restarts=None, published=None) -> str:
-  """Text of the metrics after `samples` training images, beside `published` ones and (`floor`) the cross-fade's.
+  """Returns a table of the metrics after `samples` training samples, as text.
 
-  Below it stand which `weights` were measured and k-means' `restarts`, where they are given.
+  Args:
+    experiment: `config.Experiment`.
+    samples: number of training samples.
+    metrics: dict: metric -> number or None.
+    floor: metrics of the pixel cross-fade, or None.
+    weights: one of `run.WEIGHTS`, the weights that were measured; named below the table unless None.
+    restarts: restarts of k-means; named below the table unless None.
+    published: dict: metric -> published figure (`zoo.base.Published`).
   """
   published = published or {}
   text = grid_of(metrics, published, floor)
@@ -37,14 +44,14 @@ def table(experiment, samples, metrics, floor=None, weights=None, restarts=None,
 
 
 def restarts_of(metrics, restarts) -> str:
-  """A line below a table with clustering: how many restarts it is the best of."""
+  """Returns the line below a table that names the restarts of k-means; '' if there is no clustering."""
   if restarts is None or 'clustering_accuracy' not in metrics:
     return ''
   return f'\n  clustering: the best of {restarts:,} restarts of k-means; the paper: {PAPER_RESTARTS:,}.'
 
 
 def grid_of(metrics, published=None, floor=None) -> str:
-  """Metrics, one a row, with their confidence intervals, beside `published` and `floor`."""
+  """Returns a table of metrics as text, one per row, with their confidence intervals; arguments as in `table`."""
   columns = ['metric', 'this run'] + (['published'] if published else []) + (['pixel cross-fade'] if floor else [])
   grid = rich_table.Table(box=box.SIMPLE_HEAD)
   for heading in columns:
@@ -65,19 +72,19 @@ def grid_of(metrics, published=None, floor=None) -> str:
 
 
 def number(value) -> str:
-  """A metric in four significant digits; None is undefined."""
+  """Formats a metric with four significant digits; None as 'undefined'."""
   return 'undefined' if value is None else f'{value:.4g}'
 
 
 def title_of(experiment, samples, weights=None) -> str:
-  """What a picture or table shows: model, data, code, samples, recipe, seed, and which `weights`, where given."""
+  """Returns the title of a picture or table: model, data, latent dimension, samples, recipe, seed and `weights`."""
   return (f'{experiment.model_name} on {experiment.dataset_name}, latent dimension {experiment.latent_dimension}, '
           f'{samples:,} samples, recipe {experiment.training.recipe}, seed {experiment.training.seed}'
           + (f', {NAMES[weights]}' if weights else ''))
 
 
 def record(experiment, measured, settings, samples, seconds, run: Run, weights) -> dict:
-  """What `metrics.json` holds: figures with all that they depend on."""
+  """Returns the content of `metrics.json`: the metrics, and everything that they depend on."""
   history = run.history()
   return {
       'experiment': experiment.to_dict(),
@@ -97,20 +104,20 @@ def record(experiment, measured, settings, samples, seconds, run: Run, weights) 
 
 def report(experiment, model, dataset, samples, run: Run | None, settings=None, weights='average',
            published=None) -> dict:
-  """Measures and prints the table; draws and writes metrics.json into `run`. Returns the metrics.
+  """Measures a model, prints the table, and writes metrics.json and pictures to `run`. Returns the metrics.
 
   Args:
-    experiment, model, dataset: of the run; the model has the weights that are to be measured.
-    samples: training images so far.
-    run: of the model, or another folder; None: nothing is written.
-    settings: `Settings`; default: the quick groups.
-    weights: which weights those are, one of `run.WEIGHTS`.
-    published: dict: metric -> figure that was published (`zoo.base.Published`).
+    experiment, model, dataset: of the run; the model has the weights to measure.
+    samples: number of training samples so far.
+    run: the run of the model, or another folder; None: nothing is written.
+    settings: `images.Settings` or `text.Settings`; default: the quick groups.
+    weights: one of `run.WEIGHTS`, the weights of the model.
+    published: as in `table`.
   """
   modality = MODALITIES[experiment.kind]
   seeds = experiment.training.seed, samples // experiment.training.batch
   settings = dataclasses.replace(settings or modality.settings(), draw=seeds, codes=run.folder if run else None)
-  weights = weights if experiment.training.average else 'raw'  # a run without averages has only those
+  weights = weights if experiment.training.average else 'raw'  # A run without EMA has only raw weights.
   functions, title, began = modality.functions_of(model), title_of(experiment, samples, weights), time.monotonic()
   with cli.Status() as status:
     measured = modality.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
@@ -120,11 +127,11 @@ def report(experiment, model, dataset, samples, run: Run | None, settings=None, 
     if run is not None:
       status('pictures')
       paths = [run.metrics]
-      found = record(experiment, measured, settings, samples, seconds, run, weights)
+      values = record(experiment, measured, settings, samples, seconds, run, weights)
       try:
         run.folder.mkdir(parents=True, exist_ok=True)
         paths += modality.draw(functions, dataset, measured, title, run.folder)
-        files.write(run.metrics, json.dumps(found, indent=2) + '\n')
+        files.write(run.metrics, json.dumps(values, indent=2) + '\n')
       except OSError as error:
         raise UserError(f'results cannot be written to {run}: {error.strerror or error}; free space and run '
                         'python -m acai_tf.evaluate again.') from error

@@ -351,7 +351,7 @@ class Settings:
   groups: tuple = QUICK  # names of the groups of metrics
   samples: int = SAMPLES  # number of generated sentences
   draw: tuple = (0, 0)  # seeds of samples, for example the run's seed and step
-  codes: object = None  # not used; `images.Settings` has it
+  codes: object = None  # not used; for the same interface as `images.Settings`
 
   def __post_init__(self):
     for group in self.groups:

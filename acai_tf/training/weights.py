@@ -24,7 +24,7 @@ if typing.TYPE_CHECKING:
 ABOUT = 'about.json'  # entry besides the arrays: experiment, samples, weights, dtype, changes of metrics
 CHANGE = 0.01  # largest relative change of a metric with which weights are stored in half precision
 INTERVAL = 0.5  # if the metric has a confidence interval: largest change, relative to half the interval
-MOST_SAMPLES = 10**15  # as `config.Training` has it
+MOST_SAMPLES = 10**15  # as in `config.Training`
 # State that only training needs: the moving averages from which the codebook is computed.
 TRAINING_ONLY = ('quantizer/sums', 'quantizer/counts')
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date of the zip format
