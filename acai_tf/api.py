@@ -9,11 +9,10 @@ import numpy as np
 
 from acai_tf import files
 from acai_tf.data import arrays
-from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve
-from acai_tf.experiment.run import Run, with_precision
+from acai_tf.experiment.run import Run
 from acai_tf.training import build, session
 from acai_tf.training.callback import Callback as Callback
 from acai_tf.training.cluster import Cluster
@@ -68,8 +67,7 @@ def fit(model: str, images, labels=None, *, run_dir, test_images=None, test_labe
   overrides['dataset'] = {'path': _store(run, parts)}
   experiment = run.check(resolve('arrays', model, recipe, overrides))
   cluster = Cluster(strategy)
-  experiment = cluster.agreed(with_precision(experiment, machine.fastest_precision()))
-  status = session.train(experiment, run, cluster, callbacks=callbacks)
+  status = session.train(cluster.agreed(experiment), run, cluster, callbacks=callbacks)
   if status:
     raise KeyboardInterrupt(f'training in {run} was stopped by signal {status - 128}; call fit again to resume it')
   return load(run_dir)

@@ -7,7 +7,7 @@ import numpy as np
 from absl import flags
 
 from acai_tf import cli, files
-from acai_tf.data import base
+from acai_tf.data import base, text_base
 from acai_tf.data import lines as lines_data
 from acai_tf.evaluation import images, report, text
 from acai_tf.evaluation.modality import IMAGES, MODALITIES, SENTENCES
@@ -103,8 +103,6 @@ def score_text(data_dir) -> None:
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   cli.start_tensorflow()
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
-  from acai_tf.data import text_base  # Loads TensorFlow.
-
   if FLAGS.sentences:
     sentences = text_base.read_sentences(FLAGS.sentences)
     metrics = text.score_samples(sentences, dataset)

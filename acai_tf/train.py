@@ -3,12 +3,12 @@
 from absl import flags
 
 from acai_tf import cli
-from acai_tf.experiment import config, machine, registry
+from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve
-from acai_tf.experiment.run import Run, with_precision
-from acai_tf.training import build
+from acai_tf.experiment.run import Run
+from acai_tf.training import build, callback
 from zoo import base as zoo
 
 flags.DEFINE_string('dataset', None, 'Data set: ' + ', '.join(registry.names('acai_tf.data')))
@@ -60,14 +60,13 @@ def experiment_of(arguments) -> config.Experiment:
       if value is not None and key not in overrides[section]:
         overrides[section][key] = value
   if arguments.zoo:
-    defined = zoo.definition(arguments.zoo)
-    dataset, model, defaults = defined.dataset, defined.model, defined.overrides
-  else:
-    default_model = {'images': 'acai', 'sentences': 'arae'}[registry.kind_of('acai_tf.data', arguments.dataset)]
-    dataset, model, defaults = arguments.dataset, arguments.model or default_model, {}
+    definition = zoo.definition(arguments.zoo)
+    _refuse_network(definition.model, overrides['network'])
+    return definition.resolve(arguments.recipe, overrides)
+  usual = {'images': 'acai', 'sentences': 'arae'}[registry.kind_of('acai_tf.data', arguments.dataset)]
+  model = arguments.model or usual
   _refuse_network(model, overrides['network'])
-  merged = {section: {**defaults.get(section, {}), **values} for section, values in overrides.items()}
-  return resolve(dataset, model, arguments.recipe, merged)
+  return resolve(arguments.dataset, model, arguments.recipe, overrides)
 
 
 def _refuse_network(model, keys):
@@ -93,7 +92,7 @@ def main() -> int:
   build.check_manual_dir(experiment.dataset_name, arguments.manual_dir)
   run = Run(arguments.run_dir or default_run_dir(experiment))
   experiment = run.check(experiment)
-  from acai_tf.training import callback, session
+  from acai_tf.training import session
   from acai_tf.training.cluster import Cluster
 
   callbacks = [callback.load(name) for name in arguments.callback]
@@ -102,8 +101,7 @@ def main() -> int:
     cli.make_deterministic()
     xla = 'off' if xla == 'auto' else xla  # XLA chooses kernels by timing them, so that results may differ.
   cluster = Cluster(arguments.strategy, xla)
-  experiment = cluster.agreed(with_precision(experiment, machine.fastest_precision()))
-  return session.train(experiment, run, cluster, cli.data_dir(arguments.data_dir), arguments.manual_dir,
+  return session.train(cluster.agreed(experiment), run, cluster, cli.data_dir(arguments.data_dir), arguments.manual_dir,
                        zoo.published_for(experiment), callbacks)
 
 

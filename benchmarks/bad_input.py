@@ -395,7 +395,7 @@ def of_flags() -> list:
       Case('zoo table lnes', "did you mean 'lines'"),
       Case('zoo table lines --format pdf', '--format'),
       Case('zoo table lines --format huggingface', '--format'),
-      Case('zoo table lines --brief --all', 'tables of their own'),
+      Case('zoo table lines --brief --all', 'are different tables'),
       Case('zoo table lines --metrics recon_msee', "did you mean 'recon_mse'"),
       Case('zoo table lines --recipe fast', '--recipe'),
       Case('zoo table lines_acia --ablation', "did you mean 'lines_acai'"),
@@ -413,8 +413,8 @@ def of_flags() -> list:
       Case('zoo reproduce x*', 'definition'),
       Case('zoo reproduce lines_acai --seeds 0', '--seeds'),
       Case('zoo reproduce lines_acai --set training.seed=3', '--seeds'),
-      Case('zoo reproduce lines_acai --set dataset.size=8', 'as the definition'),
-      Case('zoo reproduce lines_acai --set network.latent=3', 'as the definition'),
+      Case('zoo reproduce lines_acai --set dataset.size=8', 'as in the definition'),
+      Case('zoo reproduce lines_acai --set network.latent=3', 'as in the definition'),
       Case('zoo reproduce lines_acai --set model.lambda=3', "did you mean 'lambda_'"),
       Case('zoo gallery lines_acia --to other', "did you mean 'lines_acai'"),
       Case('demo', '--module DIR is missing'),
@@ -532,7 +532,7 @@ def of_paths() -> list:
       Case('zoo gallery lines_autoencoder --to other --run nowhere', 'is not a run folder'),
       Case('zoo gallery lines_autoencoder --to sentences.txt/other', 'cannot be written'),
       Case('zoo reproduce lines_autoencoder --weights sentences.txt', 'sentences.txt'),
-      Case('demo --module nowhere', 'is no module'),
+      Case('demo --module nowhere', 'is not a module'),
       Case('demo --module module --picture pictures', 'pictures'),
   ]
 

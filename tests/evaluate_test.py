@@ -747,7 +747,7 @@ class ProgramsTest(tf.test.TestCase):
         (['acai_tf.evaluate', '--run', str(folder / 'none')], 'is not a run folder'),
         (['export', '--run', str(folder / 'none'), '--to', str(folder / 'x')], 'is not a run folder'),
         (['export', '--run', str(folder), '--to', str(folder)], 'exists already'),
-        (['zoo._demo', '--module', str(folder)], 'is no module')):
+        (['zoo._demo', '--module', str(folder)], 'is not a module')):
       code, _, errors = self.run_here(*arguments)
       self.assertEqual(code, 2, arguments)
       self.assertStartsWith(errors, 'error: ')

@@ -206,7 +206,7 @@ class PrecisionTest(tf.test.TestCase):
   def test_a_run_keeps_its_own(self):
     folder = self.get_temp_dir()
     Run(folder).claim(experiment(precision='mixed_bfloat16'))
-    for place, precision in ((folder, 'mixed_bfloat16'), (folder + 'x', 'auto')):
+    for place, precision in ((folder, 'mixed_bfloat16'), (folder + 'x', machine.fastest_precision())):
       self.assertEqual(Run(place).check(experiment(precision='auto')).training.precision, precision)
     with self.assertRaisesRegex(UserError, 'training.precision is mixed_bfloat16 there and float32 here'):
       Run(folder).check(experiment(precision='float32'))

@@ -143,7 +143,7 @@ class MetricsTest(tf.test.TestCase):
     self.assertLen(found.curves['path_perplexity'], text.STEPS)
     first, second = text.pairs(100, 10)
     self.assertEmpty(set(first) & set(second))
-    with self.assertRaisesRegex(UserError, 'two at least'):
+    with self.assertRaisesRegex(UserError, 'at least two'):
       text.pairs(1, 10)
 
   def test_transfer_of_copies_and_of_random_sentences(self):

@@ -28,7 +28,7 @@ MODELS = registry.names('acai_tf.models', 'images')
 
 
 def experiment_of(definition):
-  return resolve(definition.dataset, definition.model, 'paper', definition.overrides)
+  return definition.resolve()
 
 
 def content(experiment):
@@ -181,7 +181,7 @@ class ProgramTest(tf.test.TestCase):
     for words, settings, message in (
         (['list'], {'seeds': 3}, '--seeds does not apply to list; expected no other flags than --dataset, --model'),
         (['table', 'lines'], {'recipe': 'fast'}, '--recipe does not apply to table'),
-        (['table', 'lines'], {'results': f'{folder}/none'}, 'none is no folder'),
+        (['table', 'lines'], {'results': f'{folder}/none'}, 'none is not a folder'),
         (['reproduce', 'lines_acai'], {'weights': f'{folder}/file'}, '--weights .*/file cannot be written'),
         (['reproduce', 'yelp_arae'], {'restarts': 3}, '--restarts is for models of images'),
         (['report'], {'to': folder}, 'is a folder; expected a file'),

@@ -14,7 +14,6 @@ from acai_tf import cli
 from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError, unknown
-from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run
 from acai_tf.training import build
 from zoo import _card, _gallery, _jobs, _publish, _records, _report, _reproduce, _tables, _weights, base
@@ -94,7 +93,7 @@ def show_list(dataset, model) -> None:
 def show(name, recipe) -> None:
   """Builds the model of a definition and prints its layers, settings, players and published figures."""
   definition = base.definition(name)
-  experiment = resolve(definition.dataset, definition.model, recipe, definition.overrides)
+  experiment = definition.resolve(recipe)
   model = build.create(experiment)
   network, training = experiment.network, experiment.training
   print(f'{name}: {definition.model} on {definition.dataset}\n\n{inspect.getdoc(type(model))}\n')
@@ -157,7 +156,7 @@ def reproduce(patterns) -> int:
            for seed in range(FLAGS.seeds) for definition in definitions.values()]  # Checks all before the first trains.
   for name in ('restarts', 'train_images'):
     if FLAGS[name].present and not all(experiment.kind == 'images' for _, experiment in asked):
-      raise UserError(f'--{name} is for models of images; expected no others beside it.')
+      raise UserError(f'--{name} is for models of images; expected only definitions of such.')
   for group in FLAGS.metrics:
     for _, experiment in asked:
       if group not in (known := MODALITIES[experiment.kind].groups):
@@ -180,18 +179,18 @@ def reproduce(patterns) -> int:
   for name in definitions if settings and not failed else []:
     print(f'\n{name}\n\n{_tables.render_ablation(name, "text", FLAGS.results)}')
   if failed:
-    raise UserError(f'{len(failed)} runs are missing: {"; ".join(failed)}; their messages stand above. '
+    raise UserError(f'{len(failed)} runs are missing: {"; ".join(failed)}; their messages are above. '
                     'The same command trains what is missing.')
   return 0
 
 
 def side_by_side(asked, data_flags, evaluate_flags) -> int:
   """Like `reproduce`, with --jobs runs in parallel. `asked`: list of (definition, experiment)."""
-  filing = threading.Lock()
+  lock = threading.Lock()
 
   def one(job, call):
     return _reproduce.reproduce(job.definition, job.experiment, FLAGS.set, FLAGS.runs, FLAGS.results, FLAGS.weights,
-                                data_flags, evaluate_flags, call, filing)
+                                data_flags, evaluate_flags, call, lock)
 
   jobs = _jobs.plan(asked, FLAGS.set, FLAGS.runs, FLAGS.results)
   print(_jobs.table(jobs, FLAGS.jobs) if jobs else 'no training is missing')
@@ -222,7 +221,7 @@ def card(name) -> None:
   kind = chosen_format(_card.FORMATS)
   if FLAGS.to:
     cli.check_target('to', FLAGS.to)
-  text = _card.render(_card.subject(name), kind, FLAGS.owner)
+  text = _card.render(_card.subject_of(name), kind, FLAGS.owner)
   if FLAGS.to:
     pathlib.Path(FLAGS.to).write_text(text)
   print(f'wrote {FLAGS.to}' if FLAGS.to else text)
@@ -250,9 +249,9 @@ def gallery(names) -> None:
     with cli.Status() as status:
       _gallery.build(folder, models, archive, cli.data_dir(FLAGS.data_dir), FLAGS.manual_dir, status)
     print(f'wrote {folder}')
-  elif names or FLAGS.run or not FLAGS.serve or not _gallery.is_one(folder):
-    raise UserError(f'{folder} exists already; expected a new folder (--to), or --serve alone, which serves a gallery '
-                    'as it was built.')
+  elif names or FLAGS.run or not FLAGS.serve or not _gallery.is_gallery(folder):
+    raise UserError(f'{folder} exists already; expected a new folder (--to), or --serve alone, which serves the '
+                    'gallery as it is.')
   if FLAGS.serve:
     with _gallery.server(folder) as server:
       print(f'serving at http://127.0.0.1:{server.server_port}/ until Ctrl-C', flush=True)
@@ -266,7 +265,7 @@ def main(words) -> int:
   if fitting:
     cli.only(FLAGS, fitting, f'to {command}')
   if 'results' in fitting and not pathlib.Path(FLAGS.results).is_dir():
-    raise UserError(f'--results {FLAGS.results} is no folder; expected the one in which result files lie.')
+    raise UserError(f'--results {FLAGS.results} is not a folder; expected the folder of the result files.')
   if command in ('reproduce', 'keep'):  # Checked before the training starts.
     for name in ('results', 'weights', *(['runs'] if command == 'reproduce' else [])):
       cli.check_folder(name, FLAGS[name].value)
@@ -282,7 +281,7 @@ def main(words) -> int:
     keep(names[0])
   elif command == 'table' and len(names) == 1:
     if FLAGS.ablation + FLAGS.sources + FLAGS.all + FLAGS.brief + bool(FLAGS.metrics) > 1:
-      raise UserError('--all, --brief, --ablation, --sources and --metrics are tables of their own; expected one.')
+      raise UserError('--all, --brief, --ablation, --sources and --metrics are different tables; expected one of them.')
     kind = chosen_format(_tables.FORMATS)
     print(_tables.render_metrics(names[0], FLAGS.metrics, kind, FLAGS.results) if FLAGS.metrics
           else _tables.render_ablation(names[0], kind, FLAGS.results) if FLAGS.ablation

@@ -6,7 +6,6 @@ from acai_tf.evaluation.images import PAIRS
 from acai_tf.evaluation.modality import IMAGES as OF_IMAGES
 from acai_tf.experiment import registry
 from acai_tf.experiment.overrides import differences
-from acai_tf.experiment.resolve import resolve
 from acai_tf.metrics import labels
 from zoo import _records, base
 
@@ -76,8 +75,7 @@ def other_settings(record, name) -> list:
     record: a run of the definition.
     name: name of the definition.
   """
-  definition, experiment = base.definition(name), record.experiment
-  paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides)
+  experiment, paper = record.experiment, base.definition(name).resolve()
   same = {f'model.{key}' for key in getattr(experiment.model, 'ESTIMATION', ())}
   return [difference for difference in differences(experiment.to_dict(), paper.to_dict())
           if difference[0].startswith(('model.', 'network.')) and difference[0] not in same]

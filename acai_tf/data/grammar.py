@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from acai_tf.data import base
+from acai_tf.data import base, text_base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.fields import config_dataclass
 
@@ -76,8 +76,6 @@ def draw(generator: np.random.Generator, mood: int) -> str:
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set, which is drawn at every call. `data_dir` and `manual_dir` are not used."""
   del data_dir, manual_dir
-  from acai_tf.data import text_base  # Loads TensorFlow.
-
   generator = np.random.default_rng(config.draw_seed)
   labels = generator.integers(2, size=config.count)
   sentences = [draw(generator, int(mood)) for mood in labels]

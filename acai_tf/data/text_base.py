@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import gzip
 import pathlib
+import typing
 import zlib
 from collections.abc import Callable, Sequence
 
@@ -12,7 +13,9 @@ import numpy as np
 from acai_tf import files
 from acai_tf.data import base
 from acai_tf.experiment.errors import UserError
-from acai_tf.vocabulary import Vocabulary, fit_vocabulary, lower_case
+
+if typing.TYPE_CHECKING:
+  from acai_tf.vocabulary import Vocabulary
 
 
 def read_sentences(path) -> list[str]:
@@ -155,7 +158,7 @@ class Corpus:
   test_ids: np.ndarray
   test_labels: np.ndarray
   unknown_share: float
-  vocabulary: Vocabulary
+  vocabulary: 'Vocabulary'
   too_long: int = 0
   repeated: int = 0
 
@@ -180,6 +183,8 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
   Raises:
     UserError: no sentence is short enough, or one of the parts is empty although its share is not 0.
   """
+  from acai_tf.vocabulary import fit_vocabulary
+
   texts, classes = _tidy(sentences, labels, longest, lower)
   too_long = 0
   if held_out is None:
@@ -204,6 +209,8 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
 
 def _tidy(sentences, labels, longest, lower):
   """Returns (texts with single spaces, [n] int32 labels) of the sentences that are short enough."""
+  from acai_tf.vocabulary import lower_case
+
   kept = short_enough(sentences, longest)
   texts = [' '.join(sentences[i].split()) for i in kept]
   if lower:

@@ -7,7 +7,7 @@ Papers report style transfer on a different selection and tokenization (Shen et 
 import re
 from typing import Annotated, Literal
 
-from acai_tf.data import base
+from acai_tf.data import _tfds, base, text_base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.fields import config_dataclass
 
@@ -58,8 +58,6 @@ def sentences_of(review: str) -> list[str]:
 
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
-  from acai_tf.data import _tfds, text_base  # Load TensorFlow.
-
   count = config.reviews
   splits = {'train': 'train', 'test': 'test'}
   if count:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from collections.abc import Callable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,13 +16,13 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """The argument of a group's function."""
+  """What the function of a group gets."""
 
-  functions: typing.Any  # `subject.Functions` or `subject.TextFunctions` of the model
+  functions: typing.Any  # the model, as `subject.Functions` or `subject.TextFunctions`
   dataset: typing.Any
   settings: typing.Any  # `images.Settings` or `text.Settings`
-  progress: typing.Any  # function (text, done, total)
-  measured: Measured  # to which the group adds its results
+  progress: Callable  # function (text, done, total)
+  measured: Measured  # results so far, to which the function adds its own
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 from acai_tf.data import image_base
 from acai_tf.data import lines as lines_data
 from acai_tf.evaluation import codes as codes_lib
-from acai_tf.evaluation import groups, subject
+from acai_tf.evaluation import figures, groups, subject
 from acai_tf.experiment.errors import one_of
 from acai_tf.metrics import clustering, codebook, distribution, likelihood, lines, path, probe, reconstruction
 
@@ -263,15 +263,6 @@ def show(functions, dataset, writer) -> None:
   """Writes a few decoded paths as an image to TensorBoard, at the writer's step."""
   import tensorflow as tf
 
-  from acai_tf.evaluation import figures
-
   strip = figures.to_uint8(figures.tile(strips(functions, *dataset.pairs(6, PAIR_SEED))))
   with writer:
     tf.summary.image('interpolation', strip[None])
-
-
-def save_pictures(functions, dataset, measured, title, folder) -> list:
-  """Same as `pictures.save_pictures`."""
-  from acai_tf.evaluation import pictures  # Loads matplotlib.
-
-  return pictures.save_pictures(functions, dataset, measured, title, folder)

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from acai_tf.evaluation import images, subject, text
+from acai_tf.evaluation import images, pictures, subject, text
 from acai_tf.evaluation.groups import Group, Measured, Task
 from acai_tf.experiment.errors import UserError
 
@@ -73,7 +73,7 @@ IMAGES = Modality(
     functions_of=subject.of_model,
     functions_of_module=subject.of_module,
     show=images.show,
-    save_pictures=images.save_pictures,
+    save_pictures=pictures.save_pictures,
     better=(('mean_distance', -1), ('probe_accuracy', 1), ('recon_mse', -1)),
     reconstruction='recon_mse',
     medians=('mean_distance', 'smoothness_published', 'probe_accuracy'),

@@ -5,7 +5,8 @@ import functools
 
 import numpy as np
 
-from acai_tf.evaluation import groups
+from acai_tf.data import text_base
+from acai_tf.evaluation import figures, groups
 from acai_tf.experiment.errors import UserError, one_of
 from acai_tf.metrics import arithmetic, entailment, language, sentences, text_path, transfer
 
@@ -232,7 +233,7 @@ def pairs(total, count) -> tuple[np.ndarray, np.ndarray]:
   order = np.random.default_rng(1).permutation(total)
   count = min(count, total // 2)
   if not count:
-    raise UserError(f'{total} held-out sentences; expected two at least, which paths lead between.')
+    raise UserError(f'{total} held-out sentences; expected at least two, so that there are paths between them.')
   return order[:count], order[count:2 * count]
 
 
@@ -287,8 +288,6 @@ def _arithmetic(task):
 
 
 def _transfer(task):
-  from acai_tf.data import text_base  # Loads TensorFlow.
-
   functions, dataset, metrics = task.functions, task.dataset, task.measured.metrics
   task.progress('transfer: judge')
   training, language_model = _training(dataset)
@@ -381,8 +380,6 @@ def show(functions, dataset, writer) -> None:
 
 def save_pictures(functions, dataset, measured, title, folder) -> list:
   """Writes sentences.txt, and a plot of perplexity along paths if it was measured; returns the files' paths."""
-  from acai_tf.evaluation import figures  # Loads matplotlib.
-
   del functions, dataset
   arrays, lines = measured.arrays, [title]
   for name, rows in arrays.items():

@@ -239,6 +239,12 @@ class Experiment:
     """Latent dimension."""
     return latent_dimension(self.network, self.model)
 
+  def with_precision(self, precision) -> 'Experiment':
+    """Returns the experiment with its precision 'auto' replaced by `precision`; any other precision is kept."""
+    if self.training.precision != 'auto':
+      return self
+    return dataclasses.replace(self, training=dataclasses.replace(self.training, precision=precision))
+
   def to_dict(self) -> dict:
     """Returns a nested dict of JSON values."""
     return dataclasses.asdict(self)

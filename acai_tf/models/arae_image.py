@@ -46,7 +46,7 @@ class Config:
   def __post_init__(self):
     for key in ('encoder', 'decoder', 'generator', 'critic'):
       if not all(width.isdecimal() and int(width) for width in getattr(self, key).split('-')):
-        raise ValueError(f"model.{key} is {getattr(self, key)!r}; expected widths, '400-800' say.")
+        raise ValueError(f"model.{key} is {getattr(self, key)!r}; expected widths, for example '400-800'.")
 
   def widths(self, key) -> list[int]:
     """The hidden layers of a network, as ints."""
@@ -122,9 +122,9 @@ class Model(image_base.Autoencoder):
     return [
         *super().callables(),
         base.Callable('generator', generate, self.inputs_of(noise=(self.config.z,)),
-                      'code made of noise from N(0, I)', 'codes'),
+                      'code generated from noise, N(0, I)', 'codes'),
         base.Callable('critic', criticise, self.inputs_of(codes=self.code_shape),
-                      "a code's place on the critic's scale: images' are high, the generator's low, [n]", 'answer')]
+                      "the critic's output for a code: high for images, low for the generator, [n]", 'answer')]
 
   def decode(self, codes, training=False) -> tf.Tensor:
     return self.to_images(self.decoder(base.as_checked_tensor(codes, self.code_shape, 'codes'), training=training))

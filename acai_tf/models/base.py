@@ -76,7 +76,7 @@ def as_checked_tensor(given, shape, what, kind='floats') -> tf.Tensor:
   try:
     tensor = tf.convert_to_tensor(given)
   except (ValueError, TypeError):
-    raise ValueError(f'{what} are of type {type(given).__name__}, which is no array of numbers; expected {kind}, '
+    raise ValueError(f'{what} are of type {type(given).__name__}, which is not an array of numbers; expected {kind}, '
                      f'[{", ".join(map(str, ["n", *shape]))}].') from None
   check_fit(tensor, shape, what, kind)
   if tensor.shape[0] == 0:

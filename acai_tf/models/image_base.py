@@ -149,7 +149,7 @@ class Autoencoder(base.Model):
                        f'to cell, and no path is shortest; expected one of {interpolation.PATHS}')
     first, second = self.encode(images_a, training), self.encode(images_b, training)
     if not first.shape.is_compatible_with(second.shape):
-      raise ValueError(f'there are {first.shape[0]} images_a and {second.shape[0]} images_b; expected as many.')
+      raise ValueError(f'there are {first.shape[0]} images_a and {second.shape[0]} images_b; expected equally many.')
     alpha = interpolation.coefficients(alpha, first.shape[0], first.dtype)
     if path == 'geodesic':
       points = interpolation.geodesic(lambda codes: self.decode(codes, training), first, second)
@@ -214,21 +214,21 @@ class Autoencoder(base.Model):
       return self.classifier(represent(images, training))
 
     callables = [
-        base.Callable('features', represent, images, 'what the probe sees of an image, [n, d]', 'features'),
+        base.Callable('features', represent, images, 'features of an image, for the probe, [n, d]', 'features'),
         base.Callable('encoder', encode, images, 'code of an image, [n, height, width, channels]', 'codes'),
-        base.Callable('decoder', decode, codes, 'image of a code, [n, height, width, channels]', 'images'),
+        base.Callable('decoder', decode, codes, 'image decoded from a code, [n, height, width, channels]', 'images'),
         base.Callable('interpolator', interpolate, pair,
-                      "image of the point alpha on the straight line between two images' codes, 0 is a's and 1 is b's",
+                      "image decoded at alpha on the straight line between two images' codes, 0 is a's and 1 is b's",
                       'images'),
         base.Callable('interpolator_spherical', interpolate_spherical, pair,
-                      "image of the point alpha on the great circle between two images' codes, 0 is a's and 1 is b's",
+                      "image decoded at alpha on the great circle between two images' codes, 0 is a's and 1 is b's",
                       'images')]
     if self.has_prior:
       number = {name: tf.TensorSpec([], tf.int32) for name in ('count', 'seed')}
-      callables.append(base.Callable('sampler', sample, number, 'images of codes drawn from the prior', 'images'))
+      callables.append(base.Callable('sampler', sample, number, 'images decoded from samples of the prior', 'images'))
     if self.classifier:
       callables.append(base.Callable(
-          'classifier', classify, images, 'logits of the classifier that was trained along, [n, classes]', 'logits'))
+          'classifier', classify, images, 'logits of the jointly trained classifier, [n, classes]', 'logits'))
     return callables
 
   @staticmethod
@@ -303,7 +303,7 @@ class Autoencoder(base.Model):
     if labels is None or not classes:
       return
     if len(labels) != len(inputs):
-      raise ValueError(f'there are {len(inputs)} images and {len(labels)} labels; expected as many.')
+      raise ValueError(f'there are {len(inputs)} images and {len(labels)} labels; expected equally many.')
     last = classes - 1 if labels.ndim == 1 else 1
     if labels.min() < 0 or labels.max() > last:
       raise ValueError(f'labels go from {labels.min()} to {labels.max()}; expected 0 to {last}.')

@@ -177,16 +177,17 @@ class TextAutoencoder(base.Model):
 
     kept = (vocabulary.layer,)  # the layer's lookup table must be saved with an exported module
     pair = {'texts_a': text, 'texts_b': text, 'alpha': number}
-    between = ("sentence of the point alpha on the great circle between two sentences' codes, 0 is a's and 1 is b's",
+    between = ("sentence decoded at alpha on the great circle between two sentences' codes, 0 is a's and 1 is b's",
                'texts', kept)
     callables = [
-        base.Callable('features', encode, {'texts': text}, 'what a probe sees of a sentence, [n, d]', 'features', kept),
+        base.Callable('features', encode, {'texts': text}, 'features of a sentence, for a probe, [n, d]', 'features',
+                      kept),
         base.Callable('encoder', encode, {'texts': text}, 'code of a sentence, of norm 1, [n, d]', 'codes', kept),
-        base.Callable('decoder', decode, {'codes': codes}, 'sentence of a code, the most likely word each time',
-                      'texts'),
+        base.Callable('decoder', decode, {'codes': codes},
+                      'sentence decoded from a code, the most likely word at each position', 'texts'),
         base.Callable('sampling_decoder', decode_sampled,
                       {'codes': codes, 'temperature': tf.TensorSpec([], tf.float32), 'seed': scalar},
-                      'sentence of a code, its words drawn from softmax(logits / temperature)', 'texts'),
+                      'sentence decoded from a code, its words sampled from softmax(logits / temperature)', 'texts'),
         base.Callable('interpolator', interpolate, pair, *between),
         base.Callable('interpolator_spherical', interpolate, pair, *between),  # the name that models of images have
         base.Callable('log_probability', log_probability, {'texts': text, 'targets': text},
@@ -194,5 +195,5 @@ class TextAutoencoder(base.Model):
                       'log_probabilities', kept)]
     if self.has_prior:
       callables.append(base.Callable('sampler', sample, {'count': scalar, 'seed': scalar},
-                                 'sentences of codes that the model draws by itself', 'texts'))
+                                 'sentences decoded from samples of the prior', 'texts'))
     return callables

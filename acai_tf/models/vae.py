@@ -52,9 +52,9 @@ class Model(image_base.Autoencoder):
         *super().callables(),
         base.Callable('posterior', posterior, images, 'mean and log variance of q(z given x), [n, 2, d]', 'moments'),
         base.Callable('sampling_encoder', encode_sample, {**images, 'seed': tf.TensorSpec([], tf.int64)},
-                      'a code drawn from q(z given x) for every image', 'codes'),
-        base.Callable('pixel_logits', self.decoder, codes, "logits of a code's Bernoulli pixels, shaped as images",
-                      'logits')]
+                      'a sample of q(z given x) for every image', 'codes'),
+        base.Callable('pixel_logits', self.decoder, codes,
+                      'logits of the Bernoulli pixels of a code, in the shape of images', 'logits')]
 
   def posterior(self, images, training=False) -> tuple:
     """Images -> (mean of q(z given x), its log variance, input of the probe), [n, d] each."""

@@ -74,7 +74,7 @@ class Model(image_base.Autoencoder):
 
     return [*super().callables(), base.Callable(
         'indices', choose, self.inputs_of(images=self.image_shape),
-        'which vectors of the codebook an image is made of, [n, codes]', 'indices')]
+        'codebook indices of an image, [n, codes]', 'indices')]
 
   def bottleneck(self, codes) -> tuple:
     """Latents -> (q, of the same shape; vectors before quantization, [m, size]; indices of codebook vectors, [m])."""

@@ -11,8 +11,10 @@ if typing.TYPE_CHECKING:
   import keras
 
 
-def create(experiment) -> 'keras.Model':
-  """The experiment's model, built and compiled. Call it under the scope of the strategy.
+def create(experiment, precision=None) -> 'keras.Model':
+  """The experiment's model, built and compiled, in a Keras dtype policy `precision`; default: the experiment's.
+
+  Call it under the scope of the strategy.
 
   This sets the precision of float32 matrix products in the process: exact with recipe `paper`, TF32 (10 bits of
   mantissa) allowed with others.
@@ -23,7 +25,7 @@ def create(experiment) -> 'keras.Model':
 
   tf.config.experimental.enable_tensor_float_32_execution(experiment.training.recipe != 'paper')
   training, data = experiment.training, registry.load('acai_tf.data', experiment.dataset_name)
-  precision = machine.fastest_precision() if training.precision == 'auto' else training.precision
+  precision = precision or experiment.with_precision(machine.fastest_precision()).training.precision
   model = registry.load('acai_tf.models', experiment.model_name).Model(
       experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset),
       training.seed, precision)
@@ -98,10 +100,8 @@ def load_model(run: Run, checkpoint='last', precision=None, weights='average') -
   experiment = run.experiment()
   from acai_tf.training.checkpoints import Checkpoints
 
-  training = experiment.training
-  overridden = dataclasses.replace(training, precision=precision or training.precision)
-  model = create(dataclasses.replace(experiment, training=overridden))
-  checkpoints = Checkpoints(model, run.checkpoints, training.keep, experiment)
+  model = create(experiment, precision)
+  checkpoints = Checkpoints(model, run.checkpoints, experiment.training.keep, experiment)
   step = checkpoints.restore(getattr(checkpoints, checkpoint))
   if not step:
     raise UserError(f'{run} has no {checkpoint} checkpoint; expected a run that has saved one. '

@@ -13,7 +13,7 @@ from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.experiment.run import DATA, INDEX, checkpoint_steps, conflicts
-from acai_tf.training import weights
+from acai_tf.training.variables import named_variables
 
 DAMAGED = '.damaged'  # suffix of files that are set aside
 _RUN, _DATA = 'experiment', 'data'  # entries with the experiment as JSON and the checksum of the data
@@ -160,8 +160,8 @@ class Checkpoints:
         advice = ('take the last one instead (--checkpoint last)' if folder == self.best else
                   f'to go on from {folder}/step-{earlier[-1]}, delete {path}{INDEX}' if earlier else
                   'there is no earlier one; delete the run folder to start anew')
-        raise DamagedError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a whole one of this '
-                           f'model; {advice}.') from error
+        raise DamagedError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a complete one of '
+                           f'this model; {advice}.') from error
 
   def _assign(self, reader, path):
     """Assigns the values of a checkpoint to the variables, if all checks succeed."""
@@ -204,7 +204,7 @@ class Checkpoints:
 def variables(model) -> dict[str, tf.Variable]:
   """All variables that a checkpoint stores, by name.
 
-  Names are based on `weights.named_variables`. They are the same in each process and do not depend on the order in
+  Names are based on `named_variables`. They are the same in each process and do not depend on the order in
   which layers are created.
 
   Returns:
@@ -213,7 +213,7 @@ def variables(model) -> dict[str, tf.Variable]:
   Raises:
     ValueError: two variables have the same name.
   """
-  names = {id(variable): name for name, variable in weights.named_variables(model, names=True).items()}
+  names = {id(variable): name for name, variable in named_variables(model, names=True).items()}
   pairs = [(names.get(id(variable), variable.name), variable) for variable in model.variables]
   for player, optimizer in sorted(model.optimizers.items()):
     owners, seen = {}, collections.Counter()  # Keras's prefix -> weights with that path; slot -> number of it so far
@@ -227,7 +227,7 @@ def variables(model) -> dict[str, tf.Variable]:
       pairs.append((f'{player}/optimizer/{owner}{variable.name.removeprefix(path or "")}', variable))
   named = {name: variable.value for name, variable in pairs}
   if len(named) < len(pairs):
-    raise ValueError(f'{model.name}: {len(pairs) - len(named)} variables have the name of another; expected one each.')
+    raise ValueError(f'{model.name}: {len(pairs) - len(named)} names of variables occur twice; expected each once.')
   return named
 
 

@@ -40,7 +40,7 @@ def read_tf_config() -> tuple[dict[str, list[str]], dict]:
     for address in addresses:
       port = str(address).rpartition(':')[2]
       if not (isinstance(address, str) and re.fullmatch(r'\S+:\d{1,5}', address) and 0 < int(port) < 1 << 16):
-        raise ValueError(f'{address!r} is no "host:port" with a port from 1 to 65535')
+        raise ValueError(f'{address!r} is not "host:port" with a port from 1 to 65535')
     if len(set(addresses)) < len(addresses):
       raise ValueError('two hosts have the same address')
     if len(hosts.get('chief', [])) > 1:
@@ -97,8 +97,8 @@ class Cluster:
     address = hosts[task['type']][task['index']]
     self.name = f'{task["type"]} {task["index"]} ({address})'
     others = [other for other in self.addresses if other != address]
-    print(f'{self.name} joins {", ".join(others)}; it waits until all are there, and only SIGKILL ends '
-          'that', flush=True)
+    print(f'{self.name} joins {", ".join(others)}; it waits until all have started, and only SIGKILL '
+          'ends the wait', flush=True)
     try:
       self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError) as error:

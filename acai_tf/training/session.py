@@ -1,10 +1,7 @@
 """One call of the training program: it trains or resumes, evaluates, saves checkpoints and reports."""
 
-import contextlib
 import signal
-import threading
 import time
-from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -17,29 +14,7 @@ from acai_tf.training import build, loop
 from acai_tf.training.callback import Callbacks
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
 from acai_tf.training.progress import Progress
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
-  """A context that yields a list of received signals: the first SIGINT or SIGTERM. A second one ends the program.
-
-  Outside the main thread it receives none.
-  """
-  received = []
-
-  def receive(number, _):
-    received.append(number)
-    signal.signal(number, signal.SIG_DFL)
-
-  if threading.current_thread() is not threading.main_thread():  # Python refuses handlers in other threads.
-    yield received
-    return
-  before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
-  try:
-    yield received
-  finally:
-    for number, handler in before.items():
-      signal.signal(number, handler)
+from acai_tf.training.signals import stop_signals
 
 
 class Session:

@@ -235,6 +235,6 @@ class Model(arae.Model):
     codes = tf.TensorSpec([None, self.network.latent], tf.float32)
     inherited = [c for c in super().callables() if c.name in ('features', 'encoder')]
     return [*inherited, base.Callable('transfer', transfer, {'texts': text, 'to': classes},
-                                  'sentences decoded as of the classes `to`, 0 or 1', 'texts', kept),
+                                  'sentences transferred to the classes `to`, 0 or 1', 'texts', kept),
             base.Callable('class_decoder', decode, {'codes': codes, 'to': classes},
-                          'sentences of codes, as of the classes `to`, 0 or 1', 'texts')]
+                          'sentences decoded from codes by the decoders of the classes `to`, 0 or 1', 'texts')]
