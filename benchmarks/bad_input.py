@@ -327,8 +327,8 @@ model().fit(images, labels, validation_data=(images, labels + 3), verbose=0) -> 
 model().fit(images, labels, validation_data=(images * 9, labels), verbose=0) -> \[-1, 1\]
 model().fit(batches((images, labels + 0.5)), verbose=0) -> label
 model().fit(batches((images, {labels + 3 | labels - 3})), shuffle=False, verbose=0) -> a label is
-model().fit(images, labels, verbose=0, {sample_weight=np.ones(8) | class_weight={0: 2.0}})
-model().fit(images, labels, verbose=0, {batch_size=1.5 | batch_size=0})
+model().fit(images, labels, verbose=0, {sample_weight=np.ones(8) | batch_size=1.5 | batch_size=0})
+model().fit(images, labels, verbose=0, class_weight={0: 2.0})
 model(compiled=False).fit(images, labels, verbose=0) -> compile
 model().compile({loss="mse" | metrics=["mae"] | optimizer="adam" | clipnorm=-1.0})
 # Latents, interpolations and samples
