@@ -24,7 +24,10 @@ def coefficients(alpha, count, dtype=tf.float32) -> tf.Tensor:
     ValueError: type or shape is wrong, or a number is outside [0, 1]. Inside a graph the values are not known, so only
       type and static shape are checked.
   """
-  alpha = tf.convert_to_tensor(alpha)
+  try:
+    alpha = tf.convert_to_tensor(alpha)
+  except (TypeError, ValueError) as error:
+    raise ValueError(f'alpha is a {type(alpha).__name__}; expected numbers in [0, 1].') from error
   if not (alpha.dtype.is_floating or alpha.dtype.is_integer):
     raise ValueError(f'alpha is of type {alpha.dtype.name}; expected numbers in [0, 1].')
   alpha = tf.cast(alpha, dtype)

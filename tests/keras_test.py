@@ -160,6 +160,8 @@ class KerasTest(tf.test.TestCase):
         model.interpolate(images, images[:4], 0.5)
       with self.assertRaisesRegex(ValueError, 'alpha is of type string'):
         model.interpolate(images, images, 'half')
+      with self.assertRaisesRegex(ValueError, 'alpha is a NoneType; expected'):
+        model.interpolate(images, images, None)
     for count, seed, message in ((-3, 0, 'count is -3'), (2.5, 0, 'count is 2.5; expected an int'), (1e3, 0, 'count'),
                                  (10**400, 0, 'count is too large'), (10**12, 0, '256,000.0 GB .* lower count'),
                                  (2, 0.5, 'seed is 0.5'), (2, 1 << 70, 'seed is too large')):

@@ -152,7 +152,7 @@ class Run:
     try:
       rows = [strict_json.loads(line) for line in strict_json.read_text(path).splitlines()] if path.exists() else []
     except (ValueError, OSError) as error:
-      raise _unreadable(path, error) from error
+      raise _unreadable(path, getattr(error, 'strerror', None) or error) from error
     for i, row in enumerate(rows):
       samples = row.get('samples') if isinstance(row, dict) else None
       if not strict_json.is_count(samples) or samples <= before:
