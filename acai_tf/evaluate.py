@@ -18,7 +18,7 @@ from acai_tf.experiment.resolve import resolve_dataset
 from acai_tf.experiment.run import WEIGHTS, Run
 from acai_tf.metrics import lines, text_path
 from acai_tf.training import build
-from zoo import _weights
+from zoo import _card, _weights
 from zoo import base as zoo
 
 FLAGS = flags.FlagValues()  # Not absl's global flags: acai_tf.train defines some of the same names.
@@ -251,6 +251,9 @@ def main() -> None:
   folder = FLAGS.run or FLAGS.to
   report.report(experiment, model, dataset, samples, Run(folder) if folder else None, settings, FLAGS.weights,
                 zoo.published_for(experiment))
+  if FLAGS.zoo:
+    print(f'\nThese are the weights of one seed, {experiment.training.seed}. On record:\n\n'
+          f'{_card.scores_text(FLAGS.zoo)}')
   return None
 
 

@@ -15,16 +15,17 @@ from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.run import Run
-from acai_tf.training import build
-from zoo import _card, _gallery, _jobs, _publish, _records, _report, _reproduce, _tables, _weights, base
+from acai_tf.training import build, weights
+from zoo import _card, _compare, _gallery, _jobs, _publish, _records, _report, _reproduce, _tables, _weights, base
 
-USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, `table NAME --ablation`, '
-         '`table NAME --sources`, `report`, `card NAME`, `publish NAME --to kaggle|huggingface --owner OWNER` or '
-         '`gallery [NAME...]`')
+USAGE = ('`list [NAME...]`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, '
+         '`table NAME --ablation`, `table NAME --sources`, `report`, `card NAME`, '
+         '`publish NAME --to kaggle|huggingface --owner OWNER` or `gallery [NAME...]`')
 
 FLAGS = flags.FlagValues()  # A separate set, because acai_tf.train defines some of the same names.
 flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
 flags.DEFINE_string('model', None, 'Only definitions of this model', flag_values=FLAGS)
+flags.DEFINE_bool('pretrained', False, 'Only definitions with pretrained weights', flag_values=FLAGS)
 flags.DEFINE_enum('recipe', None, ['paper', 'fast'], 'Hyperparameters [paper for show, fast for reproduce]',
                   flag_values=FLAGS)
 flags.DEFINE_integer('seeds', 1, 'Number of seeds, from 0 on', 1, flag_values=FLAGS)
@@ -58,7 +59,7 @@ flags.DEFINE_string('owner', None, 'Account to publish under, named in the card'
 flags.DEFINE_bool('yes', False, 'Upload; otherwise only print what would be uploaded', flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 
-GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
+GROUPS = {'list': ['dataset', 'model', 'pretrained'], 'show, reproduce': ['recipe'],
           'reproduce': ['seeds', 'samples', 'set', 'jobs', 'plan', 'restarts', 'train_images', 'runs'],
           'reproduce, keep, gallery': ['weights', 'data_dir', 'manual_dir'], 'keep, gallery': ['run'],
           'table': ['all', 'brief', 'ablation', 'sources'], 'table, reproduce': ['metrics'],
@@ -77,17 +78,32 @@ def figures(definition) -> list:
   return texts
 
 
-def show_list(dataset, model) -> None:
-  """Prints a table of the definitions."""
+def show_list(patterns, dataset, model, pretrained) -> None:
+  """Prints a table of the definitions that match one of the patterns ('mnist_*'), if there are any.
+
+  Raises:
+    UserError: no definition matches a pattern, or all of the conditions.
+  """
   grid = rich_table.Table(box=box.SIMPLE_HEAD)
-  for heading in ('name', 'data set', 'model', 'latent dimension', 'published'):
-    grid.add_column(heading, justify='right' if heading.startswith('latent') else 'left')
-  shown = base.definitions(dataset, model)
-  for definition in shown.values():
-    grid.add_row(definition.name, definition.dataset, definition.model, str(definition.latent_dimension),
-                 ', '.join(figures(definition)))
-  print(cli.text_of(grid, 160))
-  print(f'{len(shown)} definitions; * from a single secondary source')
+  for heading in ('name', 'latent dimension', 'pretrained on', 'score', 'published'):
+    grid.add_column(heading, justify='right' if heading in ('latent dimension', 'pretrained on') else 'left')
+  chosen = _reproduce.all_of(patterns) if patterns else base.definitions()
+  kept = _records.pretrained()
+  shown = {name: definition for name, definition in base.definitions(dataset, model).items()
+           if name in chosen and (name in kept or not pretrained)}
+  if not shown:
+    raise UserError('no definition matches; expected others, or fewer conditions: python -m zoo list shows all.')
+  for name, definition in shown.items():
+    samples, score = '', ''
+    if name in kept:
+      count, metrics = kept[name]
+      labels = [label for label in _compare.columns(definition.dataset) if metrics.get(label.metric) is not None]
+      samples = f'{count:,} samples'
+      score = '; '.join(f'{label.heading} {label.number(metrics[label.metric])}' for label in labels[:2])
+    grid.add_row(name, str(definition.latent_dimension), samples, score, ', '.join(figures(definition)))
+  print(cli.text_of(grid, 180))
+  print(f'{len(shown)} definitions, {len(shown.keys() & kept.keys())} with pretrained weights (--pretrained); * from a '
+        'single secondary source')
 
 
 def show(name, recipe) -> None:
@@ -106,16 +122,22 @@ def show(name, recipe) -> None:
     show_images(experiment, model)
   print('\nplayers')
   for player in model.players():
-    count = sum(int(v.value.shape.num_elements()) for v in model.variables_of(player))
+    count = sum(v.value.shape.num_elements() for v in model.variables_of(player))
     optimizer = model.optimizers[player]
     print(f'  {player}: {count:,} parameters, {type(optimizer).__name__}')
-  print(f'\n{model.count_params():,} parameters in total\ntraining: {values(training)}\n')
+  total = sum(v.value.shape.num_elements() for v in weights.variables(model).values() if v is not model.step)
+  print(f'\n{total:,} parameters in total\ntraining: {values(training)}\n')
   published = figures(definition)
   sources = sorted({row.source for row in base.published(
       definition.dataset, definition.model, definition.latent_dimension).values()})
   print('published: ' + (f'{", ".join(published)} ({"; ".join(sources)}; * from a single secondary source)'
                          if published else 'nothing'))
   print(f'train it: python -m acai_tf.train --zoo {name} --recipe {recipe}')
+  if name in zoo.names(pretrained=True):
+    trained = _card.Scored(name).record.experiment.training
+    print(f"\nload it: zoo.load('{name}'), or hub.load(zoo.handle('{name}'))\n\n{_card.scores_text(name)}\n"
+          f'  trained by: python -m acai_tf.train --zoo {name} --recipe {trained.recipe} --samples {trained.samples} '
+          f'--seed {trained.seed}')
 
 
 def values(settings) -> str:
@@ -271,8 +293,8 @@ def main(words) -> int:
       cli.check_folder(name, FLAGS[name].value)
   if fitting and command != 'list':
     cli.start_tensorflow()
-  if command == 'list' and not names:
-    show_list(FLAGS.dataset, FLAGS.model)
+  if command == 'list':
+    show_list(names, FLAGS.dataset, FLAGS.model, FLAGS.pretrained)
   elif command == 'show' and len(names) == 1:
     show(names[0], FLAGS.recipe or 'paper')
   elif command == 'reproduce' and names:

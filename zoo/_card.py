@@ -8,7 +8,10 @@ import pathlib
 import sys
 
 import numpy as np
+from rich import box
+from rich import table as rich_table
 
+from acai_tf import cli
 from acai_tf.evaluation import report
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
@@ -80,15 +83,26 @@ path = [module.interpolator({{'texts_a': a, 'texts_b': b, 'alpha': np.array([alp
 }
 
 
-class Subject:
-  """The definition that a card describes, with its record, its model, and its runs with other seeds."""
+class Scored:
+  """A definition with the record of its pretrained weights, its runs with all seeds, and its published figures.
+
+  Raises:
+    UserError: the definition is unknown, or has no pretrained weights.
+  """
 
   def __init__(self, name, results=_records.FOLDER, folder=_weights.FOLDER):
     self.name, self.definition = name, base.definition(name)
     self.record, _ = _weights.kept(name, results, folder)
-    self.experiment, self.model, self.samples = _weights.load(name, 'float32', results, folder)
     self.runs = next(iter(_records.longest(_records.load(name, results), name)), [self.record])
     self.published = base.published(self.definition.dataset, self.definition.model, self.definition.latent_dimension)
+
+
+class Subject(Scored):
+  """The definition that a card describes, with its model, too."""
+
+  def __init__(self, name, results=_records.FOLDER, folder=_weights.FOLDER):
+    super().__init__(name, results, folder)
+    self.experiment, self.model, self.samples = _weights.load(name, 'float32', results, folder)
 
   @property
   def wording(self) -> Wording:
@@ -198,6 +212,19 @@ def scores(subject) -> tuple[list, list]:
       body.append([column.text, column.number(value), over, published + source])
   over = f'seed{"s" * (len(subject.runs) > 1)} {_tables.seeds_of(subject.runs)}'
   return ['score', 'these weights', over, 'published'], body
+
+
+def scores_text(name) -> str:
+  """Returns what is recorded of a definition's pretrained weights, and of the runs with all seeds, as a text table."""
+  subject = Scored(name)
+  headings, rows = scores(subject)
+  grid = rich_table.Table(*headings, box=box.SIMPLE_HEAD)
+  for row in rows:
+    grid.add_row(*row)
+  training = subject.record.experiment.training
+  return (f'{cli.text_of(grid, _tables.WIDTH)}\n  recorded for the pretrained weights: recipe {training.recipe}, '
+          f'{subject.record.samples:,} samples, seed {training.seed}. Over seeds: mean ± standard deviation [95 % '
+          'interval].')
 
 
 def limits(subject) -> list:

@@ -107,6 +107,17 @@ def load(name, folder=FOLDER) -> list[Record]:
     UserError: the file is not a result file, or contains a run twice.
   """
   path = pathlib.Path(folder) / f'{name}.json'
+  records = [parse(record, f'{path}, run {i + 1}') for i, record in enumerate(_runs(path, name))]
+  for i, record in enumerate(records):
+    _refuse_others(record, name, f'{path}, run {i + 1}')
+  if sum(record.kept is not None for record in records) > 1:
+    raise _broken(path, "more than one run has 'kept'")
+  _refuse_duplicates(records, path)
+  return records
+
+
+def _runs(path, name):
+  """The runs in a result file as JSON values; [] if there is no file."""
   try:
     values = strict_json.read(path) if path.exists() else {'runs': []}
   except (OSError, ValueError) as error:
@@ -115,13 +126,26 @@ def load(name, folder=FOLDER) -> list[Record]:
     raise _broken(path, "it is not an object with a list 'runs'")
   if values.get('definition', name) != name:
     raise _broken(path, f"'definition' is {values['definition']!r}")
-  records = [parse(record, f'{path}, run {i + 1}') for i, record in enumerate(values['runs'])]
-  for i, record in enumerate(records):
-    _refuse_others(record, name, f'{path}, run {i + 1}')
-  if sum(record.kept is not None for record in records) > 1:
-    raise _broken(path, "more than one run has 'kept'")
-  _refuse_duplicates(records, path)
-  return records
+  return values['runs']
+
+
+def pretrained(folder=FOLDER) -> dict[str, tuple[int, dict[str, float | None]]]:
+  """Dict: name of each definition with pretrained weights -> (training samples, metrics) of their run.
+
+  Unlike `load`, it does not import the models, and TensorFlow with them.
+
+  Raises:
+    UserError: a file is not a result file.
+  """
+  found = {}
+  for name in base.definitions():
+    path = pathlib.Path(folder) / f'{name}.json'
+    for run in _runs(path, name):
+      if not isinstance(run, dict) or not {'samples', 'metrics'} <= run.keys():
+        raise _broken(path, "a run has no 'samples' and 'metrics'")
+      if 'kept' in run:
+        found[name] = run['samples'], run['metrics']
+  return found
 
 
 def parse(values, where) -> Record:
