@@ -759,8 +759,7 @@ class ProgramsTest(tf.test.TestCase):
     self.train_evaluate_export_and_load(self.run_module)
 
   def test_train_evaluate_export_and_load(self):
-    with unittest.mock.patch.object(measure, 'PAIRS', 8):
-      self.train_evaluate_export_and_load(self.run_here)
+    self.train_evaluate_export_and_load(self.run_here)
 
   def train_evaluate_export_and_load(self, run_module):
     """The main job, small: every file that the README names is there, and the module is checked afresh.

@@ -70,7 +70,7 @@ class CalibrationTest(tf.test.TestCase):
     self.assertAllClose(result['smoothness_published'], smoothness, rtol=1e-6)
 
   def test_perfect_arc(self):
-    angles, _, _ = ends(128)
+    angles, _, _ = ends()
     shorter = (angles[:, 1] - angles[:, 0] + np.pi) % (2 * np.pi) - np.pi
     arc = data.render((angles[:, :1] + shorter[:, None] * ALPHA).ravel()).reshape(-1, 16, 32, 32, 1)
     result = score(arc)
@@ -84,7 +84,7 @@ class CalibrationTest(tf.test.TestCase):
     self.assertBetween(result['smoothness_strict'], 0.87, 0.902)
 
   def test_abrupt_switch(self):
-    _, first, second = ends(64)
+    _, first, second = ends()
     result = score(np.where(ALPHA[:, None, None, None] < 0.5, first, second))
     self.assertLess(result['mean_distance'], 0.0002e-3)
     self.assertAllClose(result['smoothness_strict'], 14 / 15, atol=1e-9)

@@ -79,12 +79,12 @@ class LoopTest(tf.test.TestCase):
 
   def test_resuming_is_bit_exact_while_weight_and_rate_fall(self):
     devices.without_graphs(self)
-    made = experiment(settings={'partners': 1, 'anneal_from': 0.25, 'anneal_over': 0.5, 'anneal_to': 0.02}, samples=32,
-                      schedule='linear', floor=0.1)
+    made = experiment(settings={'partners': 1, 'anneal_to': 0.02, 'anneal_over': 0.25}, samples=64, schedule='linear',
+                      floor=0.1)
     uninterrupted = trained(made)
     first, strategy = make(made)
     checkpoints = Checkpoints(first, self.get_temp_dir(), 3)
-    stopped = made.training.steps // 2  # while both fall
+    stopped = made.training.steps * 5 // 8  # while both fall
     stop = [False]
     loop.Loop(first, strategy, build.load_data(made), made.training).run(
         lambda step, _: stop.__setitem__(0, step == stopped), [], lambda: stop[0])
