@@ -322,9 +322,9 @@ class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
     model = self.make(module, {**settings, **weights})
     logs = model.take_step((x, labels))
     for player, optimizer in model.optimizers.items():
-      self.assertNotEmpty(optimizer.given, player)
-      self.assertTrue(np.all(np.isfinite(optimizer.given)), player)
-      self.assertGreater(np.abs(optimizer.given).max(), 0, player)
+      self.assertNotEmpty(optimizer.given, f'{player} has no update; expected one in a step')
+      self.assertTrue(np.all(np.isfinite(optimizer.given)), f'expected finite gradients of {player}')
+      self.assertGreater(np.abs(optimizer.given).max(), 0, f'expected gradients of {player} that are not all zero')
       if player in sums:
         wanted = gradients(tape, sums[player], twin.variables_of(player))
         size = np.abs(wanted).max()
