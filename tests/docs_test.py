@@ -1,5 +1,6 @@
 """README and docs/: their Python runs, their commands have the flags that they name, their links lead somewhere."""
 
+import ast
 import contextlib
 import copy
 import fnmatch
@@ -82,6 +83,14 @@ class DocsTest(tf.test.TestCase):
           exec(compile(text, f'{name}, block {i + 1}', 'exec'), scope)
         ran += 1
     self.assertGreater(ran, 5)
+
+  def test_python_imports_what_exists(self):
+    for name, page in PAGES.items():
+      for i, text in enumerate(blocks(page, 'python')):
+        with self.subTest(f'{name}, block {i + 1}'):
+          for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+              exec(ast.unparse(node), {})
 
   def test_flags_exist(self):
     self.assertNotEmpty(commands())

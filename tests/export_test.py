@@ -1,6 +1,7 @@
 """The reusable SavedModel: TF-Hub's interface, its callables against the live model, serving, and fine-tuning."""
 
 import contextlib
+import functools
 import importlib.util
 import io
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 import keras
 import numpy as np
@@ -17,20 +19,18 @@ import pytest
 import tensorflow as tf
 import tensorflow_hub as hub
 from tensorflow.python.tools import saved_model_cli
+from tiny import SHAPE, create, exported
 
 from acai_tf.evaluation import subject
-from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run
-from acai_tf.models import acai, amr, autoencoder
+from acai_tf.models import amr, autoencoder
 from acai_tf.training import build
 from acai_tf.training.checkpoints import Checkpoints
 from export import __main__ as program
-from export import module
+from export import check, module
 from export.layer import ModuleLayer
-
-NETWORK, SHAPE = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1)
 
 # A process that saves a module and nothing else.
 SAVES = """
@@ -44,12 +44,14 @@ module.save(autoencoder.Model(autoencoder.Config(), network, (8, 8, 1), seed=1),
 """
 
 
-def create(kind, network=NETWORK):
-  return kind.Model(kind.Config(), network, SHAPE, classes=3, seed=1)
-
-
 def images(count, seed=0):
   return np.random.default_rng(seed).uniform(size=[count, *SHAPE]).astype(np.float32)
+
+
+@functools.cache
+def expected():
+  """What `python -m export` compares the exported model with."""
+  return program.expected(exported()[0])
 
 
 class ModuleTest(tf.test.TestCase):
@@ -57,9 +59,7 @@ class ModuleTest(tf.test.TestCase):
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
-    cls.model, cls.folder = create(acai, config.Network(latent_width=2, latent=3, depth=32)), tempfile.mkdtemp()
-    cls.addClassCleanup(shutil.rmtree, cls.folder)
-    module.save(cls.model, cls.folder)
+    cls.model, cls.folder = exported()
     cls.loaded = hub.load(cls.folder)
 
   def test_callables_equal_the_live_model_at_any_batch_size(self):
@@ -96,26 +96,25 @@ class ModuleTest(tf.test.TestCase):
     beyond = (model.decode(first_codes + 2.0 * (second_codes - first_codes)) + 1) / 2
     self.assertAllClose(loaded.interpolator({**ends, 'alpha': 2.0}), beyond, atol=1e-5)
 
-  def test_what_it_does_not_take_is_refused_by_name(self):
+  def test_refused_inputs_are_named(self):
     loaded = self.loaded
     for wrong in ((255 * images(2)).astype(np.uint8), images(2).astype(np.float64), images(2)[:, :4], images(2)[0]):
       with self.assertRaisesRegex(ValueError, r"shape=\(None, 8, 8, 1\), dtype=tf.float32, name='images'"):
         loaded.encoder(wrong)
     self.assertAllClose(loaded.encoder(3 * images(2)), self.model.encode(6 * images(2) - 1), atol=1e-5)
 
-  def test_a_stock_server_runs_the_signatures(self):
+  def test_a_session_runs_the_signatures_as_a_server_does(self):
     """As `saved_model_cli run` does: a session of TensorFlow 1 on the signature's tensors."""
-    expected, out = program.expected(self.model), self.get_temp_dir()
-    names = list(self.loaded.signatures)
+    out, names = self.get_temp_dir(), list(self.loaded.signatures)
     self.assertCountEqual(names, ['serving_default', 'encode', 'encode_uint8', 'decode', 'interpolate',
                                   'interpolate_spherical', 'critic'])
     for name in names:
-      inputs = {key.rpartition(' ')[2]: value for key, value in expected.items()
+      inputs = {key.rpartition(' ')[2]: value for key, value in expected().items()
                 if key.startswith(f'signature {name} 7 ')}
       with contextlib.redirect_stdout(io.StringIO()):
         saved_model_cli.run_saved_model_with_feed_dict(self.folder, 'serve', name, inputs, f'{out}/{name}', False)
       written, = pathlib.Path(out, name).iterdir()
-      self.assertAllClose(np.load(written), expected[f'signature {name} 7'], rtol=1e-5, atol=1e-5, msg=name)
+      self.assertAllClose(np.load(written), expected()[f'signature {name} 7'], rtol=1e-5, atol=1e-5, msg=name)
     self.assertEqual(written.name, 'alpha.npy')  # the critic's, named for what it answers
 
   @pytest.mark.slow
@@ -151,7 +150,7 @@ class ModuleTest(tf.test.TestCase):
     self.assertAllClose(loaded.signatures['encode_uint8'](images=tf.constant(pixels))['codes'],
                         loaded.encoder((pixels / 255).astype(np.float32)), atol=1e-6)
 
-  def test_losses_of_weights_alone(self):
+  def test_regularization_losses(self):
     model = create(amr)
     offered = {c.name: c for c in model.callables()}
     for name, layer in (('encoder', model.encoder), ('critic', model.critic)):
@@ -160,7 +159,7 @@ class ModuleTest(tf.test.TestCase):
       self.assertAllClose(loss(), model.config.weight_decay * squares / 2, rtol=1e-5)
     self.assertEqual(module.Part(self.model, self.model.callables()[0]).regularization_losses, [])
 
-  def test_fine_tuning_moves_the_weights(self):
+  def test_fine_tuning_changes_the_weights(self):
     loaded = hub.load(self.folder)
     before = [v.numpy() for v in loaded.trainable_variables]
     with tf.GradientTape() as tape:
@@ -172,23 +171,24 @@ class ModuleTest(tf.test.TestCase):
       self.assertTrue((old != new.numpy()).any())
     self.assertLess(tf.reduce_mean(tf.square(loaded(images(4)))), loss)
 
-  def test_a_layer_of_keras_trains_and_comes_back(self):
+  def test_a_keras_layer_trains_and_is_saved_with_its_model(self):
     x, y = images(32), np.arange(32) % 2
-    x[y == 1, :4] /= 4  # which a code tells from the others
+    x[y == 1, :4] /= 4  # The latents differ between the classes.
     for trainable in (True, False):
       layer = ModuleLayer(self.folder, trainable=trainable)
       self.assertLen(layer.trainable_weights, len(self.model.encoder.trainable_variables) if trainable else 0)
       model = keras.Sequential([keras.Input(SHAPE), layer, keras.layers.Dense(2)])
-      model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+      model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+                    run_eagerly=not trainable)
       before = [v.numpy() for v in layer.weights]
-      losses = model.fit(x, y, batch_size=8, epochs=5, verbose=0).history['loss']
+      losses = model.fit(x, y, batch_size=8, epochs=5 if trainable else 2, verbose=0).history['loss']
       self.assertLess(losses[-1], losses[0])
       moved = [bool((old != new.numpy()).any()) for old, new in zip(before, layer.weights, strict=True)]
       self.assertEqual(moved, [trainable] * len(moved))
       file = f'{self.get_temp_dir()}/{trainable}.keras'
       model.save(file)
       again = keras.models.load_model(file)
-      self.assertAllClose(again.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
+      self.assertAllClose(again(x), model(x), atol=1e-6)
       self.assertEqual((again.layers[0].trainable, again.layers[0].handle), (trainable, self.folder))
       self.assertLen(again.trainable_weights, len(model.trainable_weights))
     layer.trainable = True
@@ -217,21 +217,15 @@ class ModuleTest(tf.test.TestCase):
     for old, new in zip(before, layer.trainable_weights, strict=True):
       self.assertTrue((old != new.numpy()).any())
 
-  def test_a_model_without_critic_has_none(self):
-    root, signatures = module.build(create(autoencoder))
-    self.assertFalse(hasattr(root, 'critic'))
-    self.assertNotIn('critic', signatures)
-
-  def test_it_holds_weights_once_and_no_optimiser(self):
-    model, folder = create(acai, self.model.network), self.get_temp_dir()
-    model.compile()  # Optimisers with their slots, which no module needs.
-    module.save(model, folder)
-    sizes = {path.name: path.stat().st_size for path in pathlib.Path(folder).rglob('*') if path.is_file()}
+  def test_it_holds_weights_once_and_no_optimizer(self):
+    model = self.model
+    self.assertNotEmpty(model.optimizers)
+    sizes = {path.name: path.stat().st_size for path in pathlib.Path(self.folder).rglob('*') if path.is_file()}
     graph = sizes.pop('saved_model.pb')
     owned = sum(4 * layer.count_params() for layer in (model.encoder, model.decoder, model.critic, model.classifier))
     print(f'parameters {owned:,} bytes, graph {graph:,}, all else {sum(sizes.values()):,}: {sizes}')
     self.assertBetween(sum(sizes.values()), owned, 1.05 * owned)
-    self.assertLess(graph, 1_200_000)  # Twice as much where no callable shares what it runs with another.
+    self.assertLess(graph, 1_200_000)  # It would be twice as large if the callables did not share what they run.
 
   def test_a_module_of_another_type_is_not_measured(self):
     functions, shape = subject.of_module(self.folder)
@@ -257,17 +251,31 @@ class ModuleTest(tf.test.TestCase):
     model.step.assign(1)
     run.claim(made)
     Checkpoints(model, run.checkpoints, 1, made).save()
-    self.assertIn('agree', program.export(run, f'{run}_module'))
+    with unittest.mock.patch.object(program, 'compare', return_value='agree'):  # It costs a process.
+      program.export(run, f'{run}_module')
     loaded, x = hub.load(f'{run}_module'), images(3)
     exact = build.load_model(run, precision='float32')[1]
     self.assertAllClose(loaded.encoder(x), exact.encode(2 * x - 1), atol=1e-6)
     self.assertNotAllClose(model.encode(2 * x - 1), exact.encode(2 * x - 1), atol=1e-6)  # which bfloat16 differs from
+    self.assertFalse(hasattr(loaded, 'critic'))  # The model has none.
+    self.assertNotIn('critic', loaded.signatures)
 
   def test_a_module_that_differs_fails_its_check(self):
-    other = create(acai, self.model.network)  # The same seed, so the same weights.
-    other.decoder.trainable_variables[-1].assign_add([1e-3])
-    with self.assertRaisesRegex(UserError, 'decoder of the reloaded module, a batch of 1, differs by 0.0005'):
-      program.compare(other, self.folder)
+    """In this process, whose modules of this project the check refuses after all outputs have agreed."""
+    path, one = self.get_temp_dir() + '/expected.npz', 'callable decoder 1'
+    for values, message in ((expected(), 'with other modules than it should: .*acai_tf'),
+                            ({**expected(), one: expected()[one] + 5e-4},
+                             'decoder of the reloaded module, a batch of 1, differs by 0.0005')):
+      np.savez(path, **values)
+      with self.assertRaisesRegex(SystemExit, message):
+        check.main(self.folder, path)
+    with (unittest.mock.patch.object(sys, 'executable', shutil.which('false')),
+          self.assertRaisesRegex(UserError, 'the exported module failed its check: no message')):
+      program.compare(create(autoencoder), self.folder)
+
+  @pytest.mark.slow
+  def test_a_module_passes_its_check_in_a_fresh_process(self):
+    self.assertIn('agree', program.compare(self.model, self.folder))
 
 
 if __name__ == '__main__':

@@ -5,12 +5,12 @@ import importlib.util
 import json
 import pathlib
 import re
-import shutil
 import tempfile
 import unittest
 from unittest import mock
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from acai_tf.experiment import module_card
@@ -34,6 +34,9 @@ def images(count, seed=0):
 
 @unittest.skipIf(MISSING, f'not installed, of the extra `export`: {MISSING}')
 class ConvertTest(tf.test.TestCase):
+  """ONNX, and of LiteRT's variants the one that needs calibration."""
+
+  FORMATS = 'saved_model', 'litert/int8', 'onnx'
 
   @classmethod
   def setUpClass(cls):
@@ -45,7 +48,9 @@ class ConvertTest(tf.test.TestCase):
     cls.model.step.assign(1)
     cls.trained.claim(made)
     Checkpoints(cls.model, cls.trained.checkpoints, 1, made).save()
-    with mock.patch.object(program, 'compare', lambda *_: 'agree'):  # export_test's; it costs a process
+    with (mock.patch.object(program, 'compare', lambda *_: 'agree'),  # export_test tests it; it costs a process
+          mock.patch.dict(formats.FORMATS, {name: formats.FORMATS[name] for name in cls.FORMATS}, clear=True),
+          mock.patch.object(formats, 'CALIBRATION', 16)):
       cls.printed = program.export(cls.trained, cls.target, formats=['litert', 'onnx'])
     cls.measured = json.loads((cls.target / module_card.FILE).read_text())['formats']
     cls.dataset = build.load_data(made)
@@ -69,11 +74,11 @@ class ConvertTest(tf.test.TestCase):
         given, expected = self.expected(count)[signature]
         self.assertAllClose(session.run(None, given)[0], expected, atol=1e-5)
 
-  def test_litert_equals_the_live_model_as_far_as_its_numbers_go(self):
+  def test_litert_equals_the_live_model_within_its_precision(self):
     from ai_edge_litert import interpreter
 
     apart = {}
-    for kind in ('float32', 'float16', 'dynamic', 'int8'):
+    for kind in (name.removeprefix('litert/') for name in self.FORMATS if name.startswith('litert/')):
       loaded = interpreter.Interpreter(str(self.target / f'litert/{kind}.tflite'))
       self.assertCountEqual(loaded.get_signature_list(), formats.SIGNATURES)
       for signature in formats.SIGNATURES:
@@ -83,14 +88,12 @@ class ConvertTest(tf.test.TestCase):
           output, = run(**given).values()
           self.assertEqual(output.shape, expected.shape)
           apart[kind, signature] = np.abs(output - expected).max()
-    for signature in formats.SIGNATURES:
-      self.assertLess(apart['float32', signature], 1e-5)
-      self.assertLess(apart['float32', signature], apart['float16', signature])
-      self.assertLess(apart['float16', signature], apart['int8', signature])
+          self.assertLess(np.abs(output - expected).mean(), 0.05, kind)
+    self.apart = apart
 
-  def test_the_card_and_the_table_tell_every_format(self):
+  def test_the_card_and_the_table_have_every_format(self):
     measured = self.measured
-    self.assertCountEqual(measured, formats.FORMATS)
+    self.assertCountEqual(measured, self.FORMATS)
     for name, found in measured.items():
       self.assertIn(name, self.printed)
       self.assertCountEqual(found['signatures'], formats.SIGNATURES)
@@ -99,10 +102,9 @@ class ConvertTest(tf.test.TestCase):
         self.assertGreater(row['ms'], 0)
     self.assertEqual(measured['onnx']['bytes'], sum(p.stat().st_size for p in (self.target / 'onnx').iterdir()))
     self.assertEqual(measured['saved_model']['signatures']['decode']['largest'], 0)
-    self.assertLess(measured['litert/float16']['signatures']['decode']['mean'],
-                    measured['litert/int8']['signatures']['decode']['mean'])
+    self.assertGreater(measured['litert/int8']['signatures']['decode']['mean'], 0)
 
-  def test_the_check_measures_what_the_runtime_gives(self):
+  def test_the_check_reports_the_difference_of_the_runtime(self):
     from ai_edge_litert import interpreter
 
     given = formats.inputs(self.target, (self.dataset.test(16)[0] + 1) / 2)
@@ -114,7 +116,7 @@ class ConvertTest(tf.test.TestCase):
       found = self.measured['litert/int8']['signatures'][signature]
       self.assertAllClose([found['largest'], found['mean']], [apart.max(), apart.mean()], rtol=1e-3)
 
-  def test_the_page_s_example_runs(self):
+  def test_the_example_of_the_documentation_runs(self):
     page = pathlib.Path(__file__).parents[1] / 'docs/modules.md'
     text, = re.findall(r'^```py\n(.*?)^```$', page.read_text(), re.M | re.S)  # not `python`: the extra is needed
     scope = {}
@@ -127,16 +129,32 @@ class ConvertTest(tf.test.TestCase):
     far['onnx']['signatures']['decode']['largest'] = 0.005
     target = self.target.with_name('broken')
     with (mock.patch.object(program, '_check', lambda *_: json.dumps(far)),
-          mock.patch.object(module, 'save', lambda _, folder: shutil.copytree(self.target, folder, dirs_exist_ok=True,
-                                                                              ignore=lambda *_: ['litert', 'onnx'])),
+          mock.patch.object(module, 'save'), mock.patch.object(formats, 'write', return_value={}),
           self.assertRaisesRegex(UserError, r'onnx: decode differs from the SavedModel.*0\.005 .*at most 0\.0001')):
       program.export(self.trained, target, formats=['onnx'])
     self.assertEqual(sorted(path.name for path in target.parent.iterdir()), ['module', 'run'])
 
 
+@pytest.mark.slow
+class AllFormatsTest(ConvertTest):
+  """The same of all formats."""
+
+  FORMATS = tuple(formats.FORMATS)
+
+  def test_litert_equals_the_live_model_within_its_precision(self):
+    super().test_litert_equals_the_live_model_within_its_precision()
+    apart = self.apart
+    for signature in formats.SIGNATURES:
+      self.assertLess(apart['float32', signature], 1e-5)
+      self.assertLess(apart['float32', signature], apart['float16', signature])
+      self.assertLess(apart['float16', signature], apart['int8', signature])
+    self.assertLess(self.measured['litert/float16']['signatures']['decode']['mean'],
+                    self.measured['litert/int8']['signatures']['decode']['mean'])
+
+
 class RequireTest(tf.test.TestCase):
 
-  def test_what_cannot_be_written_is_told_in_one_line(self):
+  def test_formats_that_cannot_be_written_are_reported_in_one_line(self):
     lines, text = resolve('lines', 'acai', 'fast', {}), resolve('grammar', 'arae', 'fast', {})
     formats.require(['saved_model'], text)
     with self.assertRaisesRegex(UserError, "unknown format 'tflite'.*litert"):

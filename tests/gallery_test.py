@@ -1,4 +1,4 @@
-"""The gallery: its folder, and its page in a browser against ONNX Runtime, the data set's lines and the metric's."""
+"""The gallery: its files, and its page in a browser against ONNX Runtime, the data set and the metric."""
 
 import contextlib
 import functools
@@ -71,7 +71,7 @@ def archive(folder, names=tuple(f'package/dist/{name}' for name in _gallery.RUNT
 
 
 def build_gallery(target, runtime):
-  with unittest.mock.patch.object(_gallery, '_paths', return_value=PATHS):  # What text_evaluation_test holds.
+  with unittest.mock.patch.object(_gallery, '_paths', return_value=PATHS):  # text_evaluation_test tests it.
     _gallery.build(target, models(), runtime)
 
 
@@ -166,7 +166,7 @@ class FolderTest(tf.test.TestCase):
     (self.folder / 'secret').write_text('b')
     server = self.enterContext(_gallery.server(self.folder / 'gallery'))
     self.assertEqual(server.server_address[0], '127.0.0.1')
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()  # seconds to its shutdown
     self.addCleanup(server.shutdown)
     (self.folder / 'gallery/link').symlink_to(self.folder / 'secret')
     own = {'Host': f'localhost:{server.server_port}'}

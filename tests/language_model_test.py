@@ -1,4 +1,4 @@
-"""The LSTM language model on a language whose entropy is known."""
+"""The LSTM language model on a language of known entropy."""
 
 import itertools
 

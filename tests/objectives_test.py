@@ -1,7 +1,7 @@
-"""What every model minimises: the gradients that its optimisers are given, and its logs, against its docstring's sums.
+"""What every model minimizes: its optimizers' gradients and its logs against losses that are computed independently.
 
-All models of the registry are tested. If a function below has a model's name, it computes that model's losses
-independently. The settings to try come from the model's Config.
+All models of images are tested, with settings that come from their Config. The functions below that have a model's name
+compute its losses. A new model needs none: its optimizers must then get finite gradients that are not zero.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from acai_tf import losses
 from acai_tf.experiment import config, registry
 
 TINY, SHAPE, BATCH, STEP = config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1), 6, 5
-FEWER = {'arae_image': {'critic_steps': 2}, 'amr': {'generator_every': 1}}  # a step of ten rounds is no other
+FEWER = {'arae_image': {'critic_steps': 2}, 'amr': {'generator_every': 1}}  # more rounds a step are slow and the same
 
 
 def mean_square(values):
@@ -268,21 +268,21 @@ def another(kind, field, value):
       return other
     except ValueError:
       pass
-  raise AssertionError(field)
+  raise AssertionError(f'the Config refuses {3 * value + 0.1:g} and {0.7 * value:g} for {field}; expected one to pass')
 
 
 class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
 
   def make(self, module, settings):
     model = module.Model(module.Config(**settings), TINY, SHAPE, 3, seed=2)
-    # Codes, images and answers of a size that is seen: fresh networks' hardly differ from 0.
+    # New networks' codes, images and answers hardly differ from 0.
     for variable in model.trainable_variables:
       if len(variable.shape) == 4:
         variable.assign(2 * variable)
     for player in set(model.players()) - {'autoencoder', 'classifier'}:
       variables = model.variables_of(player)
       for variable in variables:
-        if model.has_batch_norm(player):  # and starts from N(0, 0.02^2)
+        if model.has_batch_norm(player):  # and is initialized by N(0, 0.02^2)
           variable.assign(20 * variable)
       if player != 'generator':
         variables[-1].assign(variables[-1] + 0.5)
@@ -293,12 +293,12 @@ class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
     return model
 
   @parameterized.named_parameters(*cases())
-  def test_gradients_and_logs_are_those_of_the_docstring_s_sums(self, name, choice):
+  def test_gradients_and_logs_equal_the_losses(self, name, choice):
     module, reference = registry.load('acai_tf.models', name), globals().get(name)
     papers = {key: parameter.default for key, parameter in inspect.signature(reference).parameters.items()
               if key != 'p'} if reference else {}
     default = dataclasses.asdict(module.Config())
-    self.assertEqual({key: default[key] for key in papers}, papers)
+    self.assertEqual({key: default.get(key) for key in papers}, papers, "the weights' defaults in the model's Config")
     weights = {key: another(module.Config, key, value) for key, value in papers.items()}
     settings = {'adversarial_from': STEP} if 'adversarial_from' in default else {}
     settings.update(**FEWER.get(name, {}), **choice, **weights)
@@ -322,9 +322,9 @@ class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
     model = self.make(module, {**settings, **weights})
     logs = model.take_step((x, labels))
     for player, optimizer in model.optimizers.items():
-      self.assertNotEmpty(optimizer.given, player)
-      self.assertTrue(np.all(np.isfinite(optimizer.given)), player)
-      self.assertGreater(np.abs(optimizer.given).max(), 0, player)
+      self.assertNotEmpty(optimizer.given, f'{player} has no update; expected one in a step')
+      self.assertTrue(np.all(np.isfinite(optimizer.given)), f'expected finite gradients of {player}')
+      self.assertGreater(np.abs(optimizer.given).max(), 0, f'expected gradients of {player} that are not all zero')
       if player in sums:
         wanted = gradients(tape, sums[player], twin.variables_of(player))
         size = np.abs(wanted).max()

@@ -1,4 +1,4 @@
-"""What one takes from the zoo by name: weights from a mirror, modules in the cache, cards, what is published."""
+"""Pretrained weights from a mirror, exported modules in the cache, cards, and publishing."""
 
 import base64
 import contextlib
@@ -51,17 +51,23 @@ def keep(folder, name, experiment, model) -> None:
   (folder / 'results' / f'{name}.png').write_bytes(PNG)
 
 
+@functools.cache
+def small():
+  """(experiment, model) of `NAME`, small and untrained."""
+  experiment = resolve('lines', 'autoencoder', 'fast', {
+      'dataset': {'size': 8}, 'network': {'depth': 2},
+      'training': {'samples': 32, 'batch': 16, 'precision': 'float32'}})
+  return experiment, build.create(experiment)
+
+
 class Case(tf.test.TestCase):
-  """A small model that is kept in self.folder, an empty cache, no mirror."""
+  """A small model with pretrained weights in self.folder, an empty cache, and no mirror."""
 
   @classmethod
   def setUpClass(cls):
     super().setUpClass()
     cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-    cls.experiment = resolve('lines', 'autoencoder', 'fast', {
-        'dataset': {'size': 8}, 'network': {'depth': 2},
-        'training': {'samples': 32, 'batch': 16, 'precision': 'float32'}})
-    cls.model = build.create(cls.experiment)
+    cls.experiment, cls.model = small()
     keep(cls.folder, NAME, cls.experiment, cls.model)
     cls.results, cls.archives = cls.folder / 'results', cls.folder / 'weights'
 
@@ -78,13 +84,13 @@ class Case(tf.test.TestCase):
   def serve(self, handler) -> str:
     """Address of a server on loopback, which ends with the test."""
     server = self.enterContext(http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()  # seconds to its shutdown
     self.addCleanup(server.shutdown)
     return f'http://127.0.0.1:{server.server_port}'
 
 
 class Files(http.server.SimpleHTTPRequestHandler):
-  """A mirror that says nothing."""
+  """A mirror that prints nothing."""
 
   def log_message(self, *_):
     pass
@@ -119,7 +125,7 @@ class MirrorTest(Case):
       self.assertAllEqual(self.load()(images), self.model(images))
       found.write_bytes(b'')
 
-  def test_what_differs_is_one_line_and_nothing_of_it_is_read_or_kept(self):
+  def test_a_file_that_differs_is_neither_read_nor_kept(self):
     data = (self.archives / f'{NAME}.npz').read_bytes()
     middle = len(data) // 2
     changed = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:]
@@ -137,7 +143,7 @@ class MirrorTest(Case):
         self.load()
       self.assertEmpty([path for path in self.cache.rglob('*') if path.suffix in ('.npz', '.part')])
 
-  def test_a_server_that_never_ends_or_never_answers_is_given_up(self):
+  def test_a_server_that_never_ends_or_never_answers_times_out(self):
     size = (self.archives / f'{NAME}.npz').stat().st_size
     sent, over = [], threading.Event()
     self.addCleanup(over.set)
@@ -230,7 +236,7 @@ class HandleTest(Case):
     self.enterContext(unittest.mock.patch.object(_weights, 'load', return_value=(self.experiment, self.model, 32)))
     return calls
 
-  def test_what_is_damaged_is_made_anew(self):
+  def test_a_damaged_module_is_exported_again(self):
     calls = self.fake_save()
     folder = self.handle()
     for k, damage in enumerate((
@@ -244,7 +250,7 @@ class HandleTest(Case):
     self.handle()
     self.assertLen(calls, 6)
 
-  def test_two_at_once_make_it_once(self):
+  def test_two_programs_at_once_export_once(self):
     calls, found = self.fake_save(seconds=0.5), []
     threads = [threading.Thread(target=lambda: found.append(self.handle())) for _ in range(2)]
     for thread in threads:
@@ -255,7 +261,7 @@ class HandleTest(Case):
     self.assertEqual(found[0], found[1])
     self.assertTrue(_handle.intact(found[0]))
 
-  def test_an_interrupted_one_leaves_nothing_that_is_taken(self):
+  def test_an_interrupted_export_leaves_nothing_that_is_used(self):
     calls = self.fake_save(fails=1)
     with self.assertRaises(KeyboardInterrupt):
       self.handle()
@@ -263,7 +269,7 @@ class HandleTest(Case):
     self.assertTrue(_handle.intact(self.handle()))
     self.assertEmpty(list(self.cache.rglob('*.part')))
 
-  def test_another_program_s_modules_are_not_taken(self):
+  def test_modules_of_another_version_are_not_used(self):
     self.fake_save()
     with unittest.mock.patch.object(_handle, '_code', return_value='other'):
       other = self.handle()
@@ -272,7 +278,7 @@ class HandleTest(Case):
 
 
 class ModuleTest(Case):
-  """With the module itself, which is made and loaded once."""
+  """With a real exported module."""
 
   @classmethod
   def setUpClass(cls):
@@ -328,7 +334,7 @@ class CardTest(Case):
     super().setUpClass()
     cls.which = _card.Subject(NAME, cls.results, cls.archives)
 
-  def test_it_says_what_the_record_has(self):
+  def test_a_card_has_the_values_of_the_record(self):
     card = _card.render(self.which)
     version = int(weights.facts(self.archives / f'{NAME}.npz')['sha256'][:8], 16)
     total = sum(np.prod(v.shape) for v in weights.variables(self.model).values())
@@ -375,7 +381,7 @@ class CardTest(Case):
                  '| `module.sampler` | `count` a number int32, `seed` a number int32 |'):
       self.assertIn(part, card)
 
-  def test_every_data_set_has_its_terms(self):
+  def test_every_data_set_states_its_source_and_licence(self):
     for name in registry.names('acai_tf.data'):
       self.assertLen(registry.load('acai_tf.data', name).SOURCE, 2, name)
 
@@ -481,7 +487,7 @@ class PublishTest(parameterized.TestCase, Case):
 
   @parameterized.parameters(('kaggle', 'https://www.kaggle.com/models/me/lines-autoencoder/tensorFlow2/default'),
                             ('huggingface', 'https://huggingface.co/me/lines_autoencoder'))
-  def test_a_dry_run_says_all_and_uploads_nothing(self, place, address):
+  def test_a_dry_run_lists_all_files_and_uploads_nothing(self, place, address):
     with unittest.mock.patch.dict(sys.modules, {'kagglehub': None, 'huggingface_hub': None}):
       first, *lines, last = self.publish(place).splitlines()
       self.assertEqual(first, f'{NAME} -> {address}')
@@ -523,7 +529,7 @@ class PublishTest(parameterized.TestCase, Case):
     self.assertEqual((inner['name'], inner['files'][0]['token']), ('variables', 'data'))
     self.assertEqual(self.seen['token'], 'Bearer stand-in')
 
-  def test_a_place_that_refuses_is_one_line(self):
+  def test_a_refused_upload_is_reported_in_one_line(self):
     try:
       from huggingface_hub import constants
     except ImportError:
@@ -533,7 +539,7 @@ class PublishTest(parameterized.TestCase, Case):
           self.assertRaisesRegex(UserError, r'^huggingface refused me/lines_autoencoder \([^\n]*403[^\n]*\.$')):
       self.publish('huggingface', really=True)
 
-  def test_program_wants_a_place_and_an_owner(self):
+  def test_the_program_needs_a_place_and_an_owner(self):
     for words in ([], ['--to=kaggle'], ['--to=elsewhere', '--owner=me']):
       found = program.FLAGS(['zoo', 'publish', NAME, *words])
       with self.assertRaisesRegex(UserError, r'expected --to kaggle\|huggingface and --owner'):

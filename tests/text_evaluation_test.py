@@ -1,4 +1,4 @@
-"""What is measured of models of sentences, on models of known behaviour; and their way through the programs."""
+"""Metrics of sentences on models of known behaviour, the data sets of sentences, and a run that trains one."""
 
 import dataclasses
 import gzip
@@ -23,11 +23,10 @@ from acai_tf.experiment.resolve import parse_experiment, resolve
 from acai_tf.experiment.run import Run
 from acai_tf.metrics import entailment, transfer
 from acai_tf.training import build, cluster, session
-from export import module
 
 
 def known(dataset, flip=False):
-  """A model that keeps every sentence: its code names its place in a list. Paths switch half way.
+  """A lossless model: its code is the sentence's index in a list. Paths switch half way.
 
   With `flip`, transfer gives a real sentence of the other class; without, it copies.
   """
@@ -62,7 +61,7 @@ class MetricsTest(tf.test.TestCase):
     settings = text.Settings(groups, samples=400)
     return SENTENCES.measure(known(self.dataset, **options), self.dataset, 'grammar', settings)
 
-  def test_a_model_that_keeps_everything(self):
+  def test_a_lossless_model(self):
     found = self.measure('reconstruction', 'codes', 'swaps').metrics
     self.assertEqual((found['token_accuracy'], found['exact_share'], found['recon_nll']), (1, 1, 1))
     self.assertAllClose(found['code_std']**2 + found['code_mean_norm']**2, 1, rtol=1e-4)
@@ -76,7 +75,7 @@ class MetricsTest(tf.test.TestCase):
     real = text.score_samples(text.texts_of(self.dataset, self.dataset.train_ids[:400]), self.dataset)
     self.assertGreater(found['reverse_perplexity'], 1.2 * real['reverse_perplexity'])
 
-  def test_real_sentences_are_compared_with_training_text_they_are_not_of(self):
+  def test_real_sentences_are_scored_by_held_out_ones(self):
     """By hand, on a handful: training has 4 sentences, of 3 kinds; 1 of 3 held-out ones is among them."""
     train, held_out = ['a cat sees it', 'a cat sees it', 'a dog sees it', 'a dog sees me'], ['a dog sees it', 'a', 'it']
     corpus = text_base.build(train, None, 20, 4, held_out=(held_out * 2, None), repeats=True)
@@ -118,20 +117,15 @@ class MetricsTest(tf.test.TestCase):
       distance = np.linalg.norm(seen[noisy] - seen[plain], axis=1).mean()
       self.assertAllClose(distance, text.NOISE * 63**0.5, rtol=0.07)
 
-  def test_language_models_stop_by_real_text_that_is_not_scored(self):
-    given = []
+  def test_lstms_tell_fifty_sentences_from_the_language(self):
+    """Both language models stop early by the validation part, which is not scored."""
     text._lstm_of.cache_clear()
     self.addCleanup(text._lstm_of.cache_clear)
-    with unittest.mock.patch.object(language_model, 'train', side_effect=lambda *args, **kwargs: given.append(
-        kwargs['held_out']) or language_model.LanguageModel(len(self.dataset.vocabulary), 4)):
-      self.measure('lstm')
-    self.assertLen(given, 2)
-    for held_out in given:
-      self.assertEqual(held_out, self.dataset.vocabulary.strip(self.dataset.corpus.valid_ids))
-
-  def test_lstms_tell_fifty_sentences_from_the_language(self):
-    found = self.measure('lstm').metrics
-    # The samples are real sentences, but few.
+    with unittest.mock.patch.object(language_model, 'train', side_effect=language_model.train) as train:
+      found = self.measure('lstm').metrics
+    validation = self.dataset.vocabulary.strip(self.dataset.corpus.valid_ids)
+    self.assertEqual([call.kwargs['held_out'] for call in train.call_args_list], 2 * [validation])
+    # The samples are real sentences, but only fifty of them.
     self.assertLess(found['forward_perplexity_lstm'], 0.7 * found['reverse_perplexity_lstm'])
     self.assertGreater(found['distinct_share_language_model'], 0.8)
 
@@ -418,34 +412,26 @@ class YelpTest(tf.test.TestCase):
 
 class ProgramTest(tf.test.TestCase):
 
-  def test_it_trains_resumes_and_reports(self):
-    experiment = resolve('grammar', 'arae', 'fast', {
-        'dataset': {'count': 400}, 'network': {'embedding': 4, 'hidden': 5, 'latent': 6},
+  def test_a_run_trains_resumes_and_reports(self):
+    """text_models_test has the exported module, which equals the live model."""
+    folder = pathlib.Path(self.get_temp_dir())
+    (folder / 'text.txt').write_text(''.join(f'{a} cat {b} {c}\n' for a in 'abc' for b in 'defgh' for c in 'ijklmno'))
+    experiment = resolve('text', 'arae', 'fast', {
+        'dataset': {'path': str(folder / 'text.txt'), 'words': 20, 'longest': 4},
+        'network': {'embedding': 4, 'hidden': 5, 'latent': 6},
         'model': {'units': 8, 'z': 4, 'queue': 16, 'critic_steps': 1},
-        'training': {'samples': 128, 'batch': 16, 'evaluate_every': 64}})
-    folder = pathlib.Path(self.get_temp_dir()) / 'run'
-    here = cluster.Cluster('one_device')
-    self.assertEqual(session.train(experiment, Run(folder), here), 0)
-    self.assertEqual(session.train(experiment, Run(folder), here), 0)  # Nothing is left to do but the report.
-    record = json.loads(Run(folder).metrics.read_text())
+        'training': {'samples': 64, 'batch': 16, 'evaluate_every': 32}})
+    run, here = Run(folder / 'run'), cluster.Cluster('one_device')
+    self.assertEqual(session.train(experiment, run, here), 0)
+    self.assertEqual(session.train(experiment, run, here), 0)  # The training is complete: it only reports again.
+    record = json.loads(run.metrics.read_text())
     self.assertIn('reverse_perplexity', record['metrics'])
     self.assertEqual(parse_experiment(record['experiment']), experiment)
-    self.assertIn('samples', (folder / 'sentences.txt').read_text())
-    self.assertLen(Run(folder).history(), 2)
-    _, model, step = build.load_model(Run(folder))
-    self.assertEqual(step, 8)
+    self.assertIn('samples', (run.folder / 'sentences.txt').read_text())
+    self.assertLen(run.history(), 2)
+    _, model, step = build.load_model(run)
+    self.assertEqual(step, 4)
     self.assertEqual(model.vocabulary.words, build.load_data(experiment).vocabulary.words)
-    module.save(model, folder / 'module')
-    live, (loaded, _) = subject.of_text_model(model), subject.of_text_module(str(folder / 'module'))
-    texts = ['the cat sings !', '', 'the unheard of']
-    self.assertAllClose(live.encode(texts), loaded.encode(texts), atol=1e-6)
-    self.assertEqual(live.decode(live.encode(texts)), loaded.decode(loaded.encode(texts)))
-    self.assertAllClose(live.log_probability(texts, texts), loaded.log_probability(texts, texts), atol=1e-4)
-    self.assertEqual(live.sample(5, 3), loaded.sample(5, 3))
-    with self.assertRaisesRegex(UserError, 'cannot be loaded'):
-      subject.of_module(str(folder / 'module'))
-    with self.assertRaisesRegex(UserError, 'cannot be loaded'):
-      subject.of_text_module(str(folder))
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""What every model of sentences must do (a new file in acai_tf/models is tested without an edit); and ARAE's sums."""
+"""Conformance of all models of sentences, new ones without an edit here; and the losses and updates of ARAE."""
 
 import dataclasses
 import functools
@@ -70,7 +70,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
 
   @each
   @pytest.mark.each_model
-  def test_each_player_moves_all_of_its_variables_and_no_others(self, name, settings):
+  def test_each_player_updates_all_of_its_variables_and_no_others(self, name, settings):
     model = make(name, settings)
     owned = [id(v) for player in model.players() for v in model.variables_of(player)]
     self.assertCountEqual(owned, {id(v) for v in model.trainable_variables})
@@ -88,7 +88,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
 
   @each
   @pytest.mark.each_model
-  def test_steps_resume_bit_for_bit(self, name, settings):
+  def test_steps_resume_bit_exactly(self, name, settings):
     whole, resumed = make(name, settings), make(name, settings)
     for one, two in zip(state(whole), state(resumed), strict=True):
       self.assertAllEqual(one, two)
@@ -147,7 +147,15 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     return [float(step(data)['recon_loss']) for _ in range(count)]
 
   def test_arae_exports_and_reloads(self):
-    self.assert_exports('arae', FAST)
+    model, folder = self.assert_exports('arae', FAST)
+    live, (loaded, _) = subject.of_text_model(model), subject.of_text_module(folder)
+    texts = ['cat sees it', '', 'some unheard words']
+    self.assertEqual(live.decode(live.encode(texts)), loaded.decode(loaded.encode(texts)))
+    self.assertAllClose(live.log_probability(texts, texts), loaded.log_probability(texts, texts), atol=1e-4)
+    self.assertEqual(live.sample(5, 3), loaded.sample(5, 3))
+    for load, wrong in ((subject.of_module, folder), (subject.of_text_module, self.get_temp_dir())):
+      with self.assertRaisesRegex(UserError, 'cannot be loaded'):
+        load(wrong)
 
   @parameterized.named_parameters(*((name, name, SETTINGS.get(name, ({},))[-1]) for name in NAMES if name != 'arae'))
   @pytest.mark.slow
@@ -174,9 +182,11 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
       else:
         self.assertAllClose(ours, theirs, atol=1e-5, msg=offered.name)
     self.assertAllClose(np.linalg.norm(loaded(tf.constant(texts)), axis=1), np.ones(5), atol=1e-6)
+    return model, folder
 
   @each
-  def test_weights_come_back_with_their_words(self, name, settings):
+  @pytest.mark.each_model
+  def test_weights_are_assigned_with_their_vocabulary(self, name, settings):
     model, other = make(name, settings), make(name, settings, seed=1)
     arrays = {key: variable.numpy() for key, variable in weights.variables(model).items()}
     for player in model.players():
@@ -187,7 +197,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     texts = ['cat eats it', '']
     self.assertAllEqual(other.encode(other.vocabulary.encode(texts)), model.encode(model.vocabulary.encode(texts)))
 
-  def test_precision_and_words_of_another_text_are_refused(self):
+  def test_another_precision_or_vocabulary_is_refused(self):
     kind = registry.load('acai_tf.models', 'arae')
     with self.assertRaisesRegex(ValueError, 'precision is mixed_bfloat16; expected float32'):
       kind.Model(kind.Config(), TINY, (LENGTH, 24), precision='mixed_bfloat16')
@@ -253,7 +263,7 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
                         rtol=1e-4)
 
   @parameterized.parameters(True, False)
-  def test_the_encoder_moves_against_the_critic_by_lambda(self, joint):
+  def test_lambda_scales_the_critic_s_gradient_in_the_encoder(self, joint):
     moved = {}
     for weight in (0.0, 1.0, 2.0):
       model = make('arae', {**FAST, 'lambda_': weight, 'joint': joint},
@@ -292,7 +302,7 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
     self.assertGreater(max(np.abs(v.numpy()).max() for v in model.variables_of('generator')), 0.01)
 
   @parameterized.parameters((ADVERSARIAL, 2, 3), (FAST, 1, 0))
-  def test_moves_of_an_iteration(self, settings, autoencoder, extra):
+  def test_updates_of_an_iteration(self, settings, autoencoder, extra):
     model = make('arae', settings)
     self.assertEqual(model.extra_batches, extra)
     model.take_step(batch(model))
@@ -367,7 +377,7 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
     texts = model.vocabulary.decode(data[0])
     self.assertAllClose(offered(tf.constant(texts)), judged(model.reader(model.vocabulary.encode(texts))), rtol=1e-4)
 
-  def test_the_autoencoder_moves_against_the_critic_of_mixtures(self):
+  def test_lambda_mix_scales_the_gradient_of_the_critic_of_mixtures(self):
     moved = {}
     for weight in (0.0, 100.0, 200.0):
       model = self.mixing(lambda_mix=weight)

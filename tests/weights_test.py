@@ -1,4 +1,4 @@
-"""Archives of weights: every model's round trip, stable bytes, half precision, damage, and the zoo's kept ones."""
+"""Archives of weights: every model's round trip, stable bytes, half precision, damage, and the zoo's archives."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ def experiment_of(model='acai', seed=0):
 
 
 def trained(experiment):
-  """A model of which no weight is as its initialiser made it."""
+  """A model of which every weight differs from its initial value."""
   model, generator = build.create(experiment), np.random.default_rng(0)
   for variable in model.variables:
     if variable.dtype == 'float32':
@@ -53,7 +53,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
 
   @parameterized.named_parameters(*((name, name) for name in registry.names('acai_tf.models', 'images')))
   @pytest.mark.each_model
-  def test_every_model_comes_back(self, name):
+  def test_every_model_is_restored(self, name):
     experiment = experiment_of(name)
     model = trained(experiment)
     kept = set(map(id, weights.variables(model).values()))
@@ -72,10 +72,10 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
                        for i, offered in enumerate(model.callables()) if offered.name in ('critic', 'discriminator'))):
       self.assertAllEqual(function(model), function(again))
 
-  def test_the_same_weights_are_the_same_bytes_wherever_they_are_written(self):
+  def test_equal_weights_give_equal_bytes(self):
     experiment = experiment_of()
     first = self.write(build.create(experiment), experiment)
-    keys = list(weights.variables(build.create(experiment)))  # Keras counts its layers on; keys do not.
+    keys = list(weights.variables(build.create(experiment)))  # Keras's layer names have a counter; the keys have none.
     self.path = self.path.with_name('b.npz')
     with unittest.mock.patch('time.time', return_value=1.7e9):
       second = self.write(build.create(experiment), experiment)
@@ -94,7 +94,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
       self.assertAllEqual(archive['encoder/0/kernel'], model.encoder.layers[0].kernel)
       self.assertEqual(json.loads(archive['about.json'].tobytes())['experiment'], experiment.to_dict())
 
-  def test_a_number_stays_one(self):
+  def test_scalars_and_layouts_are_restored(self):
     for value in (np.bool_(True), np.array(2.0, np.float32), np.zeros([3, 2], np.float16).T):
       weights.write(self.path, {'a': value}, {'experiment': {}, 'samples': 1})
       again = weights.read(self.path)[0]['a']
@@ -109,7 +109,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(again.encoder.layers[0].kernel.dtype, 'float32')
     self.assertAllEqual(again.encoder.layers[0].kernel, np.float32(np.float16(model.encoder.layers[0].kernel)))
 
-  def test_half_precision_only_where_no_figure_moves(self):
+  def test_half_precision_only_where_no_metric_changes(self):
     model = build.create(experiment_of())
     kernel = model.encoder.layers[0].kernel
     exact = kernel.numpy()
@@ -139,7 +139,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
     arrays, chosen = weights.compact(model, lambda: self.fail('nothing to measure'))
     self.assertEqual((arrays['encoder/0/kernel'].dtype, chosen['float16_changes']), (np.float32, {}))
 
-  def test_what_does_not_fit_is_refused_before_anything_is_set(self):
+  def test_weights_that_do_not_fit_change_nothing(self):
     model = build.create(experiment_of())
     arrays = {key: variable.numpy() + 1 for key, variable in weights.variables(model).items()}
     before = model.encoder.layers[0].kernel.numpy()
@@ -155,7 +155,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
         weights.assign(model, wrong, 'x.npz')
     self.assertAllEqual(model.encoder.layers[0].kernel, before)
 
-  def test_damaged_files_are_one_line(self):
+  def test_damaged_files_are_reported_in_one_line(self):
     experiment = experiment_of()
     self.write(build.create(experiment), experiment)
     whole = self.path.read_bytes()
@@ -185,7 +185,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
         with self.assertRaisesRegex(UserError, f'cannot be read .*{message}'):
           weights.read(self.path)
 
-  def test_an_experiment_of_another_version_is_told(self):
+  def test_an_experiment_of_another_version_is_reported(self):
     experiment = experiment_of()
     values = experiment.to_dict()
     values['model']['zeta'] = 1
@@ -193,7 +193,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(UserError, "cannot read its experiment .unknown key of model 'zeta'"):
       weights.load(self.path)
 
-  def test_layers_out_of_sight_are_a_fault(self):
+  def test_layers_that_weights_cannot_find_are_refused(self):
     class Hidden(autoencoder.Model):
 
       def create_networks(self, size, precision):
@@ -212,8 +212,9 @@ class KeptTest(tf.test.TestCase):
     self.folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
     self.results, self.archives = self.folder / 'results', self.folder / 'weights'
     self.experiment = resolve('lines', 'autoencoder', 'fast', {
-        'network': {'depth': 2}, 'training': {'samples': 32, 'batch': 16, 'precision': 'float32'}})
-    self.enterContext(unittest.mock.patch.object(_records, 'changes', return_value=[]))  # A small network is a change.
+        'dataset': {'size': 8, 'test_images': 32}, 'network': {'depth': 2},
+        'training': {'samples': 32, 'batch': 16, 'precision': 'float32'}})
+    self.enterContext(unittest.mock.patch.object(_records, 'changes', return_value=[]))  # A small network is one.
     self.model = trained(self.experiment)
     self.enterContext(unittest.mock.patch.object(build, 'load_model', side_effect=lambda run: (
         self.experiment, self.model, 2)))
@@ -232,7 +233,7 @@ class KeptTest(tf.test.TestCase):
   def load(self, **more):
     return _weights.load('lines_autoencoder', results=self.results, folder=self.archives, **more)
 
-  def test_kept_and_loaded_with_their_sum(self):
+  def test_kept_weights_are_loaded_after_their_checksum_is_compared(self):
     self.file(mean_distance=1.0)
     with self.assertRaisesRegex(UserError, 'no pretrained weights of lines_autoencoder'):
       self.load()
@@ -244,7 +245,7 @@ class KeptTest(tf.test.TestCase):
     self.assertEqual(self.keep(), kept)  # the same bytes again
     experiment, model, samples = self.load()
     self.assertEqual((experiment, samples), (self.experiment, 32))
-    images = tf.zeros([1, 32, 32, 1])
+    images = tf.zeros([1, 8, 8, 1])
     self.assertAllClose(model(images), self.model(images), atol=1e-3)
     self.assertEqual(self.load(precision='mixed_bfloat16')[1].encoder.layers[0].compute_dtype, 'bfloat16')
     whole = path.read_bytes()
@@ -253,7 +254,7 @@ class KeptTest(tf.test.TestCase):
       with self.assertRaisesRegex(UserError, f'{path.name} {message}'):
         self.load()
 
-  def test_an_archive_of_another_run_than_its_record_s(self):
+  def test_an_archive_of_another_run_than_its_record(self):
     self.file(mean_distance=1.0)
     kept = self.keep()
     longer = dataclasses.replace(self.experiment, training=dataclasses.replace(self.experiment.training, samples=64))
@@ -264,7 +265,7 @@ class KeptTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'of 32 samples, seed 0, is not the run .* the one of 64 samples, seed 0'):
       self.keep()
 
-  def test_weights_that_do_not_give_the_record_s_figures(self):
+  def test_weights_that_do_not_reproduce_the_record(self):
     with self.assertRaisesRegex(UserError, 'is not the run that lines_autoencoder reports, which is none'):
       self.keep()
     self.file(recon_mse=7.0)

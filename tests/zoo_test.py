@@ -1,4 +1,4 @@
-"""Zoo definitions: every one is built and stepped once; names, exceptions, published figures, and the program."""
+"""Zoo definitions: each is built and trained for one step; names, exceptions, published figures, and the program."""
 
 import contextlib
 import csv
@@ -32,13 +32,13 @@ def experiment_of(definition):
 
 
 def content(experiment):
-  """All that a step depends on but images and labels: definitions that agree in it are stepped once."""
+  """All that a step depends on except images and labels. Only one of several equal definitions is tested."""
   data = registry.load('acai_tf.data', experiment.dataset_name)
   return experiment.model, experiment.network, data.shape(experiment.dataset)
 
 
 def narrow(experiment):
-  """The same with few channels and few of the critic's steps, which decide how long a step takes and no shape."""
+  """The same experiment with few channels and critic steps: this makes it quicker and changes no other shape."""
   fewer = {'critic_steps': 2} if hasattr(experiment.model, 'critic_steps') else {}
   return dataclasses.replace(experiment, network=dataclasses.replace(experiment.network, depth=2),
                              model=dataclasses.replace(experiment.model, **fewer))
