@@ -200,7 +200,7 @@ def _what(which):
   """Describes the model: the first paragraph of its file's docstring and the equations of its class."""
   kind = type(which.model)
   module = inspect.cleandoc(sys.modules[kind.__module__].__doc__).split('\n\n')[0]
-  return f'{" ".join(module.split())}\n\n```text\n{inspect.getdoc(kind)}\n```\n'
+  return f'{" ".join(module.split())}\n\n{inspect.getdoc(kind)}\n'
 
 
 def _scores(which, level):

@@ -67,8 +67,8 @@ def render(folder=_records.FOLDER) -> str:
            '<nav>', *[f'<a href="#{d}">{d}</a>' for d in datasets], '</nav>']
   for dataset in datasets:
     own = {name: runs for name, runs in results.items() if defined[name].dataset == dataset}
-    parts += [f'<h2 id="{dataset}">{dataset}</h2><div class="wide">',
-              _tables.render(dataset, 'html', folder).replace('</table>', '</table></div>'), *curves(dataset, own)]
+    parts += [f'<h2 id="{dataset}">{dataset}</h2>',
+              _tables.render(dataset, 'html', folder), *curves(dataset, own)]
     for name, runs in own.items():
       picture = pathlib.Path(folder) / f'{name}.png'
       if picture.exists() and (run := _records.reported(runs, name)):
@@ -77,6 +77,6 @@ def render(folder=_records.FOLDER) -> str:
                                                     f'seed {seed}'))
     for name, runs in everything.items():
       if defined[name].dataset == dataset and len(runs) > len(results.get(name, [])):
-        parts += [f'<h3>{name}: ablations</h3><div class="wide">',
-                  _tables.render_ablation(name, 'html', folder).replace('</table>', '</table></div>')]
+        parts += [f'<h3>{name}: ablations</h3>',
+                  _tables.render_ablation(name, 'html', folder)]
   return '\n'.join([*parts, '</body></html>'])
