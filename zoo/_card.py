@@ -30,9 +30,9 @@ SOURCES = {
 }
 SNIPPET = '''
 import numpy as np
-import tensorflow_hub as hub
+import tensorflow as tf
 {imports}
-module = hub.load({source})
+module = tf.saved_model.load({source})  # or hub.load, of tensorflow_hub
 images = np.random.default_rng(0).random([2, {shape}], np.float32)  # your images
 latents = module.encoder(images)
 reconstructions = module.decoder(latents)
@@ -41,9 +41,9 @@ path = [module.interpolator({{'images_a': images[:1], 'images_b': images[1:], 'a
 '''
 SNIPPET_OF_SENTENCES = '''
 import numpy as np
-import tensorflow_hub as hub
+import tensorflow as tf
 {imports}
-module = hub.load({source})
+module = tf.saved_model.load({source})  # or hub.load, of tensorflow_hub
 a, b = ['first sentence'], ['second sentence']  # your sentences
 latents = module.encoder(a + b)
 reconstructions = module.decoder(latents)
