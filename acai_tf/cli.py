@@ -18,7 +18,8 @@ from acai_tf.experiment.errors import UserError
 
 FLAGS = flags.FLAGS
 LONGEST = 2000  # maximum number of characters of an error message
-NUMBER = re.compile(r"(?:invalid literal for int\(\) with base 10|could not convert string to float): (.*)")  # Python's
+# The messages of Python's int() and float().
+NUMBER = re.compile(r"(?:invalid literal for int\(\) with base 10|could not convert string to float): (.*)")
 
 
 def set_environment() -> None:

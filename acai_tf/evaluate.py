@@ -7,7 +7,7 @@ import numpy as np
 from absl import flags
 
 from acai_tf import cli, files
-from acai_tf.data import base
+from acai_tf.data import base, text_base
 from acai_tf.data import lines as lines_data
 from acai_tf.evaluation import images, report, text
 from acai_tf.evaluation.modality import IMAGES, MODALITIES, SENTENCES
@@ -18,7 +18,7 @@ from acai_tf.experiment.resolve import resolve_dataset
 from acai_tf.experiment.run import WEIGHTS, Run
 from acai_tf.metrics import lines, text_path
 from acai_tf.training import build
-from zoo import _weights
+from zoo import _card, _weights
 from zoo import base as zoo
 
 FLAGS = flags.FlagValues()  # Not absl's global flags: acai_tf.train defines some of the same names.
@@ -85,7 +85,7 @@ def score_file(path) -> None:
       lines.check_range(images)
     elif images.ndim != 5:
       raise ValueError(f'interpolations have shape {images.shape}; expected [n, k >= 3, 32, 32, 1]')
-    scores = lines.score(images, *_templates())
+    scores = lines.score(images, *lines_data.templates())
   except ValueError as error:
     raise UserError(f'{path}: {error}.') from error
   count, steps = images.shape[:2]
@@ -97,25 +97,19 @@ def score_file(path) -> None:
         'images.')
 
 
-def _templates():
-  return lines_data.templates()
-
-
 def score_text(data_dir) -> None:
   """Scores a file of sentences, or of paths between sentences, against the text of --dataset; prints the figures."""
   config = config_of_flags(registry.names('acai_tf.data', 'sentences'))
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   cli.start_tensorflow()
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
-  from acai_tf.data import text_base  # Loads TensorFlow.
-
   if FLAGS.sentences:
     sentences = text_base.read_sentences(FLAGS.sentences)
     metrics = text.score_samples(sentences, dataset)
     what = f'{len(sentences):,} sentences, scored by trigrams (docs/benchmarks.md)'
   else:
     try:
-      paths = text_path.parse(strict_json.text_of(FLAGS.paths).splitlines())
+      paths = text_path.parse(strict_json.read_text(FLAGS.paths).splitlines())
     except (OSError, ValueError) as error:
       raise UserError(f'{FLAGS.paths}: {getattr(error, "strerror", None) or error}; expected paths of sentences, one '
                       'per line.') from error
@@ -194,7 +188,8 @@ def evaluate_module(data_dir) -> None:
   if FLAGS.to:
     cli.check_folder('to', FLAGS.to)
   cli.start_tensorflow()
-  module_card.load(FLAGS.module)  # Rejects modules of an earlier drawing of lines; an address has no such file here.
+  # Rejects modules that were trained on an earlier drawing of the lines. For a URL it finds no file and does nothing.
+  module_card.load(FLAGS.module)
   functions, shape = modality.functions_of_module(FLAGS.module, FLAGS.trust)
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
   if shape and tuple(dataset.shape) != shape:
@@ -209,7 +204,7 @@ def evaluate_module(data_dir) -> None:
   if FLAGS.to:
     to = Run(FLAGS.to)
     to.folder.mkdir(parents=True, exist_ok=True)
-    paths = modality.draw(functions, dataset, measured, title, to.folder)
+    paths = modality.save_pictures(functions, dataset, measured, title, to.folder)
     files.write(to.metrics, json.dumps({
         'module': FLAGS.module, 'dataset': FLAGS.dataset, 'metrics': measured.metrics, 'curves': measured.curves,
         **settings.facts()}, indent=2) + '\n')
@@ -256,6 +251,9 @@ def main() -> None:
   folder = FLAGS.run or FLAGS.to
   report.report(experiment, model, dataset, samples, Run(folder) if folder else None, settings, FLAGS.weights,
                 zoo.published_for(experiment))
+  if FLAGS.zoo:
+    print(f'\nThese are the weights of one seed, {experiment.training.seed}. On record:\n\n'
+          f'{_card.scores_text(FLAGS.zoo)}')
   return None
 
 

@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-PATHS = ('linear', 'spherical')  # in closed form; `geodesic` needs a decoder and optimization
+PATHS = ('linear', 'spherical')  # kinds of paths in closed form; geodesics need a decoder and an optimization
 POINTS, STEPS = 16, 100  # of `geodesic`: points per path, optimizer steps
 RATE = 0.03  # of `geodesic`: initial learning rate, relative to the distance between the endpoints
 
@@ -24,7 +24,10 @@ def coefficients(alpha, count, dtype=tf.float32) -> tf.Tensor:
     ValueError: type or shape is wrong, or a number is outside [0, 1]. Inside a graph the values are not known, so only
       type and static shape are checked.
   """
-  alpha = tf.convert_to_tensor(alpha)
+  try:
+    alpha = tf.convert_to_tensor(alpha)
+  except (TypeError, ValueError) as error:
+    raise ValueError(f'alpha is a {type(alpha).__name__}; expected numbers in [0, 1].') from error
   if not (alpha.dtype.is_floating or alpha.dtype.is_integer):
     raise ValueError(f'alpha is of type {alpha.dtype.name}; expected numbers in [0, 1].')
   alpha = tf.cast(alpha, dtype)
@@ -36,7 +39,7 @@ def coefficients(alpha, count, dtype=tf.float32) -> tf.Tensor:
   return tf.reshape(alpha, [-1])
 
 
-def of_pairs(alpha, codes) -> tf.Tensor:
+def pair_coefficients(alpha, codes) -> tf.Tensor:
   """Returns the `coefficients` of n pairs as [n], also if n is known only when the graph runs.
 
   Inside a graph, a wrong number of coefficients raises InvalidArgumentError. Coefficients outside [0, 1] extrapolate
@@ -148,9 +151,9 @@ def geodesic(decode, first, second, points=POINTS, steps=STEPS) -> tf.Tensor:
     return tf.reduce_sum(tf.square(images[:, 1:] - images[:, :-1]), [1, 2])  # [batch]
 
   @tf.function
-  def minimise(amplitudes):
-    mean, square, best = (tf.zeros_like(amplitudes) for _ in range(3))
-    start = energy_of(amplitudes)
+  def minimize(amplitudes):
+    first_moment, second_moment, best = (tf.zeros_like(amplitudes) for _ in range(3))
+    start = energy_of(amplitudes)  # [batch]
     least = start
     for step in tf.range(1.0, steps + 1):
       with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -160,17 +163,19 @@ def geodesic(decode, first, second, points=POINTS, steps=STEPS) -> tf.Tensor:
       lower = energy < least
       least, best = tf.where(lower, energy, least), tf.where(lower[:, None, None], amplitudes, best)
       gradient = tape.gradient(relative, amplitudes)
-      mean, square = 0.9 * mean + 0.1 * gradient, 0.99 * square + 0.01 * tf.square(gradient)
+      first_moment = 0.9 * first_moment + 0.1 * gradient
+      second_moment = 0.99 * second_moment + 0.01 * tf.square(gradient)
       rate = RATE * (1 + tf.cos(math.pi * (step - 1) / steps)) / 2
-      amplitudes -= rate * (mean / (1 - 0.9**step)) / (tf.sqrt(square / (1 - 0.99**step)) + 1e-6)
+      # Adam, with beta_1 = 0.9, beta_2 = 0.99 and epsilon = 1e-6.
+      amplitudes -= rate * (first_moment / (1 - 0.9**step)) / (tf.sqrt(second_moment / (1 - 0.99**step)) + 1e-6)
     return best
 
-  shortest = codes_of(minimise(tf.zeros([shape[0], points - 2, straight.shape[2]])))
+  shortest = codes_of(minimize(tf.zeros([shape[0], points - 2, straight.shape[2]])))
   return tf.reshape(shortest, shape)
 
 
 def along(points, alpha) -> tf.Tensor:
-  """Evaluates piecewise linear paths at `alpha`; each segment covers the same range of alpha.
+  """Computes the points at `alpha` of piecewise linear paths, whose segments cover equal ranges of alpha.
 
   Args:
     points: [batch, k, ...] float.

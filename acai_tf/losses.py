@@ -140,13 +140,13 @@ def real_or_fake(logits, real) -> tf.Tensor:
   return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits))
 
 
-def gradient_penalty(critic, points, whole=False) -> tf.Tensor:
+def gradient_penalty(critic, points, of_mean=False) -> tf.Tensor:
   """Gradient penalty of a critic (Gulrajani et al. 2017, equation 3): mean over n of (|gradient| - 1)^2.
 
   Args:
     critic: function [n, d] -> [n, 1].
     points: [n, d] interpolations between real and generated points.
-    whole: whether to differentiate the critic's *mean* output over the global batch with respect to each point, as
+    of_mean: whether to differentiate the critic's *mean* output over the global batch with respect to each point, as
       ARAE's authors do. Without batch norm this is the gradient at the point divided by the number of points.
 
   Returns:
@@ -157,6 +157,6 @@ def gradient_penalty(critic, points, whole=False) -> tf.Tensor:
     outputs = critic(points)
     # Batch norm couples replicas, so a gradient is that of the sum of the targets of all replicas.
     count = tf.distribute.get_replica_context().num_replicas_in_sync
-    output = tf.reduce_mean(outputs) / count if whole else tf.reduce_sum(outputs)
+    output = tf.reduce_mean(outputs) / count if of_mean else tf.reduce_sum(outputs)
   norms = tf.sqrt(tf.reduce_sum(tape.gradient(output, points)**2, axis=1) + 1e-12)  # [n]
   return tf.reduce_mean((norms - 1)**2)

@@ -29,7 +29,7 @@ def rows(batch, replicas) -> np.ndarray:
 
 
 def local_rows(values) -> tf.Tensor:
-  """Selects this replica's rows of `values`, [global batch, ...], of which each replica has a copy. Differentiable."""
+  """Selects this replica's rows of `values`, [global batch, ...], equal on all replicas. Differentiable."""
   context = tf.distribute.get_replica_context()
   count = context.num_replicas_in_sync
   if count == 1:

@@ -59,7 +59,7 @@ def _graph(path, handle):
     raise UserError(f'module {handle} cannot be loaded ({problem}); expected the folder of a SavedModel, which '
                     'python -m export writes.') from error
   if not graph.meta_graphs:
-    raise UserError(f'module {handle} cannot be loaded ({GRAPH} holds no graph); expected the folder of a SavedModel, '
+    raise UserError(f'module {handle} cannot be loaded ({GRAPH} has no graph); expected the folder of a SavedModel, '
                     'which python -m export writes.')
   if not all(meta.object_graph_def.nodes for meta in graph.meta_graphs):
     raise UserError(f'module {handle} is of TensorFlow 1, whose graph runs as it is loaded; {ADVICE}.')

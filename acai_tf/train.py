@@ -3,12 +3,12 @@
 from absl import flags
 
 from acai_tf import cli
-from acai_tf.experiment import config, machine, registry
+from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve
-from acai_tf.experiment.run import Run, with_precision
-from acai_tf.training import build
+from acai_tf.experiment.run import Run
+from acai_tf.training import build, callback
 from zoo import base as zoo
 
 flags.DEFINE_string('dataset', None, 'Data set: ' + ', '.join(registry.names('acai_tf.data')))
@@ -31,6 +31,7 @@ flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16', 'mixe
 flags.DEFINE_bool('deterministic', False, 'Use only deterministic operations, also on a GPU (slower)')
 flags.DEFINE_enum('xla', 'auto', ['auto', 'on', 'off'],
                   'Compile with XLA; auto: on an accelerator, unless --deterministic')
+flags.DEFINE_multi_string('callback', [], 'package.module:Class of a callback for an experiment tracker (repeatable)')
 flags.DEFINE_multi_string('set', [], 'Set any key: dataset.KEY=VALUE, model., network., training. (repeatable)')
 cli.define_data_flags(flags.FLAGS)
 
@@ -38,7 +39,7 @@ GROUPS = {
     'What to train': ['dataset', 'model', 'zoo', 'recipe', 'run_dir'],
     'Network (default: the data set\'s own)': ['latent_width', 'latent', 'depth'],
     'Training (default: the recipe\'s)': ['samples', 'batch', 'seed', 'precision', 'strategy', 'xla', 'deterministic',
-                                         'set'],
+                                         'set', 'callback'],
     'Data': ['data_dir', 'manual_dir'],
 }
 
@@ -59,14 +60,13 @@ def experiment_of(arguments) -> config.Experiment:
       if value is not None and key not in overrides[section]:
         overrides[section][key] = value
   if arguments.zoo:
-    defined = zoo.definition(arguments.zoo)
-    dataset, model, own = defined.dataset, defined.model, defined.overrides
-  else:
-    usual = {'images': 'acai', 'sentences': 'arae'}[registry.kind_of('acai_tf.data', arguments.dataset)]
-    dataset, model, own = arguments.dataset, arguments.model or usual, {}
+    definition = zoo.definition(arguments.zoo)
+    _refuse_network(definition.model, overrides['network'])
+    return definition.resolve(arguments.recipe, overrides)
+  usual = {'images': 'acai', 'sentences': 'arae'}[registry.kind_of('acai_tf.data', arguments.dataset)]
+  model = arguments.model or usual
   _refuse_network(model, overrides['network'])
-  merged = {section: {**own.get(section, {}), **values} for section, values in overrides.items()}
-  return resolve(dataset, model, arguments.recipe, merged)
+  return resolve(arguments.dataset, model, arguments.recipe, overrides)
 
 
 def _refuse_network(model, keys):
@@ -95,14 +95,14 @@ def main() -> int:
   from acai_tf.training import session
   from acai_tf.training.cluster import Cluster
 
+  callbacks = [callback.load(name) for name in arguments.callback]
   xla = arguments.xla
   if arguments.deterministic:
     cli.make_deterministic()
     xla = 'off' if xla == 'auto' else xla  # XLA chooses kernels by timing them, so that results may differ.
   cluster = Cluster(arguments.strategy, xla)
-  experiment = cluster.agreed(with_precision(experiment, machine.fastest_precision()))
-  return session.train(experiment, run, cluster, cli.data_dir(arguments.data_dir), arguments.manual_dir,
-                       zoo.published_for(experiment))
+  return session.train(cluster.agreed(experiment), run, cluster, cli.data_dir(arguments.data_dir), arguments.manual_dir,
+                       zoo.published_for(experiment), callbacks)
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 PADDING, UNKNOWN = 0, 1
-MARKS = ('', '[UNK]', '[START]', '[END]')  # the special tokens: padding, out-of-vocabulary, start, end
+SPECIAL_TOKENS = ('', '[UNK]', '[START]', '[END]')  # padding, out-of-vocabulary, start, end
 LONGEST_WORD = 64  # bytes of UTF-8
 
 
@@ -26,6 +26,11 @@ class Vocabulary:
     size: number of ids for words. If it is larger than the number of `words`, the remaining ids are unused. Default:
       the number of `words`.
 
+  Attributes:
+    words: all tokens by id, the four special tokens and unused ids included.
+    known: the words alone, as given.
+    start, end: ids of the start and the end token.
+
   Raises:
     ValueError: there are no words, or a word occurs twice.
   """
@@ -36,7 +41,7 @@ class Vocabulary:
       raise ValueError('a vocabulary is made of no words; expected 1 or more.')
     self.layer = _vectorizer(lower, output_sequence_length=longest, vocabulary=self.known)
     unused = [f'[UNUSED {i}]' for i in range((size or len(words)) - len(words))]
-    self.words = [*MARKS[:2], *words, *unused, *MARKS[2:]]  # by id
+    self.words = [*SPECIAL_TOKENS[:2], *words, *unused, *SPECIAL_TOKENS[2:]]  # by id
     self.start, self.end = len(self.words) - 2, len(self.words) - 1
 
   def __len__(self):

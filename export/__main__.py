@@ -16,7 +16,7 @@ from acai_tf.experiment.run import WEIGHTS, Run
 from acai_tf.training import build
 from export import formats as formats_lib
 
-FLAGS = flags.FlagValues()  # Our own: acai_tf.train has some of the same names.
+FLAGS = flags.FlagValues()  # Not absl's global flags: acai_tf.train defines some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Checkpoint of --run', flag_values=FLAGS)
 flags.DEFINE_enum('weights', 'average', WEIGHTS, 'EMA of the weights (if the run has one), or raw weights',
@@ -26,25 +26,25 @@ flags.DEFINE_list('formats', [], 'Further formats beside saved_model: litert, on
                   flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 
-BATCHES = 1, 7, 64  # images or sentences that the reloaded module is compared on; its signatures on the second
+BATCHES = 1, 7, 64  # batch sizes on which the reloaded module is compared; its signatures on the second one only
 
 
 def export(run: Run, target, checkpoint='last', weights='average', formats=(), data_dir=None, manual_dir=None) -> str:
   """Exports a run, reloads it in a fresh process and compares; only then does `target` appear.
 
   Args:
-    run: made by acai_tf.train.
-    target: folder to write.
+    run: a run of acai_tf.train.
+    target: output folder.
     checkpoint: 'last' or 'best'.
-    weights: 'average', where the run has averages, or 'raw'.
-    formats: names that --formats takes; they are calibrated and compared on the run's own data set.
-    data_dir, manual_dir: where that lies.
+    weights: 'average' for the EMA of the weights, if the run has one, or 'raw'.
+    formats: values of --formats; these formats are calibrated and compared on the data set of the run.
+    data_dir, manual_dir: folders of the data set.
 
   Returns:
-    What the comparisons found, as lines of text.
+    The results of the comparisons, as lines of text.
 
   Raises:
-    UserError: no run or checkpoint, a target that exists or cannot be written, or a module that differs.
+    UserError: there is no run or checkpoint, the target exists or cannot be written, or the module differs.
   """
   from export import module
 
@@ -63,18 +63,18 @@ def export(run: Run, target, checkpoint='last', weights='average', formats=(), d
         agreement += '\n' + formats_lib.table(card['formats'])
       files.write(made / module_card.FILE, json.dumps(card, indent=2) + '\n')
   except OSError as error:
-    raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable place with free '
+    raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a writable disk with free '
                     'space.') from error
   return agreement
 
 
 def images(shape, count) -> np.ndarray:
-  """`count` images in [0, 1] that a reloaded module is compared on."""
+  """Returns `count` images in [0, 1] to compare a reloaded module on."""
   return np.random.default_rng(0).uniform(size=[count, *shape]).astype(np.float32)
 
 
 def texts(vocabulary, count) -> np.ndarray:
-  """`count` sentences that a reloaded module is compared on: an empty one, a too long one, and unknown words."""
+  """Returns `count` sentences to compare a reloaded module on, some empty, too long or with unknown words."""
   generator, words = np.random.default_rng(0), vocabulary.known
   drawn = [' '.join(generator.choice(words, size=vocabulary.longest)) for _ in range(count)]
   return np.array(['', ' '.join(words[0] for _ in range(vocabulary.longest + 2)), f'{words[0]} ?unknown?', *drawn],
@@ -82,17 +82,17 @@ def texts(vocabulary, count) -> np.ndarray:
 
 
 def compare(model, folder) -> str:
-  """Runs check.py on a saved module against the live model; returns what it printed. UserError where it differs."""
+  """Compares a saved module with the live model by check.py; returns its output. Raises a UserError if they differ."""
   return _check(['-I', pathlib.Path(__file__).with_name('check.py')], folder, expected(model))
 
 
 def compare_formats(folder, formats, inputs) -> dict:
-  """`formats.compare` of a saved module in a fresh process. UserError where a format differs too much.
+  """Returns `formats.compare` of a saved module, from a fresh process. Raises a UserError if a format differs too much.
 
   Args:
-    folder: of the module.
-    formats: names that --formats takes.
-    inputs: as `formats.write` gives them.
+    folder: folder of the module.
+    formats: values of --formats.
+    inputs: as from `formats.write`.
   """
   arrays = {f'{signature}/{name}': values for signature, given in inputs.items() for name, values in given.items()}
   names = [format_.name for format_ in formats_lib.chosen(formats)]
@@ -103,7 +103,7 @@ def compare_formats(folder, formats, inputs) -> dict:
 
 
 def _check(program, folder, arrays, *words):
-  """What a program prints of a module and an archive of `arrays`, in a fresh process."""
+  """Runs a program on a module and an archive of `arrays` in a fresh process; returns its output."""
   with tempfile.TemporaryDirectory() as scratch:
     path = pathlib.Path(scratch) / 'arrays.npz'
     np.savez(path, **arrays)
@@ -116,7 +116,7 @@ def _check(program, folder, arrays, *words):
 
 
 def expected(model) -> dict:
-  """What the live model gives, every callable at each of BATCHES and every signature, named as check.py takes it."""
+  """Returns outputs of the live model for all callables and signatures, under the names that check.py expects."""
   import tensorflow as tf
 
   from export import module
@@ -151,7 +151,7 @@ def expected(model) -> dict:
 
 
 def main() -> None:
-  """The program."""
+  """Runs the program."""
   arguments = FLAGS
   if not arguments.run or not arguments.to:
     raise UserError('--run DIR and --to DIR are both needed; --run is a folder made by acai_tf.train.')

@@ -28,9 +28,9 @@ def answer(loaded, kind, name, inputs) -> np.ndarray:
 def difference(ours, theirs) -> str:
   """Describes how the reloaded module's output differs from that of the live model; '' if it does not."""
   if ours.shape != theirs.shape:
-    return f'gives the shape {ours.shape}, not {theirs.shape} as the live model'
+    return f'gives the shape {ours.shape}; the live model gives {theirs.shape}'
   if ours.dtype == object:
-    return next((f'writes {a!r}, not {b!r} as the live model' for a, b in zip(ours.tolist(), theirs.tolist(),
+    return next((f'writes {a!r}; the live model writes {b!r}' for a, b in zip(ours.tolist(), theirs.tolist(),
                                                                              strict=True) if a != b), '')
   worst = float(np.max(np.abs(ours - theirs) / np.maximum(1, np.abs(theirs))))
   if worst <= TOLERANCE:

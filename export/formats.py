@@ -1,7 +1,7 @@
-"""A module's encode, decode and interpolate for other runtimes, LiteRT and ONNX; needs the extra `export`.
+"""Exports encode, decode and interpolate of a module to other runtimes, LiteRT and ONNX; needs the extra `export`.
 
-Images are as the module's: [n, height, width, channels] float32 in [0, 1], any n; inputs and outputs have the names of
-the module's signatures. Sentences are strings, which neither runtime takes.
+As in the module, images are [n, height, width, channels] float32 in [0, 1] for any n, and inputs and outputs have the
+names of the module's signatures. Models of sentences are not exported: neither runtime takes strings.
 
 `python -m export.formats MODULE INPUTS.npz FORMAT...` compares formats with the SavedModel (`compare`).
 """
@@ -24,41 +24,41 @@ from acai_tf import cli
 from acai_tf.experiment import config
 from acai_tf.experiment.errors import UserError
 
-CALLABLES = ('encoder', 'decoder', 'interpolator')  # what other runtimes get, under the signatures' names
+CALLABLES = ('encoder', 'decoder', 'interpolator')  # exported to other runtimes, under the names of the signatures
 SIGNATURES = ('encode', 'decode', 'interpolate')
-OPSET = 17  # of ONNX; onnxruntime-web has it since 1.13, and tf2onnx writes up to 18
-CALIBRATION, COMPARED = 128, 64  # training images that int8's ranges are taken from; test images that all are held to
-ROUNDS = 15  # of which a latency is the median
+OPSET = 17  # of ONNX; supported by onnxruntime-web since 1.13; tf2onnx writes up to 18
+CALIBRATION, COMPARED = 128, 64  # training images for the ranges of int8; test images on which formats are compared
+ROUNDS = 15  # of timing; a latency is their median
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
   """What formats are written from."""
 
-  model: Any  # acai_tf.models.base.Model, live, of images
+  model: Any  # acai_tf.models.base.Model, a live model of images
   module: pathlib.Path  # folder of its SavedModel
-  images: np.ndarray  # [m, height, width, channels] float32 in [0, 1], real ones, from which int8's ranges are taken
+  images: np.ndarray  # [m, height, width, channels] float32 in [0, 1], training images for the ranges of int8
 
   @functools.cached_property
   def calibration(self) -> dict:
-    """What the signatures are called with, as `inputs` gives it."""
+    """Inputs of the signatures, as from `inputs`."""
     return inputs(self.module, self.images)
 
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-  """A form in which a model of images lies in its module's folder, and the runtime that reads it there."""
+  """A file format of a model of images in the folder of its module, and the runtime that reads it."""
 
-  name: str  # as cards have it: the name that --formats takes, or 'NAME/VARIANT', one of several that it writes
-  packages: tuple[str, ...]  # imported to write and to run it
+  name: str  # in cards: a value of --formats, or 'NAME/VARIANT' if a value writes several formats
+  packages: tuple[str, ...]  # packages that writing and running it need
   write: Callable[[Source], None]
   # Folder of the module -> (bytes on disk, function (signature, dict: input -> array) -> array, on one thread).
   run: Callable[[pathlib.Path], tuple[int, Callable]]
-  # How far outputs may be from the SavedModel's, as a share of the range: 1 for pixels, for codes what the compared
-  # images' codes cover. None for the SavedModel itself.
+  # Tolerated difference of outputs from the SavedModel's, relative to the range: 1 for pixels; for codes the range of
+  # the codes of the compared images. None for the SavedModel itself.
   tolerance: float | None = None
-  # Which difference that bounds. Quantised weights move an edge of a picture by a fraction of a pixel, and a path may
-  # turn the other way where its ends are as far apart as can be: there the largest of 65,536 pixels says nothing.
+  # Difference that is bounded. Quantised weights move an edge of a picture by a fraction of a pixel, and a path between
+  # opposite ends may turn the other way: there the largest difference of 65,536 pixels says nothing.
   measure: Literal['largest', 'mean'] = 'largest'
 
   @property
@@ -67,7 +67,7 @@ class Format:
     return self.name.partition('/')[0]
 
   def judge(self, signatures) -> None:
-    """UserError where it is further from the SavedModel than its tolerance; `signatures` as `compare` gives them."""
+    """Raises a UserError if it differs from the SavedModel more than tolerated; `signatures` as from `compare`."""
     for signature, found in signatures.items() if self.tolerance is not None else ():
       if not found[self.measure] <= self.tolerance:
         raise UserError(f"{self.name}: {signature} differs from the SavedModel's by {found[self.measure]:.2g} of the "
@@ -75,7 +75,7 @@ class Format:
 
 
 def require(options, experiment) -> None:
-  """UserError where a name of --formats is unknown, lacks its packages, or is not for the experiment's models."""
+  """Raises a UserError if a value of --formats is unknown, lacks packages, or does not apply to the model."""
   known = {format_.option: format_ for format_ in FORMATS.values()}
   for name in options:
     if name not in known:
@@ -95,9 +95,9 @@ def require_packages(*names) -> None:
 
 
 def inputs(module, images) -> dict:
-  """What the signatures of a module are called with, from m images: dict: signature -> dict: input -> array [m, ...].
+  """Returns inputs of the signatures of a module, made from m images: dict: signature -> dict: input -> array [m, ...].
 
-  Each image is interpolated with the one before it in reverse order, alpha from 0 to 1.
+  Image i is interpolated with image m - 1 - i; alpha goes from 0 to 1.
   """
   import tensorflow as tf
 
@@ -124,10 +124,10 @@ def run_saved_model(module) -> tuple[int, Callable]:
 
 
 def litert(variant, tolerance, measure='largest') -> Format:
-  """LiteRT's format litert/VARIANT, one file with all three signatures.
+  """Returns the format litert/VARIANT, one file of LiteRT with all three signatures.
 
-  float16: weights only. dynamic: int8 weights, and ranges of activations taken as they come. int8: weights and
-  activations, with ranges of `Source.images`; inputs and outputs stay float32, and so does what has no int8 form.
+  float16: of the weights only. dynamic: int8 weights, with ranges of activations found at run time. int8: weights and
+  activations, with ranges from `Source.images`; inputs, outputs and operations without an int8 kernel stay float32.
   """
   file = pathlib.Path('litert') / f'{variant}.tflite'
 
@@ -147,7 +147,7 @@ def litert(variant, tolerance, measure='largest') -> Format:
     if variant == 'int8':
       converter.representative_dataset = calibration
       converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
-    with cli.silent():  # the converter tells what it does; what stops it is raised
+    with cli.silent():  # The converter prints its steps; its errors are raised.
       written = converter.convert()
     (source.module / file).parent.mkdir(exist_ok=True)
     (source.module / file).write_bytes(written)
@@ -168,14 +168,14 @@ def litert(variant, tolerance, measure='largest') -> Format:
 
 
 def onnx(model, folder, callables=CALLABLES) -> dict:
-  """Writes encode.onnx, decode.onnx and interpolate.onnx of a live model of images into `folder`, which exists.
+  """Writes encode.onnx, decode.onnx and interpolate.onnx of a live model of images to an existing folder.
 
   Each has the inputs of the signature of that name, and one output, `codes` or `images` (`Callable.output`).
 
   Args:
     model: acai_tf.models.base.Model, of images.
-    folder: where the files are written.
-    callables: names of those of its callables that are written, where it has them.
+    folder: output folder.
+    callables: names of callables; those that the model has are written.
 
   Returns:
     Dict: name of the signature -> path.
@@ -206,7 +206,7 @@ def _onnx(offered):
   traced = tf.function(lambda *inputs: {offered.output: function(inputs)}, input_signature=specs)
   written, _ = tf2onnx.convert.from_function(traced, specs, opset=OPSET)
   for tensor in (*written.graph.input, *written.graph.output):
-    tensor.type.tensor_type.shape.dim[0].dim_param = 'n'  # the batch; tf2onnx numbers what it does not know
+    tensor.type.tensor_type.shape.dim[0].dim_param = 'n'  # the batch size; tf2onnx would number it
   return written.SerializeToString()
 
 
@@ -228,7 +228,7 @@ def _run_onnx(module):
           lambda signature, arrays: sessions[signature].run(None, arrays)[0])
 
 
-# In the order in which they are written and shown. The SavedModel, which is there already, is what others are held to.
+# In the order in which they are written and shown. All are compared with the SavedModel, which exists already.
 FORMATS = {format_.name: format_ for format_ in (
     Format('saved_model', (), lambda source: None, run_saved_model),
     litert('float32', 1e-4),
@@ -248,13 +248,13 @@ def write(model, module, options, dataset) -> dict:
   """Writes formats of a model beside its SavedModel.
 
   Args:
-    model: the live one.
+    model: the live model.
     module: folder of its SavedModel.
-    options: names of --formats.
-    dataset: the model's; its training images calibrate.
+    options: values of --formats.
+    dataset: the data set of the model; its training images calibrate int8.
 
   Returns:
-    What the formats are to be compared on, from test images, as `inputs` gives it.
+    Inputs made from test images, as from `inputs`, to compare the formats on.
   """
   source = Source(model, pathlib.Path(module), (dataset.train(CALIBRATION)[0] + 1) / 2)
   for format_ in chosen(options):
@@ -263,17 +263,17 @@ def write(model, module, options, dataset) -> dict:
 
 
 def compare(module, names, given) -> dict:
-  """Runs formats of a module on the same inputs, one thread each. It sets the threads of the whole process.
+  """Runs formats of a module on the same inputs, on one thread each. It sets the threads of the whole process.
 
   Args:
     module: folder of the SavedModel.
-    names: of FORMATS, 'saved_model' among them.
-    given: as `inputs` gives it.
+    names: names in FORMATS, including 'saved_model'.
+    given: as from `inputs`.
 
   Returns:
-    Format -> {'bytes', 'signatures': SIGNATURE -> {'largest', 'mean', 'ms'}}: differences from the SavedModel's output,
-    as a share of the range (1 for pixels, for codes what the SavedModel's cover); milliseconds of one image, the median
-    of rounds in which the formats take turns.
+    Dict: format -> {'bytes', 'signatures': SIGNATURE -> {'largest', 'mean', 'ms'}}: differences from the SavedModel's
+    output, relative to the range (1 for pixels; for codes that of the SavedModel's codes), and milliseconds per image,
+    the median of rounds in which the formats take turns.
   """
   runtimes = {name: FORMATS[name].run(pathlib.Path(module)) for name in names}
   measured: dict[str, dict] = {name: {'bytes': size, 'signatures': {}} for name, (size, _) in runtimes.items()}
@@ -290,7 +290,7 @@ def compare(module, names, given) -> dict:
 
 
 def _milliseconds(runtimes, signature, arrays):
-  """Dict: format -> median of ROUNDS calls with the first image, after one that is not counted."""
+  """Dict: format -> median milliseconds of ROUNDS calls with the first image; one call before them is not counted."""
   one, seconds = {name: values[:1] for name, values in arrays.items()}, {name: [] for name in runtimes}
   for _ in range(ROUNDS + 1):
     for name, run in runtimes.items():
@@ -301,7 +301,7 @@ def _milliseconds(runtimes, signature, arrays):
 
 
 def table(measured) -> str:
-  """What `compare` found, a row for each format and signature."""
+  """Returns the result of `compare` as text, with a row for each format and signature."""
   grid = rich_table.Table(box=None, title=f'{COMPARED} test images; ms: one image, one thread', title_justify='left')
   for heading in ('format', 'kB', 'callable', 'largest', 'mean', 'tolerated', 'ms'):
     grid.add_column(heading, justify='left' if heading in ('format', 'callable', 'tolerated') else 'right')
@@ -317,7 +317,7 @@ def table(measured) -> str:
 
 
 def main(module, archive, *names) -> None:
-  """Prints as JSON what `compare` finds; `archive`: a .npz of arrays SIGNATURE/INPUT."""
+  """Prints the result of `compare` as JSON; `archive`: a .npz file of arrays SIGNATURE/INPUT."""
   os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
   recorded, given = np.load(archive), {}
   for key in recorded.files:

@@ -2,8 +2,10 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
+from devices import without_graphs
 
 from acai_tf.data import lines
 from acai_tf.experiment import config
@@ -91,7 +93,7 @@ class StepTest(parameterized.TestCase, tf.test.TestCase):
       which = 1 if name == 'critic' else 0
       for i, variable in enumerate(net.trainable_variables):
         gradient = before[name][i] - variable.numpy()  # SGD at rate 1 moves by minus the gradient.
-        for index in generator.choice(gradient.size, min(3, gradient.size), replace=False):
+        for index in generator.choice(gradient.size, min(2, gradient.size), replace=False):
           place = np.unravel_index(index, gradient.shape)
           sides = []
           for sign in (1, -1):
@@ -101,7 +103,7 @@ class StepTest(parameterized.TestCase, tf.test.TestCase):
           self.assertAllClose(gradient[place], (sides[0] - sides[1]) / 2e-6, rtol=2e-3, atol=2e-6,
                               msg=f'{name} variable {i} {place}')
           checked += 1
-    self.assertGreater(checked, 90)
+    self.assertGreater(checked, 60)
 
   def test_alpha_is_uniform_below_a_half_and_new_each_step(self):
     model = tiny()
@@ -128,9 +130,10 @@ class PlayersTest(tf.test.TestCase):
     for first, second in zip(*moved, strict=True):
       self.assertAllEqual(first, second)
 
+  @pytest.mark.slow
   def test_the_critic_learns_alpha_on_a_frozen_autoencoder(self):
     model = acai.Model(acai.Config(), config.Network(2, 8, 4), (16, 16, 1), 0, seed=0)
-    model.compile(lambda player: keras.optimizers.Adam(2e-3 if player == 'critic' else 0.0))
+    model.compile(lambda player: keras.optimizers.Adam(5e-3 if player == 'critic' else 0.0))
     # A frozen autoencoder whose interpolations are cross-fades: the critic has to see how far they are faded.
     model.encode = lambda images, training=False: images
     model.decode = lambda codes, training=False: codes
@@ -138,7 +141,7 @@ class PlayersTest(tf.test.TestCase):
     variables = [v.numpy() for v in model.variables_of('autoencoder')]
     data = lines.load(lines.Config(size=16, test_images=1))
     step = tf.function(lambda images: model.take_step(images), autograph=False)
-    history = [float(step(tf.constant(data.batch(0, i, 64, slice(None))[0]))['critic_loss']) for i in range(400)]
+    history = [float(step(tf.constant(data.batch(0, i, 32, slice(None))[0]))['critic_loss']) for i in range(300)]
     # Always answering the mean of alpha for mixed and 0 for real images would leave its variance, 1/48.
     self.assertLess(np.mean(history[-20:]), 0.5 / 48)
     for old, new in zip(variables, model.variables_of('autoencoder'), strict=True):
@@ -146,17 +149,6 @@ class PlayersTest(tf.test.TestCase):
 
 
 class AnnealingTest(parameterized.TestCase, tf.test.TestCase):
-
-  def moved(self, module, step, **settings):
-    """The autoencoder's weights after one step of plain gradient descent, taken as step `step` of 64."""
-    model = module.Model(module.Config(**settings), TINY, SHAPE, 3, seed=3)
-    model.compile(lambda player: keras.optimizers.SGD(0.1), steps=64)
-    model.step.assign(step)
-    for player in model.players().keys() - {'autoencoder', 'classifier'}:
-      for variable in model.variables_of(player):  # A new critic hardly tells images apart.
-        variable.assign(5 * variable)
-    model.take_step(batch())
-    return [v.numpy() for v in model.variables_of('autoencoder')]
 
   def test_the_factor_by_hand(self):
     model = acai.Model(acai.Config(anneal_from=0.5, anneal_over=0.25, anneal_to=0.01), TINY, SHAPE)
@@ -183,34 +175,49 @@ class AnnealingTest(parameterized.TestCase, tf.test.TestCase):
       ('lsgan_ae', lsgan_ae, {'weight': 0.5}), ('aae', aae, {'adversarial': 0.5}),
       ('midrae', midrae, {'lambda_': 0.5, 'advnoise': 0.4, 'advfake': 0.3}),
       ('aeai', aeai, {'adversarial': 0.5, 'cycle': 0.4, 'smoothness': 0.3}))
-  def test_a_fallen_weight_is_a_smaller_weight(self, module, weights):
+  def test_an_annealed_weight_is_a_smaller_weight(self, module, weights):
     late = {'adversarial_from': 0} if hasattr(module.Config(), 'adversarial_from') else {}
-    smaller = {key: 0.1 * value for key, value in weights.items()}
-    early, fallen = (self.moved(module, step, **weights, **late, anneal_to=0.1) for step in (3, 60))
-    for step, found, expected in ((3, early, weights), (60, fallen, smaller)):
-      for one, two in zip(found, self.moved(module, step, **expected, **late), strict=True):
-        self.assertAllClose(one, two, rtol=1e-4, atol=1e-5)
-    full = self.moved(module, 60, **weights, **late)
-    self.assertNotAllClose(np.concatenate([v.ravel() for v in fallen]), np.concatenate([v.ravel() for v in full]),
-                           rtol=1e-3, atol=1e-4)
+    model = module.Model(module.Config(**late), TINY, SHAPE, 3, seed=3)
+    model.compile(lambda player: keras.optimizers.SGD(0.1), steps=64)
+    for player in model.players().keys() - {'autoencoder', 'classifier'}:
+      for variable in model.variables_of(player):  # The outputs of a new critic hardly differ between images.
+        variable.assign(5 * variable)
+    model.step.assign(60)  # in the last sixteenth of the training, where the weight is smallest
+    start = [v.numpy() for v in model.variables]
+
+    def weights_after_a_step(**settings):
+      for variable, value in zip(model.variables, start, strict=True):
+        variable.assign(value)
+      model.config = module.Config(**settings, **late)
+      model.take_step(batch())
+      return np.concatenate([v.numpy().ravel() for v in model.variables_of('autoencoder')])
+
+    annealed = weights_after_a_step(**weights, anneal_to=0.1)
+    smaller = weights_after_a_step(**{key: 0.1 * value for key, value in weights.items()})
+    self.assertAllClose(annealed, smaller, rtol=1e-4, atol=1e-5)
+    self.assertNotAllClose(annealed, weights_after_a_step(**weights), rtol=1e-3, atol=1e-4)
 
 
 class InterfaceTest(tf.test.TestCase):
 
   def test_fit_works_for_library_users(self):
-    for module in (acai, autoencoder):
-      model = tiny(module)
-      images, labels = batch()
-      history = model.fit(images, labels, batch_size=2, epochs=2, verbose=0, validation_data=(images, labels)).history
-      self.assertLen(history['recon_mse'], 2)
-      self.assertIn('val_recon_mse', history)
-      self.assertIn('accuracy', history)
-      self.assertEqual(int(model.step), 4)
-    for unlabelled in (tiny(autoencoder, classes=0), tiny(autoencoder)):
-      self.assertNotIn('accuracy', unlabelled.fit(images, batch_size=2, verbose=0).history)
-    self.assertIn('accuracy', unlabelled.fit(images, labels, batch_size=2, verbose=0).history)
+    images, labels = batch()
+    model = tiny()
+    history = model.fit(images, labels, batch_size=2, epochs=2, verbose=0).history
+    self.assertLen(history['recon_mse'], 2)
+    self.assertIn('accuracy', history)
+    self.assertEqual(int(model.step), 4)
+
+  def test_fit_takes_images_with_and_without_labels(self):
+    images, labels = batch()
+    model = tiny(autoencoder)
+    self.assertNotIn('accuracy', model.fit(images, batch_size=2, verbose=0).history)
+    self.assertIn('accuracy', model.fit(images, labels, batch_size=2, verbose=0).history)
+    without_graphs(self)
+    self.assertNotIn('accuracy', tiny(autoencoder, classes=0).fit(images, batch_size=2, verbose=0).history)
 
   def test_fit_and_evaluate_report_means_over_all_images(self):
+    without_graphs(self)
     model = tiny(autoencoder, optimizer=lambda player: keras.optimizers.SGD(0.0))
     images, labels = batch()
     images = tf.concat([images[:3], tf.fill([1, *SHAPE], -1.0)], 0)  # The last batch is one blank image.
@@ -243,7 +250,7 @@ class InterfaceTest(tf.test.TestCase):
     with self.assertRaisesRegex(ValueError, 'expected one of'):
       model.interpolate(first, second, 0.5, 'cubic')
 
-  def test_alpha_of_any_kind_and_none_but_good_ones(self):
+  def test_alpha_may_have_any_type_but_must_be_in_range(self):
     model = tiny()
     first, second = batch(0)[0], batch(1)[0]
     for path in ('linear', 'spherical'):
@@ -256,7 +263,7 @@ class InterfaceTest(tf.test.TestCase):
         with self.assertRaisesRegex(ValueError, message):
           model.interpolate(first, second, alpha, path)
 
-  def test_mistakes_are_told(self):
+  def test_mistakes_are_reported(self):
     with self.assertRaisesRegex(ValueError, 'expected square'):
       acai.Model(acai.Config(), TINY, (8, 16, 1))
     shared = keras.optimizers.Adam()

@@ -1,6 +1,7 @@
 """Reads what files import, for architecture_test."""
 
 import ast
+import functools
 import pathlib
 import sys
 
@@ -8,13 +9,37 @@ ROOT = pathlib.Path(__file__).parents[1]
 OURS = ('acai_tf', 'zoo', 'export')
 # Whoever imports one of these needs the rooms whose modules they find by name.
 REGISTRIES, FOUND = {'acai_tf.experiment.registry', 'acai_tf.experiment.resolve'}, {'data', 'models'}
+# Packages that take a second to import, or are of an extra and may be missing: functions import them, and files of ours
+# that import one of them at the top.
+SLOW = {'keras', 'matplotlib', 'scipy', 'sklearn', 'tensorflow', 'tensorflow_datasets', 'tensorflow_hub'}
+OPTIONAL = {'ai_edge_litert', 'huggingface_hub', 'kagglehub', 'onnxruntime', 'tf2onnx'}
 # Where the import's name is not the distribution's.
 DISTRIBUTIONS = {'absl': 'absl_py', 'PIL': 'pillow', 'sklearn': 'scikit_learn', 'skimage': 'scikit_image'}
 
 
 def modules_imported(path):
-  """Every module that a file imports, also inside functions; `from a import b` gives a.b where that is a module."""
-  for node in ast.walk(ast.parse((ROOT / path).read_text())):
+  """Every module that a file imports, also inside functions."""
+  return _imported(ast.walk(ast.parse((ROOT / path).read_text())))
+
+
+def modules_of_functions(path):
+  """The modules that a file imports inside functions."""
+  for outer in ast.walk(ast.parse((ROOT / path).read_text())):
+    if isinstance(outer, ast.FunctionDef):
+      yield from _imported(ast.walk(outer))
+
+
+@functools.cache
+def is_slow(module):
+  """Whether a module is slow to import: it is in `SLOW`, or it is a file of ours that imports such a one at its top."""
+  file = file_of(module)
+  return module.split('.')[0] in SLOW or bool(
+      file and any(map(is_slow, _imported(ast.parse((ROOT / file).read_text()).body))))
+
+
+def _imported(nodes):
+  """The modules that the import statements among syntax nodes name; `from a import b` gives a.b if it is a module."""
+  for node in nodes:
     if isinstance(node, ast.Import):
       yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

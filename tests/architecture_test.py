@@ -1,6 +1,7 @@
 """Who imports whom, BUILD against the real imports, and docstrings."""
 
 import ast
+import graphlib
 
 import architecture
 import tensorflow as tf
@@ -10,7 +11,7 @@ from architecture import ROOT
 GROUND = {'experiment', 'losses', 'interpolation', 'replicas', 'vocabulary'}
 ROOMS = GROUND | {'cli', 'networks', 'data', 'models', 'metrics', 'evaluation', 'training'}
 ARROWS = {
-    'acai_tf': set(),
+    'acai_tf': set(),  # loads api when it is used
     'files': set(),  # which all may import
     'experiment': set(),
     'losses': set(),
@@ -25,8 +26,9 @@ ARROWS = {
     'safety': {'experiment'},
     'evaluation': {'metrics', 'data', 'networks', 'interpolation', 'experiment', 'cli', 'safety'},
     'training': {'models', 'data', 'experiment', 'evaluation'},
-    'zoo': {'experiment', 'training', 'evaluation', 'export', 'cli'},
+    'zoo': {'experiment', 'training', 'evaluation', 'metrics', 'export', 'cli'},
     'export': {'experiment', 'training', 'cli', 'safety'},
+    'api': {'experiment', 'training', 'data', 'models'},
     'evaluate': ROOMS | {'zoo'},
     'train': ROOMS | {'zoo'},
 }
@@ -97,6 +99,20 @@ class BuildTest(tf.test.TestCase):
     for name, attributes in self.libraries.items():
       own, _ = architecture.imports_of(attributes['srcs'], self.owner)
       self.assertEmpty(own - {name, 'files'} - ARROWS[name], f'{name} imports what it may not')
+
+
+class FilesTest(tf.test.TestCase):
+
+  def test_no_circle_of_imports(self):
+    graph = {path: {file for module in architecture.modules_imported(path) if (file := architecture.file_of(module))}
+             for path in sources(*architecture.OURS)}
+    graphlib.TopologicalSorter(graph).prepare()  # Raises a CycleError that names the files of a circle.
+
+  def test_functions_import_only_what_is_slow_or_optional(self):
+    for path in sources(*architecture.OURS):
+      for module in architecture.modules_of_functions(path):
+        self.assertTrue(architecture.is_slow(module) or module.split('.')[0] in architecture.OPTIONAL,
+                        f'{path} imports {module} inside a function; expected it at the top')
 
 
 class DocumentationTest(tf.test.TestCase):

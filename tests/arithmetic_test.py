@@ -29,7 +29,7 @@ class ScoreTest(tf.test.TestCase):
     self.assertEqual(arithmetic.score(sources, sources, 5, 6), (0.0, 0.0))
     self.assertAllEqual(arithmetic.having(results, 6, 5), [0, 2])
     for wrong in ((sources, results[1:]), ([], [])):
-      with self.assertRaisesRegex(ValueError, 'expected as many'):
+      with self.assertRaisesRegex(ValueError, 'expected equally many'):
         arithmetic.score(*wrong, 5, 6)
 
 

@@ -1,5 +1,7 @@
 """The optimiser: Adam and the EMA of the weights against NumPy, and who uses the averages (two devices: loop_test)."""
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -15,15 +17,22 @@ from acai_tf.training.session import Session
 def experiment(**training):
   return resolve('lines', 'acai', 'fast', {
       'dataset': {'size': 8, 'test_images': 8}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2},
-      'training': {'batch': 8, 'samples': 64, 'precision': 'float32', **training}})
+      'model': {'partners': 1},
+      'training': {'batch': 8, 'samples': 40, 'precision': 'float32', 'learning_rate': 0.01, **training}})
 
 
-def trained(made):
+@functools.cache
+def trained(average):
+  """(experiment, model after its 5 steps); tests leave the model as it is."""
+  made = experiment(average=average)
   strategy = cluster.Cluster('one_device').strategy
   with strategy.scope():
     model = build.create(made)
+  eager = tf.config.functions_run_eagerly()
+  tf.config.run_functions_eagerly(True)
   loop.Loop(model, strategy, build.load_data(made), made.training).run(lambda *_: None, [])
-  return model
+  tf.config.run_functions_eagerly(eager)
+  return made, model
 
 
 class AdamTest(tf.test.TestCase):
@@ -44,7 +53,7 @@ class AdamTest(tf.test.TestCase):
       self.assertAllClose(weight, w, atol=1e-5)
       self.assertAllClose(optimizer._model_variables_moving_average[0], average, atol=1e-5)
 
-  def test_it_is_kerass_own_adam(self):
+  def test_without_averages_it_equals_adam_of_keras(self):
     weights = [keras.Variable(np.ones([4, 3], np.float32)) for _ in range(2)]
     optimizers = [kind(0.01, 0.9, 0.99, 1e-8) for kind in (Adam, keras.optimizers.Adam)]
     generator = np.random.default_rng(1)
@@ -64,8 +73,8 @@ class AdamTest(tf.test.TestCase):
 
 class AveragesTest(tf.test.TestCase):
 
-  def test_all_players_have_them_and_they_are_left_alone(self):
-    model = trained(experiment(average=0.9))
+  def test_all_players_have_averages_and_the_weights_are_restored(self):
+    _, model = trained(0.9)
     pairs = model.averages()
     self.assertCountEqual([id(v) for v, _ in pairs], [id(v) for v in model.trainable_variables])
     raw = [v.numpy() for v in model.trainable_variables]
@@ -77,7 +86,7 @@ class AveragesTest(tf.test.TestCase):
       self.assertAllEqual(variable, value)
 
   def test_none_without_the_setting(self):
-    model = trained(experiment(average=0))
+    _, model = trained(0.0)
     self.assertEmpty(model.averages())
     raw = [v.numpy() for v in model.trainable_variables]
     model.use_averages()
@@ -85,9 +94,8 @@ class AveragesTest(tf.test.TestCase):
       for variable, value in zip(model.trainable_variables, raw, strict=True):
         self.assertAllEqual(variable, value)
 
-  def test_a_run_loads_with_either(self):
-    made = experiment(average=0.9)
-    model, folder = trained(made), self.get_temp_dir()
+  def test_a_run_loads_with_raw_or_averaged_weights(self):
+    (made, model), folder = trained(0.9), self.get_temp_dir()
     Run(folder).claim(made)
     Checkpoints(model, Run(folder).checkpoints, 1).save()
     _, raw, step = build.load_model(Run(folder), weights='raw')
@@ -113,8 +121,8 @@ class AveragesTest(tf.test.TestCase):
                                     if id(made.variables_of(player)[0]) in with_averages})
 
   def test_evaluations_while_training_are_of_the_averages(self):
-    made, folder = experiment(average=0.9, learning_rate=0.01), self.get_temp_dir()
-    model, data = trained(made), build.load_data(made)
+    (made, model), folder = trained(0.9), self.get_temp_dir()
+    data = build.load_data(made)
     images, _ = data.test()
     raw = np.mean((images - model(images).numpy())**2)
     with model.averaged():
@@ -126,8 +134,7 @@ class AveragesTest(tf.test.TestCase):
     self.assertAllClose(np.mean((images - model(images).numpy())**2), raw, rtol=1e-6)
 
   def test_averaging_changes_no_weight(self):
-    for one, two in zip(trained(experiment(average=0.9)).trainable_variables,
-                        trained(experiment(average=0)).trainable_variables, strict=True):
+    for one, two in zip(trained(0.9)[1].trainable_variables, trained(0.0)[1].trainable_variables, strict=True):
       self.assertAllEqual(one, two)
 
 

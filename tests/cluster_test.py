@@ -102,7 +102,7 @@ class ConfigTest(tf.test.TestCase):
   def test_a_single_host_agrees_with_itself(self):
     with unittest.mock.patch.dict(os.environ, TF_CONFIG=config([1], 0)):
       alone = cluster.Cluster()
-    self.assertEqual((alone.count, alone.chief, alone.of_chief(7), alone.agreed(None)), (1, True, 7, None))
+    self.assertEqual((alone.count, alone.chief, alone.from_chief(7), alone.agreed(None)), (1, True, 7, None))
 
   def test_a_batch_that_they_cannot_share_leaves_no_run_folder(self):
     own, folder = copy.deepcopy(flags.FLAGS), pathlib.Path(self.get_temp_dir()) / 'run'
@@ -121,7 +121,7 @@ class ConfigTest(tf.test.TestCase):
       with unittest.mock.patch.object(tf.config, 'list_physical_devices', lambda kind, listed=listed: listed.get(kind)):
         made = cluster.Cluster('one_device', choice)
       self.assertEqual((made.xla, bool(tf.config.optimizer.get_jit())), (expected, expected), (there, choice))
-      self.assertEqual(made.text(8), f'1 device(s), {"compiled by" if expected else "without"} XLA')
+      self.assertEqual(made.describe(8), f'1 device(s), {"compiled by" if expected else "without"} XLA')
 
   def test_there_is_no_tpu(self):
     with self.assertRaisesRegex(UserError, 'no TPU can be used .* --strategy auto'):

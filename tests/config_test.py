@@ -395,7 +395,7 @@ class RunFolderTest(tf.test.TestCase):
       made = resolve(dataset, model, 'fast', {'network': network})
       shape = registry.load('acai_tf.data', dataset).shape(made.dataset)
       count = sum(math.prod(weight.shape) for weight in build.create(made).trainable_variables)
-      self.assertBetween(made.network.weights(shape), 0.3 * count, count)
+      self.assertBetween(made.network.min_parameters(shape), 0.3 * count, count)
 
   def test_the_commit_is_that_of_our_own_checkout_or_unknown(self):
     for place in ('installed', '.'):  # The folder is a checkout of somebody else's; '.' is ours.

@@ -15,7 +15,7 @@ from export import module
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=4, depth=2), (8, 8, 1), 6
 NAMES = registry.names('acai_tf.models', 'images')
-EXPORTED = 'acai', 'arae_image', 'vae', 'vqvae'  # which have every kind of callable
+EXPORTED = 'vae', 'vqvae'  # Their callables are of every kind but the critic, which export_test has.
 # What the paper's networks do not give: codes of another shape, players whose weights start from N(0, 0.02^2), and
 # outputs without a bias, since none of the model's losses sees one.
 CODES, NORMAL, UNBIASED = {'arae_image': (1, 1, 100)}, {'arae_image': ('generator', 'critic')}, {'arae_image': 1}
@@ -85,7 +85,8 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
         model.sample(3)
 
   @each
-  def test_convolutions_have_the_papers_start_and_dense_layers_glorot_s(self, name):
+  @pytest.mark.each_model
+  def test_convolutions_start_as_in_the_paper_and_dense_layers_as_in_glorot(self, name):
     kind = registry.load('acai_tf.models', name)
     model = kind.Model(kind.Config(), config.Network(4, 16, 8), (16, 16, 3), 10)
     kernels = [v for v in model.trainable_variables if v.name == 'kernel']

@@ -102,7 +102,7 @@ class Model(text_base.TextAutoencoder):
 
   def iteration(self, data):
     with tf.GradientTape(persistent=True) as tape:
-      loss, _ = self.reconstruction(data[0], self.noisy(self.encode(data[0])))
+      loss, _ = self.reconstruction(data[0], self.add_noise(self.encode(data[0])))
       self.minimize(tape, {'autoencoder': loss})
     return {'recon_loss': loss}
 '''
@@ -180,7 +180,7 @@ class DropInTest(tf.test.TestCase):
     self.assertIn('toy_sums_arae', self.run_python('-m', 'zoo', 'list', '--dataset', 'toy_sums'))
     trained = self.run_python('-m', 'acai_tf.train', '--zoo', 'toy_sums_toy_writer', '--samples', '256',
                               '--set', 'model.noise=0.2', '--run_dir', 'run')
-    self.assertRegex(trained, r'toy_sums: \d+ training and \d+ test sentences of at most 3 words')
+    self.assertRegex(trained, r'vocabulary of \d+ words; \d+ training, \d+ validation, \d+ test sentences')
     self.assertRegex(trained, r'token_accuracy +[01]')
     self.assertIn('\nRan 7 tests in', self.run_python('-m', 'unittest', '-k', 'toy_writer', 'text_models_test'))
 

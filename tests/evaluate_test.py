@@ -36,6 +36,14 @@ from acai_tf.training.checkpoints import Checkpoints
 from acai_tf.training.session import better
 from zoo import base as zoo
 
+# Settings of the smallest images and network: 8x8, 2x2x2 latents.
+TINY = {'dataset': {'size': 8, 'test_images': 40}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2}}
+
+
+def tiny(name, recipe='fast', **training):
+  """A new model on TINY."""
+  return build.create(resolve('lines', name, recipe, {**TINY, 'training': training}))
+
 
 def new_folder(test):
   """An empty folder below the test's."""
@@ -69,13 +77,13 @@ class MeasureTest(tf.test.TestCase):
     self.assertLess(result['mean_distance'], 1e-6)
     self.assertLess(result['smoothness_strict'], 0.01)
 
-  def test_a_diverged_model_is_told(self):
+  def test_a_diverged_model_is_reported(self):
     dataset = lines.load(lines.Config(test_images=4))
     broken = subject.Functions(lambda x: x, lambda x: x * np.nan)
     with self.assertRaisesRegex(UserError, 'evaluation of mymodel on mnist.*diverged'):
       IMAGES.measure(broken, dataset, 'mnist', model_name='mymodel')
 
-  def test_groups_of_which_none_applies_are_told(self):
+  def test_groups_of_which_none_applies_are_refused(self):
     dataset = lines.load(lines.Config(test_images=4))
     with self.assertRaisesRegex(UserError, 'mymodel on lines: no metric of likelihood, codebook applies'):
       IMAGES.measure(perfect_functions(), dataset, 'lines', measure.Settings(('likelihood', 'codebook')), 'mymodel')
@@ -107,17 +115,16 @@ class MeasureTest(tf.test.TestCase):
         measure.Settings((group,))
 
   def test_geodesics_are_decoded_in_float32_whatever_the_model(self):
-    dataset, models = lines.load(lines.Config(test_images=8)), []
+    dataset, models = lines.load(lines.Config(size=8, test_images=8)), []
     for precision in ('float32', 'mixed_bfloat16'):
-      models.append(build.create(resolve('lines', 'autoencoder', overrides={
-          'network': {'depth': 2, 'latent': 2}, 'training': {'precision': precision}})))
-      models[-1].decoder.set_weights([2 * weight for weight in models[-1].decoder.get_weights()])  # told from new ones
+      models.append(tiny('autoencoder', precision=precision))
+      models[-1].decoder.set_weights([2 * weight for weight in models[-1].decoder.get_weights()])  # not a new model's
     functions = subject.of_model(models[1])
     with unittest.mock.patch.multiple(measure, GEODESIC_PAIRS=3, GEODESIC_BLOCK=2):
       found = IMAGES.measure(functions, dataset, 'lines', measure.Settings(('geodesic',)))
     first, second = (functions.encode(ends) for ends in dataset.pairs(3, measure.PAIR_SEED))
     codes = tf.concat([first + alpha * (second - first) for alpha in np.linspace(0, 1, 241)], axis=0)
-    images = models[0].decode(codes).numpy().reshape(241, 3, 32, 32, 1).swapaxes(0, 1)
+    images = models[0].decode(codes).numpy().reshape(241, 3, 8, 8, 1).swapaxes(0, 1)
     flat = images.reshape(3, 241, -1).astype(np.float64)
     sizes = np.sqrt(np.square(np.diff(flat, axis=1)).mean(axis=2))
     direct = np.sqrt(np.square(flat[:, -1] - flat[:, 0]).mean(axis=1))
@@ -131,16 +138,14 @@ class MeasureTest(tf.test.TestCase):
     self.assertAllClose(metrics['geodesic_distance'], measure.score_lines(shortest)['mean_distance'])
 
   def test_groups_of_vae_and_vqvae(self):
-    dataset = lines.load(lines.Config(test_images=40))
-    for name, keys in (('vae', ('log_likelihood', 'rate', 'distortion')),
-                       ('vqvae', ('codebook_usage', 'codebook_perplexity', 'rate_bits'))):
-      functions = subject.of_model(build.create(resolve('lines', name, overrides={'network': {'depth': 2}})))
-      found = IMAGES.measure(functions, dataset, 'lines', measure.Settings(('likelihood', 'codebook')))
-      self.assertCountEqual(found.metrics, keys)
+    dataset = lines.load(lines.Config(size=8, test_images=40))
+    for name, keys in (('vqvae', ('codebook_usage', 'codebook_perplexity', 'rate_bits')),
+                       ('vae', ('log_likelihood', 'rate', 'distortion'))):
+      model = tiny(name)
+      functions = subject.of_model(model)
+      found = IMAGES.measure(functions, dataset, 'lines', measure.Settings(('likelihood', 'codebook'))).metrics
+      self.assertCountEqual(found, keys)
       self.assertEqual(functions.geodesics is None, name == 'vqvae')
-    model = build.create(resolve('lines', 'vae', overrides={'network': {'depth': 2}}))
-    functions = subject.of_model(model)
-    found = IMAGES.measure(functions, dataset, 'lines', measure.Settings(('likelihood',))).metrics
     x = dataset.test()[0]
     self.assertAllClose(found['rate'], losses.gaussian_kl(*model.posterior(x)[:2]), rtol=1e-4)
     # Jensen: more codes give no less than the evidence lower bound of one, up to its noise.
@@ -148,10 +153,11 @@ class MeasureTest(tf.test.TestCase):
 
   def test_functions_of_a_model_equal_the_model_at_any_length(self):
     """The last batch is a short one."""
+    self.enterContext(unittest.mock.patch.object(subject, 'BATCH_PIXELS', 16 * 8 * 8))
     for name in ('acai', 'vae', 'vqvae'):
-      model = build.create(resolve('lines', name, 'paper', {'network': {'depth': 2}}))
+      model = tiny(name, 'paper')
       functions = subject.of_model(model)
-      images = lines.render(np.linspace(0, 6, subject.batch_of(model.image_shape) + 3))
+      images = lines.render(np.linspace(0, 6, 16 + 3), 8)
       codes = model.encode(images)
       self.assertAllClose(functions.encode(images), codes, atol=1e-5)
       self.assertAllClose(functions.decode(codes.numpy()), model.decode(codes), atol=1e-5)
@@ -159,28 +165,28 @@ class MeasureTest(tf.test.TestCase):
       self.assertAllClose(functions.classify(images), model.classifier(model.represent(images)), atol=1e-5)
       self.assertEqual(functions.sample is None, not model.has_prior)
       if name == 'vae':
-        drawn = functions.sample(300, 7)
-        self.assertEqual(drawn.shape, (300, 32, 32, 1))
-        self.assertAllEqual(drawn, functions.sample(300, 7))
-        self.assertNotAllClose(drawn[:44], drawn[256:], atol=1e-4)  # batches have seeds of their own
+        drawn = functions.sample(20, 7)
+        self.assertEqual(drawn.shape, (20, 8, 8, 1))
+        self.assertAllEqual(drawn, functions.sample(20, 7))
+        self.assertNotAllClose(drawn[:4], drawn[16:], atol=1e-4)  # each batch has a seed of its own
         self.assertAllClose(functions.posterior(images), tf.stack(model.posterior(images)[:2], axis=1), atol=1e-5)
         flat = codes.numpy().reshape(len(images), -1)
         self.assertAllClose(functions.logits(flat), model.decoder(codes), atol=1e-5)
       if name == 'vqvae':
         self.assertAllEqual(functions.indices(images), tf.reshape(model.bottleneck(codes)[2], [len(images), -1]))
     strips = measure.strips(functions, images[:3], images[3:6], 5)
-    self.assertEqual(strips.shape, (3, 5, 32, 32, 1))
+    self.assertEqual(strips.shape, (3, 5, 8, 8, 1))
     self.assertAllClose(strips[:, 0], model(images[:3]), atol=1e-5)
 
   def test_a_batch_is_as_many_pixels_whatever_the_images_size(self):
     self.assertEqual([subject.batch_of((n, n, 3)) for n in (32, 64, 128, 1024)], [256, 64, 16, 1])
 
   def test_samples_are_of_the_posterior_and_independent_for_every_image(self):
-    model = build.create(resolve('lines', 'vae', 'paper', {'network': {'depth': 2}}))
+    self.enterContext(unittest.mock.patch.object(subject, 'BATCH_PIXELS', 64 * 8 * 8))
+    model = tiny('vae', 'paper')
     functions = subject.of_model(model)
-    self.assertIsNone(subject.of_model(build.create(resolve(
-        'lines', 'acai', 'paper', {'network': {'depth': 2}}))).encode_sample)
-    images = np.repeat(lines.render([1.0]), 3 * subject.batch_of(model.image_shape) - 5, axis=0)
+    self.assertIsNone(subject.of_model(tiny('acai')).encode_sample)
+    images = np.repeat(lines.render([1.0], 8), 3 * 64 - 5, axis=0)
     mean, log_variance, _ = model.posterior(images[:1])
     noise = (functions.encode_sample(images, [7]).reshape(len(images), -1) - mean) / tf.exp(log_variance / 2)
     self.assertLen(np.unique(noise, axis=0), len(images))  # over batches, too
@@ -188,8 +194,9 @@ class MeasureTest(tf.test.TestCase):
     self.assertAllEqual(functions.encode_sample(images[:9], [7]), functions.encode_sample(images[:9], [7]))
     self.assertNotAllClose(functions.encode_sample(images[:9], [7]), functions.encode_sample(images[:9], [7, 1]))
 
-  def test_lines_are_measured_on_samples_and_the_means_stand_beside(self):
+  def test_lines_are_measured_on_samples_and_on_means(self):
     """A posterior so wide that its samples are other lines; the mean is the line itself."""
+    self.enterContext(unittest.mock.patch.object(measure, 'PAIRS', 32))
     dataset, perfect, seeds = lines.load(lines.Config(test_images=8)), perfect_functions(), []
 
     def encode_sample(images, seed):
@@ -197,8 +204,8 @@ class MeasureTest(tf.test.TestCase):
       return np.random.default_rng(seed).uniform(0, 6, [len(images), 1]).astype(np.float32)
 
     noisy = subject.Functions(perfect.encode, lambda codes: lines.render(codes[:, 0]) * 0.5 + 0.5,
-                                    encode_sample=encode_sample)
-    found = IMAGES.measure(noisy, dataset, 'lines', measure.Settings(('lines',), draw=(3, 4)))
+                               encode_sample=encode_sample)
+    found = IMAGES.measure(noisy, dataset, 'lines', measure.Settings(('lines',), seeds=(3, 4)))
     self.assertEqual(seeds, [(3, 4, 0), (3, 4, 1)])  # both ends for themselves
     ends = [encode_sample(np.zeros([measure.PAIRS, 1]), seed)[:, 0] for seed in seeds[:2]]
     turns = found.arrays['angles'][:, -1] - found.arrays['angles'][:, 0]
@@ -239,7 +246,7 @@ class MeasureTest(tf.test.TestCase):
     same = subject.Functions(told, None, represent=told)
     self.assertNotIn('clustering_accuracy_of_features', IMAGES.measure(same, dataset, 'lines', settings).metrics)
 
-  def test_codes_are_made_once_and_kept_as_long_as_weights_and_images_are_the_same(self):
+  def test_codes_are_cached_until_weights_or_images_change(self):
     folder, calls, weights = new_folder(self), [], ['a']
 
     def encode(images):
@@ -251,7 +258,7 @@ class MeasureTest(tf.test.TestCase):
 
     def codes(data=dataset, count=100):
       calls.clear()
-      return codes_lib.of(functions, data, count, folder=folder)
+      return codes_lib.encode(functions, data, count, folder=folder)
 
     first = codes()
     self.assertEqual(calls, [100, 50])
@@ -275,19 +282,19 @@ class MeasureTest(tf.test.TestCase):
     codes(lines.load(lines.Config(test_images=50, test_seed=1)), 99)
     self.assertLen(calls, 2)
     self.assertEqual([path.name for path in folder.iterdir()], [codes_lib.FILE])
-    model = build.create(resolve('lines', 'acai', 'paper', {'network': {'depth': 2}}))
+    model = tiny('acai')
     identity = subject.of_model(model).identity
     before = identity()
     model.encoder.trainable_variables[0].assign_add(tf.ones_like(model.encoder.trainable_variables[0]))
     self.assertNotEqual(identity(), before)
     functions = subject.Functions(encode, None, identity=identity)
     with self.assertRaisesRegex(UserError, 'codes.npz cannot be written'):
-      codes_lib.of(functions, dataset, 20, folder=kept / 'below')  # `kept` is a file
+      codes_lib.encode(functions, dataset, 20, folder=kept / 'below')  # `kept` is a file
 
-  def test_sets_come_in_pieces_that_give_the_whole(self):
+  def test_blocks_of_a_data_set_add_up_to_the_whole(self):
     images = np.random.default_rng(0).integers(256, size=[23, 8, 8, 3]).astype(np.uint8)
     arrays = image_base.ArrayDataset({'train_images': images, 'train_labels': np.arange(23), 'test_images': images[:9],
-                                'test_labels': np.arange(9)}, 23)
+                                      'test_labels': np.arange(9)}, 23)
     drawn = lines.load(lines.Config(test_images=9))
     for dataset, size in ((arrays, 8 * 8 * 3 * 4), (drawn, 32 * 32 * 4)):
       with unittest.mock.patch.object(image_base, 'BLOCK', 5 * size):
@@ -315,7 +322,7 @@ class MeasureTest(tf.test.TestCase):
     metrics = {'mean_distance': 0.5, 'smoothness_strict': None}
     published = zoo.published_for(experiment)
     text = report.table(experiment, 1 << 18, metrics, {'mean_distance': 0.25}, published=published)
-    self.assertRegex(text, r'mean_distance +0.5 +0.00024 ± 1e-05 +0.25')
+    self.assertRegex(text, r'mean distance, 1e-3 \(lower is better\) +500.00 +0.24 ± 0.01 +250.00')
     self.assertIn('undefined', text)
     self.assertIn('undertrained: 262,144 samples, 1.6% of', text)
     self.assertNotIn('undertrained', report.table(experiment, 1 << 24, {'mean_distance': 0.5}))
@@ -329,8 +336,7 @@ class RunsTest(tf.test.TestCase):
     """A run of lines whose last and best checkpoints, and whose averages, differ."""
     folder = new_folder(self)
     experiment = resolve('lines', model, 'fast', {
-        'network': {'depth': 2}, 'dataset': {'test_images': 40},
-        'training': {'average': average, 'precision': 'float32', 'batch': 2}})
+        **TINY, 'training': {'average': average, 'precision': 'float32', 'batch': 2}})
     Run(folder).claim(experiment)
     model = build.create(experiment)
     checkpoints = Checkpoints(model, Run(folder).checkpoints, 3)
@@ -351,33 +357,27 @@ class RunsTest(tf.test.TestCase):
       weight = model.encoder.trainable_variables[0]
       self.assertAllEqual(weight, tf.fill(weight.shape, value))
 
-  def test_which_weights_are_measured_is_said(self):
-    for average, weights, value, label in (
-        (0.9, 'average', 0.5, 'EMA of the weights'), (0.9, 'raw', 0.75, 'raw weights'),
-        (0.0, 'average', 0.75, 'raw weights')):
+  def test_weights_and_settings_are_on_record(self):
+    network = feature_network.Features(lambda images: images[:, ::2, ::2, 0].reshape(-1, 16), '0123456789ab')
+    for average, weights, value, label, features in (
+        (0.9, 'average', 0.5, 'EMA of the weights', network), (0.9, 'raw', 0.75, 'raw weights', None),
+        (0.0, 'average', 0.75, 'raw weights', None)):
       folder, experiment = self.trained_run(average)
       _, model, step = build.load_model(Run(folder), weights=weights)
       self.assertAllEqual(tf.unique(tf.reshape(model.encoder.trainable_variables[0], [-1]))[0], [value])
+      groups = ('reconstruction', 'clustering') + (('quality',) if features else ())
       with contextlib.redirect_stdout(io.StringIO()) as out:
         report.report(experiment, model, lines.load(experiment.dataset), step * 2, Run(folder),
-                        measure.Settings(('reconstruction', 'clustering'), 3, 60), weights)
+                      measure.Settings(groups, 3, 60, features=features), weights)
       text, record = out.getvalue(), json.loads(Run(folder).metrics.read_text())
       self.assertRegex(text, f'acai on lines, .*14 samples, .*seed 0, {label}\n')
       self.assertIn(f'measured with the {label}.', text)
       self.assertIn('the best of 3 restarts of k-means; the paper: 1,000', text)
       self.assertIn('encoding train images 0 of 60', text)
       self.assertEqual(record['weights'], {'EMA of the weights': 'average', 'raw weights': 'raw'}[label])
-      self.assertEqual((record['kmeans_restarts'], record['feature_network']), (3, None))
+      self.assertEqual((record['kmeans_restarts'], record['feature_network']),
+                       (3, '0123456789ab' if features else None))
       self.assertTrue((folder / 'codes.npz').exists())
-
-  def test_the_feature_network_is_on_record(self):
-    folder, experiment = self.trained_run()
-    _, model, step = build.load_model(Run(folder))
-    network = feature_network.Features(lambda images: images[:, ::8, ::8, 0].reshape(-1, 16), '0123456789ab')
-    with contextlib.redirect_stdout(io.StringIO()):
-      report.report(experiment, model, lines.load(experiment.dataset), step, Run(folder),
-                      measure.Settings(('quality',), features=network))
-    self.assertEqual(json.loads(Run(folder).metrics.read_text())['feature_network'], '0123456789ab')
 
   def test_runs_and_modules_of_other_lines_are_refused(self):
     folder, experiment = self.trained_run()
@@ -521,7 +521,7 @@ class ErrorsTest(tf.test.TestCase):
     self.assertEqual((ended.exception.code, errors.getvalue()), (2, 'error: without\n'))
     self.assertIsNone(held[0]())
 
-  def test_each_lack_is_told_for_what_it_is(self):
+  def test_the_remedy_fits_the_error(self):
     full, memory, files = 'a disk with free space', 'more free memory', 'expected readable files'
     for error, message in (
         (OSError(28, 'No space left on device'), full), (PermissionError(13, 'Permission denied'), files),
@@ -538,7 +538,7 @@ class ErrorsTest(tf.test.TestCase):
 
 class StatusTest(tf.test.TestCase):
 
-  def test_plain_lines_are_one_a_thing_and_then_seldom(self):
+  def test_without_a_terminal_each_task_prints_one_line_and_seldom_more(self):
     with contextlib.redirect_stdout(io.StringIO()) as out, cli.Status(3600) as status:
       for text, done in (('codes', 0), ('codes', 10), ('codes', 20), ('lines', None)):
         status(text, done, None if done is None else 2000)
@@ -632,7 +632,7 @@ class FeatureNetworkTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'toy has no labels'):
       feature_network.load(dataset, 'toy', folder)
 
-  def test_a_module_of_the_user_s(self):
+  def test_a_feature_module_of_the_user(self):
     root = tf.train.Checkpoint()
     root.__call__ = tf.function(lambda x: tf.reduce_mean(x, [1, 2]), [tf.TensorSpec([None, 16, 16, 3], tf.float32)])
     tf.saved_model.save(root, self.get_temp_dir() + '/inception')
@@ -685,7 +685,7 @@ class ScorerTest(tf.test.TestCase):
     text = self.score(lines.render(turn.ravel()).reshape(64, 16, 32, 32, 1).astype(np.float64))
     self.assertRegex(text, r'mean_distance +[\d.]+e-0[678]')
 
-  def test_what_does_not_fit_is_told(self):
+  def test_a_file_that_does_not_fit_is_refused(self):
     good = measure.crossfade(lines.render([1.0]), lines.render([2.0]))
     for array, message in (
         (good[0], r'shape \(16, 32, 32, 1\); expected \[n, k'), (good[:, :, ::2], 'expected'), (good[:, :2], 'k >= 3'),
@@ -747,7 +747,7 @@ class ProgramsTest(tf.test.TestCase):
         (['acai_tf.evaluate', '--run', str(folder / 'none')], 'is not a run folder'),
         (['export', '--run', str(folder / 'none'), '--to', str(folder / 'x')], 'is not a run folder'),
         (['export', '--run', str(folder), '--to', str(folder)], 'exists already'),
-        (['zoo._demo', '--module', str(folder)], 'is no module')):
+        (['zoo._demo', '--module', str(folder)], 'is not a module')):
       code, _, errors = self.run_here(*arguments)
       self.assertEqual(code, 2, arguments)
       self.assertStartsWith(errors, 'error: ')
@@ -759,7 +759,8 @@ class ProgramsTest(tf.test.TestCase):
     self.train_evaluate_export_and_load(self.run_module)
 
   def test_train_evaluate_export_and_load(self):
-    self.train_evaluate_export_and_load(self.run_here)
+    with unittest.mock.patch.object(measure, 'PAIRS', 8):
+      self.train_evaluate_export_and_load(self.run_here)
 
   def train_evaluate_export_and_load(self, run_module):
     """The main job, small: every file that the README names is there, and the module is checked afresh.
@@ -770,8 +771,8 @@ class ProgramsTest(tf.test.TestCase):
     run, module = str(folder / 'run'), str(folder / 'module')
     code, output, errors = run_module(
         'acai_tf.train', '--dataset', 'lines', '--model', 'autoencoder', '--recipe', 'fast', '--samples', '64',
-        '--depth', '2', '--run_dir', run, '--precision', 'float32', '--set', 'dataset.test_images=48',
-        '--set', 'training.evaluate_every=32')
+        '--depth', '2', '--latent', '2', '--latent_width', '2', '--set', 'dataset.size=8', '--run_dir', run,
+        '--precision', 'float32', '--set', 'dataset.test_images=48', '--set', 'training.evaluate_every=32')
     self.assertEqual((code, errors), (0, ''))
     self.assertIn('pixel cross-fade', output)
     self.assertIn('undertrained', output)
@@ -793,14 +794,16 @@ class ProgramsTest(tf.test.TestCase):
     self.assertEqual([path.name for path in folder.glob('*.part')], ['module.part'])
     self.assertIn('6 callables at batches of 1, 7, 64 and 6 signatures agree to 1e-05', output)
     code, output, errors = run_module(
-        'acai_tf.evaluate', '--module', module, '--dataset', 'lines', '--set', 'dataset.test_images=48', '--metrics',
-        'reconstruction,probe,lines', '--to', str(folder / 'of_module'))
+        'acai_tf.evaluate', '--module', module, '--dataset', 'lines', '--set', 'dataset.size=8', '--set',
+        'dataset.test_images=48', '--metrics', 'reconstruction,probe,lines', '--to', str(folder / 'of_module'))
     self.assertEqual((code, errors), (0, ''))
     through_hub = json.loads((folder / 'of_module' / 'metrics.json').read_text())['metrics']
     self.assertCountEqual(through_hub, first['metrics'])
     for name, value in first['metrics'].items():
-      if value is not None:
-        self.assertAllClose(through_hub[name], value, rtol=2e-3, atol=1e-5, msg=name)
+      if value is not None and not name.endswith('_ci95'):
+        # The distance is of other lines, since the module does not know the step from which a run draws its own.
+        rtol = 0.1 if name == 'mean_distance' else 2e-3
+        self.assertAllClose(through_hub[name], value, rtol=rtol, atol=1e-5, msg=name)
     self.assertEqual(report.number(through_hub['probe_accuracy']), report.number(first['metrics']['probe_accuracy']))
     code, output, errors = run_module('zoo._demo', '--module', module, '--picture', str(folder / 'p.png'))
     self.assertEqual((code, errors), (0, ''))

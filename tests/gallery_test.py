@@ -156,7 +156,7 @@ class FolderTest(tf.test.TestCase):
 
     for urlretrieve, message in ((unittest.mock.Mock(side_effect=urllib.error.URLError('no route')), 'no route'),
                                  (fetch, 'hash does not match')):
-      expected = f'^ONNX Runtime Web cannot be had .*{message}.* as {self.folder}/onnx'
+      expected = f'^ONNX Runtime Web cannot be downloaded .*{message}.* as {self.folder}/onnx'
       with (unittest.mock.patch('keras.src.utils.file_utils.urlretrieve', urlretrieve),
             self.assertRaisesRegex(UserError, expected)):
         _gallery.runtime()

@@ -1,7 +1,9 @@
 """Metrics against closed forms, brute force and NumPy, and on perfect, worst and degenerate input."""
 
 import itertools
+import json
 import os
+import pathlib
 import unittest.mock
 
 import numpy as np
@@ -11,7 +13,7 @@ import skimage.metrics
 import tensorflow as tf
 
 from acai_tf.data import lines as lines_data
-from acai_tf.metrics import clustering, codebook, distribution, likelihood, lines, path, probe, reconstruction
+from acai_tf.metrics import clustering, codebook, distribution, labels, likelihood, lines, path, probe, reconstruction
 
 NAN = np.full([30, 3], np.nan)
 
@@ -272,6 +274,27 @@ class LinesIntervalTest(tf.test.TestCase):
                             ([-80, -1, 1], 'scale them')):
       with self.assertRaisesRegex(ValueError, message):
         lines.check_range(np.array(values, float))
+
+
+class LabelsTest(tf.test.TestCase):
+
+  def test_unit_and_direction(self):
+    label = labels.of('mean_distance')
+    self.assertEqual((label.text, label.number(0.00052)), ('mean distance, 1e-3 (lower is better)', '0.52'))
+    self.assertEqual(labels.of('probe_accuracy').number(0.975), '97.50')
+    self.assertEqual(label.number(None), 'undefined')
+
+  def test_other_subjects(self):
+    self.assertEqual(labels.of('reverse_perplexity_gaussian_noise').text,
+                     'reverse perplexity: a Gaussian fitted to the latents, with noise (lower is better)')
+    self.assertEqual(labels.of('mean_distance_of_means').number(0.00123), '1.23')
+    self.assertEqual(labels.of('unheard_of').text, 'unheard_of')
+
+  def test_every_recorded_metric_has_one(self):
+    for file in (pathlib.Path(__file__).parents[1] / 'zoo' / 'results').glob('*.json'):
+      for name in {name for run in json.loads(file.read_text())['runs'] for name in run['metrics']}:
+        if not name.endswith('_ci95'):
+          self.assertNotEqual(labels.of(name), labels.Label(name, name), file.name)
 
 
 if __name__ == '__main__':

@@ -282,7 +282,7 @@ class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
     for player in set(model.players()) - {'autoencoder', 'classifier'}:
       variables = model.variables_of(player)
       for variable in variables:
-        if model.normalizes_batches(player):  # and starts from N(0, 0.02^2)
+        if model.has_batch_norm(player):  # and starts from N(0, 0.02^2)
           variable.assign(20 * variable)
       if player != 'generator':
         variables[-1].assign(variables[-1] + 0.5)

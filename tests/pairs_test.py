@@ -41,6 +41,9 @@ class PairsTest(parameterized.TestCase, tf.test.TestCase):
         path = pathlib.Path(settings['path']) / f'class{i % 2}' / f'{i}.png'
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full([20, 24, 3], 5 * i, np.uint8)).save(path)
+    if data == 'arrays':
+      settings['path'] = self.get_temp_dir() + '/arrays.npz'
+      np.savez(settings['path'], images=np.random.default_rng(0).integers(256, size=[80, 32, 32, 3], dtype=np.uint8))
     experiment = resolve(data, model, 'paper', {
         'dataset': settings, 'network': {'depth': 2}, 'training': {'samples': 256, 'batch': 64}})
     folder = pathlib.Path(self.get_temp_dir()) / f'{model}_{data}'

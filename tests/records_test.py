@@ -26,7 +26,7 @@ from acai_tf.models import acai
 from acai_tf.training import build
 from zoo import _compare, _publish, _readme, _records, _report, _reproduce, _tables, _weights, base
 
-SERIAL = iter(range(1, 1 << 30))  # of records: no two trainings have every figure in common
+SERIAL = iter(range(1, 1 << 30))  # of records: no two trainings have the same metrics
 
 
 def record(seed=0, samples=1 << 18, distance=1e-3, name='lines_acai', recipe='fast', medians=True, settings=(),
@@ -85,7 +85,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     usual = found[0].experiment.training.clipnorm
     self.assertCountEqual([(run.samples, run.seed, run.experiment.training.clipnorm) for run in found], [
         (1 << 18, 0, usual), (1 << 18, 0, 3.0), (1 << 18, 1, usual), (1 << 19, 0, usual)])
-    own = _records.own(found, 'lines_acai')
+    own = _records.of_recipe(found, 'lines_acai')
     self.assertLen(own, 3)
     self.assertEqual({run.metrics['mean_distance'] for run in own if run.seed == 1}, {3e-3})
     self.assertEqual([len(g) for g in _records.groups(own).values()], [1, 2])
@@ -102,21 +102,21 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
       _records.load_all('lines', self.folder)
 
   @parameterized.parameters(
-      ({'experiment': None}, "'experiment' is no dict"), ({'samples': '64'}, "'samples' is no int"),
-      ({'samples': 0}, "'samples' is 0"), ({'metrics': []}, "'metrics' is no dict"),
-      ({'metrics': {'mean_distance': '1'}}, "'metrics' holds"), ({'medians': 3}, "'medians' holds"),
-      ({'train_seconds': 'long'}, "'train_seconds' holds"), ({'weights': 'best'}, "'weights' is 'best'"),
-      ({'history': [3]}, "'history' is"), ({'curves': {'alpha': 1}}, "'curves' holds"),
-      ({'history': [{'samples': 1, 'seconds': 'x'}]}, "'history' is"), ({'curves': {'alpha': ['x']}}, "'curves' holds"),
-      ({'metrics': {'mean_distance': True}}, "'metrics' holds"),
-      ({'kept': {**KEPT, 'file': '../x.npz'}}, "'kept' names"), ({'kept': {**KEPT, 'sha256': ''}}, "'kept' names"),
-      ({'kept': 1}, "'kept' names"), ({'kept': {**KEPT, 'dtype': 'int8'}}, "'kept' names"),
-      ({'experiment': {}}, "'experiment.dataset' is no object"),
+      ({'experiment': None}, "'experiment' is not of type dict"), ({'samples': '64'}, "'samples' is not of type int"),
+      ({'samples': 0}, "'samples' is 0"), ({'metrics': []}, "'metrics' is not of type dict"),
+      ({'metrics': {'mean_distance': '1'}}, "'metrics' has a"), ({'medians': 3}, "'medians' has a"),
+      ({'train_seconds': 'long'}, "'train_seconds' has a"), ({'weights': 'best'}, "'weights' is 'best'"),
+      ({'history': [3]}, "'history' is"), ({'curves': {'alpha': 1}}, "'curves' has a"),
+      ({'history': [{'samples': 1, 'seconds': 'x'}]}, "'history' is"), ({'curves': {'alpha': ['x']}}, "'curves' has a"),
+      ({'metrics': {'mean_distance': True}}, "'metrics' has a"),
+      ({'kept': {**KEPT, 'file': '../x.npz'}}, "'kept' is not"), ({'kept': {**KEPT, 'sha256': ''}}, "'kept' is not"),
+      ({'kept': 1}, "'kept' is not"), ({'kept': {**KEPT, 'dtype': 'int8'}}, "'kept' is not"),
+      ({'experiment': {}}, "'experiment.dataset' is not an object"),
       ({'metrics': {'mean_distance': -1}}, 'mean_distance is -1, outside'),
-      ({'metrics': {'psnr': 10**400}}, "'metrics' holds"),
+      ({'metrics': {'psnr': 10**400}}, "'metrics' has a"),
       ({'metrics': {'probe_accuracy': 7}}, 'probe_accuracy is 7'), ({'medians': {'ssim': -5}}, 'ssim is -5'),
       ({'history': [{'samples': 1, 'recon_mse': -1}]}, 'recon_mse is -1'), ({'train_seconds': -1}, 'seconds is -1'),
-      ({'kept': {**KEPT, 'bytes': -1}}, "'kept' names"))
+      ({'kept': {**KEPT, 'bytes': -1}}, "'kept' is not"))
   def test_a_record_with_a_wrong_part(self, part, message):
     path = self.folder / 'lines_acai.json'
     path.write_text(json.dumps({'runs': [record().to_dict(), {**record(1).to_dict(), **part}]}))
@@ -132,7 +132,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
       with self.assertRaisesRegex(UserError, f"^here cannot be read .'{key}' is missing"):
         _records.parse({name: value for name, value in whole.items() if name != key}, 'here')
     whole['experiment']['training']['momentum'] = 3
-    with self.assertRaisesRegex(UserError, "experiment is unknown here: unknown key of training 'momentum'"):
+    with self.assertRaisesRegex(UserError, "cannot read its experiment: unknown key of training 'momentum'"):
       _records.parse(whole, 'here')
 
   def test_files_are_written_again_as_they_are(self):
@@ -160,11 +160,11 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     copy = dataclasses.replace(record(1), metrics=first.metrics)
     self.file('lines_acai', first, first)
     self.assertLen(_records.load('lines_acai', self.folder), 1)
-    with self.assertRaisesRegex(UserError, 'seeds 0 and 1 have every figure in common'):
+    with self.assertRaisesRegex(UserError, 'seeds 0 and 1 have the same metrics'):
       _records.add('lines_acai', copy, self.folder)
     for other in (copy, dataclasses.replace(first, metrics={'mean_distance': 2.0})):
       (self.folder / 'lines_acai.json').write_text(json.dumps({'runs': [first.to_dict(), other.to_dict()]}))
-      with self.assertRaisesRegex(UserError, 'every figure in common|stands twice'):
+      with self.assertRaisesRegex(UserError, 'have the same metrics|occurs twice'):
         _records.load('lines_acai', self.folder)
 
   def test_summaries_against_scipy(self):
@@ -294,7 +294,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIn('The papers train on 9,520,000 samples. Models with fewer samples are undertrained.', text)
     readme = '<!-- python -m zoo table lines --brief --format markdown -->\nold\n<!-- end -->'
     with unittest.mock.patch.object(_tables, 'render_brief', return_value='new\n'):
-      self.assertEqual(_readme.filled(readme), readme.replace('old', 'new'))
+      self.assertEqual(_readme.updated(readme), readme.replace('old', 'new'))
 
   def test_the_longest_trainings_alone_unless_all_are_asked_for(self):
     self.file('lines_acai', record(0, distance=2e-3), record(1, distance=3e-3), record(0, 1 << 19))
@@ -323,7 +323,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     definition, name = base.definition('lines_acai'), 'lines_acai'
     self.file(name, record(0), record(0, settings=['training.precision=mixed_bfloat16']))
     found = _records.load(name, self.folder)
-    self.assertLen(_records.own(found, name), 2)
+    self.assertLen(_records.of_recipe(found, name), 2)
     self.assertLen(_records.longest(found, name), 2)  # another precision gives other figures: a row of its own
     auto = _reproduce.identities(_reproduce.experiment_of(definition, 0, 'fast'))
     self.assertEqual(auto, {run.identity for run in found})
@@ -350,7 +350,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertNotIn('3.50', _tables.render('lines', 'markdown', self.folder, everything=True))
     readme = '<!-- python -m zoo table lines_acai --ablation --format markdown -->\nold\n<!-- end -->'
     with unittest.mock.patch.object(_tables, 'render_ablation', return_value='new\n') as rendered:
-      self.assertEqual(_readme.filled(readme), readme.replace('old', 'new'))
+      self.assertEqual(_readme.updated(readme), readme.replace('old', 'new'))
     rendered.assert_called_with('lines_acai', 'markdown')
     self.assertIn('lines_acai: ablations', _report.render(self.folder))
 
@@ -371,7 +371,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     for setting, found in (('model.anneal_to=1', 1), ('model.anneal_to=0.02', 0)):
       run = dataclasses.replace(record(settings=[setting]), history=[
           {'samples': 1 << 16, 'seconds': 8.0, 'mean_distance': 2e-3}])
-      self.assertLen(_records.as_it_was(run, 1 << 16), found)
+      self.assertLen(_records.shorter_training(run, 1 << 16), found)
 
   def test_sources_of_sentences_have_their_own_table(self):
     with self.assertRaisesRegex(UserError, 'yelp_arae has no figures of sources; expected a run'):
@@ -393,11 +393,11 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
       _tables.render_metrics('yelp', ['reverse_perplexity', 'reverse_perplexty'], folder=self.folder)
     readme = '<!-- python -m zoo table yelp --metrics a,b_1 --format markdown -->\nold\n<!-- end -->'
     with unittest.mock.patch.object(_tables, 'render_metrics', return_value='new\n') as rendered:
-      self.assertIn('-->\nnew\n<!-- end', _readme.filled(readme))
+      self.assertIn('-->\nnew\n<!-- end', _readme.updated(readme))
     rendered.assert_called_once_with('yelp', ['a', 'b_1'], 'markdown')
     readme = '<!-- python -m zoo table yelp_arae --sources --format markdown -->\nold\n<!-- end -->'
     with unittest.mock.patch.object(_tables, 'render_sources', return_value='new\n'):
-      self.assertIn('-->\nnew\n<!-- end', _readme.filled(readme))
+      self.assertIn('-->\nnew\n<!-- end', _readme.updated(readme))
 
   def test_the_report_is_one_file(self):
     _records.add('lines_acai', record(), self.folder)
@@ -438,7 +438,7 @@ class ReproduceTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'after 16 of 262,144 samples'):
       _reproduce.check_measured(dataclasses.replace(run, samples=16), 'run')
     other = 'raw' if run.weights == 'average' else 'average'
-    with self.assertRaisesRegex(UserError, f'{other} weights; expected those that are reported, {run.weights}'):
+    with self.assertRaisesRegex(UserError, f'{other} weights; expected {run.weights}, which are reported'):
       _reproduce.check_measured(dataclasses.replace(run, weights=other), 'run')
 
   def test_experiments_are_the_definition_s_with_what_is_set(self):
@@ -532,7 +532,7 @@ class ReproduceTest(tf.test.TestCase):
     self.assertContainsSubset({'angles', 'quality', 'clusters', 't-SNE'}, drawn)
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     self.assertEqual(again.returncode, 0, again.stderr)
-    self.assertIn('has a result already', again.stdout)
+    self.assertIn('already has a result', again.stdout)
 
   @pytest.mark.slow
   def test_sentences_are_kept_loaded_and_measured_again_where_the_terms_allow_it(self):
@@ -551,7 +551,7 @@ class ReproduceTest(tf.test.TestCase):
     self.assertIn(f'wrote {archives}/grammar_text_autoencoder.npz', done.stdout)
     again = program('reproduce', 'grammar_text_autoencoder', *rest)
     self.assertEqual((again.returncode, again.stderr), (0, ''))
-    self.assertStartsWith(again.stdout, 'grammar_text_autoencoder, seed 0: has a result already\n')
+    self.assertStartsWith(again.stdout, 'grammar_text_autoencoder, seed 0: already has a result\n')
     experiment, model, samples = _weights.load('grammar_text_autoencoder', results=results, folder=archives)
     filed, = _records.load('grammar_text_autoencoder', results)
     self.assertEqual((samples, filed.kept.file), (640, 'grammar_text_autoencoder.npz'))
@@ -562,7 +562,7 @@ class ReproduceTest(tf.test.TestCase):
     self.assertAllClose(nll, filed.metrics['recon_nll'], rtol=0.01)
     for call in (lambda: _weights.keep('yelp_arae', Run(folder), results, archives),
                  lambda: _publish.publish('yelp_arae', 'kaggle', 'me')):
-      with self.assertRaisesRegex(UserError, "^yelp_arae: weights are neither kept nor published, since Yelp's terms"):
+      with self.assertRaisesRegex(UserError, "^yelp_arae: weights are neither stored .*since Yelp's terms"):
         call()
 
 

@@ -19,7 +19,7 @@ class ResultsTest(tf.test.TestCase):
     for path in _readme.pages():
       with self.subTest(path.name):
         page = path.read_text()
-        self.assertEqual(page, _readme.filled(page), 'python -m zoo._readme writes the tables')
+        self.assertEqual(page, _readme.updated(page), 'python -m zoo._readme writes the tables')
         found |= {match[2] for match in _readme.MARKED.finditer(page)}
     self.assertContainsSubset({base.definition(name).dataset for name in RESULTS}, found)
 
@@ -49,7 +49,7 @@ class ResultsTest(tf.test.TestCase):
     for name, record in kept.values():
       with self.subTest(name):
         self.assertEqual(record.identity, _records.reported(RESULTS[name], name).identity)
-        which = _card.subject(name)  # which loads it; made once for the test of the pages, too
+        which = _card.subject_of(name)  # which loads it; made once for the test of the pages, too
         self.assertEqual((which.experiment, which.samples), (record.experiment, record.samples))
         shape = (1, *which.model.image_shape)
         self.assertEqual(which.model(tf.zeros(shape)).shape, shape)

@@ -530,7 +530,7 @@ class PublishTest(parameterized.TestCase, Case):
       self.skipTest('huggingface_hub (extra publish) is not installed')
     with (unittest.mock.patch.object(constants, 'ENDPOINT', self.address),
           unittest.mock.patch.object(StandIn, 'do_POST', lambda self: self.answer({'error': 'no'}, 403)),
-          self.assertRaisesRegex(UserError, r'^huggingface took no me/lines_autoencoder \([^\n]*403[^\n]*\.$')):
+          self.assertRaisesRegex(UserError, r'^huggingface refused me/lines_autoencoder \([^\n]*403[^\n]*\.$')):
       self.publish('huggingface', really=True)
 
   def test_program_wants_a_place_and_an_owner(self):

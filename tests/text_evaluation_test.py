@@ -143,7 +143,7 @@ class MetricsTest(tf.test.TestCase):
     self.assertLen(found.curves['path_perplexity'], text.STEPS)
     first, second = text.pairs(100, 10)
     self.assertEmpty(set(first) & set(second))
-    with self.assertRaisesRegex(UserError, 'two at least'):
+    with self.assertRaisesRegex(UserError, 'at least two'):
       text.pairs(1, 10)
 
   def test_transfer_of_copies_and_of_random_sentences(self):
@@ -192,7 +192,8 @@ class GrammarTest(tf.test.TestCase):
       words = grammar.draw(generator, i % 2).split()
       self.assertBetween(len(words), 4 - 1, grammar.LONGEST)
       subjects = [w for w in words if w in plurals or w in grammar.NOUNS]
-      verbs = [(v, w) for w in words for v in grammar.ALONE[i % 2] + grammar.WITH[i % 2] if w in (v, v + 's', v + 'es')]
+      verbs = [(v, w) for w in words for v in grammar.INTRANSITIVE[i % 2] + grammar.TRANSITIVE[i % 2]
+               if w in (v, v + 's', v + 'es')]
       self.assertLen(verbs, 1, words)
       self.assertEqual(subjects[0] in plurals, verbs[0][0] == verbs[0][1], words)
       self.assertEmpty(set(words) & set(grammar.ADJECTIVES[1 - i % 2]))

@@ -249,7 +249,7 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
       answer = tf.reduce_sum(model.critic(points))
     slopes = np.linalg.norm(tape.gradient(answer, points), axis=1)
     self.assertAllClose(losses.gradient_penalty(model.critic, points), np.mean((slopes - 1)**2), rtol=1e-4)
-    self.assertAllClose(losses.gradient_penalty(model.critic, points, whole=True), np.mean((slopes / BATCH - 1)**2),
+    self.assertAllClose(losses.gradient_penalty(model.critic, points, of_mean=True), np.mean((slopes / BATCH - 1)**2),
                         rtol=1e-4)
 
   @parameterized.parameters(True, False)
@@ -282,7 +282,7 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
     codes = tf.zeros([1000, 8])
     for step, expected in ((0, 2.0), (2, 2.0), (3, 1.0), (7, 0.5)):
       model.step.assign(step)
-      self.assertAllClose(np.std(model.noisy(codes)), expected, rtol=0.05)
+      self.assertAllClose(np.std(model.add_noise(codes)), expected, rtol=0.05)
 
   def test_weights_are_clipped(self):
     model = make('arae', {**ADVERSARIAL, 'lipschitz': 'clip', 'clip': 0.01})
@@ -304,19 +304,19 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
   def test_the_critic_sees_the_last_codes(self):
     model = self.model()
     first, second, third = (tf.fill([BATCH, 8], float(i)) for i in (1, 2, 3))
-    self.assertAllEqual([part[0, 0] for part in model.remembered(first)], [1, 1])
+    self.assertAllEqual([part[0, 0] for part in model.update_queue(first)], [1, 1])
     model.step.assign(1)
-    self.assertAllEqual([part[0, 0] for part in model.remembered(second)], [2, 1])
-    self.assertAllEqual([part[0, 0] for part in model.remembered(third)], [3, 2])
+    self.assertAllEqual([part[0, 0] for part in model.update_queue(second)], [2, 1])
+    self.assertAllEqual([part[0, 0] for part in model.update_queue(third)], [3, 2])
 
   def test_phases_and_the_linear_schedule(self):
     model = make('arae', {**FAST, 'alone': 0.4, 'ramp': 0.2})
     for step, expected in ((0, 0), (40, 0), (50, 0.5), (60, 1), (100, 1)):
       model.step.assign(step)
-      self.assertAllClose(model.share(), expected, atol=1e-6)
+      self.assertAllClose(model.adversarial_factor(), expected, atol=1e-6)
     model.steps = None
     with self.assertRaisesRegex(ValueError, 'expected compile'):
-      model.share()
+      model.adversarial_factor()
     training = config.Training(samples=640, batch=64, learning_rate=2.0, schedule='linear', floor=0.01)
     rate = optimizer.optimizer(training)('autoencoder')._learning_rate
     self.assertAllClose([rate(step) for step in (0, 5, 10, 20)], [2, 2, 0.02, 0.02])
@@ -410,7 +410,7 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
 
     def reconstruction(y):
       decoder = (twin.decoder, twin.decoder_1)[y]
-      return twin.reconstruction(parts[0][y], twin.noisy(code(0, y), 300 + y), decoder)[0]
+      return twin.reconstruction(parts[0][y], twin.add_noise(code(0, y), 300 + y), decoder)[0]
 
     def class_entropy(y, target, weight):
       logits = twin.classifier(code(0, y), training=True)

@@ -168,7 +168,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
       weights.read(self.path.with_name('none.npz'))
     for samples in (-1, 10**30, True, 1.5):
       weights.write(self.path, {}, {'experiment': {}, 'samples': samples})
-      with self.assertRaisesRegex(UserError, 'names no experiment and samples'):
+      with self.assertRaisesRegex(UserError, 'has no experiment and samples'):
         weights.read(self.path)
 
   def test_nothing_is_unpickled_or_inflated(self):
@@ -190,7 +190,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
     values = experiment.to_dict()
     values['model']['zeta'] = 1
     self.write(build.create(experiment), experiment, values=values)
-    with self.assertRaisesRegex(UserError, "its experiment is unknown here .unknown key of model 'zeta'"):
+    with self.assertRaisesRegex(UserError, "cannot read its experiment .unknown key of model 'zeta'"):
       weights.load(self.path)
 
   def test_layers_out_of_sight_are_a_fault(self):
@@ -201,7 +201,7 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
         self.more[0].build((None, 3))
 
     model = Hidden(autoencoder.Config(), config.Network(latent_width=2, latent=3, depth=2), (8, 8, 1))
-    with self.assertRaisesRegex(ValueError, 'dense.*have no place of their own'):
+    with self.assertRaisesRegex(ValueError, 'dense.*are not reachable'):
       weights.variables(model)
 
 
@@ -234,7 +234,7 @@ class KeptTest(tf.test.TestCase):
 
   def test_kept_and_loaded_with_their_sum(self):
     self.file(mean_distance=1.0)
-    with self.assertRaisesRegex(UserError, 'no weights of lines_autoencoder are kept'):
+    with self.assertRaisesRegex(UserError, 'no pretrained weights of lines_autoencoder'):
       self.load()
     kept = self.keep()
     path = self.archives / 'lines_autoencoder.npz'
@@ -259,16 +259,16 @@ class KeptTest(tf.test.TestCase):
     longer = dataclasses.replace(self.experiment, training=dataclasses.replace(self.experiment.training, samples=64))
     _records.set_kept('lines_autoencoder', self.file(longer, mean_distance=2.0), kept, self.results)
     self.assertLen([run for run in _records.load('lines_autoencoder', self.results) if run.kept], 1)
-    with self.assertRaisesRegex(UserError, 'is of another run than the record'):
+    with self.assertRaisesRegex(UserError, 'is of another run than its record'):
       self.load()
     with self.assertRaisesRegex(UserError, 'of 32 samples, seed 0, is not the run .* the one of 64 samples, seed 0'):
       self.keep()
 
   def test_weights_that_do_not_give_the_record_s_figures(self):
-    with self.assertRaisesRegex(UserError, 'is not the run that lines_autoencoder reports; that is none'):
+    with self.assertRaisesRegex(UserError, 'is not the run that lines_autoencoder reports, which is none'):
       self.keep()
     self.file(recon_mse=7.0)
-    with self.assertRaisesRegex(UserError, 'expected 7, as its record has it'):
+    with self.assertRaisesRegex(UserError, 'expected 7, as in its record'):
       self.keep()
     self.assertFalse(self.archives.exists())
 

@@ -28,7 +28,7 @@ MODELS = registry.names('acai_tf.models', 'images')
 
 
 def experiment_of(definition):
-  return resolve(definition.dataset, definition.model, 'paper', definition.overrides)
+  return definition.resolve()
 
 
 def content(experiment):
@@ -179,9 +179,10 @@ class ProgramTest(tf.test.TestCase):
     folder = self.get_temp_dir()
     pathlib.Path(folder, 'file').touch()
     for words, settings, message in (
-        (['list'], {'seeds': 3}, '--seeds does not apply to list; expected no other flags than --dataset, --model'),
+        (['list'], {'seeds': 3}, '--seeds does not apply to list; expected no other flags than --dataset, --model, '
+         '--pretrained'),
         (['table', 'lines'], {'recipe': 'fast'}, '--recipe does not apply to table'),
-        (['table', 'lines'], {'results': f'{folder}/none'}, 'none is no folder'),
+        (['table', 'lines'], {'results': f'{folder}/none'}, 'none is not a folder'),
         (['reproduce', 'lines_acai'], {'weights': f'{folder}/file'}, '--weights .*/file cannot be written'),
         (['reproduce', 'yelp_arae'], {'restarts': 3}, '--restarts is for models of images'),
         (['report'], {'to': folder}, 'is a folder; expected a file'),
@@ -196,16 +197,31 @@ class ProgramTest(tf.test.TestCase):
     self.assertNotIn('mnist', text)
     self.assertIn(f'{len(base.definitions("cifar10"))} definitions', text)
 
+  def test_list_of_pretrained_weights(self):
+    text = self.run_program('list', pretrained=True)
+    names = [line.split()[0] for line in text.splitlines() if ' samples ' in line]
+    self.assertEqual(names, zoo.names(pretrained=True))
+    self.assertRegex(text, r'lines_acai +64 +524,288 samples +mean distance, 1e-3 0\.\d\d; smoothness 0\.\d')
+    text = self.run_program('list', 'lines_v*', 'mnist_acai_d32')
+    for name in ('lines_vae', 'lines_vqvae', 'mnist_acai_d32'):
+      self.assertIn(name, text)
+    self.assertIn('\n3 definitions', text)
+    with self.assertRaisesRegex(UserError, 'no definition matches'):
+      self.run_program('list', dataset='svhn', pretrained=True)
+    with self.assertRaisesRegex(UserError, "unknown definition 'more'"):
+      self.run_program('list', 'more')
+
   def test_show(self):
     with unittest.mock.patch.object(program.cli, 'start_tensorflow'):
       text = self.run_program('show', 'lines_acai')
-    for part in ('latent 2 x 2 x 16, latent dimension 64', '1,569,580 parameters', 'critic: ', 'lambda_ 0.5',
-                 'mean_distance 0.24 ± 0.01e-3,', 'ACAI paper, table 1', 'python -m acai_tf.train --zoo lines_acai'):
+    for part in ('latent 2 x 2 x 16, latent dimension 64', '1,569,579 parameters', 'critic: ', 'lambda_ 0.5',
+                 'mean_distance 0.24 ± 0.01e-3,', 'ACAI paper, table 1', 'python -m acai_tf.train --zoo lines_acai',
+                 "zoo.load('lines_acai')", 'mean distance, 1e-3 (lower is better)', '--samples 524288 --seed 0'):
       self.assertIn(part, text)
 
   def test_mistakes(self):
-    for words in ((), ('list', 'more'), ('show',), ('draw', 'x'), ('report', 'x')):
-      with self.assertRaisesRegex(UserError, 'expected `list`, `show NAME`'):
+    for words in ((), ('show',), ('draw', 'x'), ('report', 'x')):
+      with self.assertRaisesRegex(UserError, r'expected `list \[NAME...\]`, `show NAME`'):
         self.run_program(*words)
 
 

@@ -16,7 +16,7 @@ if typing.TYPE_CHECKING:
 def names(pretrained: bool = False) -> list[str]:
   """Sorted names of all definitions, or only of those with pretrained weights."""
   if pretrained:
-    return sorted(name for name, runs in _records.load_all().items() if any(run.kept for run in runs))
+    return sorted(_records.pretrained())
   return sorted(base.definitions())
 
 

@@ -14,18 +14,18 @@ from acai_tf import cli
 from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError, unknown
-from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run
-from acai_tf.training import build
-from zoo import _card, _gallery, _jobs, _publish, _records, _report, _reproduce, _tables, _weights, base
+from acai_tf.training import build, weights
+from zoo import _card, _compare, _gallery, _jobs, _publish, _records, _report, _reproduce, _tables, _weights, base
 
-USAGE = ('`list`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, `table NAME --ablation`, '
-         '`table NAME --sources`, `report`, `card NAME`, `publish NAME --to kaggle|huggingface --owner OWNER` or '
-         '`gallery [NAME...]`')
+USAGE = ('`list [NAME...]`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, '
+         '`table NAME --ablation`, `table NAME --sources`, `report`, `card NAME`, '
+         '`publish NAME --to kaggle|huggingface --owner OWNER` or `gallery [NAME...]`')
 
 FLAGS = flags.FlagValues()  # A separate set, because acai_tf.train defines some of the same names.
 flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
 flags.DEFINE_string('model', None, 'Only definitions of this model', flag_values=FLAGS)
+flags.DEFINE_bool('pretrained', False, 'Only definitions with pretrained weights', flag_values=FLAGS)
 flags.DEFINE_enum('recipe', None, ['paper', 'fast'], 'Hyperparameters [paper for show, fast for reproduce]',
                   flag_values=FLAGS)
 flags.DEFINE_integer('seeds', 1, 'Number of seeds, from 0 on', 1, flag_values=FLAGS)
@@ -59,7 +59,7 @@ flags.DEFINE_string('owner', None, 'Account to publish under, named in the card'
 flags.DEFINE_bool('yes', False, 'Upload; otherwise only print what would be uploaded', flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 
-GROUPS = {'list': ['dataset', 'model'], 'show, reproduce': ['recipe'],
+GROUPS = {'list': ['dataset', 'model', 'pretrained'], 'show, reproduce': ['recipe'],
           'reproduce': ['seeds', 'samples', 'set', 'jobs', 'plan', 'restarts', 'train_images', 'runs'],
           'reproduce, keep, gallery': ['weights', 'data_dir', 'manual_dir'], 'keep, gallery': ['run'],
           'table': ['all', 'brief', 'ablation', 'sources'], 'table, reproduce': ['metrics'],
@@ -78,23 +78,38 @@ def figures(definition) -> list:
   return texts
 
 
-def show_list(dataset, model) -> None:
-  """Prints a table of the definitions."""
+def show_list(patterns, dataset, model, pretrained) -> None:
+  """Prints a table of the definitions that match one of the patterns ('mnist_*'), if there are any.
+
+  Raises:
+    UserError: no definition matches a pattern, or all of the conditions.
+  """
   grid = rich_table.Table(box=box.SIMPLE_HEAD)
-  for heading in ('name', 'data set', 'model', 'latent dimension', 'published'):
-    grid.add_column(heading, justify='right' if heading.startswith('latent') else 'left')
-  shown = base.definitions(dataset, model)
-  for definition in shown.values():
-    grid.add_row(definition.name, definition.dataset, definition.model, str(definition.latent_dimension),
-                 ', '.join(figures(definition)))
-  print(cli.text_of(grid, 160))
-  print(f'{len(shown)} definitions; * from a single secondary source')
+  for heading in ('name', 'latent dimension', 'pretrained on', 'score', 'published'):
+    grid.add_column(heading, justify='right' if heading in ('latent dimension', 'pretrained on') else 'left')
+  chosen = _reproduce.all_of(patterns) if patterns else base.definitions()
+  kept = _records.pretrained()
+  shown = {name: definition for name, definition in base.definitions(dataset, model).items()
+           if name in chosen and (name in kept or not pretrained)}
+  if not shown:
+    raise UserError('no definition matches; expected others, or fewer conditions: python -m zoo list shows all.')
+  for name, definition in shown.items():
+    samples, score = '', ''
+    if name in kept:
+      count, metrics = kept[name]
+      labels = [label for label in _compare.columns(definition.dataset) if metrics.get(label.metric) is not None]
+      samples = f'{count:,} samples'
+      score = '; '.join(f'{label.heading} {label.number(metrics[label.metric])}' for label in labels[:2])
+    grid.add_row(name, str(definition.latent_dimension), samples, score, ', '.join(figures(definition)))
+  print(cli.text_of(grid, 180))
+  print(f'{len(shown)} definitions, {len(shown.keys() & kept.keys())} with pretrained weights (--pretrained); * from a '
+        'single secondary source')
 
 
 def show(name, recipe) -> None:
   """Builds the model of a definition and prints its layers, settings, players and published figures."""
   definition = base.definition(name)
-  experiment = resolve(definition.dataset, definition.model, recipe, definition.overrides)
+  experiment = definition.resolve(recipe)
   model = build.create(experiment)
   network, training = experiment.network, experiment.training
   print(f'{name}: {definition.model} on {definition.dataset}\n\n{inspect.getdoc(type(model))}\n')
@@ -107,16 +122,22 @@ def show(name, recipe) -> None:
     show_images(experiment, model)
   print('\nplayers')
   for player in model.players():
-    count = sum(int(v.value.shape.num_elements()) for v in model.variables_of(player))
+    count = sum(v.value.shape.num_elements() for v in model.variables_of(player))
     optimizer = model.optimizers[player]
     print(f'  {player}: {count:,} parameters, {type(optimizer).__name__}')
-  print(f'\n{model.count_params():,} parameters in total\ntraining: {values(training)}\n')
+  total = sum(v.value.shape.num_elements() for v in weights.variables(model).values() if v is not model.step)
+  print(f'\n{total:,} parameters in total\ntraining: {values(training)}\n')
   published = figures(definition)
   sources = sorted({row.source for row in base.published(
       definition.dataset, definition.model, definition.latent_dimension).values()})
   print('published: ' + (f'{", ".join(published)} ({"; ".join(sources)}; * from a single secondary source)'
                          if published else 'nothing'))
   print(f'train it: python -m acai_tf.train --zoo {name} --recipe {recipe}')
+  if name in zoo.names(pretrained=True):
+    trained = _card.Scored(name).record.experiment.training
+    print(f"\nload it: zoo.load('{name}'), or hub.load(zoo.handle('{name}'))\n\n{_card.scores_text(name)}\n"
+          f'  trained by: python -m acai_tf.train --zoo {name} --recipe {trained.recipe} --samples {trained.samples} '
+          f'--seed {trained.seed}')
 
 
 def values(settings) -> str:
@@ -157,7 +178,7 @@ def reproduce(patterns) -> int:
            for seed in range(FLAGS.seeds) for definition in definitions.values()]  # Checks all before the first trains.
   for name in ('restarts', 'train_images'):
     if FLAGS[name].present and not all(experiment.kind == 'images' for _, experiment in asked):
-      raise UserError(f'--{name} is for models of images; expected no others beside it.')
+      raise UserError(f'--{name} is for models of images; expected only definitions of such.')
   for group in FLAGS.metrics:
     for _, experiment in asked:
       if group not in (known := MODALITIES[experiment.kind].groups):
@@ -180,18 +201,18 @@ def reproduce(patterns) -> int:
   for name in definitions if settings and not failed else []:
     print(f'\n{name}\n\n{_tables.render_ablation(name, "text", FLAGS.results)}')
   if failed:
-    raise UserError(f'{len(failed)} runs are missing: {"; ".join(failed)}; their messages stand above. '
+    raise UserError(f'{len(failed)} runs are missing: {"; ".join(failed)}; their messages are above. '
                     'The same command trains what is missing.')
   return 0
 
 
 def side_by_side(asked, data_flags, evaluate_flags) -> int:
   """Like `reproduce`, with --jobs runs in parallel. `asked`: list of (definition, experiment)."""
-  filing = threading.Lock()
+  lock = threading.Lock()
 
   def one(job, call):
     return _reproduce.reproduce(job.definition, job.experiment, FLAGS.set, FLAGS.runs, FLAGS.results, FLAGS.weights,
-                                data_flags, evaluate_flags, call, filing)
+                                data_flags, evaluate_flags, call, lock)
 
   jobs = _jobs.plan(asked, FLAGS.set, FLAGS.runs, FLAGS.results)
   print(_jobs.table(jobs, FLAGS.jobs) if jobs else 'no training is missing')
@@ -222,7 +243,7 @@ def card(name) -> None:
   kind = chosen_format(_card.FORMATS)
   if FLAGS.to:
     cli.check_target('to', FLAGS.to)
-  text = _card.render(_card.subject(name), kind, FLAGS.owner)
+  text = _card.render(_card.subject_of(name), kind, FLAGS.owner)
   if FLAGS.to:
     pathlib.Path(FLAGS.to).write_text(text)
   print(f'wrote {FLAGS.to}' if FLAGS.to else text)
@@ -248,9 +269,9 @@ def gallery(names) -> None:
     with cli.Status() as status:
       _gallery.build(folder, models, archive, cli.data_dir(FLAGS.data_dir), FLAGS.manual_dir, status)
     print(f'wrote {folder}')
-  elif names or FLAGS.run or not FLAGS.serve or not _gallery.is_one(folder):
-    raise UserError(f'{folder} exists already; expected a new folder (--to), or --serve alone, which serves a gallery '
-                    'as it was built.')
+  elif names or FLAGS.run or not FLAGS.serve or not _gallery.is_gallery(folder):
+    raise UserError(f'{folder} exists already; expected a new folder (--to), or --serve alone, which serves the '
+                    'gallery as it is.')
   if FLAGS.serve:
     with _gallery.server(folder) as server:
       print(f'serving at http://127.0.0.1:{server.server_port}/ until Ctrl-C', flush=True)
@@ -264,14 +285,14 @@ def main(words) -> int:
   if fitting:
     cli.only(FLAGS, fitting, f'to {command}')
   if 'results' in fitting and not pathlib.Path(FLAGS.results).is_dir():
-    raise UserError(f'--results {FLAGS.results} is no folder; expected the one in which result files lie.')
+    raise UserError(f'--results {FLAGS.results} is not a folder; expected the folder of the result files.')
   if command in ('reproduce', 'keep'):  # Checked before the training starts.
     for name in ('results', 'weights', *(['runs'] if command == 'reproduce' else [])):
       cli.check_folder(name, FLAGS[name].value)
   if fitting and command != 'list':
     cli.start_tensorflow()
-  if command == 'list' and not names:
-    show_list(FLAGS.dataset, FLAGS.model)
+  if command == 'list':
+    show_list(names, FLAGS.dataset, FLAGS.model, FLAGS.pretrained)
   elif command == 'show' and len(names) == 1:
     show(names[0], FLAGS.recipe or 'paper')
   elif command == 'reproduce' and names:
@@ -280,7 +301,7 @@ def main(words) -> int:
     keep(names[0])
   elif command == 'table' and len(names) == 1:
     if FLAGS.ablation + FLAGS.sources + FLAGS.all + FLAGS.brief + bool(FLAGS.metrics) > 1:
-      raise UserError('--all, --brief, --ablation, --sources and --metrics are tables of their own; expected one.')
+      raise UserError('--all, --brief, --ablation, --sources and --metrics are different tables; expected one of them.')
     kind = chosen_format(_tables.FORMATS)
     print(_tables.render_metrics(names[0], FLAGS.metrics, kind, FLAGS.results) if FLAGS.metrics
           else _tables.render_ablation(names[0], kind, FLAGS.results) if FLAGS.ablation

@@ -1,5 +1,6 @@
 """Model cards in Markdown, generated from the result files, for every definition with pretrained weights."""
 
+import dataclasses
 import functools
 import inspect
 import json
@@ -7,11 +8,13 @@ import pathlib
 import sys
 
 import numpy as np
+from rich import box
+from rich import table as rich_table
 
+from acai_tf import cli
 from acai_tf.evaluation import report
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.resolve import resolve
 from acai_tf.training import weights
 from zoo import _compare, _records, _tables, _weights, base
 
@@ -28,7 +31,25 @@ SOURCES = {
     'huggingface': ('import huggingface_hub', "huggingface_hub.snapshot_download('{handle}')"),
     'kaggle': ('import kagglehub', "kagglehub.model_download('{handle}')"),
 }
-SNIPPET = '''
+
+
+@dataclasses.dataclass(frozen=True)
+class Wording:
+  """What cards say about models of a kind of data.
+
+  In the texts, {shape} is the shape of an image, and {size} is the same for readers, such as '32 x 32 x 1'.
+  """
+
+  input: str
+  snippet: str  # Python program that uses the exported model; {imports} and {source} are an entry of `SOURCES`
+  task: str  # name of the task on Hugging Face
+  limits: tuple[str, ...]
+
+
+WORDINGS = {
+    'images': Wording(
+        input='images, [n, {shape}] float32 in [0, 1]',
+        snippet='''
 import numpy as np
 import tensorflow as tf
 {imports}
@@ -38,8 +59,14 @@ latents = module.encoder(images)
 reconstructions = module.decoder(latents)
 path = [module.interpolator({{'images_a': images[:1], 'images_b': images[1:], 'alpha': np.array([alpha], np.float32)}})
         for alpha in np.linspace(0, 1, 9)]
-'''
-SNIPPET_OF_SENTENCES = '''
+''',
+        task='image-feature-extraction',
+        limits=('Images must be {size}. Values must be in [0, 1]; others are accepted, but the result is meaningless.',
+                'Decoded images are not clipped: a value can be slightly outside [0, 1].',
+                'It was trained on images of {dataset} only.')),
+    'sentences': Wording(
+        input='sentences, strings of words separated by white space',
+        snippet='''
 import numpy as np
 import tensorflow as tf
 {imports}
@@ -49,46 +76,66 @@ latents = module.encoder(a + b)
 reconstructions = module.decoder(latents)
 path = [module.interpolator({{'texts_a': a, 'texts_b': b, 'alpha': np.array([alpha], np.float32)}})
         for alpha in np.linspace(0, 1, 9)]
-'''
+''',
+        task='feature-extraction',
+        limits=('Out-of-vocabulary words are read as the unknown token.',
+                'Sentences longer than the longest one of the data set are truncated.')),
+}
 
 
-class Subject:
-  """The definition that a card describes, with its record, its model, and its runs with other seeds."""
+class Scored:
+  """A definition with the record of its pretrained weights, its runs with all seeds, and its published figures.
+
+  Raises:
+    UserError: the definition is unknown, or has no pretrained weights.
+  """
 
   def __init__(self, name, results=_records.FOLDER, folder=_weights.FOLDER):
     self.name, self.definition = name, base.definition(name)
     self.record, _ = _weights.kept(name, results, folder)
-    self.experiment, self.model, self.samples = _weights.load(name, 'float32', results, folder)
     self.runs = next(iter(_records.longest(_records.load(name, results), name)), [self.record])
     self.published = base.published(self.definition.dataset, self.definition.model, self.definition.latent_dimension)
 
+
+class Subject(Scored):
+  """The definition that a card describes, with its model, too."""
+
+  def __init__(self, name, results=_records.FOLDER, folder=_weights.FOLDER):
+    super().__init__(name, results, folder)
+    self.experiment, self.model, self.samples = _weights.load(name, 'float32', results, folder)
+
   @property
-  def is_text(self) -> bool:
-    """Whether it is a model of sentences."""
-    return not hasattr(self.model, 'image_shape')
+  def wording(self) -> Wording:
+    """What cards say about models of this kind of data."""
+    return WORDINGS[self.experiment.kind]
+
+  def text(self, template, **values) -> str:
+    """Fills in a text of `Wording`."""
+    shape = getattr(self.model, 'image_shape', ())
+    return template.format(shape=_by(shape, ', '), size=_by(shape, ' x '), dataset=self.definition.dataset, **values)
 
 
 @functools.cache
-def subject(name) -> Subject:
+def subject_of(name) -> Subject:
   """Returns the cached `Subject` of that name, from the default folders."""
   return Subject(name)
 
 
-def handle_of(which, place, owner) -> str:
+def handle_of(subject, place, owner) -> str:
   """The name under which an account publishes a model.
 
   On Hugging Face it is 'OWNER/lines_acai'; versions are commits. On Kaggle it is
   'OWNER/lines-acai/tensorFlow2/default': names have no underscores there, and Kaggle counts the versions.
   """
-  return {'huggingface': f'{owner}/{which.name}',
-          'kaggle': f'{owner}/{which.name.replace("_", "-")}/tensorFlow2/default'}[place]
+  return {'huggingface': f'{owner}/{subject.name}',
+          'kaggle': f'{owner}/{subject.name.replace("_", "-")}/tensorFlow2/default'}[place]
 
 
-def render(which, kind='markdown', owner='') -> str:
+def render(subject, kind='markdown', owner='') -> str:
   """Renders a card as Markdown.
 
   Args:
-    which: `Subject`.
+    subject: `Subject`.
     kind: one of `FORMATS`, or 'kaggle', which is 'markdown' with a snippet that downloads from Kaggle.
     owner: account that publishes the model; not needed for 'markdown'.
 
@@ -96,51 +143,51 @@ def render(which, kind='markdown', owner='') -> str:
     UserError: `owner` is missing.
   """
   if kind != 'markdown' and not owner:
-    raise UserError(f'a card in the format {kind} names where the module lies; expected --owner, an account there.')
-  handle = '' if kind == 'markdown' else handle_of(which, kind, owner)
-  head = _huggingface_head(which) if kind == 'huggingface' else f'# {which.name}\n\n'
+    raise UserError(f'a card in the format {kind} names the place of the module; expected --owner, an account there.')
+  handle = '' if kind == 'markdown' else handle_of(subject, kind, owner)
+  head = _huggingface_head(subject) if kind == 'huggingface' else f'# {subject.name}\n\n'
   return '\n'.join([
-      head + _what(which), _table(['', ''], facts(which)),
-      '## Usage\n', _snippet(which, kind, handle),
-      '## Callables\n', _table(['callable', 'inputs', 'output'], callables(which)),
-      *_scores(which, '##'), *_limits(which, '##'),
-      f'## Interpolations\n\n![Interpolations by {which.name}]({PICTURE})\n'])
+      head + _what(subject), _tables.markdown(['', ''], facts(subject)),
+      '## Usage\n', _snippet(subject, kind, handle),
+      '## Callables\n', _tables.markdown(['callable', 'inputs', 'output'], callables(subject)),
+      *_scores(subject, '##'), *_limits(subject, '##'),
+      f'## Interpolations\n\n![Interpolations by {subject.name}]({PICTURE})\n'])
 
 
 def page() -> str:
   """All cards in one page for docs/, without the parts that are the same for all."""
   names = [name for name, runs in _records.load_all().items() if any(run.kept for run in runs)]
   return '\n'.join(
-      '\n'.join([f'## {which.name}\n\n{_what(which)}', _table(['', ''], facts(which)), *_scores(which, '###'),
-                 *_limits(which, '###'), f'![Interpolations by {which.name}](records/{which.name}.png)\n'])
-      for which in map(subject, names))
+      '\n'.join([f'## {subject.name}\n\n{_what(subject)}', _tables.markdown(['', ''], facts(subject)),
+                 *_scores(subject, '###'), *_limits(subject, '###'),
+                 f'![Interpolations by {subject.name}](records/{subject.name}.png)\n'])
+      for subject in map(subject_of, names))
 
 
-def facts(which) -> list:
+def facts(subject) -> list:
   """Rows [name, text] of facts about the model."""
-  experiment, record, kept = which.experiment, which.record, which.record.kept
+  experiment, record, kept = subject.experiment, subject.record, subject.record.kept
   training = experiment.training
-  data = getattr(registry.load('acai_tf.data', which.definition.dataset), 'SOURCE', UNSTATED)
-  code = tuple(next(c for c in which.model.callables() if c.name == 'decoder').inputs['codes'].shape[1:])
-  counts = {player: sum(_count(v) for v in which.model.variables_of(player)) for player in which.model.players()}
-  total = sum(map(_count, weights.variables(which.model).values()))  # also those that no player trains, like a codebook
-  seeds, noun = _tables.seeds_of(which.runs), 'sentences' if which.is_text else 'images'
-  seed = f'seed {seeds}' if len(which.runs) < 2 else f'seed {training.seed} (of seeds {seeds})'
+  data = getattr(registry.load('acai_tf.data', subject.definition.dataset), 'SOURCE', UNSTATED)
+  code = tuple(next(c for c in subject.model.callables() if c.name == 'decoder').inputs['codes'].shape[1:])
+  counts = {player: sum(_count(v) for v in subject.model.variables_of(player)) for player in subject.model.players()}
+  total = sum(map(_count, weights.variables(subject.model).values()))  # also those without a player, like a codebook
+  seeds = _tables.seeds_of(subject.runs)
+  seed = f'seed {seeds}' if len(subject.runs) < 2 else f'seed {training.seed} (of seeds {seeds})'
   return [
-      ['input', 'sentences, strings of words separated by white space' if which.is_text else
-       f'images, [n, {_by(which.model.image_shape, ", ")}] float32 in [0, 1]'],
-      ['latent', f'{_by(code, " x ")}, dimension {which.definition.latent_dimension}' if len(code) > 1 else
+      ['input', subject.text(subject.wording.input)],
+      ['latent', f'{_by(code, " x ")}, dimension {subject.definition.latent_dimension}' if len(code) > 1 else
        f'dimension {code[0]}'],
       ['parameters', f'{total:,} (' + ', '.join(f'{player} {count:,}' for player, count in counts.items()) + ')'],
       ['trained on', f'{data[0]}; licence of the data: {data[1]}'],
-      ['training', f'recipe `{training.recipe}`, {which.samples:,} {noun}, {seed}, {report.NAMES[record.weights]}, '
-       f'{training.precision.removeprefix("mixed_")}'],
+      ['training', f'recipe `{training.recipe}`, {subject.samples:,} {experiment.kind}, {seed}, '
+       f'{report.NAMES[record.weights]}, {training.precision.removeprefix("mixed_")}'],
       ['version', f'{kept.version}: `{kept.file}`, {kept.bytes:,} bytes, sha256 `{kept.sha256}`'],
       ['licence', f'{LICENCE}, for weights and code'],
   ]
 
 
-def callables(which) -> list:
+def callables(subject) -> list:
   """Rows [callable, inputs, output] of texts."""
   def text(name, spec):
     of = f'[n{"".join(f", {d}" for d in spec.shape[1:])}]' if spec.shape.rank else 'a number'
@@ -149,79 +196,82 @@ def callables(which) -> list:
 
   return [['`module(...)`' if c.name == 'features' else f'`module.{c.name}`',
            ', '.join(text(name, spec) for name, spec in c.inputs.items()), c.meaning]
-          for c in which.model.callables()]
+          for c in subject.model.callables()]
 
 
-def scores(which) -> tuple[list, list]:
+def scores(subject) -> tuple[list, list]:
   """(headings, rows of texts) of the metrics that the data set's table shows and the record contains."""
-  body, other = [], bool(_compare.other_settings(which.record, which.name))
-  for column in _compare.columns(which.definition.dataset):
-    value = which.record.metrics.get(column.metric)
+  body, other = [], bool(_compare.other_settings(subject.record, subject.name))
+  for column in _compare.columns(subject.definition.dataset):
+    value = subject.record.metrics.get(column.metric)
     if value is not None:
-      paper = which.published.get(column.metric)
-      over, published = (_tables.cells_of(column, which.runs, paper, other)[-2:] if paper else
-                         [_tables.figure(column, _records.summary(which.runs, column.metric), True), ''])
+      paper = subject.published.get(column.metric)
+      over, published = (_tables.cells_of(column, subject.runs, paper, other)[-2:] if paper else
+                         [_tables.figure(column, _records.summary(subject.runs, column.metric), True), ''])
       source = f' ({paper.source})' if paper else ''
-      direction = 'higher' if column.more else 'lower'
-      body.append([f'{column.heading} ({direction} is better)', _tables.number(column, value),
-                   over, published + source])
-  over = f'seed{"s" * (len(which.runs) > 1)} {_tables.seeds_of(which.runs)}'
+      body.append([column.text, column.number(value), over, published + source])
+  over = f'seed{"s" * (len(subject.runs) > 1)} {_tables.seeds_of(subject.runs)}'
   return ['score', 'these weights', over, 'published'], body
 
 
-def limits(which) -> list:
+def scores_text(name) -> str:
+  """Returns what is recorded of a definition's pretrained weights, and of the runs with all seeds, as a text table."""
+  subject = Scored(name)
+  headings, rows = scores(subject)
+  grid = rich_table.Table(*headings, box=box.SIMPLE_HEAD)
+  for row in rows:
+    grid.add_row(*row)
+  training = subject.record.experiment.training
+  return (f'{cli.text_of(grid, _tables.WIDTH)}\n  recorded for the pretrained weights: recipe {training.recipe}, '
+          f'{subject.record.samples:,} samples, seed {training.seed}. Over seeds: mean ± standard deviation [95 % '
+          'interval].')
+
+
+def limits(subject) -> list:
   """Sentences about what the model cannot do and what its scores do not show."""
-  definition, kept = which.definition, which.record.kept
-  paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides).training.samples
+  definition, kept = subject.definition, subject.record.kept
+  paper = definition.resolve().training.samples
   sentences = []
-  if which.samples < paper:
-    sentences.append(f'Undertrained: {which.samples:,} samples. The paper trains on {paper:,}.')
-  if other := _compare.other_settings(which.record, which.name):
+  if subject.samples < paper:
+    sentences.append(f'Undertrained: {subject.samples:,} samples. The paper trains on {paper:,}.')
+  if other := _compare.other_settings(subject.record, subject.name):
     sentences.append(f"Its settings differ from the paper's: {_compare.text_of(other, 'paper')}. So its scores are not "
                      'compared with the published ones.')
-  if len(which.runs) < 2:
+  if len(subject.runs) < 2:
     sentences.append('One seed: the variation between seeds is unknown.')
   changes = {name: change for name, change in kept.float16_changes.items() if change}
   if kept.dtype == 'float16' and changes:
     name = max(changes, key=changes.__getitem__)
     sentences.append('The weights are stored in half precision, which changes no score by more than '
                      f'{changes[name]:.2%} ({name}).')
-  if which.is_text:
-    return [*sentences, 'Out-of-vocabulary words are read as the unknown token.',
-            'Sentences longer than the longest one of the data set are truncated.']
-  size = _by(which.model.image_shape, ' x ')
-  return [*sentences, f'Images must be {size}. Values must be in [0, 1]; others are accepted, but the result is '
-          'meaningless.',
-          'Decoded images are not clipped: a value can be slightly outside [0, 1].',
-          f'It was trained on images of {definition.dataset} only.']
+  return sentences + [subject.text(limit) for limit in subject.wording.limits]
 
 
-def _what(which):
+def _what(subject):
   """Describes the model: the first paragraph of its file's docstring and the equations of its class."""
-  kind = type(which.model)
+  kind = type(subject.model)
   module = inspect.cleandoc(sys.modules[kind.__module__].__doc__).split('\n\n')[0]
   return f'{" ".join(module.split())}\n\n{inspect.getdoc(kind)}\n'
 
 
-def _scores(which, level):
-  headings, body = scores(which)
-  text = _table(headings, body)
-  if which.published:
+def _scores(subject, level):
+  headings, body = scores(subject)
+  text = _tables.markdown(headings, body)
+  if subject.published:
     text += ('\nThe third column has the mean ± population standard deviation over seeds, and the 95 % confidence '
              'interval of the mean. Where the published figure is a median of the last 20 evaluations, so is ours. '
              '* marks a figure from a single secondary source.\n')
   return [f'{level} Scores\n', text]
 
 
-def _limits(which, level):
-  return [f'{level} Limits\n', ''.join(f'- {sentence}\n' for sentence in limits(which))]
+def _limits(subject, level):
+  return [f'{level} Limits\n', ''.join(f'- {sentence}\n' for sentence in limits(subject))]
 
 
-def _snippet(which, kind, handle):
+def _snippet(subject, kind, handle):
   imports, source = SOURCES[kind]
-  template = SNIPPET_OF_SENTENCES if which.is_text else SNIPPET
-  text = template.format(source=source.format(name=which.name, handle=handle), imports=imports,
-                         shape='' if which.is_text else _by(which.model.image_shape, ', '))
+  text = subject.text(subject.wording.snippet, imports=imports,
+                      source=source.format(name=subject.name, handle=handle))
   return f'```python\n{_sorted_imports(text.strip())}\n```\n'
 
 
@@ -231,27 +281,20 @@ def _sorted_imports(text):
   return '\n'.join([*imports, '', *(line for line in lines if line and line not in imports)])
 
 
-def _huggingface_head(which):
+def _huggingface_head(subject):
   """The YAML head of a model card on Hugging Face. Strings and numbers are JSON, which is valid YAML."""
-  definition, lines = which.definition, []
-  task = 'feature-extraction' if which.is_text else 'image-feature-extraction'
+  definition, task, lines = subject.definition, subject.wording.task, []
   for column in _compare.columns(definition.dataset):
-    value = which.record.metrics.get(column.metric)
+    value = subject.record.metrics.get(column.metric)
     if value is not None:
       lines += [f'      - type: {column.metric}', f'        value: {json.dumps(value)}',
                 f'        name: {json.dumps(column.metric.replace("_", " "))}']
   tags = ['tensorflow', 'tf-hub', 'saved-model', 'autoencoder', 'interpolation', definition.model, definition.dataset]
   return '\n'.join([
       '---', 'license: apache-2.0', f'pipeline_tag: {task}', 'tags:', *(f'- {tag}' for tag in tags), 'model-index:',
-      f'- name: {which.name}', '  results:', '  - task:', f'      type: {task}', '    dataset:',
+      f'- name: {subject.name}', '  results:', '  - task:', f'      type: {task}', '    dataset:',
       f'      type: {definition.dataset}', f'      name: {definition.dataset}', '    metrics:', *lines, '---', '',
-      f'# {which.name}', '', ''])
-
-
-def _table(headings, body):
-  """Renders rows of texts as a Markdown table."""
-  rows = [headings, ['---'] * len(headings), *body]
-  return ''.join(f'| {" | ".join(row)} |\n' for row in rows)
+      f'# {subject.name}', '', ''])
 
 
 def _count(variable):

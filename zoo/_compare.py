@@ -1,47 +1,23 @@
 """Comparison of results with published figures: marks, settings that rule out a comparison, and rankings."""
 
-import dataclasses
 import math
 
 from acai_tf.evaluation.images import PAIRS
 from acai_tf.evaluation.modality import IMAGES as OF_IMAGES
 from acai_tf.experiment import registry
 from acai_tf.experiment.overrides import differences
-from acai_tf.experiment.resolve import resolve
+from acai_tf.metrics import labels
 from zoo import _records, base
 
 # The papers publish these as medians of the last 20 evaluations (tables 1 and 2), but not clustering (table 3).
 MEDIANS = OF_IMAGES.medians
 NORMAL = 1.96  # 95 % of a normal distribution is within so many standard deviations of its mean
 
-
-@dataclasses.dataclass(frozen=True)
-class Column:
-  """A metric as a column of a table."""
-
-  metric: str
-  heading: str  # with the unit
-  scale: float  # factor from the metric to that unit
-  decimals: int
-  more: bool  # whether higher is better
-
-
-LINES = (Column('mean_distance', 'mean distance, 1e-3', 1e3, 2, False),
-         Column('smoothness_published', 'smoothness', 1, 3, False))
-IMAGES = (Column('probe_accuracy', 'probe, %', 100, 2, True),
-          Column('fitted_probe_accuracy', 'fitted probe, %', 100, 2, True),
-          Column('clustering_accuracy', 'clustering, %', 100, 2, True),
-          Column('frechet_gap', 'Frechet gap', 1, 2, False),
-          Column('frechet_samples', 'Frechet of samples', 1, 1, False),
-          Column('recon_mse', 'recon. error', 1, 4, False))
-SENTENCES = (Column('reverse_perplexity', 'reverse perplexity', 1, 1, False),
-             Column('forward_perplexity', 'forward perplexity', 1, 1, False),
-             Column('distinct_share', 'distinct, %', 100, 1, True),
-             Column('recon_nll', 'NLL per sentence', 1, 2, False),
-             Column('path_perplexity_gap', 'path gap', 1, 2, False),
-             Column('path_largest_step', 'largest step', 1, 2, False),
-             Column('transfer_accuracy', 'transfer, %', 100, 1, True),
-             Column('transfer_bleu', 'BLEU', 1, 1, True))
+LINES = tuple(map(labels.of, ('mean_distance', 'smoothness_published')))
+IMAGES = tuple(map(labels.of, ('probe_accuracy', 'fitted_probe_accuracy', 'clustering_accuracy', 'frechet_gap',
+                               'frechet_samples', 'recon_mse')))
+SENTENCES = tuple(map(labels.of, ('reverse_perplexity', 'forward_perplexity', 'distinct_share', 'recon_nll',
+                                  'path_perplexity_gap', 'path_largest_step', 'transfer_accuracy', 'transfer_bleu')))
 COLUMNS = {'lines': LINES}  # by benchmark of the data set; data sets without one have the columns of their kind
 
 
@@ -66,7 +42,7 @@ def mark(column, ours, published) -> str:
   larger than its distance to 100 %: such an agreement says nothing.
 
   Args:
-    column: `Column`.
+    column: `labels.Label`.
     ours: `_records.Summary` or None.
     published: `base.Published` or None.
 
@@ -99,8 +75,7 @@ def other_settings(record, name) -> list:
     record: a run of the definition.
     name: name of the definition.
   """
-  definition, experiment = base.definition(name), record.experiment
-  paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides)
+  experiment, paper = record.experiment, base.definition(name).resolve()
   same = {f'model.{key}' for key in getattr(experiment.model, 'ESTIMATION', ())}
   return [difference for difference in differences(experiment.to_dict(), paper.to_dict())
           if difference[0].startswith(('model.', 'network.')) and difference[0] not in same]

@@ -4,7 +4,7 @@ import numpy as np
 from absl import flags
 
 from acai_tf import cli
-from acai_tf.evaluation import report
+from acai_tf.evaluation import figures, report
 from acai_tf.evaluation.images import PAIR_SEED, PAIRS, STEPS, crossfade, score_lines
 from acai_tf.experiment import module_card, registry
 from acai_tf.experiment.errors import UserError
@@ -24,14 +24,12 @@ def main() -> None:
   cli.start_tensorflow()
   card = module_card.load(arguments.module)
   if card is None:
-    raise UserError(f'{arguments.module} is no module with a {module_card.FILE}; '
+    raise UserError(f'{arguments.module} is not a module with a {module_card.FILE}; '
                     'expected a folder made by python -m export.')
   experiment, samples = card
   if getattr(registry.load('acai_tf.data', experiment.dataset_name), 'BENCHMARK', None) != 'lines':
     raise UserError(f'{arguments.module} was trained on {experiment.dataset_name}; expected a model of lines.')
   import tensorflow_hub as hub
-
-  from acai_tf.evaluation import figures
 
   module = hub.load(arguments.module)
   first, second = build.load_data(experiment).pairs(PAIRS, PAIR_SEED)

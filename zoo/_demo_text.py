@@ -22,13 +22,13 @@ def main() -> None:
   cli.start_tensorflow()
   card = module_card.load(arguments.module)
   if card is None or card[0].kind != 'sentences':
-    raise UserError(f'{arguments.module} is no module of a text model; expected a folder made by python -m export.')
+    raise UserError(f'{arguments.module} is not a module of a text model; expected a folder made by python -m export.')
   experiment, samples = card
   import tensorflow_hub as hub
 
   module, dataset = hub.load(arguments.module), build.load_data(experiment)
   if not hasattr(module, 'sampler'):
-    raise UserError(f'{experiment.model_name} has no sampler; expected a module of arae, say.')
+    raise UserError(f'{experiment.model_name} has no sampler; expected a module of a model with one, for example arae.')
 
   def strings(tensor):
     return [value.decode() for value in tensor.numpy()]

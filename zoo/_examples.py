@@ -9,8 +9,10 @@ import pathlib
 
 import numpy as np
 from absl import flags
+from PIL import Image
 
 from acai_tf import cli
+from acai_tf.evaluation import figures
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve_dataset
@@ -30,8 +32,6 @@ def pairs(dataset, shape) -> tuple | None:
     (first images, second images), each [PAIRS, height, width, channels] float32 in [-1, 1]; None if there are no
     examples of this shape.
   """
-  from PIL import Image
-
   path, (height, width, channels) = FOLDER / f'{dataset}.png', shape
   if not path.exists():
     return None
@@ -44,10 +44,6 @@ def pairs(dataset, shape) -> tuple | None:
 
 def save_sheet(path, images) -> None:
   """Writes [rows, columns, height, width, channels] images in [-1, 1] as one PNG without gaps."""
-  from PIL import Image
-
-  from acai_tf.evaluation import figures
-
   rows, columns, height, width, channels = images.shape
   sheet = figures.to_uint8(images).transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
   Image.fromarray(sheet[..., 0] if channels == 1 else sheet).save(path)

@@ -58,8 +58,8 @@ def runtime() -> pathlib.Path:
     with contextlib.redirect_stdout(sys.stderr):  # progress bar
       keras.utils.get_file(path.name, RUNTIME, file_hash=SHA256, cache_dir=path.parent, cache_subdir='')
   except Exception as error:  # Keras turns urllib's errors into plain Exceptions.
-    raise UserError(f'ONNX Runtime Web cannot be had ({error}); expected the npm registry, or its file {RUNTIME} as '
-                    f'{path}.') from error
+    raise UserError(f'ONNX Runtime Web cannot be downloaded ({error}); expected a connection to the npm registry, '
+                    f'or its file {RUNTIME} as {path}.') from error
   return path
 
 
@@ -108,11 +108,11 @@ def build(target, models, archive, data_dir=None, manual_dir=None, progress=lamb
       unpack(archive, made / 'ort')
       _write(made, models, data_dir, manual_dir, progress)
   except OSError as error:
-    raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a new folder in a writable place '
-                    'with free space.') from error
+    raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a new folder on a writable '
+                    'disk with free space.') from error
 
 
-def is_one(folder) -> bool:
+def is_gallery(folder) -> bool:
   """Whether a folder is a gallery."""
   return (folder / DATA).exists()
 
@@ -233,7 +233,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
     """
     name, _, port = self.headers.get('Host', '').rpartition(':')
     if name not in ('127.0.0.1', 'localhost') or port != str(typing.cast(_Server, self.server).server_port):
-      self.send_error(http.HTTPStatus.FORBIDDEN, 'expected the address that the gallery has printed')
+      self.send_error(http.HTTPStatus.FORBIDDEN, 'expected the address that the program printed')
       return None
     try:
       inside = pathlib.Path(self.translate_path(self.path)).resolve().is_relative_to(

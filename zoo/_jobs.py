@@ -20,6 +20,7 @@ from rich import table as rich_table
 
 from acai_tf import cli
 from acai_tf.experiment import config, machine
+from acai_tf.training.signals import stop_signals
 from zoo import _records, _reproduce, base
 
 PROGRESS = re.compile(r'([\d,]+) / [\d,]+ samples, (\d+) samples/s, (\S+) left')  # printed by training.progress
@@ -134,18 +135,18 @@ class Worker(threading.Thread):
     self.cores = set(cores[number::count]) or {cores[number % len(cores)]}
     self.environment = {'CUDA_VISIBLE_DEVICES': gpus[number % len(gpus)]} if gpus else {}
     self.take, self.reproduce, self.done, self.logs = take, reproduce, done, pathlib.Path(logs)
-    self.job, self.far, self.process, self.stopped = None, '', None, False
+    self.job, self.progress, self.process, self.stopped = None, '', None, False
 
   def run(self) -> None:
     if hasattr(os, 'sched_setaffinity'):
       os.sched_setaffinity(0, self.cores)  # Processes that this thread starts inherit it.
     while not self.stopped and (job := self.take()):
-      self.job, self.far = job, 'starting'
+      self.job, self.progress = job, 'starting'
       try:
         status = self.reproduce(job, self.call)
       except Exception as error:  # One failed job must not end the others.
-        self.far, status = f'{type(error).__name__}: {error}', 1
-        self.write(f'{self.far}\n')
+        self.progress, status = f'{type(error).__name__}: {error}', 1
+        self.write(f'{self.progress}\n')
       self.done(job, 128 + signal.SIGTERM if status and self.stopped else status)
       self.job = None
 
@@ -154,7 +155,7 @@ class Worker(threading.Thread):
     del what
     if self.stopped:
       return 128 + signal.SIGTERM
-    self.far = {'acai_tf.train': 'starting', 'acai_tf.evaluate': 'evaluating'}.get(command[0], command[0])
+    self.progress = {'acai_tf.train': 'starting', 'acai_tf.evaluate': 'evaluating'}.get(command[0], command[0])
     self.process = subprocess.Popen(
         [sys.executable, '-m', *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
         start_new_session=True,  # Ctrl-C then reaches it only through `stop`.
@@ -163,7 +164,7 @@ class Worker(threading.Thread):
       self.write(line)
       if progress := PROGRESS.search(line):
         done, speed, left = progress.groups()
-        self.far = f'{done} of {self.job.experiment.training.samples:,} samples, {speed}/s, {left} left'
+        self.progress = f'{done} of {self.job.experiment.training.samples:,} samples, {speed}/s, {left} left'
     return self.process.wait()
 
   def write(self, text) -> None:
@@ -205,14 +206,14 @@ def _board() -> Iterator[Callable]:
   if screen.is_terminal:
     with live.Live(console=screen, refresh_per_second=2) as shown:
       yield lambda workers: shown.update(text.Text('\n'.join(
-          f'{worker.job.name}: {worker.far}' for worker in workers if worker.job)))
+          f'{worker.job.name}: {worker.progress}' for worker in workers if worker.job)))
     return
   due: dict[str, float] = {}
 
   def show(workers):
     for worker in workers:
       if worker.job and time.monotonic() >= due.get(worker.job.name, 0.0):
-        _reproduce.say(f'{worker.job.name}: {worker.far}')
+        _reproduce.say(f'{worker.job.name}: {worker.progress}')
         due[worker.job.name] = time.monotonic() + QUIET_SECONDS
 
   yield show
@@ -233,8 +234,6 @@ def work(jobs, count, reproduce, logs) -> int:
   Returns:
     0; 1 if a job failed; 130 or 143 if a signal ended the work.
   """
-  from acai_tf.training import session  # Loads TensorFlow.
-
   waiting, statuses = collections.deque(jobs), {}
   pathlib.Path(logs).mkdir(parents=True, exist_ok=True)
 
@@ -251,7 +250,7 @@ def work(jobs, count, reproduce, logs) -> int:
                                         f'FAILED with status {status}, see {log_of(logs, job)}'))
 
   workers = [Worker(number, count, take, reproduce, done, logs) for number in range(min(count, len(jobs)))]
-  with session.stop_signals() as received, _board() as show:
+  with stop_signals() as received, _board() as show:
     for worker in workers:
       worker.start()
     announced = False

@@ -38,7 +38,7 @@ def difference(path, kept) -> str:
   return '' if digest == kept.sha256 else f'has sha256 {digest}; expected {kept.sha256}'
 
 
-def fetched(kept, missing) -> pathlib.Path:
+def fetch(kept, missing) -> pathlib.Path:
   """Returns the path of an archive in the cache; downloads it from the mirror if it is missing or changed.
 
   Args:
@@ -63,8 +63,8 @@ def fetched(kept, missing) -> pathlib.Path:
     with files.replacing(path) as made:
       _download(origin, kept.bytes, made)
       if problem := difference(made, kept):
-        raise UserError(f'{origin} {problem}, as the record has it. It is damaged or of another version; nothing of it '
-                        f'was read. Set {MIRROR} to a mirror of this version.')
+        raise UserError(f'{origin} {problem}, as the record says. It is damaged or of another version, and was '
+                        f'not used. Set {MIRROR} to a mirror of this version.')
   return path
 
 
@@ -107,7 +107,7 @@ def _download(origin, size, path) -> None:
       return
     if last or isinstance(problem, (urllib.error.HTTPError, ValueError)):  # A second attempt would fail, too.
       raise UserError(f'{origin} cannot be fetched ({problem}); expected a file of the mirror that {MIRROR} names. '
-                      f'Mend {MIRROR} or the connection.') from problem
+                      f'Correct {MIRROR} or check the connection.') from problem
 
 
 def _attempt(origin, size, path) -> Exception | None:

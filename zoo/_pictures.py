@@ -3,8 +3,10 @@
 import pathlib
 
 from acai_tf import cli
+from acai_tf.evaluation import figures, images, subject
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
+from zoo import _examples, _weights
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'docs' / 'pictures'
 SHOWN = 3  # pairs of digits: the first of the test set
@@ -15,8 +17,6 @@ MODELS = ('autoencoder', 'dropout', 'denoising', 'vae', 'aae', 'vqvae', 'acai')
 def main() -> None:
   """Draws paths.png (digits and lines by ACAI and the autoencoder) and models.png (one pair of lines by each model)."""
   cli.start_tensorflow()
-  from acai_tf.evaluation import figures, images, subject
-  from zoo import _examples, _weights
 
   def strips(name, first, second):
     return images.strips(subject.of_model(_weights.load(name)[1]), first, second)

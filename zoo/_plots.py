@@ -3,7 +3,10 @@
 import json
 import pathlib
 
+from PIL import Image
+
 from acai_tf import files
+from acai_tf.evaluation import figures
 from acai_tf.experiment import config
 from zoo import _records, base
 
@@ -58,10 +61,8 @@ def digest(drawing) -> str:
   return files.digest([json.dumps(drawing, sort_keys=True).encode()])
 
 
-def drawn(path) -> str:
+def stored_digest(path) -> str:
   """The digest stored in a plot's file; '' if there is no file."""
-  from PIL import Image
-
   if not pathlib.Path(path).exists():
     return ''
   with Image.open(path) as image:
@@ -70,9 +71,7 @@ def drawn(path) -> str:
 
 def draw(folder=FOLDER, results=_records.FOLDER) -> None:
   """Draws the plots whose data have changed since they were last drawn."""
-  from acai_tf.evaluation import figures
-
   for name, plot in PLOTS.items():
     drawing, path = plot(results), pathlib.Path(folder) / name
-    if digest(drawing) != drawn(path):
+    if digest(drawing) != stored_digest(path):
       figures.save_series(path, **drawing, metadata={DIGEST: digest(drawing)})

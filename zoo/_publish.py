@@ -26,35 +26,35 @@ def publish(name, place, owner, really=False, results=_records.FOLDER, folder=_w
       site refuses the upload.
   """
   _weights.check_terms(name)
-  which = _card.Subject(name, results, folder)
-  handle = _card.handle_of(which, place, owner)
+  subject = _card.Subject(name, results, folder)
+  handle = _card.handle_of(subject, place, owner)
   with tempfile.TemporaryDirectory() as scratch:
     staged = pathlib.Path(scratch) / name
-    stage(which, place, owner, staged, results, folder)
+    stage(subject, place, owner, staged, results, folder)
     files = [path for path in sorted(staged.rglob('*')) if path.is_file()]
     lines = [f'{name} -> {PLACES[place].format(handle)}', *(
         f'  {path.relative_to(staged).as_posix()}  {path.stat().st_size:,} bytes' for path in files)]
     if not really:
       return '\n'.join([*lines, 'nothing was uploaded; --yes uploads it'])
-    note = f'version {which.record.kept.version}'
+    note = f'version {subject.record.kept.version}'
     try:
       {'kaggle': _kaggle, 'huggingface': _huggingface}[place](handle, staged, note)
     except ImportError as error:
       raise UserError(f"{error.name} is not installed; expected the extra publish: pip install 'acai_tf[publish]'."
                       ) from error
     except Exception as error:  # The libraries and their HTTP clients raise many types.
-      raise UserError(f'{place} took no {handle} ({" ".join(str(error).split())[:300]}); expected an account that may '
-                      'write there, logged in as its library says.') from error
+      raise UserError(f'{place} refused {handle} ({" ".join(str(error).split())[:300]}); expected an account that may '
+                      'write there, logged in with the library of the site.') from error
   return '\n'.join([*lines, 'uploaded'])
 
 
-def stage(which, place, owner, target, results, folder) -> None:
+def stage(subject, place, owner, target, results, folder) -> None:
   """Copies all published files into a new folder. The module is at its top level, as both sites' downloads need it."""
-  shutil.copytree(_handle.handle(which.name, results, folder), target)
-  _, archive = _weights.kept(which.name, results, folder)
+  shutil.copytree(_handle.handle(subject.name, results, folder), target)
+  _, archive = _weights.kept(subject.name, results, folder)
   shutil.copy(archive, target)
-  shutil.copy(_card.picture(which.name, results), target / _card.PICTURE)
-  (target / 'README.md').write_text(_card.render(which, place, owner))
+  shutil.copy(_card.picture(subject.name, results), target / _card.PICTURE)
+  (target / 'README.md').write_text(_card.render(subject, place, owner))
 
 
 def _kaggle(handle, folder, note):

@@ -44,7 +44,7 @@ def pictures() -> str:
   return ''.join(f'[![{name}](records/{name}.png){{ width="320" }}](records/{name}.png)\n' for name in names)
 
 
-def filled(text) -> str:
+def updated(text) -> str:
   """Returns a page's text with up-to-date tables, pictures and cards."""
   text = CARDS.sub(lambda match: match[1] + _card.page() + match[2], text)
   text = PICTURES.sub(lambda match: match[1] + pictures() + match[2], text)
@@ -55,7 +55,7 @@ def main() -> None:
   """Draws the plots and rewrites all pages."""
   _plots.draw()
   for path in pages():
-    path.write_text(filled(path.read_text()))
+    path.write_text(updated(path.read_text()))
 
 
 if __name__ == '__main__':

@@ -14,14 +14,14 @@ from acai_tf.evaluation import ranges
 from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import differences
-from acai_tf.experiment.resolve import parse_experiment, resolve
+from acai_tf.experiment.resolve import parse_experiment
 from zoo import base
 
 FOLDER = pathlib.Path(__file__).parent / 'results'
 
 # Keys of every run in a result file, in this order. All other keys are facts.
 _REQUIRED = ('weights', 'medians', 'curves', 'history', 'train_seconds', 'experiment', 'samples', 'metrics')
-_SETTLED_ELSEWHERE = {'training.recipe', 'training.seed', 'training.samples', *config.FREE_KEYS}
+_NOT_IN_SETTINGS = {'training.recipe', 'training.seed', 'training.samples', *config.FREE_KEYS}
 
 
 class Identity(typing.NamedTuple):
@@ -93,7 +93,7 @@ class Record:
 def identity_of(experiment, samples) -> Identity:
   """The `Identity` of an experiment's run after `samples` training samples."""
   values = experiment.to_dict()
-  for key in _SETTLED_ELSEWHERE:
+  for key in _NOT_IN_SETTINGS:
     section, _, name = key.partition('.')
     del values[section][name]
   training = experiment.training
@@ -107,21 +107,45 @@ def load(name, folder=FOLDER) -> list[Record]:
     UserError: the file is not a result file, or contains a run twice.
   """
   path = pathlib.Path(folder) / f'{name}.json'
+  records = [parse(record, f'{path}, run {i + 1}') for i, record in enumerate(_runs(path, name))]
+  for i, record in enumerate(records):
+    _refuse_others(record, name, f'{path}, run {i + 1}')
+  if sum(record.kept is not None for record in records) > 1:
+    raise _broken(path, "more than one run has 'kept'")
+  _refuse_duplicates(records, path)
+  return records
+
+
+def _runs(path, name):
+  """The runs in a result file as JSON values; [] if there is no file."""
   try:
     values = strict_json.read(path) if path.exists() else {'runs': []}
   except (OSError, ValueError) as error:
     raise _broken(path, error) from error
   if not isinstance(values, dict) or not isinstance(values.get('runs'), list):
-    raise _broken(path, "it is no object with a list 'runs'")
+    raise _broken(path, "it is not an object with a list 'runs'")
   if values.get('definition', name) != name:
     raise _broken(path, f"'definition' is {values['definition']!r}")
-  records = [parse(record, f'{path}, run {i + 1}') for i, record in enumerate(values['runs'])]
-  for i, record in enumerate(records):
-    _refuse_others(record, name, f'{path}, run {i + 1}')
-  if sum(record.kept is not None for record in records) > 1:
-    raise _broken(path, "more than one run has 'kept'")
-  _refuse_twins(records, path)
-  return records
+  return values['runs']
+
+
+def pretrained(folder=FOLDER) -> dict[str, tuple[int, dict[str, float | None]]]:
+  """Dict: name of each definition with pretrained weights -> (training samples, metrics) of their run.
+
+  Unlike `load`, it does not import the models, and TensorFlow with them.
+
+  Raises:
+    UserError: a file is not a result file.
+  """
+  found = {}
+  for name in base.definitions():
+    path = pathlib.Path(folder) / f'{name}.json'
+    for run in _runs(path, name):
+      if not isinstance(run, dict) or not {'samples', 'metrics'} <= run.keys():
+        raise _broken(path, "a run has no 'samples' and 'metrics'")
+      if 'kept' in run:
+        found[name] = run['samples'], run['metrics']
+  return found
 
 
 def parse(values, where) -> Record:
@@ -135,7 +159,7 @@ def parse(values, where) -> Record:
     UserError: a key is missing or has another type, or this version cannot read the experiment.
   """
   if not isinstance(values, dict):
-    raise _broken(where, f'it is {type(values).__name__}, no object')
+    raise _broken(where, f'it is {type(values).__name__}, not an object')
   facts = {'history': [], **values}
   for name in _REQUIRED:
     if name not in facts:
@@ -143,33 +167,33 @@ def parse(values, where) -> Record:
   parts = {name: facts.pop(name) for name in _REQUIRED}
   for key, kind in (('experiment', dict), ('samples', int), ('metrics', dict)):
     if not isinstance(parts[key], kind) or isinstance(parts[key], bool):
-      raise _broken(where, f'{key!r} is no {kind.__name__}')
+      raise _broken(where, f'{key!r} is not of type {kind.__name__}')
   if parts['samples'] < 1:
     raise _broken(where, f"'samples' is {parts['samples']}")
   numbers = {
       'metrics': parts['metrics'], 'medians': parts['medians'], 'train_seconds': {'seconds': parts['train_seconds']}}
   for key, figures in numbers.items():
     if not isinstance(figures, dict) or not all(map(_is_figure, figures.values())):
-      raise _broken(where, f'{key!r} holds something that is no number')
+      raise _broken(where, f'{key!r} has a value that is not a number')
     _check_ranges(figures, where)
   if parts['weights'] not in ('average', 'raw'):
     raise _broken(where, f"'weights' is {parts['weights']!r}, neither 'average' nor 'raw'")
   if not isinstance(parts['history'], list) or not all(
       isinstance(row, dict) and type(row.get('samples')) is int and all(map(_is_figure, row.values()))
       for row in parts['history']):
-    raise _broken(where, "'history' is no list of evaluations with their samples")
+    raise _broken(where, "'history' is not a list of evaluations with their samples")
   for row in parts['history']:
     _check_ranges(row, where)
   if not isinstance(parts['curves'], dict) or not all(
       isinstance(curve, list) and all(map(_is_figure, curve)) for curve in parts['curves'].values()):
-    raise _broken(where, "'curves' holds something that is no list of numbers")
+    raise _broken(where, "'curves' has a value that is not a list of numbers")
   for key in ('dataset', 'model', 'network', 'training'):
     if not isinstance(parts['experiment'].get(key), dict):
-      raise _broken(where, f"'experiment.{key}' is no object")
+      raise _broken(where, f"'experiment.{key}' is not an object")
   try:
     experiment = parse_experiment(parts['experiment'])
   except (KeyError, UserError) as error:
-    raise _broken(where, f'its experiment is unknown here: {error}') from error
+    raise _broken(where, f'this version cannot read its experiment: {error}') from error
   kept = _parse_kept(facts.pop('kept'), where) if 'kept' in facts else None
   return Record(**{**parts, 'experiment': experiment}, facts=facts, kept=kept, filed=parts['experiment'])
 
@@ -179,7 +203,7 @@ def _parse_kept(values, where):
           re.fullmatch(r'\w+\.npz', str(values['file'])) and re.fullmatch('[0-9a-f]{64}', str(values['sha256'])) and
           type(values['bytes']) is int and values['bytes'] > 0 and values['dtype'] in ('float16', 'float32') and
           isinstance(values['float16_changes'], dict) and all(map(_is_figure, values['float16_changes'].values()))):
-    raise _broken(where, "'kept' names no file with its sha256 and bytes")
+    raise _broken(where, "'kept' is not a file name with sha256, bytes and dtype")
   return Kept(**values)
 
 
@@ -196,13 +220,13 @@ def _check_ranges(values, where):
 
 def _refuse_others(record, name, where):
   """Raises UserError if a record has another data set or model, or belongs to another definition of the same two."""
-  misfit = _misfit(record.experiment, name)
-  if misfit and misfit[0] in ('dataset_name', 'model_name'):
+  mismatch = _mismatch(record.experiment, name)
+  if mismatch and mismatch[0] in ('dataset_name', 'model_name'):
     check_definition(record.experiment, name, where)
-  if misfit:
+  if mismatch:
     own = base.definition(name)
     for other in base.definitions(own.dataset, own.model):
-      if not _misfit(record.experiment, other):
+      if not _mismatch(record.experiment, other):
         raise _broken(where, f'it is a run of {other}')
 
 
@@ -211,12 +235,12 @@ def check_definition(experiment, name, where) -> None:
 
   All other settings may differ, as in an ablation.
   """
-  if misfit := _misfit(experiment, name):
-    key, has, wants = misfit
-    raise UserError(f'{where} has {key} {has}; expected {wants}, as the definition {name} says.')
+  if mismatch := _mismatch(experiment, name):
+    key, has, wants = mismatch
+    raise UserError(f'{where} has {key} {has}; expected {wants}, as in the definition {name}.')
 
 
-def _misfit(experiment, name):
+def _mismatch(experiment, name):
   """(key, value, the definition's value) of the first setting that rules out a definition; None if it fits."""
   definition = base.definition(name)
   wanted = [('dataset_name', experiment.dataset_name, definition.dataset),
@@ -239,7 +263,7 @@ def add(name, record: Record, folder=FOLDER) -> None:
     UserError: another run has exactly the same metrics, to the last digit.
   """
   records = [run for run in load(name, folder) if run.identity != record.identity] + [record]
-  _refuse_twins(records, name)
+  _refuse_duplicates(records, name)
   _write(name, records, folder)
 
 
@@ -262,7 +286,7 @@ def groups(runs) -> dict:
   return grouped
 
 
-def as_it_was(record, samples) -> list[Record]:
+def shorter_training(record, samples) -> list[Record]:
   """Derives the record of a shorter training from a run's history: [record], or [] if that is not possible.
 
   With a constant learning rate, a longer training is the continuation of a shorter one. So its evaluations during
@@ -283,21 +307,19 @@ def changes(experiment, name) -> list:
   Settings named test_*, which only choose what is measured, are left out, as are the other fields of `Identity`. If
   the recipe's precision is 'auto', any precision is accepted.
   """
-  definition = base.definition(name)
-  own = resolve(definition.dataset, definition.model, experiment.training.recipe, definition.overrides)
-  return [difference for difference in differences(experiment.to_dict(), own.to_dict())
-          if difference[0] not in _SETTLED_ELSEWHERE and not difference[0].startswith('dataset.test_')
-          and (difference[0], difference[2]) != ('training.precision', 'auto')]
+  recipe = base.definition(name).resolve(experiment.training.recipe).with_precision(experiment.training.precision)
+  return [difference for difference in differences(experiment.to_dict(), recipe.to_dict())
+          if difference[0] not in _NOT_IN_SETTINGS and not difference[0].startswith('dataset.test_')]
 
 
-def own(runs, name) -> list:
+def of_recipe(runs, name) -> list:
   """The runs with the settings of the definition and its recipe. All others belong to the table of ablations."""
   return [run for run in runs if not changes(run.experiment, name)]
 
 
 def longest(runs, name) -> list:
   """List of groups (lists of runs): the definition's own trainings with the most samples; [] if there are none."""
-  grouped = list(groups(own(runs, name)).values())
+  grouped = list(groups(of_recipe(runs, name)).values())
   return [group for group in grouped if group[0].samples == grouped[0][0].samples]
 
 
@@ -341,16 +363,16 @@ def summary(runs, metric, key='metrics') -> Summary | None:
   return Summary(statistics.fmean(values), statistics.pstdev(values), half, len(values), len(runs))
 
 
-def _refuse_twins(runs, where):
+def _refuse_duplicates(runs, where):
   """Raises UserError if a run occurs twice, also under two seeds: no two trainings agree in every digit."""
   for i, run in enumerate(runs):
     for other in runs[:i]:
       if run.identity == other.identity:
-        raise UserError(f'{where}: the run of {run.samples:,} samples, seed {run.seed}, stands twice; '
+        raise UserError(f'{where}: the run of {run.samples:,} samples, seed {run.seed}, occurs twice; '
                         'expected it once. Delete one of the two.')
       if run.metrics and run.metrics == other.metrics:
-        raise UserError(f'{where}: the runs of seeds {other.seed} and {run.seed} have every figure in '
-                        'common, so that one is a copy; expected trainings of their own. Delete one of the two.')
+        raise UserError(f'{where}: the runs of seeds {other.seed} and {run.seed} have the same metrics, so that '
+                        'one is a copy; expected separate trainings. Delete one of the two.')
 
 
 def _broken(where, problem):

@@ -5,6 +5,7 @@ import html
 import io
 import pathlib
 
+from acai_tf.evaluation import figures
 from zoo import _records, _tables, base
 
 STYLE = '''
@@ -23,10 +24,13 @@ def embedded(data, text) -> str:
           f'<figcaption>{html.escape(text)}</figcaption></figure>')
 
 
+def wide(table) -> str:
+  """Makes the HTML of a table, with its notes below, scroll sideways if the window is narrower than the table."""
+  return table.replace('<table>', '<div class="wide"><table>').replace('</table>', '</table></div>')
+
+
 def plot(series, x_label, y_label, text) -> str:
   """Plots a curve per model as an HTML figure. `series`: dict name -> (x, y)."""
-  from acai_tf.evaluation import figures
-
   stream = io.BytesIO()
   figures.save_series(stream, series, x_label, y_label, text)
   return embedded(stream.getvalue(), text)
@@ -56,7 +60,7 @@ def curves(dataset, results) -> list:
 def render(folder=_records.FOLDER) -> str:
   """Renders the page as HTML."""
   everything = _records.load_all(folder=folder)
-  results = {name: trained for name, runs in everything.items() if (trained := _records.own(runs, name))}
+  results = {name: trained for name, runs in everything.items() if (trained := _records.of_recipe(runs, name))}
   defined = base.definitions()
   datasets = sorted({defined[name].dataset for name in everything})
   parts = ['<!doctype html><html lang="en"><head><meta charset="utf-8"><title>acai_tf: results</title>',
@@ -67,8 +71,8 @@ def render(folder=_records.FOLDER) -> str:
            '<nav>', *[f'<a href="#{d}">{d}</a>' for d in datasets], '</nav>']
   for dataset in datasets:
     own = {name: runs for name, runs in results.items() if defined[name].dataset == dataset}
-    parts += [f'<h2 id="{dataset}">{dataset}</h2>',
-              _tables.render(dataset, 'html', folder), *curves(dataset, own)]
+    parts += [f'<h2 id="{dataset}">{dataset}</h2>', wide(_tables.render(dataset, 'html', folder)),
+              *curves(dataset, own)]
     for name, runs in own.items():
       picture = pathlib.Path(folder) / f'{name}.png'
       if picture.exists() and (run := _records.reported(runs, name)):
@@ -77,6 +81,5 @@ def render(folder=_records.FOLDER) -> str:
                                                     f'seed {seed}'))
     for name, runs in everything.items():
       if defined[name].dataset == dataset and len(runs) > len(results.get(name, [])):
-        parts += [f'<h3>{name}: ablations</h3>',
-                  _tables.render_ablation(name, 'html', folder)]
+        parts += [f'<h3>{name}: ablations</h3>', wide(_tables.render_ablation(name, 'html', folder))]
   return '\n'.join([*parts, '</body></html>'])

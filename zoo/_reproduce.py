@@ -13,8 +13,7 @@ import sys
 from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
-from acai_tf.experiment.resolve import resolve
-from acai_tf.experiment.run import Run, with_precision
+from acai_tf.experiment.run import Run
 from acai_tf.training import build
 from zoo import _records, _weights, base
 
@@ -35,10 +34,9 @@ def experiment_of(definition, seed, recipe, samples=None, settings=()):
   overrides = parse_overrides(settings)
   for key in ('seed', 'samples'):
     if key in overrides['training']:
-      raise UserError(f'--set training.{key}: expected --{key}{"s N, how many" if key == "seed" else " N"}.')
-  overrides = {key: {**definition.overrides.get(key, {}), **values} for key, values in overrides.items()}
+      raise UserError(f'--set training.{key}: expected --{key}{"s N, the number of seeds" if key == "seed" else " N"}.')
   overrides['training'] |= {'seed': seed, **({'samples': samples} if samples else {})}
-  experiment = resolve(definition.dataset, definition.model, recipe, overrides)
+  experiment = definition.resolve(recipe, overrides)
   _records.check_definition(experiment, definition.name, 'it')
   return experiment
 
@@ -50,7 +48,7 @@ def run_of(name, experiment, settings, runs_dir) -> Run:
 
 
 def reproduce(definition, experiment, settings, runs_dir, results, weights, data_flags=(), evaluate_flags=(),
-              call=None, filing=None) -> int:
+              call=None, lock=None) -> int:
   """Reproduces one run of a definition: trains or resumes it, evaluates it, records the result, stores the weights.
 
   Args:
@@ -63,16 +61,16 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
     data_flags: data flags, passed on to the programs.
     evaluate_flags: flags of acai_tf.evaluate.
     call: function (command, what) -> exit status that runs a program. By default it shares standard output.
-    filing: context manager (a lock) for writing result files while several runs are reproduced in parallel.
+    lock: context manager (a lock) for writing result files while several runs are reproduced in parallel.
 
   Returns:
     The exit status of the program that failed, or 0.
   """
-  training, call, filing = experiment.training, call or _call, filing or contextlib.nullcontext()
+  training, call, lock = experiment.training, call or _call, lock or contextlib.nullcontext()
   name, what = definition.name, f'{definition.name}, seed {training.seed}'
   asked, run = identities(experiment), run_of(definition.name, experiment, settings, runs_dir)
   if asked & {run.identity for run in _records.load(name, results)}:
-    say(f'{what}: has a result already')
+    say(f'{what}: already has a result')
   else:
     say(f'{what}: {training.recipe}, {training.samples:,} samples, in {run}')
     if not build.takes_official_files(experiment.dataset_name):
@@ -83,14 +81,14 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
     for command in (train, evaluate):
       if status := call(command, what):
         return status
-    with filing:
+    with lock:
       gather(run, definition, results)
   record = _records.reported(_records.load(name, results), name)
   if record and record.identity in asked and not record.kept and run.folder.exists():
     if reason := _weights.refusal(definition.dataset):
       say(f'{what}: the weights are not stored, since {reason}')
       return 0
-    with filing:
+    with lock:
       return call(['zoo', 'keep', name, '--run', str(run), '--results', str(results), '--weights', str(weights),
                    *data_flags], what)
   return 0
@@ -105,7 +103,7 @@ def say(text) -> None:
 def identities(experiment) -> set:
   """Set of `_records.Identity` of the runs of this experiment. With precision 'auto' there are two of them."""
   samples = experiment.training.steps * experiment.training.batch
-  return {_records.identity_of(with_precision(experiment, precision), samples)
+  return {_records.identity_of(experiment.with_precision(precision), samples)
           for precision in ('float32', 'mixed_bfloat16')}
 
 
@@ -154,12 +152,12 @@ def check_measured(record, where) -> None:
   training = record.experiment.training
   whole = training.steps * training.batch
   if record.samples != whole:
-    raise UserError(f'{where} was measured after {record.samples:,} of {whole:,} samples; expected its end. Train '
-                    'it on, and measure its last checkpoint.')
+    raise UserError(f'{where} was measured after {record.samples:,} of {whole:,} samples; expected all of '
+                    'them. Continue its training, and measure its last checkpoint.')
   weights = 'average' if training.average else 'raw'
   if record.weights != weights:
-    raise UserError(f'{where} was measured with {record.weights} weights; expected those that are reported, '
-                    f'{weights}. Measure it again: python -m acai_tf.evaluate --run DIR.')
+    raise UserError(f'{where} was measured with {record.weights} weights; expected {weights}, which are '
+                    'reported. Measure it again: python -m acai_tf.evaluate --run DIR.')
 
 
 def all_of(patterns) -> dict:

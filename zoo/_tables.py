@@ -11,17 +11,14 @@ from acai_tf.evaluation.report import PAPER_RESTARTS
 from acai_tf.experiment import registry
 from acai_tf.experiment.config import PAPER_SAMPLES
 from acai_tf.experiment.errors import UserError, unknown
-from acai_tf.experiment.resolve import resolve
+from acai_tf.metrics import labels
 from zoo import _compare, _records, base
 
 SOURCES = {'': 'the sampler', '_prior': 'the prior', '_gaussian': 'a Gaussian fitted to the latents',
            '_sphere': 'uniform points on the sphere', '_untrained': 'the generator before training',
            '_real_codes': 'latents of real sentences (the bound)', '_language_model': 'an LSTM language model',
            '_real_text': 'real sentences'}
-SOURCE_COLUMNS = (_compare.Column('reverse_perplexity', 'reverse perplexity', 1, 1, False),
-                  _compare.Column('forward_perplexity', 'forward perplexity', 1, 1, False),
-                  _compare.Column('distinct_share', 'distinct, %', 100, 1, True),
-                  _compare.Column('copied_share', 'copied, %', 100, 1, False))
+SOURCE_COLUMNS = tuple(map(labels.of, ('reverse_perplexity', 'forward_perplexity', 'distinct_share', 'copied_share')))
 FORMATS = ('text', 'markdown', 'html')
 WEIGHTS = {'average': 'EMA', 'raw': 'raw'}
 FEATURES = ('frechet', 'kernel', 'precision', 'recall', 'density', 'coverage', 'feature')  # of a feature network
@@ -30,20 +27,15 @@ MILESTONES = (1 << 16, 1 << 18)  # numbers of samples at which ablations are com
 WIDTH = 400  # maximum width of a text table: no table needs so much, so no cell is wrapped and grep finds it
 
 
-def number(column, value) -> str:
-  """Formats a number in the column's unit."""
-  return f'{value * column.scale:.{column.decimals}f}'
-
-
 def figure(column, summary, interval=False) -> str:
   """Formats a `_records.Summary` as 'mean ± deviation' in the column's unit, with '[low, high]' if `interval`."""
   if summary is None:
     return ''
-  text = number(column, summary.mean)
+  text = column.number(summary.mean)
   if summary.half is not None:
-    text += f' ± {number(column, summary.deviation)}'
+    text += f' ± {column.number(summary.deviation)}'
     if interval:
-      ends = (number(column, summary.mean + side * summary.half) for side in (-1, 1))
+      ends = (column.number(summary.mean + side * summary.half) for side in (-1, 1))
       text += f' [{", ".join(ends)}]'
   return text + (f' ({summary.count} of {summary.seeds} seeds)' if summary.count < summary.seeds else '')
 
@@ -52,8 +44,8 @@ def published_text(column, paper) -> str:
   """Formats a `base.Published` in the column's unit, with a star if it has a single source; '' for None."""
   if paper is None:
     return ''
-  spread = '' if paper.spread is None else f' ± {number(column, paper.spread)}'
-  return number(column, paper.value) + spread + ('' if paper.confirmed else ' *')
+  spread = '' if paper.spread is None else f' ± {column.number(paper.spread)}'
+  return column.number(paper.value) + spread + ('' if paper.confirmed else ' *')
 
 
 def common(runs) -> list:
@@ -84,7 +76,7 @@ def cells_of(column, runs, paper, other) -> list:
   """Cells of a metric with published figures: last checkpoint, median (if the paper's is one), published figure.
 
   Args:
-    column: `_compare.Column`.
+    column: `labels.Label`.
     runs: the group of runs; may be empty.
     paper: `base.Published` or None.
     other: whether the model's settings differ from the paper's.
@@ -116,7 +108,7 @@ def rows(dataset, results, everything=False) -> tuple[list[str], list]:
   for name, definition in defined.items():
     published = base.published(dataset, definition.model, definition.latent_dimension)
     runs = results.get(name, [])
-    grouped = (list(_records.groups(_records.own(runs, name)).values()) if everything
+    grouped = (list(_records.groups(_records.of_recipe(runs, name)).values()) if everything
                else _records.longest(runs, name))
     for group in grouped or ([[]] if published else []):
       other = bool(group) and bool(_compare.other_settings(group[0], name))
@@ -141,8 +133,7 @@ def undertrained(names) -> str:
   """
   counts: dict[int, set] = {}
   for definition in map(base.definition, names):
-    paper = resolve(definition.dataset, definition.model, 'paper', definition.overrides)
-    counts.setdefault(paper.training.samples, set()).add(definition.model)
+    counts.setdefault(definition.resolve().training.samples, set()).add(definition.model)
   usual = max(counts, key=lambda count: len(counts[count]))
   others = '; '.join(f'{count:,} for {", ".join(sorted(models))}' for count, models in sorted(counts.items())
                      if count != usual)
@@ -184,7 +175,7 @@ def note(dataset, results, body, everything=False) -> list:
         'published deviation. "better" or "worse": they differ by more. "unclear": they agree, but h is larger than '
         'the published figure (for an accuracy, also if it is larger than the distance to 100 %).']
   parts += restarts([(name, group) for name, runs in results.items() for group in (
-      _records.groups(_records.own(runs, name)).values() if everything else _records.longest(runs, name))])
+      _records.groups(_records.of_recipe(runs, name)).values() if everything else _records.longest(runs, name))])
   if 'one seed' in flat:
     parts.append('"one seed": a single run has no interval, so it is not compared.')
   if NO_MEDIANS in flat:
@@ -196,11 +187,11 @@ def note(dataset, results, body, everything=False) -> list:
     parts.append('"other settings": the model differs from the paper\'s, so it is not compared. The settings are '
                  + '; '.join(f'{name}: {text}' for name, text in others.items() if text) + '.')
   parts += _compare.ranks(dataset, results)
-  shorter = sum(len(_records.groups(_records.own(runs, name))) - len(_records.longest(runs, name))
+  shorter = sum(len(_records.groups(_records.of_recipe(runs, name))) - len(_records.longest(runs, name))
                 for name, runs in results.items())
   if shorter and not everything:
     parts.append(f'{shorter} shorter trainings are not shown. To show them: python -m zoo table {dataset} --all.')
-  missing = [name for name, d in defined.items() if not _records.own(results.get(name, []), name)
+  missing = [name for name, d in defined.items() if not _records.of_recipe(results.get(name, []), name)
              and not base.published(dataset, d.model, d.latent_dimension)]
   if missing:
     parts.append(f'Not trained, and without published figures: {", ".join(missing)}.')
@@ -240,8 +231,8 @@ def ablation_rows(name, results) -> tuple[list[str], list]:
   """
   shown, body, changed = _compare.columns(base.definition(name).dataset), [], {}
   known = {run.identity for run in results}
-  results = results + [was for run in results for samples in MILESTONES for was in _records.as_it_was(run, samples)
-                       if was.identity not in known]
+  results = results + [shorter for run in results for samples in MILESTONES
+                       for shorter in _records.shorter_training(run, samples) if shorter.identity not in known]
   for group in _records.groups(results).values():
     changed.setdefault((group[0].samples, group[0].experiment.training.recipe), []).append(
         (_records.changes(group[0].experiment, name), group))
@@ -269,7 +260,7 @@ def render(dataset, kind='text', folder=_records.FOLDER, everything=False) -> st
   results = _records.load_all(dataset, folder)
   headings, body = rows(dataset, results, everything)
   check_networks(dataset, results, everything)
-  return laid_out(headings, body, note(dataset, results, body, everything), kind)
+  return render_table(headings, body, note(dataset, results, body, everything), kind)
 
 
 def render_brief(dataset, kind='text', folder=_records.FOLDER) -> str:
@@ -287,7 +278,7 @@ def render_brief(dataset, kind='text', folder=_records.FOLDER) -> str:
   starred = ' * marks a figure from a single secondary source.' * any(' *' in cell for row in body for cell in row)
   medians = (' Distance, smoothness and probe are medians of the last 20 evaluations, like the published figures.'
              * ('published' in headings))
-  return laid_out(headings, body, [
+  return render_table(headings, body, [
       'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean].'
       + medians + starred,
       undertrained(row[0] for row in body),
@@ -299,7 +290,7 @@ def check_networks(dataset, results, everything=False) -> None:
   """Raises UserError if a table's Frechet figures come from several feature networks and are not comparable."""
   if any(column.metric == 'frechet_gap' for column in _compare.columns(dataset)):
     _one_network(dataset, [(name, run) for name, runs in results.items() for run in (
-        _records.own(runs, name) if everything else sum(_records.longest(runs, name), []))])
+        _records.of_recipe(runs, name) if everything else sum(_records.longest(runs, name), []))])
 
 
 def _one_network(dataset, runs):
@@ -324,7 +315,7 @@ def render_ablation(name, kind='text', folder=_records.FOLDER) -> str:
   if not body:
     raise UserError(f'{name} has no training with other settings than its recipe\'s; expected some from '
                     f'python -m zoo reproduce {name} --set SECTION.KEY=VALUE.')
-  return laid_out(headings, body, [
+  return render_table(headings, body, [
       'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean, Student\'s '
       't]. All settings that are not named in a row are those of its recipe.'], kind)
 
@@ -351,7 +342,7 @@ def render_sources(name, kind='text', folder=_records.FOLDER) -> str:
   if len(body) < 2:
     raise UserError(f'{name} has no figures of sources; expected a run of sentences that was measured with them: '
                     'python -m acai_tf.evaluate --run DIR --metrics all.')
-  return laid_out(['sentences from', *(column.heading for column in SOURCE_COLUMNS)], body, [
+  return render_table(['sentences from', *(column.heading for column in SOURCE_COLUMNS)], body, [
       f'{name}: {runs[0].samples:,} samples, recipe {runs[0].experiment.training.recipe}, seeds {seeds_of(runs)}. '
       'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean, Student\'s '
       't]. For real sentences and their latents, forward perplexity and copies are measured on held-out sentences.'
@@ -381,7 +372,7 @@ def render_metrics(dataset, metrics, kind='text', folder=_records.FOLDER) -> str
         body.append([name + (f': {changed}' if changed else ''), f'{group[0].samples:,}', seeds_of(group),
                      *(plain(summary) for summary in summaries)])
   headings = metrics if kind == 'text' else [metric.replace('_', ' ') for metric in metrics]  # Pages break at spaces.
-  return laid_out(['definition', 'samples', 'seeds', *headings], body, [
+  return render_table(['definition', 'samples', 'seeds', *headings], body, [
       'Figures are mean ± population standard deviation over seeds.'], kind)
 
 
@@ -392,7 +383,7 @@ def plain(summary) -> str:
   return f'{summary.mean:.4g}' + (f' ± {summary.deviation:.2g}' if summary.half is not None else '')
 
 
-def laid_out(headings, body, under, kind) -> str:
+def render_table(headings, body, under, kind) -> str:
   """Renders a table and the paragraphs below it as text, Markdown or HTML.
 
   Text has one wide table. In Markdown and HTML, where it would not fit a page, how the models were trained is a second
@@ -403,7 +394,7 @@ def laid_out(headings, body, under, kind) -> str:
     for row in body:
       grid.add_row(*row)
     return '\n\n'.join([cli.text_of(grid, WIDTH), *under])
-  drawn = {'markdown': markdown_table, 'html': html_table}[kind]
+  drawn = {'markdown': markdown, 'html': html_table}[kind]
   headings = [heading.replace('1e-', '1e\N{NON-BREAKING HYPHEN}') for heading in headings]
   parts = [drawn(headings, body)]
   if 'recipe' in headings:
@@ -414,7 +405,7 @@ def laid_out(headings, body, under, kind) -> str:
              '<details markdown="1"><summary>How they were trained</summary>',
              drawn(*columns_of(headings, with_runs, trained)), '</details>']
   if kind == 'markdown':
-    return '\n\n'.join([*parts, *under]) + '\n'
+    return '\n'.join(f'{part.rstrip()}\n' for part in (*parts, *under))
   return ''.join([*parts, *(f'<p>{html.escape(text)}</p>' for text in under)])
 
 
@@ -423,14 +414,14 @@ def columns_of(headings, body, chosen) -> tuple[list, list]:
   return [headings[i] for i in chosen], [[row[i] for i in chosen] for row in body]
 
 
-def markdown_table(headings, body) -> str:
-  """Renders rows of texts as a table in Markdown."""
-  return '\n'.join(f'| {" | ".join(line)} |' for line in [headings, ['---'] * len(headings), *body])
+def markdown(headings, body) -> str:
+  """Renders rows of texts as a Markdown table."""
+  return ''.join(f'| {" | ".join(row)} |\n' for row in [headings, ['---'] * len(headings), *body])
 
 
 def html_table(headings, body) -> str:
-  """Renders rows of texts as a table in HTML, in a box that scrolls if the window is narrow."""
+  """Renders rows of texts as a table in HTML."""
   def line(cells, tag):
     return '<tr>' + ''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells) + '</tr>'
 
-  return f'<div class="wide"><table>{line(headings, "th")}{"".join(line(row, "td") for row in body)}</table></div>'
+  return f'<table>{line(headings, "th")}{"".join(line(row, "td") for row in body)}</table>'

@@ -16,7 +16,7 @@ RECON_CHANGE = 0.01  # tolerated relative difference of the reconstruction metri
 def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
   """Returns (record, path) of a definition's archive after checking its checksum; for the arguments see `load`.
 
-  If `folder` lacks the archive, as in an installed package, it is downloaded (`_mirror.fetched`).
+  If `folder` lacks the archive, as in an installed package, it is downloaded (`_mirror.fetch`).
 
   Raises:
     UserError: the definition is unknown, it has no weights, or the file is missing or does not match its checksum.
@@ -24,13 +24,13 @@ def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
   base.definition(name)
   record = next((run for run in _records.load(name, results) if run.kept), None)
   if record is None or record.kept is None:
-    raise UserError(f'no weights of {name} are kept; expected a definition that has some (python -m zoo table DATASET '
-                    f'has results). Train it: python -m zoo reproduce {name}.')
+    raise UserError(f'there are no pretrained weights of {name}; expected a definition that has some (zoo.names('
+                    f'pretrained=True)). Train it: python -m zoo reproduce {name}.')
   path = pathlib.Path(folder) / record.kept.file
   if not path.exists():
-    return record, _mirror.fetched(record.kept, path)
+    return record, _mirror.fetch(record.kept, path)
   if problem := _mirror.difference(path, record.kept):
-    raise UserError(f'{path} {problem}, as {name}.json has it. It is damaged or of another run: restore it with git.')
+    raise UserError(f'{path} {problem}, as {name}.json says. It is damaged or of another run: restore it with git.')
   return record, path
 
 
@@ -52,8 +52,8 @@ def load(name, precision=None, results=_records.FOLDER, folder=FOLDER) -> tuple:
   record, path = kept(name, results, folder)
   experiment, model, about = weights.load(path, precision)
   if experiment != record.experiment or about['samples'] != record.samples:
-    raise UserError(f'{path} is of another run than the record that names it; expected them to agree. Restore both '
-                    'with git.')
+    raise UserError(f'{path} is of another run than its record in {name}.json; expected the same run. Restore '
+                    'both with git.')
   return experiment, model, record.samples
 
 
@@ -65,8 +65,8 @@ def refusal(dataset) -> str:
 def check_terms(name) -> None:
   """Raises UserError if the terms of a definition's data do not allow the distribution of weights."""
   if reason := refusal(base.definition(name).dataset):
-    raise UserError(f'{name}: weights are neither kept nor published, since {reason}; expected a definition on other '
-                    'data.')
+    raise UserError(f'{name}: weights are neither stored nor published, since {reason}; expected a definition on '
+                    'other data.')
 
 
 def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, manual_dir=None) -> _records.Kept:
@@ -87,8 +87,8 @@ def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, 
   if record is None or record.identity != own:
     reported = ('none' if record is None else
                 f'the one of {record.samples:,} samples, seed {record.seed}')
-    raise UserError(f'{run}, of {samples:,} samples, seed {own.seed}, is not the run that {name} reports; that is '
-                    f'{reported}. File it first: python -m zoo reproduce {name}.')
+    raise UserError(f'{run}, of {samples:,} samples, seed {own.seed}, is not the run that {name} reports, which is '
+                    f'{reported}. Add it to the results first: python -m zoo reproduce {name}.')
   dataset, modality = build.load_data(experiment, data_dir, manual_dir), MODALITIES[experiment.kind]
   reconstruction = modality.reconstruction
   model.adapt(dataset)
@@ -99,8 +99,8 @@ def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, 
 
   recorded, measured = record.metrics.get(reconstruction), figures()[reconstruction]
   if recorded is not None and abs(measured - recorded) > RECON_CHANGE * recorded:
-    raise UserError(f'{run} has a {reconstruction} of {measured:.4g}; expected {recorded:.4g}, as its record has it. '
-                    'Measure it again and file it: python -m acai_tf.evaluate.')
+    raise UserError(f'{run} has a {reconstruction} of {measured:.4g}; expected {recorded:.4g}, as in its record. '
+                    f'Measure it again (python -m acai_tf.evaluate), then python -m zoo reproduce {name}.')
   arrays, chosen = weights.compact(model, figures)
   about = {'definition': name, 'experiment': experiment.to_dict(), 'samples': samples, 'weights': record.weights,
            **chosen}

@@ -4,6 +4,7 @@ import dataclasses
 
 from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError, unknown
+from acai_tf.experiment.resolve import resolve
 
 PAPER = 'ACAI paper'
 QIAN = 'Qian et al. 2019'
@@ -53,6 +54,12 @@ class Definition:
     """Dimension of the latent."""
     own = self.overrides['model'].get('code', OWN_DIMENSIONS.get(self.model))
     return own or self.network.dimension
+
+  def resolve(self, recipe='paper', overrides=None) -> config.Experiment:
+    """Returns its experiment with a recipe; `overrides` (`resolve`) take precedence over those of the definition."""
+    return resolve(self.dataset, self.model, recipe, {
+        section: {**self.overrides.get(section, {}), **(overrides or {}).get(section, {})}
+        for section in ('dataset', 'model', 'network', 'training')})
 
 
 def definitions(dataset=None, model=None) -> dict:
@@ -136,7 +143,7 @@ def percentages(metric, source, models, table) -> dict:
   return figures
 
 
-def together(*tables) -> dict:
+def merged(*tables) -> dict:
   """Merges the dicts of several `percentages`."""
   joined = {}
   for table in tables:

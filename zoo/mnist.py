@@ -1,6 +1,6 @@
 """MNIST: tables 2 (single-layer classifier) and 3 (clustering) of the ACAI paper, as quoted by a later paper."""
 
-from zoo.base import PAPER, PAPER_MODELS, QIAN, QIAN_MODELS, percentages, together
+from zoo.base import PAPER, PAPER_MODELS, QIAN, QIAN_MODELS, merged, percentages
 
 ROWS = {'d32': {'latent': 2}, 'd256': {'latent': 16}}
 EXCEPTIONS = {
@@ -8,7 +8,7 @@ EXCEPTIONS = {
     ('midrae', 'd256'): {'model': {'advnoise': 0.5, 'advfake': 0.1}},
 }
 
-PUBLISHED = together(
+PUBLISHED = merged(
     percentages('probe_accuracy', f'{PAPER}, table 2', PAPER_MODELS, {
         32: ((94.90, 0.14), (96.45, 0.42), (96.00, 0.27), (96.56, 0.31), (70.74, 3.27), (97.50, 0.18), (98.25, 0.11)),
         256: ((93.94, 0.13), (94.50, 0.29), (98.51, 0.04), (98.74, 0.14), (90.03, 0.54), (97.25, 1.42), (99.00, 0.08)),

@@ -1,6 +1,6 @@
 """SVHN: tables 2 (single-layer classifier) and 3 (clustering) of the ACAI paper, as quoted by a later paper."""
 
-from zoo.base import PAPER, PAPER_MODELS, QIAN, QIAN_MODELS, percentages, together
+from zoo.base import PAPER, PAPER_MODELS, QIAN, QIAN_MODELS, merged, percentages
 
 ROWS = {'d32': {'latent': 2}, 'd256': {'latent': 16}}
 EXCEPTIONS = {
@@ -8,7 +8,7 @@ EXCEPTIONS = {
     ('midrae', 'd256'): {'model': {'advnoise': 0.5, 'advfake': 0.05}},
 }
 
-PUBLISHED = together(
+PUBLISHED = merged(
     percentages('probe_accuracy', f'{PAPER}, table 2', PAPER_MODELS, {
         32: ((26.21, 0.42), (26.09, 1.48), (25.15, 0.78), (29.58, 3.22), (23.43, 0.79), (24.53, 1.33), (34.47, 1.14)),
         256: ((22.74, 0.05), (25.12, 1.05), (77.89, 0.35), (66.30, 1.06), (22.81, 0.24), (44.94, 20.42),

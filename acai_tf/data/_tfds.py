@@ -11,7 +11,7 @@ import numpy as np
 from acai_tf.data import base
 from acai_tf.experiment.errors import UserError
 
-BATCH = 1024  # images read at a time
+BATCH = 1024  # examples read at a time
 
 
 def padded(pad):

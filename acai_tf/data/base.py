@@ -21,13 +21,13 @@ EXTRA_SEED = 1 << 32  # offset of the seed for the order of extra batches
 
 
 class Dataset:
-  """Training data of which every batch is a function of (seed, step).
+  """Training data whose batches are functions of (seed, step).
 
   A subclass implements `batch` and `describe`. It overrides `prepare` if models take something other than what `batch`
   returns, for example float32 in place of uint8.
   """
 
-  benchmark: str | None = None  # the group of metrics that exists for this data set alone, if there is one
+  benchmark: str | None = None  # name of the group of metrics that applies to this data set alone, if there is one
 
   def describe(self) -> str:
     """Returns one line with the number, kind and size of the examples."""
@@ -78,10 +78,10 @@ class Dataset:
     from acai_tf import replicas as replicas_lib
 
     check_shared(size, replicas)
-    table = replicas_lib.rows(size // replicas, replicas)
+    table = replicas_lib.rows(size // replicas, replicas)  # [replicas, size / replicas] positions in the batch
     count = replicas - first if count is None else count
     read = self.batch_by_class if by_class else self.batch
-    samples = read(seed, start, size, table[0][:1])
+    samples = read(seed, start, size, table[0][:1])  # one example, for dtypes and shapes
 
     def fetch(index):
       step, replica = divmod(int(index), count)
@@ -98,7 +98,7 @@ class Dataset:
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     options.deterministic = True
-    options.autotune.enabled = False  # Nothing to tune, and its sleeping thread delays the end by up to 60 s.
+    options.autotune.enabled = False  # There is nothing to tune, and its thread can delay the exit by up to 60 s.
     return tf.data.Dataset.range((stop - start) * count).map(load).prefetch(4).with_options(options)
 
 
@@ -112,9 +112,9 @@ def checksum(*arrays) -> str:
 
 def check_shared(size, replicas) -> None:
   """Raises a UserError with the nearest valid sizes unless a batch of `size` divides evenly among the replicas."""
-  even = 2 * replicas  # so that each replica has complete pairs
-  if replicas > 1 and size % even:
-    near = sorted({max(even, size // even * even), size // even * even + even})
+  unit = 2 * replicas  # so that each replica has complete pairs
+  if replicas > 1 and size % unit:
+    near = sorted({max(unit, size // unit * unit), size // unit * unit + unit})
     raise UserError(f'training.batch={size} cannot be shared by {replicas} devices; expected an even number on each, '
                     f'such as {" or ".join(map(str, near))}.')
 

@@ -1,6 +1,6 @@
 """Image captions: the English captions of Multi30k (Elliott et al. 2016), which describe the pictures of Flickr30k.
 
-The files are read from --manual_dir: train.txt and held_out.txt, plain or gzipped, with one tokenised caption per line.
+The files are read from --manual_dir: train.txt and held_out.txt, plain or gzipped, with one tokenized caption per line.
 The two files describe different pictures. Multi30k has five captions per picture (data/task2 of its repository). The
 premises of SNLI are captions of the same kind. Half of the held-out sentences are the valid part, for choosing
 settings; the other half is the test part.
@@ -8,7 +8,7 @@ settings; the other half is the test part.
 
 from typing import Annotated, Literal
 
-from acai_tf.data import base
+from acai_tf.data import base, text_base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import config_dataclass
@@ -47,8 +47,6 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
     UserError: `manual_dir` is not given, or a file in it is missing or cannot be read.
   """
   del data_dir
-  from acai_tf.data import text_base  # Loads TensorFlow.
-
   if not manual_dir:
     raise UserError('data set captions: its files cannot be downloaded; expected --manual_dir DIR with train.txt and '
                     'held_out.txt (or .txt.gz), one tokenised caption per line.')

@@ -23,8 +23,9 @@ NETWORK = Network(latent_width=4, latent=16, depth=64)
 SOURCE = 'pictures of the user who trained the model', "the user's own"
 OFFICIAL_FILES = False
 ENDINGS = ('.png', '.jpg', '.jpeg', '.webp')
-READER = 'white behind what is transparent, 16 bits to 8'  # how pictures are read; part of the cache's key
+READER = 'white behind what is transparent, 16 bits to 8'  # describes `read_square`; part of the cache's key
 CHUNK, NAMED = 1024, 4  # files read at a time; broken files listed in a message
+FEW = 5  # broken files that are skipped in a folder of any size
 
 
 @config_dataclass('dataset')
@@ -35,7 +36,8 @@ class Config:
   size: Annotated[int, '[2, inf)'] = 32  # height and width in pixels, after resizing and a central crop
   channels: Literal[1, 3] = 3  # 1: greyscale
   test_share: Annotated[float, '(0, 1)'] = 0.1  # share of the pictures in the test split
-  broken_share: Annotated[float, '[0, 1]'] = 0.01  # share of the files that may be unreadable
+  # Share of the files that may be unreadable. Unless it is 0, up to FEW files may be.
+  broken_share: Annotated[float, '[0, 1]'] = 0.01
   labels: Annotated[int, '[-1, inf)'] = -1  # number of class subfolders; -1: as many as there are
 
 
@@ -69,7 +71,7 @@ def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
   """Returns the data set, which is cached in `data_dir`; prints the names of files that cannot be read.
 
   Raises:
-    UserError: as in `resolve`; more than `broken_share` of the files cannot be read; a split has no pictures.
+    UserError: as in `resolve`; more files than `broken_share` allows cannot be read; a split has no pictures.
   """
   del manual_dir
   files, names = _files(config)
@@ -93,13 +95,13 @@ def _files(config):
   roots = {'train': root / 'train', 'test': root / 'test'} if split else {'': root}
   beside = [path for path in root.iterdir() if path.suffix.lower() in ENDINGS] if split else []
   if beside:
-    raise UserError(f'{root} has pictures beside train and test, such as {_text(beside[0].name)}; expected all of '
+    raise UserError(f'{root} has pictures beside train and test, such as {_printable(beside[0].name)}; expected all of '
                     'them in train and test.')
   pictures = [(path, name, path.relative_to(top).parts[:-1])
               for name, top in roots.items() for path in sorted(_below(top)) if path.suffix.lower() in ENDINGS]
   for path, _, _ in pictures:
     if not path.is_file():  # for example a dangling symlink
-      raise UserError(f'{_text(path)} is not a file; expected pictures in files: remove it.')
+      raise UserError(f'{_printable(path)} is not a file; expected pictures in files: remove it.')
   names = sorted({parts[0] for _, _, parts in pictures if parts})
   if not pictures or (names and not all(parts for _, _, parts in pictures)):
     what = 'pictures both in it and in subfolders' if pictures else f'no {", ".join(ENDINGS)} files'
@@ -121,12 +123,12 @@ def _below(folder, linked=True):
     for path in (pathlib.Path(place) / name for name in folders):
       if path.is_symlink():
         if not (linked and place == str(folder)):
-          raise UserError(f'{_text(path)} is a link to a folder; expected links in place of class folders only: remove '
-                          'it, or replace it by the folder.')
+          raise UserError(f'{_printable(path)} is a link to a folder; expected links in place of class folders only: '
+                          'remove it, or replace it by the folder.')
         yield from _below(path, linked=False)
 
 
-def _text(path):
+def _printable(path):
   """Returns a printable path, also for file names that are not UTF-8."""
   return os.fsencode(path).decode(errors='replace')
 
@@ -143,7 +145,7 @@ def _read(files, config, append):
     try:
       return image_base.read_square(file[0], config.size, config.channels)
     except Exception as error:  # For broken files, Pillow raises OSError, ValueError, SyntaxError and others.
-      broken.append(f'{_text(file[0])} ({" ".join(str(error).split())[:80]})')
+      broken.append(f'{_printable(file[0])} ({" ".join(str(error).split())[:80]})')
       return None
 
   with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -156,9 +158,11 @@ def _read(files, config, append):
         append(f'{split}_images', np.array([i for i, _ in images], np.uint8).reshape(-1, *shape(config)))
         append(f'{split}_labels', np.array([label for _, label in images], np.int32))
   named = '; '.join(sorted(broken)[:NAMED]) + (f'; and {len(broken) - NAMED} more' if len(broken) > NAMED else '')
-  if len(broken) > config.broken_share * len(files):
-    raise UserError(f'{len(broken)} of {len(files)} pictures cannot be read, more than dataset.broken_share='
-                    f'{config.broken_share:g} of them: {named}; repair or remove them, or raise the share.')
+  allowed = max(int(config.broken_share * len(files)), FEW) if config.broken_share else 0
+  if len(broken) > allowed:
+    raise UserError(f'{len(broken)} of {len(files)} pictures cannot be read; expected no more than {allowed}, by '
+                    f'dataset.broken_share={config.broken_share:g}: {named}; repair or remove them, or raise the '
+                    'share.')
   if broken:
     print(f'skipped {len(broken)} of {len(files)} pictures that cannot be read: {named}')
   for split in ('train', 'test'):

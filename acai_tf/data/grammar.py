@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from acai_tf.data import base
+from acai_tf.data import base, text_base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.fields import config_dataclass
 
@@ -21,10 +21,10 @@ PLURALS = {'child': 'children', 'fox': 'foxes'}
 PLACES = ('in the garden', 'by the river', 'near the harbour', 'on the hill', 'behind the church', 'at the market')
 ADJECTIVES = (('sad', 'angry', 'tired', 'cold', 'lonely', 'grumpy'),
               ('happy', 'kind', 'lively', 'warm', 'proud', 'merry'))
-ALONE = (('weep', 'sulk', 'shiver', 'suffer', 'despair'), ('sing', 'dance', 'play', 'rejoice', 'laugh'))
-WITH = (('scold', 'hate', 'fear', 'avoid', 'blame'), ('help', 'love', 'greet', 'thank', 'praise'))
+INTRANSITIVE = (('weep', 'sulk', 'shiver', 'suffer', 'despair'), ('sing', 'dance', 'play', 'rejoice', 'laugh'))
+TRANSITIVE = (('scold', 'hate', 'fear', 'avoid', 'blame'), ('help', 'love', 'greet', 'thank', 'praise'))
 ADVERBS = (('sadly', 'never', 'hardly'), ('gladly', 'always', 'often'))
-ENDS = (('.', '...'), ('.', '!'))
+PUNCTUATION = (('.', '...'), ('.', '!'))
 
 
 @config_dataclass('dataset')
@@ -67,17 +67,15 @@ def draw(generator: np.random.Generator, mood: int) -> str:
   words = phrase(plural)
   if generator.random() < 0.3:
     words.append(pick(ADVERBS[mood]))
-  verb = pick(WITH[mood] if transitive else ALONE[mood])
+  verb = pick(TRANSITIVE[mood] if transitive else INTRANSITIVE[mood])
   words.append(verb if plural else verb + ('es' if verb.endswith('s') else 's'))
   rest = phrase(generator.random() < 0.5) if transitive else pick(PLACES).split() if generator.random() < 0.6 else []
-  return ' '.join([*words, *rest, pick(ENDS[mood])])
+  return ' '.join([*words, *rest, pick(PUNCTUATION[mood])])
 
 
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set, which is drawn at every call. `data_dir` and `manual_dir` are not used."""
   del data_dir, manual_dir
-  from acai_tf.data import text_base  # Loads TensorFlow.
-
   generator = np.random.default_rng(config.draw_seed)
   labels = generator.integers(2, size=config.count)
   sentences = [draw(generator, int(mood)) for mood in labels]

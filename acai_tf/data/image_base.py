@@ -18,7 +18,7 @@ from acai_tf.data import base
 from acai_tf.experiment.errors import UserError
 
 warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)  # `read_square` rejects such pictures.
-MOST_PIXELS = 89_478_485  # Pillow's default limit, above which it warns
+MAX_PIXELS = 89_478_485  # Pillow's default limit, above which it warns
 FORMATS = ('PNG', 'JPEG', 'WEBP')
 BLOCK = 1 << 25  # maximum bytes of float32 images in a piece from `blocks`
 
@@ -168,8 +168,8 @@ def read_square(path, size, channels) -> np.ndarray:
     OSError, ValueError, SyntaxError: the file is not a picture or is broken. Pillow may raise other types as well.
   """
   with Image.open(files.regular(path), formats=FORMATS) as picture:
-    if picture.width * picture.height > MOST_PIXELS:
-      raise ValueError(f'{picture.width}x{picture.height} pixels, more than {MOST_PIXELS:,}')
+    if picture.width * picture.height > MAX_PIXELS:
+      raise ValueError(f'{picture.width}x{picture.height} pixels, more than {MAX_PIXELS:,}')
     upright = _opaque(ImageOps.exif_transpose(picture)).convert({1: 'L', 3: 'RGB'}[channels])
   side = min(upright.size)
   left, top = ((length - side) // 2 for length in upright.size)

@@ -11,7 +11,7 @@ import typing
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from acai_tf.data import base
+from acai_tf.data import _tfds, base, text_base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.fields import config_dataclass
 
@@ -92,8 +92,6 @@ def builder(data_dir) -> 'tfds.core.DatasetBuilder':
 
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
-  from acai_tf.data import _tfds, text_base  # Load TensorFlow.
-
   parts = _tfds.sentences('snli', data_dir, manual_dir, {'train': 'train+validation', 'test': 'test'}, FIELDS, None,
                           variant='_tokens', once=('premise',), builder_of=builder)
   texts, labels = parts['train']

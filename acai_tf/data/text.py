@@ -4,7 +4,7 @@ import dataclasses
 import os
 from typing import Annotated, Literal
 
-from acai_tf.data import base
+from acai_tf.data import base, text_base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import config_dataclass
@@ -75,8 +75,6 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
     UserError: a file cannot be read, a label is not in `labels`, or too few sentences are short enough.
   """
   del data_dir, manual_dir
-  from acai_tf.data import text_base  # Loads TensorFlow.
-
   def read(paths):
     if not config.labels:
       return text_base.read_classes(paths.split(','))

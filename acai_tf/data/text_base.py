@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import gzip
 import pathlib
+import typing
 import zlib
 from collections.abc import Callable, Sequence
 
@@ -12,7 +13,9 @@ import numpy as np
 from acai_tf import files
 from acai_tf.data import base
 from acai_tf.experiment.errors import UserError
-from acai_tf.vocabulary import Vocabulary, fit_vocabulary, lower_case
+
+if typing.TYPE_CHECKING:
+  from acai_tf.vocabulary import Vocabulary
 
 
 def read_sentences(path) -> list[str]:
@@ -27,7 +30,7 @@ def read_sentences(path) -> list[str]:
 
 
 def read_labelled(path) -> tuple[list[str], list[str]]:
-  """Returns (sentences, labels) of a file of which each line is a label, a tab and a sentence.
+  """Returns (sentences, labels) of a file whose lines are a label, a tab and a sentence.
 
   Raises:
     UserError: as in `read_sentences`; a line has no tab or no label.
@@ -155,7 +158,7 @@ class Corpus:
   test_ids: np.ndarray
   test_labels: np.ndarray
   unknown_share: float
-  vocabulary: Vocabulary
+  vocabulary: 'Vocabulary'
   too_long: int = 0
   repeated: int = 0
 
@@ -180,6 +183,8 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
   Raises:
     UserError: no sentence is short enough, or one of the parts is empty although its share is not 0.
   """
+  from acai_tf.vocabulary import fit_vocabulary
+
   texts, classes = _tidy(sentences, labels, longest, lower)
   too_long = 0
   if held_out is None:
@@ -204,6 +209,8 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
 
 def _tidy(sentences, labels, longest, lower):
   """Returns (texts with single spaces, [n] int32 labels) of the sentences that are short enough."""
+  from acai_tf.vocabulary import lower_case
+
   kept = short_enough(sentences, longest)
   texts = [' '.join(sentences[i].split()) for i in kept]
   if lower:
@@ -237,10 +244,11 @@ class SentenceDataset(base.Dataset):
     self.test_part, self.labelled_pairs = test_part, pairs
 
   def describe(self) -> str:
-    vocabulary = self.vocabulary
-    return (f'{len(self.train_ids):,} training and {len(self.test_ids):,} {self.test_part} sentences of at most '
-            f'{vocabulary.longest} words; vocabulary of {len(vocabulary.known):,} words; '
-            f'{self.corpus.unknown_share:.2%} of the training words are out of vocabulary{self._left_out()}')
+    corpus, vocabulary = self.corpus, self.vocabulary
+    return (f'vocabulary of {len(vocabulary.known):,} words; {len(corpus.train_ids):,} training, '
+            f'{len(corpus.valid_ids):,} validation, {len(corpus.test_ids):,} test sentences of at most '
+            f'{vocabulary.longest} words, evaluated on {self.test_part}; '
+            f'{corpus.unknown_share:.2%} of the training words are out of vocabulary{self._left_out()}')
 
   def _left_out(self):
     corpus = self.corpus

@@ -1,4 +1,4 @@
-"""Sentences of Yelp reviews for ARAE's style transfer (Shen et al. 2017; tokenised, lower case), from --manual_dir.
+"""Sentences of Yelp reviews for ARAE's style transfer (Shen et al. 2017; tokenized, lower case), from --manual_dir.
 
 The files are those of the ARAE authors' program, with one sentence per line, plain or gzipped. Class 0 is negative
 reviews: train2.txt, test0.txt and valid2.txt. Class 1 is positive reviews: train1.txt, test1.txt and valid1.txt.
@@ -10,7 +10,7 @@ sentences of the validation files are the valid part, for choosing settings; the
 
 from typing import Annotated, Literal
 
-from acai_tf.data import base
+from acai_tf.data import base, text_base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import config_dataclass
@@ -51,8 +51,6 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
     UserError: `manual_dir` is not given, or a file in it is missing or cannot be read.
   """
   del data_dir
-  from acai_tf.data import text_base  # Loads TensorFlow.
-
   if not manual_dir:
     raise UserError("data set yelp: its files cannot be downloaded; expected --manual_dir DIR with the ARAE program's "
                     'test0.txt, test1.txt, valid1.txt and valid2.txt (or .txt.gz).')

@@ -1,13 +1,13 @@
 """Sentences of negative and positive Yelp reviews, from TFDS (`yelp_polarity_reviews`; Zhang et al. 2015).
 
 A sentence has the class of its review, 0 (negative) or 1 (positive), although the sentence by itself may be neutral.
-Papers report style transfer on a different selection and tokenisation (Shen et al. 2017), the data set `yelp`.
+Papers report style transfer on a different selection and tokenization (Shen et al. 2017), the data set `yelp`.
 """
 
 import re
 from typing import Annotated, Literal
 
-from acai_tf.data import base
+from acai_tf.data import _tfds, base, text_base
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.fields import config_dataclass
 
@@ -58,13 +58,12 @@ def sentences_of(review: str) -> list[str]:
 
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
-  from acai_tf.data import _tfds, text_base  # Load TensorFlow.
-
-  few = config.reviews
-  splits = {'train': f'train[:{few}]', 'test': f'test[:{max(few // 5, 1)}]'} if few else {
-      'train': 'train', 'test': 'test'}
+  count = config.reviews
+  splits = {'train': 'train', 'test': 'test'}
+  if count:
+    splits = {'train': f'train[:{count}]', 'test': f'test[:{max(count // 5, 1)}]'}
   parts = _tfds.sentences('yelp_polarity_reviews', data_dir, manual_dir, splits, ('text',), config.longest,
-                          sentences_of, f'_{few}' if few else '')
+                          sentences_of, f'_{count}' if count else '')
   texts, labels = parts['train']
   corpus = text_base.build(texts, labels, config.words, config.longest, held_out=parts['test'])
   return text_base.SentenceDataset(corpus, classes(config), config.test_part)

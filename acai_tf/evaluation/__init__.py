@@ -1,2 +1,2 @@
-"""What models are measured by, and how that is told. Metrics themselves are in acai_tf.metrics."""
+"""The evaluation of models, and its reports and pictures. The metrics themselves are in acai_tf.metrics."""
 

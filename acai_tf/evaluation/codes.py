@@ -12,7 +12,7 @@ FILE = 'codes.npz'
 PARTS = ('train', 'test')
 
 
-def of(functions, dataset, train_images, count=None, seed=(0, 0), folder=None, progress=lambda *_: None) -> dict:
+def encode(functions, dataset, train_images, count=None, seed=(0, 0), folder=None, progress=lambda *_: None) -> dict:
   """Encodes training and test images block by block, so that no set has to fit into memory as float32.
 
   Args:
@@ -63,7 +63,7 @@ def has_features(functions, images) -> bool:
 
 
 def _encoded(functions, dataset, part, total, seed, with_features, progress):
-  """The codes of one part of the data set; result as in `of`."""
+  """The codes of one part of the data set; result as in `encode`."""
   columns, done = {}, 0
   for images, labels in dataset.blocks(part, total):
     progress(f'encoding {part} images', done, total)

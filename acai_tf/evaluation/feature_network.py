@@ -14,8 +14,8 @@ import tensorflow_hub as hub
 from acai_tf import files, safety
 from acai_tf.experiment.errors import UserError
 
-IMAGES, EPOCHS, BATCH, RATE = 20_000, 4, 64, 1e-3
-CHANNELS, WIDTH = (32, 64, 128), 64
+IMAGES, EPOCHS, BATCH, RATE = 20_000, 4, 64, 1e-3  # maximum number of training images, ..., learning rate
+CHANNELS, WIDTH = (32, 64, 128), 64  # of the convolutions; number of features
 
 
 @dataclasses.dataclass(frozen=True)

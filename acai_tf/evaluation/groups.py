@@ -1,36 +1,34 @@
-"""Groups of metrics that are taken together, of models of any kind."""
+"""Groups of metrics that are computed together, for models of images and of sentences."""
 
 import dataclasses
 import typing
+from collections.abc import Callable
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-  """`metrics`: name -> number or None. `curves`: name -> list of numbers along alpha. `arrays`: for pictures."""
+  """The results of an evaluation."""
 
-  metrics: dict
-  curves: dict
-  arrays: dict
+  metrics: dict  # name -> number, or None if the metric is undefined
+  curves: dict  # name -> list of numbers along the path, one per alpha
+  arrays: dict  # name -> what the pictures show
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-  """What a group's function gets: the model's `functions`, the data set, settings, `progress`, and where to put it."""
+  """What the function of a group gets."""
 
-  functions: typing.Any
+  functions: typing.Any  # the model, as `subject.Functions` or `subject.TextFunctions`
   dataset: typing.Any
-  settings: typing.Any
-  progress: typing.Any
-  found: Measured
+  settings: typing.Any  # `images.Settings` or `text.Settings`
+  progress: Callable  # function (text, done, total)
+  measured: Measured  # results so far, to which the function adds its own
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-  """Metrics that are taken together: a function of a task, and of (functions, data set) whether it applies to them.
+  """Metrics that are computed together."""
 
-  `quick`: whether they take seconds, so that they are taken while a model is trained.
-  """
-
-  score: typing.Any
-  applies: typing.Any
-  quick: bool = False
+  score: typing.Any  # function of a `Task`, which computes the metrics and adds them to `task.measured`
+  applies: typing.Any  # function (functions, data set) -> whether the metrics apply to them
+  quick: bool = False  # whether they take seconds, so that they are also computed during training

@@ -8,18 +8,18 @@ import numpy as np
 from acai_tf.data import image_base
 from acai_tf.data import lines as lines_data
 from acai_tf.evaluation import codes as codes_lib
-from acai_tf.evaluation import groups, subject
+from acai_tf.evaluation import figures, groups, subject
 from acai_tf.experiment.errors import one_of
 from acai_tf.metrics import clustering, codebook, distribution, likelihood, lines, path, probe, reconstruction
 
-PAIRS, STEPS = 256, 16  # of the lines benchmark (protocol)
+PAIRS, STEPS = 256, 16  # of `lines`, as in the paper: interpolations, and images per interpolation
 PAIR_SEED = 1  # Every model is tested on the same pairs of images. New lines are drawn at each evaluation.
 QUALITY_PAIRS, QUALITY_STEPS = 1024, 9  # of `quality`: interpolants at alpha = 0, 1/8, ..., 1
 REAL = 5000  # of `quality`: maximum number of test images
 GEODESIC_PAIRS, GEODESIC_BLOCK = 32, 16  # of `geodesic`: pairs, and pairs optimized at a time
-SHOWN = 48  # samples in the picture
-LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64
-SUFFIXES = ('', '_of_means', '_of_features')  # of metrics on codes, means and features (`codes.of`); '' is published
+SHOWN = 48  # samples from the prior in samples.png
+LIKELIHOOD_IMAGES, LIKELIHOOD_SAMPLES = 256, 64  # of `likelihood`: test images, and latents per image
+SUFFIXES = ('', '_of_means', '_of_features')  # of metrics on codes, means and features (`codes.encode`)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,18 +33,18 @@ class Task(groups.Task):
 
 def _reconstruction(task):
   blocks = task.dataset.blocks('test', task.settings.count)
-  task.found.metrics.update(reconstruction.score(
+  task.measured.metrics.update(reconstruction.score(
       (images, task.functions.decode(task.functions.encode(images))) for images, _ in blocks))
 
 
 def _probe(task):
   labels = task.dataset.test_labels[:task.settings.count]
-  task.found.metrics['probe_accuracy'] = probe.accuracy(task.over(task.functions.classify), labels)
+  task.measured.metrics['probe_accuracy'] = probe.accuracy(task.over(task.functions.classify), labels)
 
 
 def _lines(task):
-  ends, measured = task.dataset.pairs(PAIRS, task.settings.draw), task.found
-  seeds = {'': task.settings.draw, '_of_means': None} if task.functions.encode_sample else {'': None}
+  ends, measured = task.dataset.pairs(PAIRS, task.settings.seeds), task.measured
+  seeds = {'': task.settings.seeds, '_of_means': None} if task.functions.encode_sample else {'': None}
   for suffix, seed in seeds.items():
     images = strips(task.functions, *ends, seed=seed)  # [PAIRS, STEPS, height, width, 1]
     distances, nearest = lines.follow(images, *lines_data.templates(size=images.shape[2]))  # [PAIRS, STEPS] each
@@ -63,21 +63,21 @@ def _with_suffix(metrics, suffix):
 
 def _codebook(task):
   indices = task.over(task.functions.indices)
-  task.found.metrics.update(codebook.score(indices, task.functions.codebook, indices.shape[1]))
+  task.measured.metrics.update(codebook.score(indices, task.functions.codebook, indices.shape[1]))
 
 
 def _codes(task):
-  """The codes of the images (`codes.of`), computed once for all groups."""
+  """The codes of the images (`codes.encode`), computed once for all groups."""
   settings = task.settings
-  if 'codes' not in task.found.arrays:
-    task.found.arrays['codes'] = codes_lib.of(
-        task.functions, task.dataset, settings.train_images, settings.count, settings.draw, settings.codes,
+  if 'codes' not in task.measured.arrays:
+    task.measured.arrays['codes'] = codes_lib.encode(
+        task.functions, task.dataset, settings.train_images, settings.count, settings.seeds, settings.codes,
         task.progress)
-  return task.found.arrays['codes']
+  return task.measured.arrays['codes']
 
 
 def _fitted_probe(task):
-  parts, metrics = _codes(task), task.found.metrics
+  parts, metrics = _codes(task), task.measured.metrics
   task.progress('fitted_probe: logistic regression')
   seen = [(part.get('features', part.get('means', part['codes'])), part['labels']) for part in parts.values()]
   metrics['fitted_probe_accuracy'], metrics['fitted_probe_c'] = probe.fitted_accuracy(*seen[0], *seen[1])
@@ -90,8 +90,8 @@ def _clustering(task):
       scores, table = clustering.score(
           train[name], test[name], test['labels'], task.dataset.classes, task.settings.restarts,
           progress=lambda done, total, name=name: task.progress(f'clustering: k-means of {name}', done, total))
-      task.found.metrics.update(_with_suffix(scores, suffix))
-      task.found.arrays.setdefault('confusion', table)
+      task.measured.metrics.update(_with_suffix(scores, suffix))
+      task.measured.arrays.setdefault('confusion', table)
 
 
 def _quality(task):
@@ -101,7 +101,8 @@ def _quality(task):
   interpolants = np.concatenate(  # [QUALITY_PAIRS, QUALITY_STEPS, d]
       [_features(features, images) for images in _paths(task, QUALITY_PAIRS, QUALITY_STEPS)])
   task.progress('quality: distances')
-  columns, curves, metrics = [interpolants[:, k] for k in range(QUALITY_STEPS)], task.found.curves, task.found.metrics
+  columns = [interpolants[:, k] for k in range(QUALITY_STEPS)]
+  curves, metrics = task.measured.curves, task.measured.metrics
   frechet, kernel = ([measure(real, c) for c in columns] for measure in (distribution.frechet, distribution.kernel))
   curves.update(quality_alpha=np.linspace(0, 1, QUALITY_STEPS).tolist(), frechet=frechet, kernel=kernel)
   for name, curve in (('frechet', frechet), ('kernel', kernel)):
@@ -110,8 +111,9 @@ def _quality(task):
   metrics.update(distribution.coverage(real, columns[QUALITY_STEPS // 2]))
   if task.functions.sample:
     task.progress('quality: samples')
-    images = task.functions.sample(len(real), int(np.random.SeedSequence(task.settings.draw).generate_state(1)[0] >> 1))
-    task.found.arrays['samples'] = images[:SHOWN]
+    seed = int(np.random.SeedSequence(task.settings.seeds).generate_state(1)[0] >> 1)
+    images = task.functions.sample(len(real), seed)
+    task.measured.arrays['samples'] = images[:SHOWN]
     for name, measure in (('frechet', distribution.frechet), ('kernel', distribution.kernel)):
       metrics[f'{name}_samples'] = measure(real, features(images))
   steps = [(path.steps(images), path.steps(_features(features, images))) for images in _paths(task, PAIRS, STEPS)]
@@ -134,7 +136,7 @@ def _paths(task, count, steps):
 
 
 def _geodesic(task):
-  functions, metrics = task.functions, task.found.metrics
+  functions, metrics = task.functions, task.measured.metrics
   ends = np.stack([functions.encode(images) for images in task.dataset.pairs(GEODESIC_PAIRS, PAIR_SEED)], axis=1)
   find, lengths, shown = functions.geodesics(), [], []
   for start in range(0, GEODESIC_PAIRS, GEODESIC_BLOCK):
@@ -147,7 +149,7 @@ def _geodesic(task):
   paths = dict(zip(('straight', 'geodesic'), np.concatenate(shown, axis=1), strict=True))
   if task.dataset.benchmark == 'lines':
     metrics.update({f'{name}_distance': score_lines(images)['mean_distance'] for name, images in paths.items()})
-  task.found.arrays.update(paths)
+  task.measured.arrays.update(paths)
 
 
 def _likelihood(task):
@@ -166,7 +168,7 @@ def _likelihood(task):
   values = likelihood.log_likelihood(images, posterior, log_decoder, LIKELIHOOD_SAMPLES)
   noise = np.random.default_rng(0).standard_normal(mean.shape)
   codes = (mean + np.exp(log_variance / 2) * noise).astype(np.float32)
-  task.found.metrics.update(
+  task.measured.metrics.update(
       log_likelihood=float(values.mean()),
       rate=float(0.5 * (mean**2 + np.exp(log_variance) - log_variance - 1).sum(axis=1).mean()),
       distortion=float(-log_decoder(images, codes).mean()))
@@ -197,7 +199,7 @@ class Settings:
   train_images: int = 60_000  # images for probe and clustering, as in the paper
   count: int | None = None  # of test images; None for all
   features: typing.Any = None  # `feature_network.Features` for `quality`
-  draw: tuple = (0, 0)  # seeds of sampled lines and codes, for example the run's seed and step
+  seeds: tuple = (0, 0)  # of sampled lines and codes, for example the run's seed and step
   codes: object = None  # cache folder of codes; None for no cache
 
   def __post_init__(self):
@@ -206,7 +208,7 @@ class Settings:
 
   def facts(self) -> dict:
     """The settings that a record stores. `feature_network` is its identity, None if there is no feature network."""
-    return {'pairs': {'count': PAIRS, 'steps': STEPS, 'draw': self.draw}, 'kmeans_restarts': self.restarts,
+    return {'pairs': {'count': PAIRS, 'steps': STEPS, 'draw': self.seeds}, 'kmeans_restarts': self.restarts,
             'train_images': self.train_images, 'feature_network': self.features.identity if self.features else None}
 
 
@@ -252,24 +254,15 @@ def nearest_lines(images, count) -> tuple:
   return lines.nearest_lines(images, *lines_data.templates(count, images.shape[1]))
 
 
-def floor(dataset, draw) -> dict:
-  """Metrics of the cross-fade on the pairs of seed `draw`, if the lines benchmark applies; otherwise {}."""
-  return score_lines(crossfade(*dataset.pairs(PAIRS, draw))) if dataset.benchmark == 'lines' else {}
+def crossfade_metrics(dataset, seeds) -> dict:
+  """Metrics of the pixel cross-fade between the pairs of `seeds`, if the lines benchmark applies; otherwise {}."""
+  return score_lines(crossfade(*dataset.pairs(PAIRS, seeds))) if dataset.benchmark == 'lines' else {}
 
 
 def show(functions, dataset, writer) -> None:
   """Writes a few decoded paths as an image to TensorBoard, at the writer's step."""
   import tensorflow as tf
 
-  from acai_tf.evaluation import figures
-
   strip = figures.to_uint8(figures.tile(strips(functions, *dataset.pairs(6, PAIR_SEED))))
   with writer:
     tf.summary.image('interpolation', strip[None])
-
-
-def draw(functions, dataset, measured, title, folder) -> list:
-  """Same as `pictures.draw`."""
-  from acai_tf.evaluation import pictures  # Loads matplotlib.
-
-  return pictures.draw(functions, dataset, measured, title, folder)

@@ -53,7 +53,7 @@ class LanguageModel:
     for row, sentence in zip(ids, sentences, strict=True):
       row[:len(sentence)], row[len(sentence)] = sentence, self.network.end
       if len(sentence) and not 0 < min(sentence) <= max(sentence) < self.network.start:
-        raise ValueError(f'{list(sentence)} has an id that is no word; expected 1 to {self.network.start - 1}.')
+        raise ValueError(f'{list(sentence)} has an id that is not a word; expected 1 to {self.network.start - 1}.')
     return ids
 
   def loss(self, ids) -> tf.Tensor:

@@ -1,9 +1,9 @@
-"""Images and sentences: what an evaluation does differently for each, as one object each."""
+"""The two kinds of data, images and sentences: how models of each are evaluated, as one object per kind."""
 
 import dataclasses
 from collections.abc import Callable
 
-from acai_tf.evaluation import images, subject, text
+from acai_tf.evaluation import images, pictures, subject, text
 from acai_tf.evaluation.groups import Group, Measured, Task
 from acai_tf.experiment.errors import UserError
 
@@ -15,38 +15,38 @@ class Modality:
   `functions` is `subject.Functions` or `subject.TextFunctions`: a model as functions of arrays or of texts.
   """
 
-  name: str  # as configurations (`Config.KIND`), the registry and messages have it
-  groups: dict[str, Group]  # all groups of metrics, in the order in which they are taken
-  quick: tuple[str, ...]  # those that take seconds, and are measured while a model is trained
-  settings: Callable  # class, a dataclass with `groups`, `draw`, `codes` and `facts()`; by default the quick groups
-  task: type[Task]  # what the groups' functions get
+  name: str  # 'images' or 'sentences', as in `Config.KIND`, the registry and messages
+  groups: dict[str, Group]  # all groups of metrics, in the order in which they are computed
+  quick: tuple[str, ...]  # the groups that take seconds, and are also computed during training
+  settings: Callable  # dataclass with `groups` (default: the quick ones), `seeds`, `codes` and `facts()`
+  task: type[Task]  # class of the argument of the groups' functions
   functions_of: Callable  # live model -> functions
   functions_of_module: Callable  # handle, trust -> (functions, shape of an image or None)
   show: Callable  # functions, dataset, writer -> None: a few decoded paths for TensorBoard, at the writer's step
-  draw: Callable  # functions, dataset, measured, title, folder -> list of the files that it writes there
-  better: tuple  # (metric, 1 or -1 where less is better): evaluations are compared by the first that they have
-  reconstruction: str  # metric by which weights are recognised
-  medians: tuple = ()  # metrics of which medians of the last evaluations are recorded, since those are published
-  floor: Callable = lambda dataset, draw: {}  # dataset, seeds -> metrics of the pixel cross-fade, where it has any
+  save_pictures: Callable  # functions, dataset, measured, title, folder -> list of the files that it writes there
+  better: tuple  # (metric, 1 if higher is better, or -1), ...; `session.better` compares evaluations by the first one
+  reconstruction: str  # metric of the reconstruction, by which weights are recognized
+  medians: tuple = ()  # metrics whose medians over the last evaluations are recorded, because papers publish medians
+  crossfade_metrics: Callable = lambda dataset, seeds: {}  # metrics of the pixel cross-fade, if there are any
 
   def measure(self, functions, dataset, dataset_name, settings=None, model_name='the model',
               progress=lambda *_: None) -> Measured:
-    """Every metric of the chosen groups that applies.
+    """Computes the metrics of the groups in `settings.groups` that apply to the model and the data set.
 
     Args:
-      functions: of the model.
+      functions: the model's functions.
       dataset: the data set.
-      dataset_name: its name, for messages.
-      settings: `self.settings` object; default: the quick groups.
-      model_name: for messages.
-      progress: function (text, done, total); the last two are left out where there is nothing to count.
+      dataset_name: name of the data set, for messages.
+      settings: object of class `self.settings`; default: the quick groups.
+      model_name: name of the model, for messages.
+      progress: function (text, done, total); `done` and `total` are omitted if there is nothing to count.
 
     Returns:
       `Measured`. docs/benchmarks.md explains the metrics.
 
     Raises:
-      UserError: groups of which none applies, a model whose outputs are not finite, or another input that a metric
-        refuses; it names the model.
+      UserError: none of the groups applies, the model's outputs are not finite, or a metric refuses its input. The
+        message names the model.
     """
     task = self.task(functions, dataset, settings or self.settings(), progress, Measured({}, {}, {}))
     try:
@@ -58,10 +58,10 @@ class Modality:
       raise
     except ValueError as error:
       raise UserError(f'evaluation of {model_name} on {dataset_name}: {error}') from error
-    if not task.found.metrics and not task.found.arrays:
+    if not task.measured.metrics and not task.measured.arrays:
       raise UserError(f'evaluation of {model_name} on {dataset_name}: no metric of {", ".join(task.settings.groups)} '
                       'applies; expected --metrics reconstruction, or others (docs/benchmarks.md).')
-    return task.found
+    return task.measured
 
 
 IMAGES = Modality(
@@ -73,11 +73,11 @@ IMAGES = Modality(
     functions_of=subject.of_model,
     functions_of_module=subject.of_module,
     show=images.show,
-    draw=images.draw,
+    save_pictures=pictures.save_pictures,
     better=(('mean_distance', -1), ('probe_accuracy', 1), ('recon_mse', -1)),
     reconstruction='recon_mse',
     medians=('mean_distance', 'smoothness_published', 'probe_accuracy'),
-    floor=images.floor)
+    crossfade_metrics=images.crossfade_metrics)
 
 SENTENCES = Modality(
     name='sentences',
@@ -88,7 +88,7 @@ SENTENCES = Modality(
     functions_of=subject.of_text_model,
     functions_of_module=subject.of_text_module,
     show=text.show,
-    draw=text.draw,
+    save_pictures=text.save_pictures,
     better=(('reverse_perplexity', -1), ('transfer_accuracy', 1), ('recon_nll', -1)),
     reconstruction='recon_nll')
 

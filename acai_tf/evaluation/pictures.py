@@ -8,7 +8,7 @@ from acai_tf.evaluation.images import PAIR_SEED, crossfade, strips
 MAPPED = 2000  # test codes in the t-SNE plot; its run time grows with their number
 
 
-def draw(functions, dataset, measured, title, folder) -> list:
+def save_pictures(functions, dataset, measured, title, folder) -> list:
   """Writes a picture of everything that was measured.
 
   Args:

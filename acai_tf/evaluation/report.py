@@ -12,18 +12,26 @@ from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment import config, machine, resolve
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run, medians
+from acai_tf.metrics import labels
 
 PAPER_RESTARTS = 1000
 NAMES = {'average': 'EMA of the weights', 'raw': 'raw weights'}
 
 
-def table(experiment, samples, metrics, floor=None, weights=None, restarts=None, published=None) -> str:
-  """Text of the metrics after `samples` training images, beside `published` ones and (`floor`) the cross-fade's.
+def table(experiment, samples, metrics, crossfade=None, weights=None, restarts=None, published=None) -> str:
+  """Formats metrics as a table of text, with notes below it.
 
-  Below it stand which `weights` were measured and k-means' `restarts`, where they are given.
+  Args:
+    experiment: `config.Experiment` of the model.
+    samples: number of training samples so far.
+    metrics: dict: metric -> number or None.
+    crossfade: dict of metrics of the pixel cross-fade, for another column.
+    weights: the weights that were measured, one of `run.WEIGHTS`.
+    restarts: restarts of k-means.
+    published: dict: metric -> published figure, for another column.
   """
   published = published or {}
-  text = grid_of(metrics, published, floor)
+  text = grid_of(metrics, published, crossfade)
   shown = [row for name, row in published.items() if name in metrics]
   if shown:
     sources = '; '.join(sorted({row.source for row in shown}))
@@ -37,47 +45,47 @@ def table(experiment, samples, metrics, floor=None, weights=None, restarts=None,
 
 
 def restarts_of(metrics, restarts) -> str:
-  """A line below a table with clustering: how many restarts it is the best of."""
+  """Returns a note with the number of restarts of k-means; '' if there is no clustering among the metrics."""
   if restarts is None or 'clustering_accuracy' not in metrics:
     return ''
   return f'\n  clustering: the best of {restarts:,} restarts of k-means; the paper: {PAPER_RESTARTS:,}.'
 
 
-def grid_of(metrics, published=None, floor=None) -> str:
-  """Metrics, one a row, with their confidence intervals, beside `published` and `floor`."""
-  columns = ['metric', 'this run'] + (['published'] if published else []) + (['pixel cross-fade'] if floor else [])
+def grid_of(metrics, published=None, crossfade=None) -> str:
+  """Formats metrics as a table, one per row, with confidence intervals; further columns: `published`, `crossfade`."""
+  columns = ['metric', 'this run'] + (['published'] if published else []) + (['pixel cross-fade'] if crossfade else [])
   grid = rich_table.Table(box=box.SIMPLE_HEAD)
   for heading in columns:
     grid.add_column(heading, justify='left' if heading == 'metric' else 'right')
   for name, value in metrics.items():
     if name.endswith('_ci95'):
       continue
-    interval = metrics.get(f'{name}_ci95')
-    cells = [name, number(value) + (f' ± {interval:.2g}' if interval else '')]
+    label, interval = labels.of(name), metrics.get(f'{name}_ci95')
+    cells = [label.text, label.number(value) + (f' ± {label.number(interval)}' if interval else '')]
     if published:
       paper = published.get(name)
-      spread = f' ± {paper.spread:.2g}' if paper and paper.spread is not None else ''
-      cells.append(f'{paper.value:.4g}{spread}{"" if paper.confirmed else " *"}' if paper else '')
-    if floor:
-      cells.append(number(floor[name]) if name in floor else '')
+      spread = f' ± {label.number(paper.spread)}' if paper and paper.spread is not None else ''
+      cells.append(f'{label.number(paper.value)}{spread}{"" if paper.confirmed else " *"}' if paper else '')
+    if crossfade:
+      cells.append(label.number(crossfade[name]) if name in crossfade else '')
     grid.add_row(*cells)
   return cli.text_of(grid)
 
 
 def number(value) -> str:
-  """A metric in four significant digits; None is undefined."""
+  """Formats a metric with four significant digits; None is 'undefined'."""
   return 'undefined' if value is None else f'{value:.4g}'
 
 
 def title_of(experiment, samples, weights=None) -> str:
-  """What a picture or table shows: model, data, code, samples, recipe, seed, and which `weights`, where given."""
+  """Returns a title for pictures and tables: model, data set, latent dimension, samples, recipe, seed, weights."""
   return (f'{experiment.model_name} on {experiment.dataset_name}, latent dimension {experiment.latent_dimension}, '
           f'{samples:,} samples, recipe {experiment.training.recipe}, seed {experiment.training.seed}'
           + (f', {NAMES[weights]}' if weights else ''))
 
 
 def record(experiment, measured, settings, samples, seconds, run: Run, weights) -> dict:
-  """What `metrics.json` holds: figures with all that they depend on."""
+  """Returns the content of `metrics.json`: the metrics, and everything on which they depend."""
   history = run.history()
   return {
       'experiment': experiment.to_dict(),
@@ -97,38 +105,38 @@ def record(experiment, measured, settings, samples, seconds, run: Run, weights) 
 
 def report(experiment, model, dataset, samples, run: Run | None, settings=None, weights='average',
            published=None) -> dict:
-  """Measures and prints the table; draws and writes metrics.json into `run`. Returns the metrics.
+  """Measures a model, prints the table, and writes pictures and metrics.json. Returns the metrics.
 
   Args:
-    experiment, model, dataset: of the run; the model has the weights that are to be measured.
-    samples: training images so far.
-    run: of the model, or another folder; None: nothing is written.
+    experiment, model, dataset: those of the run. The model has the weights that are to be measured.
+    samples: number of training samples so far.
+    run: run folder of the model, or another folder; None: nothing is written.
     settings: `Settings`; default: the quick groups.
-    weights: which weights those are, one of `run.WEIGHTS`.
-    published: dict: metric -> figure that was published (`zoo.base.Published`).
+    weights: the kind of the model's weights, one of `run.WEIGHTS`.
+    published: dict: metric -> published figure (`zoo.base.Published`).
   """
   modality = MODALITIES[experiment.kind]
   seeds = experiment.training.seed, samples // experiment.training.batch
-  settings = dataclasses.replace(settings or modality.settings(), draw=seeds, codes=run.folder if run else None)
-  weights = weights if experiment.training.average else 'raw'  # a run without averages has only those
+  settings = dataclasses.replace(settings or modality.settings(), seeds=seeds, codes=run.folder if run else None)
+  weights = weights if experiment.training.average else 'raw'  # a run without an EMA has only raw weights
   functions, title, began = modality.functions_of(model), title_of(experiment, samples, weights), time.monotonic()
   with cli.Status() as status:
     measured = modality.measure(functions, dataset, experiment.dataset_name, settings, experiment.model_name, status)
     seconds = time.monotonic() - began
-    floor = modality.floor(dataset, seeds)
+    crossfade = modality.crossfade_metrics(dataset, seeds)
     paths = []
     if run is not None:
       status('pictures')
       paths = [run.metrics]
-      found = record(experiment, measured, settings, samples, seconds, run, weights)
+      results = record(experiment, measured, settings, samples, seconds, run, weights)
       try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        paths += modality.draw(functions, dataset, measured, title, run.folder)
-        files.write(run.metrics, json.dumps(found, indent=2) + '\n')
+        paths += modality.save_pictures(functions, dataset, measured, title, run.folder)
+        files.write(run.metrics, json.dumps(results, indent=2) + '\n')
       except OSError as error:
         raise UserError(f'results cannot be written to {run}: {error.strerror or error}; free space and run '
                         'python -m acai_tf.evaluate again.') from error
-  text = table(experiment, samples, measured.metrics, floor, weights, getattr(settings, 'restarts', None),
+  text = table(experiment, samples, measured.metrics, crossfade, weights, getattr(settings, 'restarts', None),
                published)
   wrote = f'; wrote {", ".join(map(str, paths))}' if paths else ''
   print(f'\n{title}\n\n{text}\n\nmeasured in {seconds:.1f} s{wrote}')

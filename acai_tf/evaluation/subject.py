@@ -105,7 +105,7 @@ def of_model(model) -> Functions:
   if model.smooth:
     more['geodesics'] = lambda: _geodesics(model)
   if 'sampler' in offered:
-    more['sample'] = _drawn(tf.function(offered['sampler'].function, autograph=False, input_signature=list(
+    more['sample'] = _batched_sampler(tf.function(offered['sampler'].function, autograph=False, input_signature=list(
         offered['sampler'].inputs.values())), size)
   return Functions(batched('encoder'), batched('decoder'), represent=batched('features'),
                    identity=lambda: digest(weight.numpy() for weight in model.weights), **more)
@@ -147,7 +147,7 @@ def _texts(array):
   return [text.decode() for text in array] if array.dtype == object else array
 
 
-def _pieces(function):
+def _batched_texts(function):
   """Wraps a TensorFlow function as a function of lists and arrays that runs batches in parallel on all cores.
 
   The result is a NumPy array, or a list of strings.
@@ -162,7 +162,7 @@ def _pieces(function):
   return call
 
 
-def _drawn(function, size=BATCH_SENTENCES):
+def _batched_sampler(function, size=BATCH_SENTENCES):
   """Wraps a sampler as a function (count, seed) -> texts or images. Each batch of `size` has a different seed."""
   import tensorflow as tf
 
@@ -199,11 +199,11 @@ def of_text_model(model) -> TextFunctions:
 
 def _text_functions(graphs):
   """Creates `TextFunctions` from a dict: name of a callable -> function of its inputs."""
-  functions = {field: _pieces(graphs[name]) for field, name in (
+  functions = {field: _batched_texts(graphs[name]) for field, name in (
       ('encode', 'encoder'), ('decode', 'decoder'), ('interpolate', 'interpolator'),
       ('log_probability', 'log_probability'), ('transfer', 'transfer')) if name in graphs}
   return TextFunctions(**{'decode': None, 'interpolate': None, 'log_probability': None, **functions},
-                       sample=_drawn(graphs['sampler']) if 'sampler' in graphs else None)
+                       sample=_batched_sampler(graphs['sampler']) if 'sampler' in graphs else None)
 
 
 # The inputs of the callables of an exported text module, in the order of the arguments of `TextFunctions`.
@@ -285,6 +285,6 @@ def of_module(handle, trust=False) -> tuple[Functions, tuple]:
   if hasattr(module, 'classifier'):
     more['classify'] = _batched(lambda x: module.classifier((x + 1) / 2), size)
   if hasattr(module, 'sampler'):
-    more['sample'] = _drawn(lambda count, seed: 2 * module.sampler({'count': count, 'seed': seed}) - 1, size)
+    more['sample'] = _batched_sampler(lambda count, seed: 2 * module.sampler({'count': count, 'seed': seed}) - 1, size)
   return Functions(_batched(lambda x: parts[0]((x + 1) / 2), size), _batched(lambda z: 2 * parts[1](z) - 1, size),
                    represent=_batched(lambda x: module((x + 1) / 2), size), **more), outside

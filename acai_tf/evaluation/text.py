@@ -5,20 +5,24 @@ import functools
 
 import numpy as np
 
-from acai_tf.evaluation import groups
+from acai_tf.data import text_base
+from acai_tf.evaluation import figures, groups
 from acai_tf.experiment.errors import UserError, one_of
 from acai_tf.metrics import arithmetic, entailment, language, sentences, text_path, transfer
 
 SAMPLES = 20_000  # generated sentences to which a trigram model is fitted
 HELD_OUT = 10_000  # real sentences on which it is scored
-NOISE = 0.04  # standard deviation of the noise on codes in `sources`, about half of that in training
-RECONSTRUCTED, SWAPPED, SWAPS = 2000, 1000, 4
-TRANSFERRED, PROBED = 1000, 20_000  # held-out sentences per class; training sentences of the probe
-PAIRS, STEPS = 1000, 9  # of the interpolation benchmark
+NOISE = 0.04  # of `sources`: standard deviation of the noise on codes, about half of that in training
+RECONSTRUCTED = 2000  # held-out sentences of `reconstruction`
+SWAPPED, SWAPS = 1000, 4  # of `swaps`: held-out sentences, and maximum number of swaps
+ENCODED = 5000  # held-out sentences of `codes`
+TRANSFERRED, PROBED = 1000, 20_000  # of `transfer`: held-out sentences per class; training sentences of the probe
+PAIRS, STEPS = 1000, 9  # of `paths`: number of paths, and sentences per path
 VALIDATION = 5000  # real sentences for the early stopping of LSTM language models
 LSTM_EPOCHS = 6  # of a language model of real text; one of samples, which are fewer, gets twice as many
-WORD_PAIRS, EXAMPLES, SCALES = 20, 200, (1, 2, 4)  # of arithmetic: pairs, sentences per word, multiples of the offset
-LABELLED = (28_000, 59_000, 120_000)  # labelled pairs of SNLI (Zhao et al. 2018, section 6)
+# Of `arithmetic`: pairs of words, sentences per word, multiples of the offset.
+WORD_PAIRS, EXAMPLES, SCALES = 20, 200, (1, 2, 4)
+LABELLED = (28_000, 59_000, 120_000)  # of `entailment`: numbers of labelled pairs (Zhao et al. 2018, section 6)
 UNKNOWN = (1,)  # ids of out-of-vocabulary tokens
 SHOWN = 10  # sentences of each kind in sentences.txt
 
@@ -33,7 +37,7 @@ class Task(groups.Task):
 
   def seed(self, salt) -> int:
     """A seed for this evaluation and `salt`."""
-    return int(np.random.SeedSequence([*self.settings.draw, salt]).generate_state(1)[0] >> 1)
+    return int(np.random.SeedSequence([*self.settings.seeds, salt]).generate_state(1)[0] >> 1)
 
   def words(self, texts) -> list[list[int]]:
     """Converts texts to word ids."""
@@ -68,17 +72,17 @@ def _reconstruction(task):
   written = functions.decode(functions.encode(real))
   pairs = [text.split() for text in written], [text.split() for text in real]
   nll = -functions.log_probability(real, real)
-  task.found.metrics.update(
+  task.measured.metrics.update(
       token_accuracy=sentences.token_accuracy(*pairs), exact_share=sentences.exact_share(*pairs),
       recon_nll=float(nll.mean()), recon_perplexity=language.perplexity(-nll, pairs[1]))
-  task.found.arrays['reconstructions'] = list(zip(real[:SHOWN], written[:SHOWN], strict=True))
+  task.measured.arrays['reconstructions'] = list(zip(real[:SHOWN], written[:SHOWN], strict=True))
 
 
 def _codes(task):
-  codes = task.functions.encode(task.real(5000)).astype(np.float64)
+  codes = task.functions.encode(task.real(ENCODED)).astype(np.float64)
   mean = codes.mean(axis=0)
-  spectrum = np.linalg.eigvalsh(np.cov(codes.T))
-  task.found.metrics.update(
+  spectrum = np.linalg.eigvalsh(np.cov(codes.T))  # code_dimensions is its participation ratio
+  task.measured.metrics.update(
       code_std=float(np.sqrt(((codes - mean)**2).sum(axis=1).mean())), code_mean_norm=float(np.linalg.norm(mean)),
       code_dimensions=float(spectrum.sum()**2 / (spectrum**2).sum()))
 
@@ -111,9 +115,9 @@ def score_samples(texts, dataset, suffix='', unseen=None) -> dict[str, float]:
 
 def _samples(task):
   texts = task.functions.sample(task.settings.samples, task.seed(1))
-  task.found.metrics.update(score_samples(texts, task.dataset))
-  task.found.metrics['self_bleu'] = sentences.self_bleu(task.words(texts[:1000]))
-  task.found.arrays['samples'] = texts[:2 * SHOWN]
+  task.measured.metrics.update(score_samples(texts, task.dataset))
+  task.measured.metrics['self_bleu'] = sentences.self_bleu(task.words(texts[:1000]))
+  task.measured.arrays['samples'] = texts[:2 * SHOWN]
 
 
 def _sources(task):
@@ -124,7 +128,7 @@ def _sources(task):
   For real sentences and their codes, reverse perplexity fits its trigram model to training sentences. Forward
   perplexity and copies use held-out sentences, since they compare with the training sentences.
   """
-  functions, count, generator = task.functions, task.settings.samples, np.random.default_rng(task.settings.draw)
+  functions, count, generator = task.functions, task.settings.samples, np.random.default_rng(task.settings.seeds)
   order = generator.permutation(len(task.dataset.train_ids))[:count]
   real, unseen = texts_of(task.dataset, task.dataset.train_ids[order]), task.real(HELD_OUT)
   codes, unseen_codes = functions.encode(real), functions.encode(unseen)
@@ -133,11 +137,11 @@ def _sources(task):
   for name, draw, salt in (('prior', functions.prior, 1), ('untrained', functions.untrained, 2)):
     if draw:
       sources[name] = draw(count, task.seed(salt))
-  task.found.metrics.update(score_samples(real, task.dataset, '_real_text', unseen))
+  task.measured.metrics.update(score_samples(real, task.dataset, '_real_text', unseen))
 
   def decoded(points, deviation):
     if deviation:
-      noise = np.random.default_rng([*task.settings.draw, 4]).standard_normal(points.shape)
+      noise = np.random.default_rng([*task.settings.seeds, 4]).standard_normal(points.shape)
       points = _unit(points + deviation * noise)
     return functions.decode(points.astype(np.float32))
 
@@ -146,8 +150,8 @@ def _sources(task):
       task.progress(f'sources: {name}{suffix}')
       texts = decoded(points, deviation)
       held_out = decoded(unseen_codes, deviation) if name == 'real_codes' else None
-      task.found.metrics.update(score_samples(texts, task.dataset, f'_{name}{suffix}', held_out))
-      task.found.arrays[f'samples_{name}{suffix}'] = texts[:SHOWN]
+      task.measured.metrics.update(score_samples(texts, task.dataset, f'_{name}{suffix}', held_out))
+      task.measured.arrays[f'samples_{name}{suffix}'] = texts[:SHOWN]
 
 
 def _unit(points):
@@ -177,12 +181,12 @@ def _lstm(task):
   task.progress('lstm: a language model of the text')
   judge = _lstm_of(task.dataset)
   texts = [' '.join(vocabulary.words[i] for i in row) for row in judge.sample(count, task.seed(3))]
-  task.found.metrics.update(score_samples(texts, task.dataset, '_language_model'))
-  task.found.arrays['samples_language_model'] = texts[:SHOWN]
+  task.measured.metrics.update(score_samples(texts, task.dataset, '_language_model'))
+  task.measured.arrays['samples_language_model'] = texts[:SHOWN]
   words = task.words(task.functions.sample(count, task.seed(1)))
   task.progress('lstm: a language model of the samples')
   fitted = language_model.train(words, len(vocabulary), 2 * LSTM_EPOCHS, held_out=_validation(task.dataset))
-  task.found.metrics.update(
+  task.measured.metrics.update(
       reverse_perplexity_lstm=fitted.perplexity(vocabulary.strip(task.dataset.test_ids[:HELD_OUT])),
       forward_perplexity_lstm=judge.perplexity(words))
 
@@ -192,21 +196,21 @@ def _swaps(task):
   words = [text.split() for text in real]
   for k in range(SWAPS + 1):
     noisy = [' '.join(sentence) for sentence in sentences.swapped(words, k, seed=0)]
-    task.found.metrics[f'nll_swap_{k}'] = float(-task.functions.log_probability(noisy, real).mean())
+    task.measured.metrics[f'nll_swap_{k}'] = float(-task.functions.log_probability(noisy, real).mean())
 
 
 def _paths(task):
   paths = paths_of(task.functions, task.dataset)
   scores = score_paths([[text.split() for text in path] for path in paths], task.dataset)
   curves = ('alpha', 'perplexity', 'share_a', 'share_b', 'progress')
-  task.found.curves.update({f'path_{name}' if name != 'alpha' else name: scores[name] for name in curves})
+  task.measured.curves.update({f'path_{name}' if name != 'alpha' else name: scores[name] for name in curves})
   for name in ('perplexity_gap', 'largest_step', 'distinct', 'stray', 'still'):
-    task.found.metrics[f'path_{name}'] = scores[name]
+    task.measured.metrics[f'path_{name}'] = scores[name]
     if scores.get(f'{name}_interval'):
       low, high = scores[f'{name}_interval']
-      task.found.metrics[f'path_{name}_ci95'] = (high - low) / 2
-  task.found.metrics['path_perplexity_middle'] = scores['perplexity'][STEPS // 2]
-  task.found.arrays['paths'] = paths[:SHOWN]
+      task.measured.metrics[f'path_{name}_ci95'] = (high - low) / 2
+  task.measured.metrics['path_perplexity_middle'] = scores['perplexity'][STEPS // 2]
+  task.measured.arrays['paths'] = paths[:SHOWN]
 
 
 def paths_of(functions, dataset, count=PAIRS, steps=STEPS) -> list[list]:
@@ -229,7 +233,7 @@ def pairs(total, count) -> tuple[np.ndarray, np.ndarray]:
   order = np.random.default_rng(1).permutation(total)
   count = min(count, total // 2)
   if not count:
-    raise UserError(f'{total} held-out sentences; expected two at least, which paths lead between.')
+    raise UserError(f'{total} held-out sentences; expected at least two, so that there are paths between them.')
   return order[:count], order[count:2 * count]
 
 
@@ -246,7 +250,7 @@ def _neighbours(task):
   cosine = codes[:SHOWN] @ codes.T
   cosine[np.arange(len(cosine)), np.arange(len(cosine))] = -np.inf
   nearest = np.argsort(-cosine, axis=1)[:, :3]
-  task.found.arrays['neighbours'] = [[real[i], *(real[j] for j in row)] for i, row in enumerate(nearest)]
+  task.measured.arrays['neighbours'] = [[real[i], *(real[j] for j in row)] for i, row in enumerate(nearest)]
 
 
 def _arithmetic(task):
@@ -277,16 +281,14 @@ def _arithmetic(task):
           shown.append((' -> '.join(names), sources[0], written[0]))
   for scale, matches in scores.items():
     if matches:
-      task.found.metrics[f'arithmetic_match_{scale}'] = float(np.mean([match for match, _ in matches]))
+      task.measured.metrics[f'arithmetic_match_{scale}'] = float(np.mean([match for match, _ in matches]))
       kept = [share for match, share in matches if match]
-      task.found.metrics[f'arithmetic_kept_{scale}'] = float(np.mean(kept)) if kept else None
-  task.found.arrays['arithmetic'] = shown[:SHOWN]
+      task.measured.metrics[f'arithmetic_kept_{scale}'] = float(np.mean(kept)) if kept else None
+  task.measured.arrays['arithmetic'] = shown[:SHOWN]
 
 
 def _transfer(task):
-  from acai_tf.data import text_base  # Loads TensorFlow.
-
-  functions, dataset, metrics = task.functions, task.dataset, task.found.metrics
+  functions, dataset, metrics = task.functions, task.dataset, task.measured.metrics
   task.progress('transfer: judge')
   training, language_model = _training(dataset)
   judge = transfer.Judge(training, dataset.train_labels)
@@ -310,12 +312,12 @@ def _transfer(task):
       functions.encode(texts_of(dataset, dataset.train_ids[probed])), dataset.train_labels[probed],
       functions.encode(texts), labels)
   shown = np.random.default_rng(2).permutation(len(texts))[:2 * SHOWN]
-  task.found.arrays['transfers'] = [(texts[i], written[i]) for i in shown]
+  task.measured.arrays['transfers'] = [(texts[i], written[i]) for i in shown]
 
 
 def _entailment(task):
   """Textual entailment from frozen codes and few labels, on the same sentence pairs for all models."""
-  metrics, encode = task.found.metrics, task.functions.encode
+  metrics, encode = task.measured.metrics, task.functions.encode
   training, held_out = task.dataset.labelled_pairs()
   order = np.random.default_rng(0).permutation(len(training[2]))[:LABELLED[-1]]
   labels, test_labels = training[2][order], held_out[2]
@@ -351,7 +353,7 @@ class Settings:
 
   groups: tuple = QUICK  # names of the groups of metrics
   samples: int = SAMPLES  # number of generated sentences
-  draw: tuple = (0, 0)  # seeds of samples, for example the run's seed and step
+  seeds: tuple = (0, 0)  # of samples, for example the run's seed and step
   codes: object = None  # not used; `images.Settings` has it
 
   def __post_init__(self):
@@ -360,7 +362,7 @@ class Settings:
 
   def facts(self) -> dict:
     """The settings that a record stores."""
-    return {'pairs': {'count': PAIRS, 'steps': STEPS}, 'generated': self.samples, 'draw': list(self.draw),
+    return {'pairs': {'count': PAIRS, 'steps': STEPS}, 'generated': self.samples, 'draw': list(self.seeds),
             'held_out': HELD_OUT, 'source_noise': NOISE,
             'language_model': 'trigram, interpolated Kneser-Ney, discount 0.75, end mark counted'}
 
@@ -376,10 +378,8 @@ def show(functions, dataset, writer) -> None:
     tf.summary.text('interpolation', tf.constant(lines))
 
 
-def draw(functions, dataset, measured, title, folder) -> list:
+def save_pictures(functions, dataset, measured, title, folder) -> list:
   """Writes sentences.txt, and a plot of perplexity along paths if it was measured; returns the files' paths."""
-  from acai_tf.evaluation import figures  # Loads matplotlib.
-
   del functions, dataset
   arrays, lines = measured.arrays, [title]
   for name, rows in arrays.items():

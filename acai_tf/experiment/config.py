@@ -9,13 +9,13 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf.experiment.overrides import make_complete
 
-Count = Annotated[int, '[1, inf)']
-Whole = Annotated[int, '[0, inf)']
-Positive = Annotated[float, '(0, inf)']
-Share = Annotated[float, '[0, 1)']
+PositiveInt = Annotated[int, '[1, inf)']
+NonNegativeInt = Annotated[int, '[0, inf)']
+PositiveFloat = Annotated[float, '(0, inf)']
+Fraction = Annotated[float, '[0, 1)']
 Seed = Annotated[int, '[0, 4294967295]']
 
-MOST_EVALUATIONS = 10_000_000  # maximum per training, because their steps are held in a list
+MAX_EVALUATIONS = 10_000_000  # maximum per training, because their steps are held in a list
 
 PAPER_SAMPLES = 1 << 24  # training images for every figure of the ACAI paper (section 4)
 
@@ -24,13 +24,13 @@ PAPER_SAMPLES = 1 << 24  # training images for every figure of the ACAI paper (s
 class Network:
   """The ACAI paper's convolutional network (section 4, appendix A)."""
 
-  latent_width: Count = 4  # height and width of the latent
-  latent: Count = 16  # channels of the latent
-  depth: Count = 64  # channels of the first scale
-  # After every hidden 3x3 convolution of encoder and decoder: 'none' (the paper), or 'instance' normalisation with
+  latent_width: PositiveInt = 4  # height and width of the latent
+  latent: PositiveInt = 16  # channels of the latent
+  depth: PositiveInt = 64  # channels of the first scale; each halving of the images doubles them
+  # Normalization after every hidden 3x3 convolution of encoder and decoder: 'none' (the paper), or 'instance', with
   # trainable scale and offset.
   normalization: Literal['none', 'instance'] = 'none'
-  slope: Share = 0.2  # negative slope of LeakyReLU
+  slope: Fraction = 0.2  # negative slope of LeakyReLU
 
   def __post_init__(self):
     if self.normalization == 'instance' and self.latent_width < 2:
@@ -46,16 +46,16 @@ class Network:
     """Raises a UserError unless the latent width fits images of `shape`, (height, width, channels)."""
     scales(shape[0], self.latent_width)
 
-  def weights(self, shape) -> int:
+  def min_parameters(self, shape) -> int:
     """Returns a lower bound on the number of weights of encoder and decoder for images of `shape`."""
     *inner, last = (self.depth << scale for scale in range(scales(shape[0], self.latent_width) + 1))
     return 9 * (2 * sum(width**2 for width in inner) + (inner[-1] + self.latent) * last + self.latent * inner[-1])
 
-  def inputs(self, shape) -> int:
-    """Numbers in an image of `shape`."""
+  def input_size(self, shape) -> int:
+    """Returns the number of values in an image of `shape`."""
     return math.prod(shape)
 
-  def activations(self, shape) -> int:
+  def min_activations(self, shape) -> int:
     """Returns a lower bound on the activations that a step stores per image of `shape`: those of the first scale."""
     return 3 * self.depth * shape[0] * shape[1]
 
@@ -64,9 +64,9 @@ class Network:
 class TextNetwork:
   """ARAE's recurrent network: an LSTM encoder and an LSTM decoder (Zhao et al. 2018, section 5)."""
 
-  embedding: Count = 300  # dimension of the word embeddings
-  hidden: Count = 300  # units of the decoder's LSTM
-  latent: Count = 300  # latent dimension; the latent is the last state of the encoder
+  embedding: PositiveInt = 300  # dimension of the word embeddings
+  hidden: PositiveInt = 300  # units of the decoder's LSTM
+  latent: PositiveInt = 300  # latent dimension; the latent is the last state of the encoder
   # Initial weights: 'uniform' in [-0.1, 0.1] (the paper), or 'wide', so that Adam learns faster (`networks.recurrent`).
   start: Literal['uniform', 'wide'] = 'uniform'
 
@@ -78,17 +78,17 @@ class TextNetwork:
   def check(self, shape) -> None:
     """Does nothing, since any latent dimension fits sentences of any `shape`."""
 
-  def weights(self, shape) -> int:
+  def min_parameters(self, shape) -> int:
     """Returns a lower bound on the weights of encoder and decoder for sentences of `shape`, (length, ids)."""
     words = shape[1] * (2 * self.embedding + self.hidden)
     return words + 4 * (self.latent * (self.embedding + self.latent)
                         + self.hidden * (self.embedding + self.hidden + self.latent))
 
-  def inputs(self, shape) -> int:
-    """Word ids in a sentence of `shape`."""
+  def input_size(self, shape) -> int:
+    """Returns the number of ids in a sentence of `shape`."""
     return shape[0]
 
-  def activations(self, shape) -> int:
+  def min_activations(self, shape) -> int:
     """Returns a lower bound on the activations that a step stores per sentence of `shape`: inputs of the gates."""
     return shape[0] * (2 * self.embedding + self.latent + self.hidden)
 
@@ -100,7 +100,7 @@ class Annealing:
   With the default `anneal_to`, the weight is constant.
   """
 
-  anneal_from: Share = 0.5  # fraction of the training after which the decay starts
+  anneal_from: Fraction = 0.5  # fraction of the training after which the decay starts
   anneal_over: Annotated[float, '(0, 1]'] = 0.125  # fraction of the training over which the weight decays geometrically
   anneal_to: Annotated[float, '[0, 1]'] = 1.0  # factor of the weight after the decay; 1: no decay
 
@@ -127,36 +127,36 @@ class Training:
   Counts (`samples`, `warmup`, `*_every`) are numbers of images or sentences that the autoencoder sees, not of steps.
   """
 
-  recipe: Literal['paper', 'fast'] = 'paper'  # recipe (`RECIPES`) that sets the values which are not overridden
+  recipe: Literal['paper', 'fast'] = 'paper'  # key of `RECIPES`: the values of all keys that are not overridden
   samples: Annotated[int, '[1, 1e15]'] = PAPER_SAMPLES  # length of the training
-  batch: Count = 64  # global batch size, shared by all devices; the learning rates refer to it
+  batch: PositiveInt = 64  # global batch size, shared by all devices; the learning rates refer to it
   seed: Seed = 0  # seed of weights, data order and noise
-  learning_rate: Positive = 1e-4  # of players that have no learning rate of their own
-  classifier_learning_rate: Positive = 1e-4  # of the online classifier
-  beta_1: Share = 0.9  # of Adam
-  beta_2: Share = 0.999  # of Adam
-  epsilon: Positive = 1e-8  # of Adam
+  learning_rate: PositiveFloat = 1e-4  # of all players whose model does not set another one
+  classifier_learning_rate: PositiveFloat = 1e-4  # of the online classifier
+  beta_1: Fraction = 0.9  # of Adam
+  beta_2: Fraction = 0.999  # of Adam
+  epsilon: PositiveFloat = 1e-8  # of Adam
   optimizer: Literal['adam', 'sgd'] = 'adam'  # 'sgd' ignores the betas
   # 'constant'; 'cosine': decay to `floor` times the rate at the end; 'linear': decay to the same over the second half.
   schedule: Literal['constant', 'cosine', 'linear'] = 'constant'
-  floor: Share = 0.0  # factor of the learning rate at the end of a schedule
-  warmup: Whole = 0  # samples over which the rate grows linearly from 0; 'linear' has no warmup
+  floor: Fraction = 0.0  # factor of the learning rate at the end of a schedule
+  warmup: NonNegativeInt = 0  # samples over which the rate grows linearly from 0; 'linear' has no warmup
   clipnorm: Annotated[float, '[0, inf)'] = 0.0  # maximum global norm of each player's gradient; 0: no clipping
-  average: Share = 0.0  # decay per step of the EMA of the weights, which is evaluated and exported; 0: no EMA
+  average: Fraction = 0.0  # decay per step of the EMA of the weights, which is evaluated and exported; 0: no EMA
   # Keras dtype policy; 'auto': mixed_bfloat16 if the device computes in bfloat16, else float32.
   precision: Literal['float32', 'mixed_bfloat16', 'mixed_float16', 'auto'] = 'float32'
-  evaluate_every: Whole = 1 << 16  # samples between evaluations; 0: no evaluations
-  final_evaluations: Whole = 20  # number of evaluations at the end, 1/256 of the training apart (paper: median of 20)
-  checkpoint_every: Whole = 1 << 16  # samples between checkpoints; 0: only at the end
-  keep: Count = 3  # number of latest checkpoints to keep
+  evaluate_every: NonNegativeInt = 1 << 16  # samples between evaluations; 0: no evaluations
+  final_evaluations: NonNegativeInt = 20  # last evaluations, 1/256 of the training apart (paper: median of 20)
+  checkpoint_every: NonNegativeInt = 1 << 16  # samples between checkpoints; 0: only at the end
+  keep: PositiveInt = 3  # number of latest checkpoints to keep
 
   def __post_init__(self):
     if self.warmup > self.samples:
       raise ValueError(f'training.warmup is {self.warmup}; expected at most training.samples, {self.samples}, since '
                        'the rate would never reach its full value.')
-    if self.evaluate_every and self.samples > MOST_EVALUATIONS * self.evaluate_every:
+    if self.evaluate_every and self.samples > MAX_EVALUATIONS * self.evaluate_every:
       raise ValueError(f'training.samples is {self.samples} and training.evaluate_every {self.evaluate_every}; '
-                       f'expected at most {MOST_EVALUATIONS:,} evaluations: evaluate less often.')
+                       f'expected at most {MAX_EVALUATIONS:,} evaluations: evaluate less often.')
 
   @property
   def steps(self) -> int:
@@ -197,7 +197,7 @@ RECIPES = {
     },
 }
 
-# Keys that affect neither weights nor data order, so that a run may be resumed with other values.
+# Keys that affect neither weights nor data order. A run may be resumed with other values of these.
 FREE_KEYS = ('training.evaluate_every', 'training.final_evaluations', 'training.checkpoint_every', 'training.keep')
 
 # Values of keys that are missing in files of older versions: the behaviour before these keys existed.
@@ -238,6 +238,12 @@ class Experiment:
   def latent_dimension(self) -> int:
     """Latent dimension."""
     return latent_dimension(self.network, self.model)
+
+  def with_precision(self, precision) -> 'Experiment':
+    """Returns the experiment with its precision 'auto' replaced by `precision`; any other precision is kept."""
+    if self.training.precision != 'auto':
+      return self
+    return dataclasses.replace(self, training=dataclasses.replace(self.training, precision=precision))
 
   def to_dict(self) -> dict:
     """Returns a nested dict of JSON values."""

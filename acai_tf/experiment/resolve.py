@@ -48,16 +48,16 @@ def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment
     raise UserError('training.recipe cannot be overridden, since it sets the other keys; choose it with --recipe.')
   if recipe not in config.RECIPES:
     raise UserError(unknown('recipe', recipe, config.RECIPES))
-  own = recipe_of(model_config, recipe, dataset)
-  model_config = override(model_config, {**own.get('model', {}), **overrides.get('model', {})}, 'model')
-  network = override(data.NETWORK, {**own.get('network', {}), **overrides.get('network', {})}, 'network')
+  values = recipe_of(model_config, recipe, dataset)
+  model_config = override(model_config, {**values.get('model', {}), **overrides.get('model', {})}, 'model')
+  network = override(data.NETWORK, {**values.get('network', {}), **overrides.get('network', {})}, 'network')
   network.check(data.shape(dataset_config))
   training = make(config.Training, {'recipe': recipe, **config.RECIPES[recipe]}, 'training')
-  training = override(training, {**own.get('training', {}), **overrides.get('training', {})}, 'training')
-  least = getattr(model_config, 'LEAST_BATCH', 1)
-  if training.batch < least:
-    raise UserError(f'training.batch is {training.batch}; expected {least} or more: {model} mixes or normalises the '
-                    f'examples of a batch.')
+  training = override(training, {**values.get('training', {}), **overrides.get('training', {})}, 'training')
+  min_batch = getattr(model_config, 'MIN_BATCH', 1)
+  if training.batch < min_batch:
+    raise UserError(f'training.batch is {training.batch}; expected {min_batch} or more: {model} mixes or normalises '
+                    'the examples of a batch.')
   return config.Experiment(dataset, model, dataset_config, model_config, network, training)
 
 
@@ -76,8 +76,8 @@ def recipe_of(model, recipe, dataset) -> dict:
 
 def paper_samples(experiment) -> int:
   """Returns the number of training samples in the paper of an experiment's model, for the experiment's data set."""
-  own = recipe_of(experiment.model, 'paper', experiment.dataset_name)
-  return own.get('training', {}).get('samples', config.PAPER_SAMPLES)
+  values = recipe_of(experiment.model, 'paper', experiment.dataset_name)
+  return values.get('training', {}).get('samples', config.PAPER_SAMPLES)
 
 
 def parse_experiment(values) -> config.Experiment:

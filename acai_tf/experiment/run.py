@@ -1,7 +1,6 @@
 """The run folder of a training: experiment.json, history.jsonl, origins.jsonl, checkpoints/, metrics.json, lock."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import pathlib
@@ -9,7 +8,7 @@ import statistics
 from collections.abc import Iterator
 
 from acai_tf import files
-from acai_tf.experiment import config, strict_json
+from acai_tf.experiment import config, machine, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import differences
 from acai_tf.experiment.resolve import parse_experiment
@@ -54,7 +53,8 @@ class Run:
   def check(self, experiment: config.Experiment) -> config.Experiment:
     """Checks that `experiment` can start or resume in this folder, and returns it.
 
-    If its precision is 'auto', the returned experiment has the precision of the existing run.
+    If its precision is 'auto', the returned experiment has the precision of the existing run. In a new run, it has the
+    fastest one of this machine.
 
     Raises:
       UserError: the folder has another experiment, unreadable files, or more training than `experiment` asks for.
@@ -63,10 +63,11 @@ class Run:
     self.provenance()
     if (self.folder / EXPERIMENT).exists():
       own = self.experiment()
-      experiment = with_precision(experiment, own.training.precision)
+      experiment = experiment.with_precision(own.training.precision)
       if keys := conflicts(own.to_dict(), experiment.to_dict()):
         raise UserError(f'{self} was made with another configuration: {keys}. '
                         'Use the same flags to resume, or another --run_dir.')
+    experiment = experiment.with_precision(machine.fastest_precision())
     steps, training = self.steps(), experiment.training
     if steps and steps[-1] > training.steps:
       done = steps[-1] * training.batch
@@ -149,9 +150,9 @@ class Run:
   def _read_lines(self, name):
     path, before = self.folder / name, -1
     try:
-      rows = [strict_json.loads(line) for line in strict_json.text_of(path).splitlines()] if path.exists() else []
+      rows = [strict_json.loads(line) for line in strict_json.read_text(path).splitlines()] if path.exists() else []
     except (ValueError, OSError) as error:
-      raise _unreadable(path, error) from error
+      raise _unreadable(path, getattr(error, 'strerror', None) or error) from error
     for i, row in enumerate(rows):
       samples = row.get('samples') if isinstance(row, dict) else None
       if not strict_json.is_count(samples) or samples <= before:
@@ -166,13 +167,6 @@ class Run:
 def _unreadable(path, why):
   return UserError(f'{path} cannot be read ({why}); expected the file that acai_tf.train wrote; delete it to continue '
                    'without its record of the past.')
-
-
-def with_precision(experiment: config.Experiment, precision) -> config.Experiment:
-  """Returns the experiment with its precision 'auto' replaced by `precision`; any other precision is kept."""
-  if experiment.training.precision != 'auto':
-    return experiment
-  return dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, precision=precision))
 
 
 def conflicts(there, here) -> str:

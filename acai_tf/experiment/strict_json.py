@@ -4,6 +4,7 @@ Extensions that Python accepts, such as NaN, and nesting that exceeds Python's r
 """
 
 import json
+import math
 import typing
 
 from acai_tf import files
@@ -28,10 +29,10 @@ def read(path) -> typing.Any:
     ValueError: as in `loads`; or the file is not UTF-8.
     OSError: the file is missing, or is not a regular file (for example a named pipe).
   """
-  return loads(text_of(path))
+  return loads(read_text(path))
 
 
-def text_of(path) -> str:
+def read_text(path) -> str:
   """Returns the text of a UTF-8 file; errors as in `read`."""
   return files.regular(path).read_text(encoding='utf-8')
 
@@ -47,7 +48,7 @@ def _refuse(name):
 
 def _finite(text):
   value = float(text)
-  if value - value:  # not 0 (NaN) if the value is infinite, such as 1e999
+  if not math.isfinite(value):  # for example 1e999
     raise ValueError(f'{text} is not a finite number')
   return value
 

@@ -75,7 +75,7 @@ def score(sources: Sentences, results: Sentences, word: int, other: int) -> tupl
     ValueError: `sources` is empty, or the two lengths differ.
   """
   if len(sources) != len(results) or not len(sources):
-    raise ValueError(f'{len(sources)} sources and {len(results)} results; expected as many, and one at least.')
+    raise ValueError(f'{len(sources)} sources and {len(results)} results; expected equally many, and at least one.')
   kept = []
   for source, result in zip(sources, results, strict=True):
     if other in result and word not in result:

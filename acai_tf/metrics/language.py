@@ -64,11 +64,12 @@ class KneserNey:
     if len(words) and not 0 <= words.min() <= words.max() < self.end:
       raise ValueError(f'words have ids {words.min()} to {words.max()}; expected 0 to {self.end - 1}.')
     starts = np.cumsum(lengths + self.order) - lengths - 1  # position of each sentence's first word in `text`
+    # Of each sentence: order - 1 start tokens (id base - 1), the words, the end token.
     text = np.full(lengths.sum() + self.order * len(lengths), self.base - 1)
     text[starts + lengths] = self.end
-    inside = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(len(words))
+    inside = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(len(words))  # positions of words
     text[inside] = words
-    predicted = np.sort(np.concatenate([inside, starts + lengths]))
+    predicted = np.sort(np.concatenate([inside, starts + lengths]))  # [m] positions of words and end tokens
     keys = np.zeros(len(predicted), np.int64)
     for back in range(self.order - 1, -1, -1):
       keys = keys * self.base + text[predicted - back]

@@ -129,7 +129,7 @@ def check_range(interpolations) -> None:
   low, high, middle = np.min(interpolations), np.max(interpolations), np.median(interpolations)
   problem = f'pixels go from {low:.4g} to {high:.4g}; expected [-1, 1], background -1 and line 1'
   if max(-low, high) > RANGE:
-    raise ValueError(f'{problem}, give or take what a decoder overshoots: scale them first')
+    raise ValueError(f'{problem}, with a tolerance for the overshoot of decoders: scale them first')
   if middle > -0.5:  # Most pixels are background.
     raise ValueError(f'{problem}; half are above {middle:.2g}: if yours are in [0, 1], give 2 x - 1')
   if high <= 0:

@@ -55,8 +55,8 @@ def fitted_accuracy(train_features, train_labels, features, labels, seed=0) -> t
   if len(train_features) < 20:
     raise ValueError(f'{len(train_features)} features to train a classifier on; expected at least 20.')
 
-  def right(strength, fit, measure):
-    """Accuracy, averaged over the columns of the labels."""
+  def mean_accuracy(strength, fit, measure):
+    """Fits with C = `strength` and returns the accuracy, averaged over the columns of multi-label data."""
     shares = []
     for column in range(train_labels.shape[1]) if train_labels.ndim == 2 else [slice(None)]:
       targets, wanted = (y[:, column] if y.ndim == 2 else y for y in (fit[1], measure[1]))
@@ -73,9 +73,9 @@ def fitted_accuracy(train_features, train_labels, features, labels, seed=0) -> t
   # One thread: the matrix products are so small that several threads took ten times the CPU time, most of it waiting.
   with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1):
     warnings.simplefilter('ignore')  # Not converged after ITERATIONS: accurate enough to select C, and to four digits.
-    chosen = max(INVERSE_REGULARISATION, key=lambda strength: right(
+    chosen = max(INVERSE_REGULARISATION, key=lambda strength: mean_accuracy(
         strength, (train_features[used], train_labels[used]), (train_features[held], train_labels[held])))
-    return right(chosen, (train_features, train_labels), (features, labels)), chosen
+    return mean_accuracy(chosen, (train_features, train_labels), (features, labels)), chosen
 
 
 def _checked(features, labels):

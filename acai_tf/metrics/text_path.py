@@ -48,7 +48,7 @@ def parse(lines: Iterable[str]) -> list[list[list[str]]]:
     if line := line.rstrip('\r\n'):
       paths.append([sentence.split() for sentence in line.split('\t')])
       if len(paths[-1]) < 3 or len(paths[-1]) != len(paths[0]):
-        raise ValueError(f'line {number} has {len(paths[-1])} sentences parted by tabs; expected '
+        raise ValueError(f'line {number} has {len(paths[-1])} sentences separated by tabs; expected '
                          f'{"three or more" if len(paths) == 1 else f"{len(paths[0])}, as before"}.')
   if not paths:
     raise ValueError('there are no paths.')

@@ -1,1 +1,1 @@
-"""One model a file, `Config` and `Model`: models of images here, models of sentences in `sentences`."""
+"""One model per file, `Config` and `Model`: models of images here, models of sentences in `sentences`."""

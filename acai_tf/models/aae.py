@@ -16,8 +16,8 @@ from acai_tf.networks import convolutional, dense
 class Config(Annealing):
   """Settings of `Model`."""
 
-  units: Annotated[int, '[1, inf)'] = 100  # of each of the discriminator's two hidden layers
-  adversarial: Annotated[float, '[0, inf)'] = 1.0  # w, weight of the encoder's cross-entropy; the original: 1
+  units: Annotated[int, '[1, inf)'] = 100  # width of each of the discriminator's two hidden layers
+  adversarial: Annotated[float, '[0, inf)'] = 1.0  # w, weight of the encoder's cross-entropy; the ACAI authors: 1
   adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which w is 0
 
   # With the fast recipe's learning rate and w = 1 from the start, all latents drift the same way before reconstruction
@@ -37,10 +37,10 @@ class Model(image_base.Autoencoder):
   has_prior = True
 
   def create_networks(self, size, precision) -> None:
-    numbers = dense.seeds(self.seed, 'discriminator')
+    seeds = dense.seeds(self.seed, 'discriminator')
     layers = []
     for units in (self.config.units, self.config.units, 1):
-      layers.append(dense.linear(units, next(numbers)))
+      layers.append(dense.linear(units, next(seeds)))
       layers.append(keras.layers.LeakyReLU(negative_slope=convolutional.SLOPE))
     self.discriminator = keras.Sequential(layers[:-1], name='discriminator')
     self.discriminator.build((None, self.network.latent_width**2 * self.network.latent))
@@ -68,9 +68,9 @@ class Model(image_base.Autoencoder):
       recon_mse = losses.mean_squared_error(images, self.decode(codes, training=True))
       fool_loss = losses.real_or_fake(answer, real=True)
       discriminator_loss = losses.real_or_fake(self.discriminator(prior), True) + losses.real_or_fake(answer, False)
-      classifier, classifier_logs = self.classify(features, labels)
+      classifier_loss, classifier_logs = self.classifier_losses(features, labels)
       weight = self.config.adversarial * self.annealing() * self.active_from(self.config.adversarial_from)
       self.minimize(tape, {
-          'autoencoder': recon_mse + weight * fool_loss, 'discriminator': discriminator_loss, **classifier})
+          'autoencoder': recon_mse + weight * fool_loss, 'discriminator': discriminator_loss, **classifier_loss})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'discriminator_loss': discriminator_loss,
             **classifier_logs}

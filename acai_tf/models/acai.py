@@ -18,18 +18,18 @@ class Config(Annealing):
   """Settings of `Model`; the symbols are the paper's."""
 
   lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of the adversarial term (equation 2)
-  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in real input (equation 1)
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # weight of image against reconstruction in real input (equation 1)
   # Number of other images that each image is mixed with; the paper: 1. More partners estimate the same expectations
-  # with less noise; each takes about a sixth of a step.
+  # with less noise. Each additional one takes about a sixth of a step's time.
   partners: Annotated[int, '[1, inf)'] = 1
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
   RECIPES = {'paper': {}, 'fast': {'model': {'partners': 4}, 'training': {'batch': 8, 'average': 0.999}}}
   # On lines, the mean distance is limited by reconstruction late in the training, so the weight and the learning rate
   # fall in its second half (ablation: docs/images.md). On MNIST that schedule costs the probe and clustering more than
   # it gains.
   DATA_RECIPES = {'lines': {'fast': {'model': {'anneal_to': 0.02}, 'training': {'schedule': 'linear', 'floor': 0.1}}}}
-  ESTIMATION = ('partners',)
+  ESTIMATION = ('partners',)  # settings that change how the objective is estimated, not the objective (zoo/_compare.py)
 
 
 class Model(image_base.Autoencoder):
@@ -76,21 +76,21 @@ class Model(image_base.Autoencoder):
       fool_loss = self._fool_loss(tape, critic_loss, mixed, answer_mixed, alpha)
       autoencoder_loss = recon_mse + self.config.lambda_ * self.annealing() * fool_loss
 
-      classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
+      classifier_loss, classifier_logs = self.classifier_losses(self.features(codes), labels)
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier_loss})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}
 
   def _partners_of(self, codes):
     """f(x2) of every mixture, taken from the global batch: [n, width, width, latent] -> [m, width, width, latent]."""
-    backwards = tf.reverse(replicas.gather(codes), [0])
-    return tf.concat([replicas.local_rows(tf.roll(backwards, 2 * k, 0)) for k in range(self.config.partners)], 0)
+    reversed_codes = tf.reverse(replicas.gather(codes), [0])  # of the global batch
+    return tf.concat([replicas.local_rows(tf.roll(reversed_codes, 2 * k, 0)) for k in range(self.config.partners)], 0)
 
   def _fool_loss(self, tape, critic_loss, mixed, answers, alpha):
     """mean d(x^_a)^2, whose gradient shares one backward pass through the critic with the critic's own loss.
 
     With respect to one of m answers d, mean (d - a)^2 has the derivative 2 (d - a) / m, and mean d^2 has 2 d / m. The
-    gradient of this loss by a mixture is therefore that of the critic's loss times d / (d - a). A second backward pass
-    would take a sixth of the step.
+    gradient of this loss with respect to a mixture is therefore that of the critic's loss times d / (d - a). A second
+    backward pass would take a sixth of the step.
 
     Args:
       tape: the persistent tape that has recorded all of the following.
@@ -100,7 +100,7 @@ class Model(image_base.Autoencoder):
       alpha: a, [m].
 
     Returns:
-      Scalar, whose gradient goes to `mixed` alone.
+      Scalar, whose only gradient is that with respect to `mixed`.
     """
     # Under float16 the loss is scaled as the autoencoder's losses are; its small gradients would be 0 otherwise.
     scale = getattr(self.optimizers['autoencoder'], 'dynamic_scale', None)

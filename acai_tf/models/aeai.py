@@ -21,10 +21,10 @@ class Config(Annealing):
   adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which the weight of L_A is 0
   cycle: Annotated[float, '[0, inf)'] = 0.01  # weight of L_C
   smoothness: Annotated[float, '[0, inf)'] = 0.1  # weight of L_S
-  critic_every: Annotated[int, '[1, inf)'] = 1  # steps between updates of the critic; the paper: an epoch, 938 on MNIST
+  critic_every: Annotated[int, '[1, inf)'] = 1  # steps per update of the critic; the paper: an epoch, 938 on MNIST
   spectral: bool = False  # whether the critic's 3x3 convolutions are spectrally normalized
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
   RECIPES = {'paper': {'model': {'critic_every': 938}}, 'fast': {}}
 
 
@@ -52,7 +52,7 @@ class Model(image_base.Autoencoder):
         'logit that an image is real, [n]', 'real_logit')]
 
   def decode_with_velocity(self, codes, direction) -> tuple:
-    """(g(codes), the directional derivative of g at `codes` along `direction`), both [n, h, w, c]."""
+    """Returns (g(codes), the directional derivative of g at `codes` along `direction`), both [n, h, w, c]."""
     with tf.autodiff.ForwardAccumulator(codes, direction) as forward:
       images = self.decode(codes, training=True)
     return images, forward.jvp(images)
@@ -60,7 +60,7 @@ class Model(image_base.Autoencoder):
   def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     alpha = self.uniform(images.shape[0] or tf.shape(images)[0])  # [n, 1, 1, 1]
-    skip = {}
+    skip = {}  # in which steps the critic is not updated
     if self.config.critic_every > 1:
       skip['critic'] = (tf.convert_to_tensor(self.step) + 1) % self.config.critic_every != 0
     self.critic.iterate()
@@ -79,8 +79,8 @@ class Model(image_base.Autoencoder):
       regularizer = adversarial * fool_loss + self.config.cycle * cycle_loss + self.config.smoothness * smoothness_loss
       autoencoder_loss = recon_loss + self.annealing() * regularizer
       real_loss = losses.real_or_fake(self.critic(images), True)
-      classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': real_loss, **classifier}, skip)
+      classifier_loss, classifier_logs = self.classifier_losses(self.features(codes), labels)
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': real_loss, **classifier_loss}, skip)
     with tf.GradientTape(persistent=True) as tape:
       fake_loss = losses.real_or_fake(self.critic(tf.stop_gradient(mixed)), False)
       self.minimize(tape, {'critic': fake_loss}, skip)

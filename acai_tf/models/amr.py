@@ -17,16 +17,17 @@ class Config(Annealing):
   """Settings of `Model`."""
 
   lam: Annotated[float, '[0, inf)'] = 10.0  # weight of the reconstruction; the authors: 10, and 50 on CIFAR-10
-  beta: Annotated[float, '[0, inf)'] = 0.0  # weight of the consistency of the mixed latent
-  # 'mixup': shares from Dirichlet(1, ..., 1), of two latents U(0, 1); 'bernoulli': a mask for each image and channel.
+  beta: Annotated[float, '[0, inf)'] = 0.0  # weight of the consistency loss, |f(g(z_m)) - z_m|
+  # 'mixup': weights of the mixture from Dirichlet(1, ..., 1), for two latents U(0, 1); 'bernoulli': each channel of a
+  # mixture comes from one of two latents, the same one at all positions.
   mixing: Literal['mixup', 'bernoulli'] = 'mixup'
-  parts: Annotated[int, '[2, inf)'] = 2  # latents in a mixture; 2 with 'bernoulli'
-  generator_every: Annotated[int, '[1, inf)'] = 5  # steps between updates of the autoencoder; the critic: every step
+  parts: Annotated[int, '[2, inf)'] = 2  # number of latents in a mixture; 'bernoulli' allows only 2
+  generator_every: Annotated[int, '[1, inf)'] = 5  # steps per update of the autoencoder; the critic is updated in each
   weight_decay: Annotated[float, '[0, inf)'] = 1e-5  # L2 penalty of encoder, decoder and critic
   adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which fooling the critic has weight 0
-  error: Literal['absolute', 'squared'] = 'absolute'  # of the reconstruction; the authors: absolute
+  error: Literal['absolute', 'squared'] = 'absolute'  # kind of reconstruction error; the authors: absolute
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
   RECIPES = {
       'paper': {'training': {'beta_1': 0.5, 'beta_2': 0.99},
                 'network': {'normalization': 'instance', 'slope': 0.01, 'depth': 16}},
@@ -71,34 +72,34 @@ class Model(image_base.Autoencoder):
   def mix(self, codes) -> tf.Tensor:
     """[n, height, width, channels] latents -> mixtures of the same shape, a function of (seed, step)."""
     batch = codes.shape[0] or tf.shape(codes)[0]
-    everyones = replicas.gather(codes)
+    global_codes = replicas.gather(codes)  # [global batch, height, width, channels]
 
     def permuted(salt):
       order = tf.argsort(replicas.gather(self.uniform(batch, (), salt)))
-      return replicas.local_rows(tf.gather(everyones, order))
+      return replicas.local_rows(tf.gather(global_codes, order))
 
     partners = [codes] + [permuted(1 + k) for k in range(self.config.parts - 1)]
     if self.config.mixing == 'bernoulli':
       probability = replicas.gather(self.uniform(batch, (), salt=100))[0]
       mask = tf.cast(self.uniform(batch, (1, 1, codes.shape[3])) < probability, codes.dtype)
-      shares = tf.stack([mask, 1 - mask])
+      shares = tf.stack([mask, 1 - mask])  # [2, n, 1, 1, channels]
     else:  # Normalized exponential variables are Dirichlet(1, ..., 1).
       shares = tf.stack([-tf.math.log1p(-self.uniform(batch, salt=100 + k)) + 1e-12 for k in range(len(partners))])
-      shares /= tf.reduce_sum(shares, 0, keepdims=True)
+      shares /= tf.reduce_sum(shares, 0, keepdims=True)  # [parts, n, 1, 1, 1]
     return tf.reduce_sum(shares * tf.stack(partners), 0)
 
   def penalty(self, player) -> tf.Tensor:
     """The L2 penalty of a player. Its gradient is weight_decay times the weight, as in the authors' optimizer."""
-    return self.decay(self.variables_of(player))
+    return self.l2_penalty(self.variables_of(player))
 
-  def decay(self, weights) -> tf.Tensor:
+  def l2_penalty(self, weights) -> tf.Tensor:
     """The L2 penalty of a list of weights."""
     return self.config.weight_decay * tf.add_n([tf.nn.l2_loss(v) for v in weights])
 
   def regularizers(self, variables) -> list:
-    mine = {id(v) for player in ('autoencoder', 'critic') for v in self.variables_of(player)}
-    found = [v for v in variables if id(v) in mine]
-    return [lambda: self.decay(found)] if found else []
+    penalized = {id(v) for player in ('autoencoder', 'critic') for v in self.variables_of(player)}
+    weights = [v for v in variables if id(v) in penalized]
+    return [lambda: self.l2_penalty(weights)] if weights else []
 
   def iteration(self, data) -> dict[str, tf.Tensor]:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
@@ -108,23 +109,23 @@ class Model(image_base.Autoencoder):
       reconstructions = self.decode(codes, training=True)
       mixed_codes = self.mix(codes)
       mixed = self.decode(mixed_codes, training=True)
-      answer_real, answer, answer_mixed = (self.critic(x) for x in (images, reconstructions, mixed))  # [n] each
+      answer_real, answer_recon, answer_mixed = (self.critic(x) for x in (images, reconstructions, mixed))  # [n] each
 
       squared = self.config.error == 'squared'
       error = (losses.mean_squared_error if squared else losses.mean_absolute_error)(images, reconstructions)
-      fool_loss = losses.real_or_fake(answer, True) + losses.real_or_fake(answer_mixed, True)
+      fool_loss = losses.real_or_fake(answer_recon, True) + losses.real_or_fake(answer_mixed, True)
       regularizer = self.active_from(self.config.adversarial_from) * fool_loss
       if self.config.beta:
         consistency = losses.mean_absolute_error(mixed_codes, self.encode(mixed, training=True))
         regularizer += self.config.beta * consistency
       autoencoder_loss = self.config.lam * error + self.annealing() * regularizer + self.penalty('autoencoder')
-      critic_loss = (losses.real_or_fake(answer_real, True) + losses.real_or_fake(answer, False)
+      critic_loss = (losses.real_or_fake(answer_real, True) + losses.real_or_fake(answer_recon, False)
                      + losses.real_or_fake(answer_mixed, False))
-      classifier, classifier_logs = self.classify(self.features(codes), labels)
+      classifier_loss, classifier_logs = self.classifier_losses(self.features(codes), labels)
       skip = {}
       if self.config.generator_every > 1:
         skip['autoencoder'] = tf.convert_to_tensor(self.step) % self.config.generator_every != 0
       critic_objective = critic_loss + self.penalty('critic')
-      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_objective, **classifier}, skip)
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_objective, **classifier_loss}, skip)
     return {'recon_mse' if squared else 'recon_mae': error, 'fool_loss': fool_loss, 'critic_loss': critic_loss,
             **classifier_logs}

@@ -23,17 +23,17 @@ class Config:
   decoder: str = '400-800-1000'  # widths of the hidden layers
   generator: str = '64-100-150'  # widths of the hidden layers
   critic: str = '100-60-20'  # widths of the hidden layers
-  noise_r: Annotated[float, '[0, inf)'] = 0.4  # standard deviation of the noise on latents that are decoded
-  anneal: Annotated[float, '(0, 1]'] = 0.99  # factor of `noise_r` after each `epoch`
-  epoch: Annotated[int, '[1, inf)'] = 100  # steps
+  noise_r: Annotated[float, '[0, inf)'] = 0.4  # initial standard deviation of the noise on latents in training
+  anneal: Annotated[float, '(0, 1]'] = 0.99  # factor by which `noise_r` decays after each `epoch`
+  epoch: Annotated[int, '[1, inf)'] = 100  # steps after which `noise_r` is multiplied by `anneal`
   critic_steps: Annotated[int, '[1, inf)'] = 10  # updates of critic and encoder in a step
-  critic_learning_rate: Annotated[float, '(0, inf)'] = 5e-5  # all other players have the training's rate
+  critic_learning_rate: Annotated[float, '(0, inf)'] = 5e-5  # all other players use `training.learning_rate`
   clip: Annotated[float, '(0, inf)'] = 0.05  # bound on the absolute value of the critic's weights
   grad_lambda: Annotated[float, '[0, inf)'] = 0.2  # weight of the critic's gradient into the encoder
   start: Annotated[float, '(0, inf)'] = 0.02  # standard deviation of the initial weights of generator and critic
 
-  LEAST_BATCH = 2
-  OWN_NETWORKS = True  # of the widths above; the section `network` does not apply
+  MIN_BATCH = 2
+  OWN_NETWORKS = True  # networks have the widths above, and the section `network` does not apply
 
   # The authors' batch size, training length and learning rate. The common fast recipe has batches too small for batch
   # norm, and its casts take more time than its matrix products save at batch 64. Networks with batch norm have no EMA.
@@ -46,7 +46,7 @@ class Config:
   def __post_init__(self):
     for key in ('encoder', 'decoder', 'generator', 'critic'):
       if not all(width.isdecimal() and int(width) for width in getattr(self, key).split('-')):
-        raise ValueError(f"model.{key} is {getattr(self, key)!r}; expected widths, '400-800' say.")
+        raise ValueError(f"model.{key} is {getattr(self, key)!r}; expected widths, for example '400-800'.")
 
   def widths(self, key) -> list[int]:
     """The hidden layers of a network, as ints."""
@@ -100,8 +100,8 @@ class Model(image_base.Autoencoder):
          keras.layers.Activation('tanh')], name='generator')
     self.generator.build((None, config.z))
     self.critic = keras.Sequential(dense.perceptron(
-        config.widths('critic'), 1, 'critic', self.seed, convolutional.SLOPE, config.start, plain=1, bias=False),
-                                   name='critic')  # a bias of its answers would cancel in every loss
+        config.widths('critic'), 1, 'critic', self.seed, convolutional.SLOPE, config.start, without_norm=1, bias=False),
+                                   name='critic')  # an output bias would cancel in every loss
     self.critic.build((None, config.code))
 
   def players(self) -> dict[str, list]:
@@ -122,9 +122,9 @@ class Model(image_base.Autoencoder):
     return [
         *super().callables(),
         base.Callable('generator', generate, self.inputs_of(noise=(self.config.z,)),
-                      'code made of noise from N(0, I)', 'codes'),
+                      'code generated from noise, N(0, I)', 'codes'),
         base.Callable('critic', criticise, self.inputs_of(codes=self.code_shape),
-                      "a code's place on the critic's scale: images' are high, the generator's low, [n]", 'answer')]
+                      "the critic's output for a code: high for images, low for the generator, [n]", 'answer')]
 
   def decode(self, codes, training=False) -> tf.Tensor:
     return self.to_images(self.decoder(base.as_checked_tensor(codes, self.code_shape, 'codes'), training=training))
@@ -151,7 +151,7 @@ class Model(image_base.Autoencoder):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]
     batch = images.shape[0] or tf.shape(images)[0]
 
-    def scored(codes):
+    def mean_answer(codes):
       return tf.reduce_mean(self.critic(codes, training=True))
 
     with tf.GradientTape(persistent=True) as tape:
@@ -159,8 +159,8 @@ class Model(image_base.Autoencoder):
       noise = self.noise_deviation() * self.normal(batch, self.code_shape)
       logits = self.decoder(codes + noise, training=True)  # [n, h, w, c, 2]
       recon_loss = losses.two_classes(images, logits)
-      classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.minimize(tape, {'autoencoder': recon_loss, **classifier})
+      classifier_loss, classifier_logs = self.classifier_losses(self.features(codes), labels)
+      self.minimize(tape, {'autoencoder': recon_loss, **classifier_loss})
     logs = {'recon_loss': recon_loss, 'recon_mse': losses.mean_squared_error(images, self.to_images(logits)),
             **self.code_spread(self.features(codes)), **classifier_logs}
 
@@ -169,15 +169,15 @@ class Model(image_base.Autoencoder):
       with tf.GradientTape(persistent=True) as tape:
         codes = self.features(self.encode(images, training=True))  # [n, d]
         fakes = tf.stop_gradient(self.generator(self.normal(batch, [self.config.z], salt=1 + k), training=True))
-        critic_loss = scored(fakes) - scored(tf.stop_gradient(codes))
+        critic_loss = mean_answer(fakes) - mean_answer(tf.stop_gradient(codes))
         self.minimize(tape, {'critic': critic_loss})
-        fool_loss = scored(codes)  # after the critic's update
+        fool_loss = mean_answer(codes)  # after the critic's update
         self.minimize(tape, {'autoencoder': self.config.grad_lambda * fool_loss})
       del tape
 
     with tf.GradientTape(persistent=True) as tape:
       noise = self.normal(batch, [self.config.z], salt=1 + self.config.critic_steps)
-      generator_loss = -scored(self.generator(noise, training=True))
+      generator_loss = -mean_answer(self.generator(noise, training=True))
       self.minimize(tape, {'generator': generator_loss})
     return {**logs, 'critic_loss': critic_loss, 'wasserstein': -critic_loss, 'fool_loss': fool_loss,
             'generator_loss': generator_loss}

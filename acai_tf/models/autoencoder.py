@@ -1,6 +1,5 @@
 """The baseline: a convolutional autoencoder trained on mean squared error alone (ACAI paper, section 4)."""
 
-
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf.models import image_base
 

@@ -20,14 +20,14 @@ from acai_tf.experiment import machine, overrides
 
 @dataclasses.dataclass(frozen=True)
 class Callable:
-  """A function of a model for its users: the export saves it, and the evaluation measures it.
+  """A public function of a model. The export saves it in modules, and the evaluation calls it.
 
   Attributes:
-    name: of the signature in an exported module.
-    function: takes `inputs` in their order, and `training`.
+    name: name of the function in an exported module.
+    function: its arguments are `inputs`, in their order, and `training`.
     inputs: dict: name -> tf.TensorSpec.
     meaning: a phrase that describes the output, with its shape.
-    output: one word for the output.
+    output: name of the output in the module's signature.
     kept: objects besides variables that the function needs, such as a vocabulary's table.
   """
 
@@ -62,17 +62,21 @@ def check_fit(given, shape, what, kind='floats') -> None:
     ValueError: the shape or the kind differs.
   """
   check_type(given, what, kind)
-  found = tf.TensorShape(given.shape)
-  if not found.is_compatible_with([None, *shape]):
-    raise ValueError(f'{what} have shape {found}; expected [{", ".join(map(str, ["n", *shape]))}].')
+  actual = tf.TensorShape(given.shape)
+  if not actual.is_compatible_with([None, *shape]):
+    raise ValueError(f'{what} have shape {actual}; expected [{", ".join(map(str, ["n", *shape]))}].')
 
 
 def as_checked_tensor(given, shape, what, kind='floats') -> tf.Tensor:
-  """Converts an array of any kind to a tensor. Its static batch size must not be 0; the rest is as of `check_fit`."""
+  """Converts an array of any kind to a tensor, and checks it as `check_fit` does.
+
+  Raises:
+    ValueError: as in `check_fit`; `given` is not an array of numbers, or its static batch size is 0.
+  """
   try:
     tensor = tf.convert_to_tensor(given)
   except (ValueError, TypeError):
-    raise ValueError(f'{what} are of type {type(given).__name__}, which is no array of numbers; expected {kind}, '
+    raise ValueError(f'{what} are of type {type(given).__name__}, which is not an array of numbers; expected {kind}, '
                      f'[{", ".join(map(str, ["n", *shape]))}].') from None
   check_fit(tensor, shape, what, kind)
   if tensor.shape[0] == 0:
@@ -134,8 +138,10 @@ class Model(keras.Model):
   """A model of several players. Each player trains its own variables with its own optimizer.
 
   A subclass creates its networks and implements `players` and `iteration`. An iteration updates each player once, or as
-  often as the paper says; the step counter counts iterations. All randomness comes from `uniform` and `normal`, so a
-  step is a pure function of the weights, the state of the optimizers, the seed and the step number.
+  often as the paper says. `take_step`, which the training program calls, runs one iteration and increments the step
+  counter. `train_step` is the same for Keras's `fit`, with a check of the batch and running means of the logs. All
+  randomness comes from `uniform` and `normal`, so a step is a pure function of the weights, the optimizers' state, the
+  seed and the step number.
 
   Keras can save and load a model: `model.save('m.keras')` and, once the model's file has been imported,
   `keras.models.load_model`.
@@ -145,7 +151,7 @@ class Model(keras.Model):
     network: `config.Network` or `config.TextNetwork`.
     shape: the shape of one example, as its data set returns it.
     classes: number of classes of the labels.
-    seed: of the initial weights and the noise.
+    seed: seed of the initial weights and the noise.
     precision: a Keras dtype policy.
   """
 
@@ -184,16 +190,20 @@ class Model(keras.Model):
     rank = 3 if self.network_class is experiment_config.Network else 2
     if len(shape) != rank or not all(isinstance(number, numbers.Integral) and number > 0 for number in shape):
       raise ValueError(f'shape of {self.name} is {shape}; expected {rank} integers of 1 or more.')
-    own = getattr(config, 'weights', lambda network: 0)(network)
-    machine.require_memory({'the sizes of network and data': 4 * network.weights(shape), "the model's sizes": 4 * own})
+    further = getattr(config, 'parameters', lambda network: 0)(network)  # parameters of the model's further networks
+    machine.require_memory({'the sizes of network and data': 4 * network.min_parameters(shape),
+                            "the model's sizes": 4 * further})
 
   def callables(self) -> list[Callable]:
-    """List of `Callable` with unique names."""
+    """Hook: the model's public functions, a list of `Callable` with unique names."""
     raise NotImplementedError
 
   def regularizers(self, variables) -> list:
-    """Hook: list of functions () -> scalar, the penalties on those of `variables` that have one. An exported module
-    carries them for further training. By default there are none."""
+    """Hook: the penalties on `variables`, which become the `regularization_losses` of an exported module.
+
+    Returns:
+      List of functions () -> scalar; by default there are none.
+    """
     del variables
     return []
 
@@ -244,19 +254,19 @@ class Model(keras.Model):
 
   def variables_of(self, player) -> list:
     """The trainable variables of one player. Variables that layers share are listed once."""
-    found = [variable for layer in self.players()[player] for variable in layer.trainable_variables]
-    return list({id(variable): variable for variable in found}.values())
+    variables = [variable for layer in self.players()[player] for variable in layer.trainable_variables]
+    return list({id(variable): variable for variable in variables}.values())
 
   def training_of(self, player, training) -> experiment_config.Training:
     """Hook: the `config.Training` from which `player`'s optimizer is made; by default the experiment's."""
     del player
     return training
 
-  def normalizes_batches(self, player) -> bool:
+  def has_batch_norm(self, player) -> bool:
     """Whether a network of `player` has batch norm.
 
-    Such a player has no EMA of its weights: the moments in its batch norm are those of the raw weights, and do not fit
-    averaged ones.
+    Such a player has no EMA of its weights, because the moving moments in its batch norm were computed with the raw
+    weights and do not fit averaged ones.
     """
     return any(isinstance(inner, keras.layers.BatchNormalization)
                for layer in self.players()[player] for inner in layer._flatten_layers())
@@ -330,13 +340,13 @@ class Model(keras.Model):
     Args:
       tape: a persistent tf.GradientTape, still recording; the update itself is not recorded.
       losses: dict: player -> scalar.
-      skip: as of `apply`.
+      skip: as in `apply`.
     """
     with tape.stop_recording():
       self.apply(self.gradients(tape, losses), skip)
 
   def gradients(self, tape, losses) -> dict[str, list]:
-    """The gradient of each player's loss by that player's variables, clipped; call it while `tape` does not record.
+    """The gradient of each player's loss with respect to its variables, clipped. `tape` must not be recording.
 
     Losses are divided by the number of replicas, because Keras sums gradients over them. Where a loss does not depend
     on a variable, the gradient is 0; the momentum of the optimizer may still change that variable. If the player's
@@ -384,7 +394,7 @@ class Model(keras.Model):
           value.assign(tf.where(skip[player], old, value))
 
   def clip_weights(self, player, bound) -> None:
-    """Clamps all of a player's variables to [-bound, bound]."""
+    """Clips all of a player's variables to [-bound, bound]."""
     def clip(strategy):
       for variable in self.variables_of(player):
         strategy.extended.update(variable.value, lambda value: value.assign(tf.clip_by_value(value, -bound, bound)))
@@ -392,7 +402,10 @@ class Model(keras.Model):
     tf.distribute.get_replica_context().merge_call(clip)
 
   def code_spread(self, codes) -> dict:
-    """Indicators of a collapse of the latents, over the global batch; `codes`: [n, d] of norm 1 on this replica.
+    """Indicators of a collapse of the latents, over the global batch.
+
+    Args:
+      codes: [n, d] latents of norm 1, of this replica.
 
     Returns:
       {'code_std': root mean squared distance from the mean latent, 'code_mean_norm': norm of the mean latent}, scalars.
@@ -414,7 +427,7 @@ class Model(keras.Model):
     return settings.anneal_to ** tf.clip_by_value((done - settings.anneal_from) / settings.anneal_over, 0.0, 1.0)
 
   def active_from(self, first) -> tf.Tensor:
-    """0 before step `first`, 1 from it on: a factor for losses that start after reconstruction."""
+    """0 before step `first`, then 1: a factor for losses that start once the model has begun to reconstruct."""
     return tf.cast(tf.convert_to_tensor(self.step) >= first, tf.float32)
 
   # Noise.
@@ -426,14 +439,16 @@ class Model(keras.Model):
     return replicas.local_rows(sampler([batch * count, *shape], seed))
 
   def uniform(self, batch, shape=(), salt=0) -> tf.Tensor:
-    """[batch, *shape] of U[0, 1), a function of (seed, step, salt). Draws of one iteration need different salts.
+    """[batch, *shape] samples of U[0, 1), a function of (seed, step, salt).
+
+    Calls in one iteration need different salts, or they return the same numbers.
 
     The global batch is drawn and each replica takes its rows, so `batch` must be an int if there are several replicas.
     """
     return self._draw(tf.random.stateless_uniform, batch, shape, salt)
 
   def normal(self, batch, shape, salt=0) -> tf.Tensor:
-    """[batch, *shape] of N(0, 1), a function of (seed, step, salt) as of `uniform`."""
+    """[batch, *shape] samples of N(0, 1), a function of (seed, step, salt); arguments as in `uniform`."""
     return self._draw(tf.random.stateless_normal, batch, shape, salt)
 
   # Steps.
@@ -453,7 +468,7 @@ class Model(keras.Model):
     self.check_batch(data)
     return self.means(self.take_step(data), data)
 
-  # Checks of the data for `fit`, `evaluate` and `predict`. Arrays are checked whole before the first step. Of a
+  # Checks of the data for `fit`, `evaluate` and `predict`. Arrays are checked completely before the first step. Of a
   # tf.data.Dataset or another source only shapes and dtypes are checked: reading values would cost time in every step.
 
   def check_batch(self, data) -> None:
@@ -473,7 +488,7 @@ class Model(keras.Model):
     """Hook: `check_batch` for (inputs, labels); `labels` may be None."""
 
   def check_values(self, inputs, labels) -> None:
-    """Hook: raises ValueError unless the values of whole arrays are valid for the model; `labels` may be None."""
+    """Hook: raises ValueError unless all values of the arrays are valid for the model; `labels` may be None."""
 
   def _check(self, inputs, labels=None, batch_size=None):
     if batch_size is not None:
@@ -511,13 +526,13 @@ class Model(keras.Model):
       self._refuse_weights(kwargs.get(key))
     if isinstance(kwargs.get('validation_data'), (tuple, list)):
       self._check(*kwargs['validation_data'][:2])
-    with self._telling_of_labels():
+    with self._reporting_wrong_labels():
       return super().fit(x, y, batch_size, *args, **kwargs)
 
   def evaluate(self, x=None, y=None, batch_size=None, *args, **kwargs) -> float | list | dict:
     """As Keras's; raises ValueError if the data does not fit the model."""
     self._check(x, y, batch_size)
-    with self._telling_of_labels():
+    with self._reporting_wrong_labels():
       return super().evaluate(x, y, batch_size, *args, **kwargs)
 
   def predict(self, x, batch_size=None, *args, **kwargs) -> np.ndarray:
@@ -536,7 +551,7 @@ class Model(keras.Model):
     return super().test_on_batch(x, y, *args, **kwargs)
 
   @contextlib.contextmanager
-  def _telling_of_labels(self):
+  def _reporting_wrong_labels(self):
     """A context that reports TensorFlow's error about a label out of range in one line.
 
     On a GPU there is no error; there the classifier's loss is NaN.
@@ -544,10 +559,10 @@ class Model(keras.Model):
     try:
       yield
     except tf.errors.InvalidArgumentError as error:
-      found = re.search(r'label value of (-?\d+)', str(error))
-      if not found:
+      match = re.search(r'label value of (-?\d+)', str(error))
+      if not match:
         raise
-      raise ValueError(f'a label is {found[1]}; expected classes from 0 to {self._arguments["classes"] - 1}.') from None
+      raise ValueError(f'a label is {match[1]}; expected classes from 0 to {self._arguments["classes"] - 1}.') from None
 
   @property
   def metrics(self) -> list:

@@ -17,7 +17,7 @@ from acai_tf.networks import convolutional, dense
 ROUNDING = 1e-3  # distance by which pixels may lie outside [-1, 1]
 
 
-def shared(method, inputs) -> Callable:
+def traced_once(method, inputs) -> Callable:
   """Wraps a method in a tf.function, so that an exported module stores its graph once for several callables.
 
   If `training` does not change the graph, one graph serves both values.
@@ -27,18 +27,18 @@ def shared(method, inputs) -> Callable:
     inputs: dict with the tf.TensorSpec of its one input.
   """
   spec, = inputs.values()
-  made: dict = {}
+  traces: dict = {}
 
   def trace(training):
-    if training not in made:
+    if training not in traces:
       with tf.init_scope():
-        made[training] = tf.function(method, autograph=False).get_concrete_function(spec, training)
-    return made[training]
+        traces[training] = tf.function(method, autograph=False).get_concrete_function(spec, training)
+    return traces[training]
 
   def call(tensor, training=False):
-    plain, asked = trace(False), trace(bool(training))
-    same = plain.graph.as_graph_def() == asked.graph.as_graph_def()
-    return (plain if same else asked)(tf.convert_to_tensor(tensor, spec.dtype))
+    inference, requested = trace(False), trace(bool(training))
+    same = inference.graph.as_graph_def() == requested.graph.as_graph_def()
+    return (inference if same else requested)(tf.convert_to_tensor(tensor, spec.dtype))
 
   return call
 
@@ -54,7 +54,7 @@ class Autoencoder(base.Model):
     network: `config.Network`.
     shape: (height, width, channels) of the images; height = width.
     classes: number of classes of the labels, for the online classifier; 0: no classifier.
-    seed: of the initial weights and the noise.
+    seed: seed of the initial weights and the noise.
     precision: a Keras dtype policy; latents, images and weights are always float32.
 
   Raises:
@@ -62,7 +62,7 @@ class Autoencoder(base.Model):
   """
 
   network_class = Network
-  has_prior = False  # whether `sample` works; the prior is N(0, I) unless a model overrides `sample`
+  has_prior = False  # whether `sample` works; it samples N(0, I) unless a model overrides it
   smooth = True  # whether decoded images change continuously with the latent, as paths of finite length require
 
   def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
@@ -105,15 +105,15 @@ class Autoencoder(base.Model):
           layer(features if layer is self.classifier else images)
     self.built = True
 
-  # Public methods. Images are [n, height, width, channels] floats in [-1, 1]. Other shapes and dtypes raise ValueError
-  # (`base.as_checked_tensor`). The range is not checked, because that would cost time in every step.
+  # Public methods. Images are [n, height, width, channels] floats in [-1, 1]. Arguments of another shape or dtype raise
+  # a ValueError (`base.as_checked_tensor`). The range is not checked, because that would cost time in every step.
 
   def encode(self, images, training=False) -> tf.Tensor:
-    """Images -> latents, [n, latent_width, latent_width, latent]. These are interpolated."""
+    """Images -> latents, [n, latent_width, latent_width, latent]; `interpolate` interpolates between these."""
     return self.encoder(base.as_checked_tensor(images, self.image_shape, 'images'), training=training)
 
   def encode_sample(self, images, seed) -> tf.Tensor:
-    """Images -> latents as the model's authors interpolate and cluster them; by default those of `encode`.
+    """Images -> the latents that the model's authors interpolate and cluster; by default those of `encode`.
 
     A model with a posterior q(z given x) returns an independent sample for each image, a function of the images and
     `seed` (an int or an int tensor).
@@ -136,7 +136,7 @@ class Autoencoder(base.Model):
       images_a, images_b: images, n of each.
       alpha: [n] or a scalar, in [0, 1].
       path: 'linear', 'spherical' or 'geodesic' (`interpolation.geodesic`, thousands of times slower).
-      training: as of `encode`.
+      training: as in `encode`.
 
     Raises:
       ValueError: the path is unknown, the model has no geodesics, the images differ in shape or number, or `alpha` is
@@ -149,7 +149,7 @@ class Autoencoder(base.Model):
                        f'to cell, and no path is shortest; expected one of {interpolation.PATHS}')
     first, second = self.encode(images_a, training), self.encode(images_b, training)
     if not first.shape.is_compatible_with(second.shape):
-      raise ValueError(f'there are {first.shape[0]} images_a and {second.shape[0]} images_b; expected as many.')
+      raise ValueError(f'there are {first.shape[0]} images_a and {second.shape[0]} images_b; expected equally many.')
     alpha = interpolation.coefficients(alpha, first.shape[0], first.dtype)
     if path == 'geodesic':
       points = interpolation.geodesic(lambda codes: self.decode(codes, training), first, second)
@@ -189,18 +189,19 @@ class Autoencoder(base.Model):
     return self.decode(self.encode(images, training), training)
 
   def exporting(self) -> contextlib.AbstractContextManager:
-    return convolutional.plain()
+    return convolutional.without_custom_gradients()
 
   def callables(self) -> list[base.Callable]:
-    """As of `base.Model`; inputs and outputs named images* are in [-1, 1]."""
+    """As in `base.Model`; inputs and outputs named images* are in [-1, 1]."""
     images, codes = self.inputs_of(images=self.image_shape), self.inputs_of(codes=self.code_shape)
     pair = self.inputs_of(images_a=self.image_shape, images_b=self.image_shape, alpha=())
 
-    represent, encode, decode = shared(self.represent, images), shared(self.encode, images), shared(self.decode, codes)
+    represent = traced_once(self.represent, images)
+    encode, decode = traced_once(self.encode, images), traced_once(self.decode, codes)
 
     def interpolate(images_a, images_b, alpha, training=False, path='linear'):
       first, second = encode(images_a, training), encode(images_b, training)
-      return decode(self.between(first, second, interpolation.of_pairs(alpha, first), path), training)
+      return decode(self.between(first, second, interpolation.pair_coefficients(alpha, first), path), training)
 
     def interpolate_spherical(images_a, images_b, alpha, training=False):
       return interpolate(images_a, images_b, alpha, training, 'spherical')
@@ -212,23 +213,23 @@ class Autoencoder(base.Model):
     def classify(images, training=False):
       return self.classifier(represent(images, training))
 
-    found = [
-        base.Callable('features', represent, images, 'what the probe sees of an image, [n, d]', 'features'),
+    callables = [
+        base.Callable('features', represent, images, 'features of an image, for the probe, [n, d]', 'features'),
         base.Callable('encoder', encode, images, 'code of an image, [n, height, width, channels]', 'codes'),
-        base.Callable('decoder', decode, codes, 'image of a code, [n, height, width, channels]', 'images'),
+        base.Callable('decoder', decode, codes, 'image decoded from a code, [n, height, width, channels]', 'images'),
         base.Callable('interpolator', interpolate, pair,
-                      "image of the point alpha on the straight line between two images' codes, 0 is a's and 1 is b's",
+                      "image decoded at alpha on the straight line between two images' codes, 0 is a's and 1 is b's",
                       'images'),
         base.Callable('interpolator_spherical', interpolate_spherical, pair,
-                      "image of the point alpha on the great circle between two images' codes, 0 is a's and 1 is b's",
+                      "image decoded at alpha on the great circle between two images' codes, 0 is a's and 1 is b's",
                       'images')]
     if self.has_prior:
       number = {name: tf.TensorSpec([], tf.int32) for name in ('count', 'seed')}
-      found.append(base.Callable('sampler', sample, number, 'images of codes drawn from the prior', 'images'))
+      callables.append(base.Callable('sampler', sample, number, 'images decoded from samples of the prior', 'images'))
     if self.classifier:
-      found.append(base.Callable(
-          'classifier', classify, images, 'logits of the classifier that was trained along, [n, classes]', 'logits'))
-    return found
+      callables.append(base.Callable(
+          'classifier', classify, images, 'logits of the jointly trained classifier, [n, classes]', 'logits'))
+    return callables
 
   @staticmethod
   def inputs_of(**shapes) -> dict[str, tf.TensorSpec]:
@@ -243,15 +244,23 @@ class Autoencoder(base.Model):
   def _classifier_player(self):
     return {'classifier': [self.classifier]} if self.classifier else {}
 
-  def classify(self, features, labels) -> tuple:
-    """The online classifier on [n, d] features, without a gradient into them: ({'classifier': loss} or {}, logs)."""
+  def classifier_losses(self, features, labels) -> tuple[dict, dict]:
+    """The loss of the online classifier, for `minimize`. No gradient reaches the features, and thus the encoder.
+
+    Args:
+      features: [n, d].
+      labels: as in the data set, or None.
+
+    Returns:
+      ({'classifier': loss}, logs); ({}, {}) if there are no labels or there is no classifier.
+    """
     if self.classifier is None or labels is None:
       return {}, {}
     loss, accuracy = losses.classification(labels, self.classifier(tf.stop_gradient(features)))
     return {'classifier': loss}, {'classifier_loss': loss, 'accuracy': accuracy}
 
   def uniform(self, batch, shape=(1, 1, 1), salt=0) -> tf.Tensor:
-    """As of `base.Model`; by default one number for each latent, in a shape that broadcasts against it."""
+    """As in `base.Model`; by default one number per latent, [n, 1, 1, 1], which broadcasts against latents."""
     return super().uniform(batch, shape, salt)
 
   # Steps.
@@ -267,12 +276,12 @@ class Autoencoder(base.Model):
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     with tf.GradientTape(persistent=True) as tape:
       loss, features, logs = self.objective(images)
-      classifier, classifier_logs = self.classify(features, labels)
-      self.minimize(tape, {'autoencoder': loss, **classifier})
+      classifier_loss, classifier_logs = self.classifier_losses(features, labels)
+      self.minimize(tape, {'autoencoder': loss, **classifier_loss})
     return {**logs, **classifier_logs}
 
   def features(self, codes) -> tf.Tensor:
-    """`represent` for latents that are already computed: [n, h, w, c] -> [n, h * w * c]."""
+    """Flattens latents: [n, h, w, c] -> [n, h * w * c]. By default these are the features that `represent` returns."""
     return tf.reshape(codes, [tf.shape(codes)[0], codes.shape[1] * codes.shape[2] * codes.shape[3]])
 
   def check_inputs(self, inputs, labels) -> None:
@@ -294,7 +303,7 @@ class Autoencoder(base.Model):
     if labels is None or not classes:
       return
     if len(labels) != len(inputs):
-      raise ValueError(f'there are {len(inputs)} images and {len(labels)} labels; expected as many.')
+      raise ValueError(f'there are {len(inputs)} images and {len(labels)} labels; expected equally many.')
     last = classes - 1 if labels.ndim == 1 else 1
     if labels.min() < 0 or labels.max() > last:
       raise ValueError(f'labels go from {labels.min()} to {labels.max()}; expected 0 to {last}.')
@@ -304,4 +313,4 @@ class Autoencoder(base.Model):
     self.check_batch(data)
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
     logs = {'recon_mse': losses.mean_squared_error(images, self(images))}
-    return self.means({**logs, **self.classify(self.represent(images), labels)[1]}, data)
+    return self.means({**logs, **self.classifier_losses(self.represent(images), labels)[1]}, data)

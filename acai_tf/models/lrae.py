@@ -18,10 +18,10 @@ class Config(Annealing):
   """Settings of `Model`; `lambda_` and `gamma` are ACAI's."""
 
   lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling the critic
-  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in the critic's real input
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # weight of image against reconstruction in the critic's real input
   weight: Annotated[float, '[0, inf)'] = 1.0  # w, weight of the discrepancy between latents and prior
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
 
 
 class Model(image_base.Autoencoder):
@@ -63,7 +63,7 @@ class Model(image_base.Autoencoder):
       autoencoder_loss = recon_mse + fooling + self.config.weight * prior_loss
       alpha_loss = losses.mean_squared_error(tf.reshape(alpha, [-1]), answer_mixed)
       critic_loss = alpha_loss + losses.mean_square(answer_real)
-      classifier, classifier_logs = self.classify(self.features(codes), labels)
-      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
+      classifier_loss, classifier_logs = self.classifier_losses(self.features(codes), labels)
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier_loss})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
             **classifier_logs}

@@ -19,8 +19,8 @@ from acai_tf.networks import convolutional
 class Config(Annealing):
   """Settings of `Model`."""
 
-  weight: Annotated[float, '[0, inf)'] = 0.5  # of fooling the critic
-  adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which that weight is 0
+  weight: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling the critic
+  adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which `weight` is 0
 
   # With the paper's weight from the first step, the fast recipe does not learn to reconstruct lines (in a trial, the
   # error was 0.076 after 65,536 samples).
@@ -55,7 +55,7 @@ class Model(image_base.Autoencoder):
       recon_mse = losses.mean_squared_error(images, reconstructions)
       fool_loss = losses.mean_square(answer)
       critic_loss = losses.mean_square(self.critic(images)) + losses.mean_square(answer - 1)
-      classifier, classifier_logs = self.classify(self.features(codes), labels)
+      classifier_loss, classifier_logs = self.classifier_losses(self.features(codes), labels)
       weight = self.config.weight * self.annealing() * self.active_from(self.config.adversarial_from)
-      self.minimize(tape, {'autoencoder': recon_mse + weight * fool_loss, 'critic': critic_loss, **classifier})
+      self.minimize(tape, {'autoencoder': recon_mse + weight * fool_loss, 'critic': critic_loss, **classifier_loss})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

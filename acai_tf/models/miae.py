@@ -15,12 +15,12 @@ from acai_tf.networks import convolutional
 
 @config_dataclass('model')
 class Config(Annealing):
-  """Settings of `Model`; both are ACAI's."""
+  """Settings of `Model`; `lambda_` and `gamma` are ACAI's."""
 
   lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling the critic
-  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in the critic's real input
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # weight of image against reconstruction in the critic's real input
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
 
 
 class Model(image_base.Autoencoder):
@@ -56,7 +56,7 @@ class Model(image_base.Autoencoder):
       recon_mse = losses.mean_squared_error(images, reconstructions)
       fool_loss = losses.mean_square(answer_mixed)
       critic_loss = losses.mean_squared_error(alpha, answer_mixed) + losses.mean_square(answer_real)
-      classifier, classifier_logs = self.classify(self.features(codes), labels)
+      classifier_loss, classifier_logs = self.classifier_losses(self.features(codes), labels)
       autoencoder_loss = recon_mse + self.config.lambda_ * self.annealing() * fool_loss
-      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier})
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier_loss})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}

@@ -17,12 +17,12 @@ from acai_tf.networks import convolutional
 class Config(Annealing):
   """Settings of `Model`, under the authors' names.
 
-  `advnoise` and `advfake` differ by data set and latent dimension (zoo/). The defaults are those of MNIST with 32
-  dimensions, which the authors state inconsistently: another file of theirs has the two swapped.
+  The authors' values of `advnoise` and `advfake` differ by data set and latent dimension (zoo/). The defaults are those
+  for MNIST with 32 dimensions. The authors' files disagree: one of them has the two values swapped.
   """
 
   lambda_: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling the critic with mixtures of two latents
-  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the image, not its reconstruction, in the critic's real input
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # weight of image against reconstruction in the critic's real input
   advnoise: Annotated[float, '[0, inf)'] = 0.05  # weight of fooling the critic with mixtures of a latent and noise
   advfake: Annotated[float, '[0, inf)'] = 1.0  # weight of fooling the critic with noise
   weight: Annotated[float, '[0, inf)'] = 1.0  # w, weight of the discrepancy between latents and prior
@@ -31,7 +31,7 @@ class Config(Annealing):
   target: Literal['code', 'noise'] = 'code'
   adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which all but the reconstruction has weight 0
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
   # Without `adversarial_from` the decoder collapses to one constant image in the fast recipe on lines.
   RECIPES = {'paper': {}, 'fast': {'model': {'adversarial_from': 512}}}
 
@@ -68,21 +68,23 @@ class Model(image_base.Autoencoder):
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(images, training=True)  # [n, width, width, latent]
       reconstructions = self.decode(codes, training=True)
-      mixed = self.critic(self.decode(lerp(tf.reverse(codes, [0]), codes, alpha), training=True))
-      noisy = self.critic(self.decode(lerp(noise, codes, share), training=True))
-      fake = self.critic(self.decode(noise, training=True))
-      real = self.critic(lerp(tf.stop_gradient(reconstructions), images, settings.gamma))
+      # The critic's answers, maps of the latent's shape.
+      answer_mixed = self.critic(self.decode(lerp(tf.reverse(codes, [0]), codes, alpha), training=True))
+      answer_noisy = self.critic(self.decode(lerp(noise, codes, share), training=True))
+      answer_fake = self.critic(self.decode(noise, training=True))
+      answer_real = self.critic(lerp(tf.stop_gradient(reconstructions), images, settings.gamma))
 
       recon_mse = losses.mean_squared_error(images, reconstructions)
-      fool_loss = (settings.lambda_ * losses.mean_square(mixed) + settings.advnoise * losses.mean_square(noisy)
-                   + settings.advfake * losses.mean_square(fake))
+      fool_loss = (settings.lambda_ * losses.mean_square(answer_mixed)
+                   + settings.advnoise * losses.mean_square(answer_noisy)
+                   + settings.advfake * losses.mean_square(answer_fake))
       prior_loss = tf.nn.relu(losses.squared_mmd(*(replicas.gather(self.features(z)) for z in (codes, noise))))
       target = share if settings.target == 'code' else 1 - share
-      critic_loss = (losses.mean_square(real) + losses.mean_squared_error(alpha, mixed)
-                     + losses.mean_squared_error(target, noisy) + losses.mean_square(fake - 0.5))
-      classifier, classifier_logs = self.classify(self.features(codes), labels)
-      others = self.annealing() * fool_loss + settings.weight * prior_loss
-      others = self.active_from(settings.adversarial_from) * others
-      self.minimize(tape, {'autoencoder': recon_mse + others, 'critic': critic_loss, **classifier})
+      critic_loss = (losses.mean_square(answer_real) + losses.mean_squared_error(alpha, answer_mixed)
+                     + losses.mean_squared_error(target, answer_noisy) + losses.mean_square(answer_fake - 0.5))
+      classifier_loss, classifier_logs = self.classifier_losses(self.features(codes), labels)
+      regularizer = self.annealing() * fool_loss + settings.weight * prior_loss
+      autoencoder_loss = recon_mse + self.active_from(settings.adversarial_from) * regularizer
+      self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier_loss})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'prior_loss': prior_loss, 'critic_loss': critic_loss,
             **classifier_logs}

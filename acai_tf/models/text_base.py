@@ -24,7 +24,7 @@ class TextAutoencoder(base.Model):
     network: `config.TextNetwork`.
     shape: (longest + 1, number of ids).
     classes: number of classes of the labels.
-    seed: of the initial weights and the noise.
+    seed: seed of the initial weights and the noise.
     precision: 'float32'.
 
   Raises:
@@ -38,7 +38,8 @@ class TextAutoencoder(base.Model):
     super().__init__(config, network, shape, classes, seed, precision)
     if precision != 'float32':
       raise UserError(f'training.precision is {precision}; expected float32, which models of sentences compute in.')
-    (self.length, self.ids), self.classes = shape, classes
+    self.length, self.ids = shape  # of an encoded sentence, and number of different ids
+    self.classes = classes
     self.words = words_lib.Words(self.ids, self.length - 1)
     self.encoder = recurrent.Encoder(
         self.ids, network.embedding, network.latent, dense.seeds(seed, 'encoder'), network.start == 'wide')
@@ -100,7 +101,7 @@ class TextAutoencoder(base.Model):
 
   # The reconstruction.
 
-  def noisy(self, codes, salt=0) -> tf.Tensor:
+  def add_noise(self, codes, salt=0) -> tf.Tensor:
     """Latents for the decoder in training: codes + N(0, s^2), s = noise * noise_decay^(step // noise_every)."""
     settings = self.config
     rounds = tf.cast(tf.convert_to_tensor(self.step) // settings.noise_every, tf.float32)
@@ -136,7 +137,7 @@ class TextAutoencoder(base.Model):
   # Functions for users: plain text.
 
   def callables(self) -> list[base.Callable]:
-    """As of `base.Model`; inputs and outputs named texts* are strings."""
+    """As in `base.Model`; inputs and outputs named texts* are strings."""
     vocabulary = self.vocabulary
     text, number = tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.float32)
     codes, scalar = tf.TensorSpec([None, self.network.latent], tf.float32), tf.TensorSpec([], tf.int32)
@@ -161,7 +162,7 @@ class TextAutoencoder(base.Model):
     def interpolate(texts_a, texts_b, alpha, training=False):
       del training
       first, second = encoded(texts_a), encoded(texts_b)
-      return decoded(self.mix(first, second, interpolation.of_pairs(alpha, first)))
+      return decoded(self.mix(first, second, interpolation.pair_coefficients(alpha, first)))
 
     def log_probability(texts, targets, training=False):
       del training
@@ -174,24 +175,25 @@ class TextAutoencoder(base.Model):
       del training
       return decoded(self.sample_codes(count, seed))
 
-    kept = (vocabulary.layer,)  # an exported module must keep its table
+    kept = (vocabulary.layer,)  # the layer's lookup table must be saved with an exported module
     pair = {'texts_a': text, 'texts_b': text, 'alpha': number}
-    between = ("sentence of the point alpha on the great circle between two sentences' codes, 0 is a's and 1 is b's",
+    between = ("sentence decoded at alpha on the great circle between two sentences' codes, 0 is a's and 1 is b's",
                'texts', kept)
-    found = [
-        base.Callable('features', encode, {'texts': text}, 'what a probe sees of a sentence, [n, d]', 'features', kept),
+    callables = [
+        base.Callable('features', encode, {'texts': text}, 'features of a sentence, for a probe, [n, d]', 'features',
+                      kept),
         base.Callable('encoder', encode, {'texts': text}, 'code of a sentence, of norm 1, [n, d]', 'codes', kept),
-        base.Callable('decoder', decode, {'codes': codes}, 'sentence of a code, the most likely word each time',
-                      'texts'),
+        base.Callable('decoder', decode, {'codes': codes},
+                      'sentence decoded from a code, the most likely word at each position', 'texts'),
         base.Callable('sampling_decoder', decode_sampled,
                       {'codes': codes, 'temperature': tf.TensorSpec([], tf.float32), 'seed': scalar},
-                      'sentence of a code, its words drawn from softmax(logits / temperature)', 'texts'),
+                      'sentence decoded from a code, its words sampled from softmax(logits / temperature)', 'texts'),
         base.Callable('interpolator', interpolate, pair, *between),
         base.Callable('interpolator_spherical', interpolate, pair, *between),  # the name that models of images have
         base.Callable('log_probability', log_probability, {'texts': text, 'targets': text},
                       'log probability in nats of `targets`, words and end mark, given the codes of `texts`, [n]',
                       'log_probabilities', kept)]
     if self.has_prior:
-      found.append(base.Callable('sampler', sample, {'count': scalar, 'seed': scalar},
-                                 'sentences of codes that the model draws by itself', 'texts'))
-    return found
+      callables.append(base.Callable('sampler', sample, {'count': scalar, 'seed': scalar},
+                                 'sentences decoded from samples of the prior', 'texts'))
+    return callables

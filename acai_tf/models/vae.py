@@ -30,9 +30,9 @@ class Model(image_base.Autoencoder):
 
   def create_networks(self, size, precision) -> None:
     dimension = self.network.latent_width**2 * self.network.latent
-    numbers = dense.seeds(self.seed, 'heads')
+    seeds = dense.seeds(self.seed, 'heads')
     self.mean_head, self.log_variance_head = (
-        dense.linear(dimension, next(numbers), name) for name in ('mean', 'log_variance'))
+        dense.linear(dimension, next(seeds), name) for name in ('mean', 'log_variance'))
 
   def players(self) -> dict[str, list]:
     heads = [self.mean_head, self.log_variance_head]
@@ -52,9 +52,9 @@ class Model(image_base.Autoencoder):
         *super().callables(),
         base.Callable('posterior', posterior, images, 'mean and log variance of q(z given x), [n, 2, d]', 'moments'),
         base.Callable('sampling_encoder', encode_sample, {**images, 'seed': tf.TensorSpec([], tf.int64)},
-                      'a code drawn from q(z given x) for every image', 'codes'),
-        base.Callable('pixel_logits', self.decoder, codes, "logits of a code's Bernoulli pixels, shaped as images",
-                      'logits')]
+                      'a sample of q(z given x) for every image', 'codes'),
+        base.Callable('pixel_logits', self.decoder, codes,
+                      'logits of the Bernoulli pixels of a code, in the shape of images', 'logits')]
 
   def posterior(self, images, training=False) -> tuple:
     """Images -> (mean of q(z given x), its log variance, input of the probe), [n, d] each."""

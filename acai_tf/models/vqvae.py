@@ -16,22 +16,23 @@ class Config:
   """Settings of `Model`."""
 
   commitment: Annotated[float, '[0, inf)'] = 10.0  # weight of the commitment loss (beta in the VQ-VAE paper)
-  # 'dense', the authors': a linear layer makes `codes` vectors of size d from the flat latent of size d, and two dense
-  # layers lead back; 'conv', the usual one today: each position's channels are a vector.
+  # 'dense' (the ACAI authors'): a linear layer computes `codes` vectors of size d from the flattened latent of size d,
+  # and after quantization two dense layers map them back to size d. 'conv' (common today): each position's channels are
+  # a vector.
   bottleneck: Literal['dense', 'conv'] = 'dense'
-  codes: Annotated[int, '[1, inf)'] = 10  # vectors of an image, of the dense bottleneck
-  codebook: Annotated[int, '[1, inf)'] = 1 << 14  # vectors of the codebook
-  decay: Annotated[float, '[0, 1)'] = 0.999  # of the moving averages that the codebook follows
+  codes: Annotated[int, '[1, inf)'] = 10  # number of codebook vectors per image, with the dense bottleneck
+  codebook: Annotated[int, '[1, inf)'] = 1 << 14  # number of vectors in the codebook
+  decay: Annotated[float, '[0, 1)'] = 0.999  # decay of the moving averages from which the codebook is computed
   epsilon: Annotated[float, '(0, inf)'] = 1e-5  # smoothing of the counts in those averages
-  units: Annotated[int, '[1, inf)'] = 512  # of the hidden layer of the dense bottleneck
+  units: Annotated[int, '[1, inf)'] = 512  # width of the hidden layer of the dense bottleneck
   # A vector whose use falls below this share of the mean use is reset to a recent encoding; 0: never.
   restart: Annotated[float, '[0, 1)'] = 0.0
 
-  # Without restarts, all of lines used one vector from the first steps to the 1,500th at least. With 0.1, 124 vectors
-  # are in use at each step.
+  # Without restarts, all images of lines used a single vector, from the first steps to step 1,500 at least. With 0.1,
+  # 124 vectors are in use at each step.
   RECIPES = {'paper': {}, 'fast': {'model': {'restart': 0.1}}}
 
-  def weights(self, network) -> int:
+  def parameters(self, network) -> int:
     """Number of weights of the bottleneck; `network`: `config.Network`."""
     if self.bottleneck == 'conv':
       return self.codebook * network.latent
@@ -49,15 +50,15 @@ class Model(image_base.Autoencoder):
 
   def create_networks(self, size, precision) -> None:
     settings, width = self.config, self.network.latent_width
-    dimension, numbers = width**2 * self.network.latent, dense.seeds(self.seed, 'bottleneck')
+    dimension, seeds = width**2 * self.network.latent, dense.seeds(self.seed, 'bottleneck')
 
     def linear(units, name):
-      return dense.linear(units, next(numbers), name)
+      return dense.linear(units, next(seeds), name)
 
     self.is_dense = settings.bottleneck == 'dense'
     self.vector_size = dimension if self.is_dense else self.network.latent
     self.quantizer = quantizer.Quantizer(
-        settings.codebook, self.vector_size, settings.decay, settings.epsilon, settings.restart, next(numbers))
+        settings.codebook, self.vector_size, settings.decay, settings.epsilon, settings.restart, next(seeds))
     if self.is_dense:
       self.spread = linear(settings.codes * dimension, 'spread')
       self.gather = keras.Sequential([
@@ -73,7 +74,7 @@ class Model(image_base.Autoencoder):
 
     return [*super().callables(), base.Callable(
         'indices', choose, self.inputs_of(images=self.image_shape),
-        'which vectors of the codebook an image is made of, [n, codes]', 'indices')]
+        'codebook indices of an image, [n, codes]', 'indices')]
 
   def bottleneck(self, codes) -> tuple:
     """Latents -> (q, of the same shape; vectors before quantization, [m, size]; indices of codebook vectors, [m])."""
@@ -98,11 +99,12 @@ class Model(image_base.Autoencoder):
       recon_mse = losses.mean_squared_error(images, self.decoder(quantized, training=True))
       chosen = tf.gather(tf.convert_to_tensor(self.quantizer.codebook), indices)
       commitment_loss = losses.mean_squared_error(tf.stop_gradient(chosen), vectors)
-      classifier, classifier_logs = self.classify(self.features(quantized), labels)
-      self.minimize(tape, {'autoencoder': recon_mse + self.config.commitment * commitment_loss, **classifier})
-    each = self.config.codes if self.is_dense else self.network.latent_width**2
-    everyones = tf.cast(replicas.gather(tf.cast(indices, tf.float32), each), tf.int32)  # replicas can sum floats only
+      classifier_loss, classifier_logs = self.classifier_losses(self.features(quantized), labels)
+      self.minimize(tape, {'autoencoder': recon_mse + self.config.commitment * commitment_loss, **classifier_loss})
+    per_image = self.config.codes if self.is_dense else self.network.latent_width**2  # vectors of an image
+    # Indices are gathered as floats, because replicas can sum only floats.
+    global_indices = tf.cast(replicas.gather(tf.cast(indices, tf.float32), per_image), tf.int32)
     seed = tf.stack([tf.constant(self.seed, tf.int64), tf.convert_to_tensor(self.step) + 1])
-    counts = self.quantizer.update(replicas.gather(vectors, each), everyones, seed)
+    counts = self.quantizer.update(replicas.gather(vectors, per_image), global_indices, seed)
     return {'recon_mse': recon_mse, 'commitment_loss': commitment_loss, 'perplexity': quantizer.perplexity(counts),
             'codes_used': tf.reduce_mean(tf.cast(counts > 0, tf.float32)), **classifier_logs}

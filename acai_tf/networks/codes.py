@@ -34,6 +34,11 @@ def generator(noise: int, units: Sequence[int], code: int, seeds: Iterator[int])
   """The paper's generator, [n, noise] -> [n, code].
 
   It has (linear, batch norm, ReLU) for each of `units` and a linear output. Its codes are not normalized.
+
+  Args:
+    noise, code: dimensions of the input and of the latents.
+    units: widths of the hidden layers.
+    seeds: distinct integers, for the weights.
   """
   layers = [keras.Input([noise])]
   for width in units:
@@ -45,7 +50,7 @@ def residual_generator(noise: int, units: Sequence[int], code: int, seeds: Itera
   """A residual generator, [n, noise] -> [n, code] of norm 1.
 
   It has a linear layer, a residual block (batch norm, ReLU, linear) for each of `units`, which must all be equal, and a
-  linear output, which is divided by its norm.
+  linear output, which is divided by its norm. Arguments as in `generator`.
   """
   inputs = keras.Input([noise])
   x = _linear(units[0], next(seeds), False)(inputs)

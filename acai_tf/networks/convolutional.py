@@ -12,7 +12,7 @@ from acai_tf.experiment import machine
 from acai_tf.experiment.config import scales
 from acai_tf.networks import dense
 
-SLOPE = 0.2  # negative slope of LeakyReLU, also used by the initializer; the default of Keras is 0.3
+SLOPE = 0.2  # negative slope of LeakyReLU, on which the initializer depends too; Keras's default is 0.3
 
 
 def initializer(seed) -> keras.initializers.Initializer:
@@ -23,20 +23,20 @@ def initializer(seed) -> keras.initializers.Initializer:
   return keras.initializers.VarianceScaling(1 / (1 + SLOPE**2), 'fan_in', 'untruncated_normal', seed=seed)
 
 
-_plain = contextvars.ContextVar('plain', default=False)
+_custom_gradients = contextvars.ContextVar('custom_gradients', default=True)
 
 
 @contextlib.contextmanager
-def plain() -> Iterator[None]:
+def without_custom_gradients() -> Iterator[None]:
   """A context in which layers are traced without their custom gradients.
 
   An exported module would contain the graphs of these gradients, which are half of its size. Outputs are the same.
   """
-  token = _plain.set(True)
+  token = _custom_gradients.set(False)
   try:
     yield
   finally:
-    _plain.reset(token)
+    _custom_gradients.reset(token)
 
 
 @tf.custom_gradient
@@ -73,7 +73,7 @@ class Conv2D(keras.layers.Conv2D):
   def convolution_op(self, inputs, kernel) -> tuple:
     height, width, channels = inputs.shape[1:]
     small = self.kernel_size == (3, 3) and height * width < channels
-    if small and not _plain.get() and not tf.config.list_logical_devices('GPU'):
+    if small and _custom_gradients.get() and not tf.config.list_logical_devices('GPU'):
       return convolve_small(tf.convert_to_tensor(inputs), tf.convert_to_tensor(kernel))
     return super().convolution_op(inputs, kernel)
 
@@ -133,7 +133,9 @@ class LeakyReLU(keras.layers.LeakyReLU):
   """Keras's LeakyReLU with a faster gradient. Results are equal up to rounding."""
 
   def call(self, inputs) -> tf.Tensor:
-    return super().call(inputs) if _plain.get() else leaky_relu(tf.convert_to_tensor(inputs), self.negative_slope)
+    if not _custom_gradients.get():
+      return super().call(inputs)
+    return leaky_relu(tf.convert_to_tensor(inputs), self.negative_slope)
 
 
 class UpSampling2D(keras.layers.UpSampling2D):
@@ -226,8 +228,8 @@ def map_batches(network, *batches) -> list:
   """Applies `network` to each batch.
 
   On a CPU with several cores, it makes one call per batch, since these calls run in parallel. Otherwise it makes a
-  single call with all batches, which has fewer small operations. Either choice makes a training step of ACAI up to a
-  third faster on its kind of device (docs/speed.md). Results are equal up to rounding.
+  single call with all batches, which has fewer small operations. On its kind of device, each choice makes a training
+  step of ACAI faster by up to a third (docs/speed.md). Results are equal up to rounding.
 
   Args:
     network: function [n, ...] -> [n, ...] that treats rows independently.

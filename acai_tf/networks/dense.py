@@ -21,11 +21,11 @@ def seeds(seed, player) -> Iterator[int]:
 
 
 def linear(units, seed, name=None) -> keras.layers.Dense:
-  """A linear layer with the original's initialization: Glorot uniform, U(+-sqrt(6 / (inputs + units))), and bias 0."""
+  """A linear layer, initialized as by the ACAI authors: Glorot uniform, U(+-sqrt(6 / (inputs + units))), and bias 0."""
   return keras.layers.Dense(units, kernel_initializer=keras.initializers.GlorotUniform(seed), name=name)
 
 
-def perceptron(widths, outputs, player, seed=0, slope=0.0, deviation=None, plain=0, bias=True,
+def perceptron(widths, outputs, player, seed=0, slope=0.0, deviation=None, without_norm=0, bias=True,
                precision='float32') -> list:
   """Creates the layers of a multilayer perceptron.
 
@@ -40,7 +40,7 @@ def perceptron(widths, outputs, player, seed=0, slope=0.0, deviation=None, plain
     slope: negative slope of LeakyReLU; 0 is ReLU.
     deviation: kernels and batch norm's scales are initialized from N(0, deviation^2). If None, kernels are initialized
       as in `linear`, and scales are 1.
-    plain: number of first hidden layers that have a bias instead of batch norm.
+    without_norm: number of hidden layers, counted from the first, that have a bias instead of batch norm.
     bias: whether the output layer has a bias.
     precision: Keras dtype policy of all but the output layer.
 
@@ -57,8 +57,8 @@ def perceptron(widths, outputs, player, seed=0, slope=0.0, deviation=None, plain
     return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=initializer, dtype=dtype)
 
   for i, units in enumerate(widths):
-    layers.append(linear_layer(units, i < plain, precision))
-    if i >= plain:
+    layers.append(linear_layer(units, i < without_norm, precision))
+    if i >= without_norm:
       layers.append(keras.layers.BatchNormalization(
           momentum=MOMENTUM, epsilon=1e-5, gamma_initializer=normal_or('ones'), synchronized=True, dtype=precision))
     layers.append(keras.layers.LeakyReLU(negative_slope=slope, dtype=precision))

@@ -94,11 +94,12 @@ class Quantizer(keras.layers.Layer):
     """Returns (counts, sums) in which the least used codes are replaced."""
     vectors = tf.random.experimental.stateless_shuffle(vectors, seed)
     even = tf.cast(tf.shape(vectors)[0], tf.float32) / self.size
-    negated, least = tf.math.top_k(-counts, tf.minimum(math.ceil(self.size * (1 - self.decay)), tf.shape(vectors)[0]))
-    number = tf.math.count_nonzero(-negated < self.restart * even, dtype=tf.int32)  # top_k puts them first
-    least = least[:number, None]
-    return (tf.tensor_scatter_nd_update(counts, least, tf.fill([number], even)),
-            tf.tensor_scatter_nd_update(sums, least, even * vectors[:number]))
+    most = tf.minimum(math.ceil(self.size * (1 - self.decay)), tf.shape(vectors)[0])  # maximum number of replaced codes
+    negative_counts, rarest = tf.math.top_k(-counts, most)  # the least used codes first
+    number = tf.math.count_nonzero(-negative_counts < self.restart * even, dtype=tf.int32)
+    rarest = rarest[:number, None]
+    return (tf.tensor_scatter_nd_update(counts, rarest, tf.fill([number], even)),
+            tf.tensor_scatter_nd_update(sums, rarest, even * vectors[:number]))
 
 
 def perplexity(counts) -> tf.Tensor:

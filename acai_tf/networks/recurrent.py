@@ -105,9 +105,9 @@ class LSTM(keras.layers.Layer):
     """
     hidden, cell = state
     gates = projected + tf.matmul(hidden, self.recurrent_kernel)
-    enter, forget, new, leave = tf.split(gates, 4, axis=1)
-    cell = tf.sigmoid(forget) * cell + tf.sigmoid(enter) * tf.tanh(new)
-    return tf.sigmoid(leave) * tf.tanh(cell), cell
+    input_gate, forget_gate, candidate, output_gate = tf.split(gates, 4, axis=1)  # i, f, g, o
+    cell = tf.sigmoid(forget_gate) * cell + tf.sigmoid(input_gate) * tf.tanh(candidate)
+    return tf.sigmoid(output_gate) * tf.tanh(cell), cell
 
   def call(self, inputs, context=None) -> tf.Tensor:
     """Runs all steps.
@@ -293,9 +293,10 @@ class Decoder(_Reader):
       List of `steps` outputs of `choose`.
     """
     n = tf.shape(codes)[0]
-    state, words, chosen = self.lstm.zero_state(n), tf.gather(self.embedding, tf.fill([n], self.start)), []
+    state, outputs = self.lstm.zero_state(n), []
+    inputs = tf.gather(self.embedding, tf.fill([n], self.start))  # [n, embedding]
     for step in range(steps):
-      state = self.lstm.step(self.lstm.project(words, codes), state)
-      chosen.append(choose(self.output_layer(state[0]), step))
-      words = embed(chosen[-1])
-    return chosen
+      state = self.lstm.step(self.lstm.project(inputs, codes), state)
+      outputs.append(choose(self.output_layer(state[0]), step))
+      inputs = embed(outputs[-1])
+    return outputs

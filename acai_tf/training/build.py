@@ -11,8 +11,10 @@ if typing.TYPE_CHECKING:
   import keras
 
 
-def create(experiment) -> 'keras.Model':
-  """The experiment's model, built and compiled. Call it under the scope of the strategy.
+def create(experiment, precision=None) -> 'keras.Model':
+  """The experiment's model, built and compiled, in a Keras dtype policy `precision`; default: the experiment's.
+
+  Call it under the scope of the strategy.
 
   This sets the precision of float32 matrix products in the process: exact with recipe `paper`, TF32 (10 bits of
   mantissa) allowed with others.
@@ -23,14 +25,14 @@ def create(experiment) -> 'keras.Model':
 
   tf.config.experimental.enable_tensor_float_32_execution(experiment.training.recipe != 'paper')
   training, data = experiment.training, registry.load('acai_tf.data', experiment.dataset_name)
-  precision = machine.fastest_precision() if training.precision == 'auto' else training.precision
+  precision = precision or experiment.with_precision(machine.fastest_precision()).training.precision
   model = registry.load('acai_tf.models', experiment.model_name).Model(
       experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset),
       training.seed, precision)
 
   def optimizer_of(player):
     chosen = model.training_of(player, training)
-    if model.normalizes_batches(player):
+    if model.has_batch_norm(player):
       chosen = dataclasses.replace(chosen, average=0.0)
     return optimizer(chosen)(player)
 
@@ -49,12 +51,12 @@ def require_memory(experiment, hosts=1) -> None:
 
   training, network = experiment.training, experiment.network
   shape = registry.load('acai_tf.data', experiment.dataset_name).shape(experiment.dataset)
-  held = network.weights(shape) * (2 if training.optimizer == 'sgd' else 4)  # with gradients, and Adam's two moments
-  each = network.inputs(shape)
+  copies = 2 if training.optimizer == 'sgd' else 4  # weights, gradients, and Adam's two moments
+  example = network.input_size(shape)  # float32 numbers per example
   if not tf.config.list_physical_devices('GPU'):
-    each += network.activations(shape) // 2  # activations may be bfloat16
-  machine.require_memory({'the sizes of network and data': 4 * held,
-                          'training.batch, or the size of the data': 4 * each * training.batch // hosts})
+    example += network.min_activations(shape) // 2  # half the size, since activations may be bfloat16
+  machine.require_memory({'the sizes of network and data': 4 * network.min_parameters(shape) * copies,
+                          'training.batch, or the size of the data': 4 * example * training.batch // hosts})
 
 
 def takes_official_files(name) -> bool:
@@ -69,12 +71,12 @@ def check_manual_dir(name, manual_dir) -> None:
 
 
 def load_data(experiment, data_dir=None, manual_dir=None) -> typing.Any:
-  """Loads the experiment's data set, and prints its size and its place."""
+  """Loads the experiment's data set, and prints its description."""
   return load_dataset(experiment.dataset_name, experiment.dataset, data_dir, manual_dir)
 
 
 def load_dataset(name, config, data_dir=None, manual_dir=None) -> typing.Any:
-  """Loads the data set of a name and a Config, and prints its size and its place."""
+  """Loads the data set of a name and a Config, and prints its description."""
   dataset = registry.load('acai_tf.data', name).load(config, data_dir, manual_dir)
   print(f'{name}: {dataset.describe()}')
   return dataset
@@ -98,11 +100,8 @@ def load_model(run: Run, checkpoint='last', precision=None, weights='average') -
   experiment = run.experiment()
   from acai_tf.training.checkpoints import Checkpoints
 
-  training = experiment.training
-  if precision:
-    experiment_here = dataclasses.replace(experiment, training=dataclasses.replace(training, precision=precision))
-  model = create(experiment_here if precision else experiment)
-  checkpoints = Checkpoints(model, run.checkpoints, training.keep, experiment)
+  model = create(experiment, precision)
+  checkpoints = Checkpoints(model, run.checkpoints, experiment.training.keep, experiment)
   step = checkpoints.restore(getattr(checkpoints, checkpoint))
   if not step:
     raise UserError(f'{run} has no {checkpoint} checkpoint; expected a run that has saved one. '

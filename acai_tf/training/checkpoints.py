@@ -13,7 +13,7 @@ from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.experiment.run import DATA, INDEX, checkpoint_steps, conflicts
-from acai_tf.training import weights
+from acai_tf.training.variables import named_variables
 
 DAMAGED = '.damaged'  # suffix of files that are set aside
 _RUN, _DATA = 'experiment', 'data'  # entries with the experiment as JSON and the checksum of the data
@@ -87,7 +87,7 @@ class Checkpoints:
                       f'({type(error).__name__}, {free / 1e6:.1f} MB free there); free space or fix permissions, then '
                       f'run the same command to resume. {self._advice()}') from error
 
-  def restore_whole(self) -> tuple[int, list[int]]:
+  def restore_newest_readable(self) -> tuple[int, list[int]]:
     """Restores the newest readable checkpoint of `last` and renames damaged newer ones ('.damaged').
 
     Returns:
@@ -113,7 +113,7 @@ class Checkpoints:
       raise fault
     return 0, []
 
-  def put_aside(self) -> list[int]:
+  def damaged_steps(self) -> list[int]:
     """The steps of the damaged checkpoints that were set aside, sorted."""
     names = (path.name.removesuffix(f'{INDEX}{DAMAGED}') for path in self.last.glob(f'step-*{INDEX}{DAMAGED}'))
     return sorted(int(name.removeprefix('step-')) for name in names)
@@ -132,7 +132,7 @@ class Checkpoints:
     return found[-1] if found else 0
 
   def restore_step(self, step) -> None:
-    """Restores the checkpoint of `last` at `step`, the one that the chief has restored; 0: none.
+    """Restores the checkpoint of `last` at `step`, which the chief has restored; does nothing if `step` is 0.
 
     Raises:
       UserError: as `restore`, and if there is no such checkpoint.
@@ -149,10 +149,10 @@ class Checkpoints:
       with files.regular(f'{path}{ending}').open('rb'):
         pass  # Missing permission raises OSError: such a file is not damaged.
     with tempfile.TemporaryDirectory() as link:
-      # TensorFlow takes a path as a pattern, which fails for [ and backslashes, so it gets a link of another name.
+      # TensorFlow treats the path as a pattern, in which [ and backslashes are special. So it gets a symlink's path.
       (pathlib.Path(link) / 'folder').symlink_to(folder.resolve())
       try:
-        self._take(tf.train.load_checkpoint(f'{link}/folder/{path.name}'), path)
+        self._assign(tf.train.load_checkpoint(f'{link}/folder/{path.name}'), path)
       except (UserError, OSError, MemoryError, tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError):
         raise
       except Exception as error:  # TensorFlow raises OpError, ValueError and others for damaged files.
@@ -160,13 +160,13 @@ class Checkpoints:
         advice = ('take the last one instead (--checkpoint last)' if folder == self.best else
                   f'to go on from {folder}/step-{earlier[-1]}, delete {path}{INDEX}' if earlier else
                   'there is no earlier one; delete the run folder to start anew')
-        raise DamagedError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a whole one of this '
-                           f'model; {advice}.') from error
+        raise DamagedError(f'checkpoint {path} cannot be read ({type(error).__name__}); expected a complete one of '
+                           f'this model; {advice}.') from error
 
-  def _take(self, reader, path):
-    """Assigns the values of a checkpoint, after all checks."""
+  def _assign(self, reader, path):
+    """Assigns the values of a checkpoint to the variables, if all checks succeed."""
     shapes = reader.get_variable_to_shape_map()
-    if shapes.pop(_RUN, None) is not None and self.experiment:  # older ones do not say
+    if shapes.pop(_RUN, None) is not None and self.experiment:  # Older checkpoints do not have it.
       theirs = parse_experiment(strict_json.loads(reader.get_tensor(_RUN)))
       keys = conflicts(theirs.to_dict(), self.experiment.to_dict())
       if keys:
@@ -177,8 +177,8 @@ class Checkpoints:
       raise UserError(f'checkpoint {path} was trained on other data than there are now (checksum {theirs}, now '
                       f'{self.data}). Put the data back as they were, or train in another run folder.')
     keys = {name: name for name in self.variables}
-    if _numbered(0) in shapes:  # an older format: variables are numbered
-      keys = {name: _numbered(i) for i, name in enumerate(self.variables)}
+    if _numbered_key(0) in shapes:  # an older format: variables are numbered
+      keys = {name: _numbered_key(i) for i, name in enumerate(self.variables)}
       shapes = {key: shape for key, shape in shapes.items() if key.startswith('variables/')}  # TensorFlow adds others
     wanted = {keys[name]: list(variable.shape) for name, variable in self.variables.items()}
     for key in sorted(wanted.keys() | shapes.keys()):
@@ -204,7 +204,7 @@ class Checkpoints:
 def variables(model) -> dict[str, tf.Variable]:
   """All variables that a checkpoint stores, by name.
 
-  Names are based on `weights.named_variables`. They are the same in each process and do not depend on the order in
+  Names are based on `named_variables`. They are the same in each process and do not depend on the order in
   which layers are created.
 
   Returns:
@@ -213,25 +213,25 @@ def variables(model) -> dict[str, tf.Variable]:
   Raises:
     ValueError: two variables have the same name.
   """
-  names = {id(variable): name for name, variable in weights.named_variables(model, names=True).items()}
+  names = {id(variable): name for name, variable in named_variables(model, names=True).items()}
   pairs = [(names.get(id(variable), variable.name), variable) for variable in model.variables]
   for player, optimizer in sorted(model.optimizers.items()):
-    owners, made = {}, collections.Counter()
+    owners, seen = {}, collections.Counter()  # Keras's prefix -> weights with that path; slot -> number of it so far
     for variable in model.variables_of(player):
       owners.setdefault(variable.path.replace('/', '_') + '_', []).append(names[id(variable)])
     for variable in optimizer.variables:
-      # Keras names it by the weight's path, which may not be unique, and the slot: 'lstm_kernel_momentum'.
+      # Keras names a slot variable by the weight's path, which may not be unique, and the slot: 'lstm_kernel_momentum'.
       path = max(filter(variable.name.startswith, owners), key=len, default=None)
-      owner = f'{owners[path][made[variable.name]]}/' if path else ''
-      made[variable.name] += 1
+      owner = f'{owners[path][seen[variable.name]]}/' if path else ''
+      seen[variable.name] += 1
       pairs.append((f'{player}/optimizer/{owner}{variable.name.removeprefix(path or "")}', variable))
   named = {name: variable.value for name, variable in pairs}
   if len(named) < len(pairs):
-    raise ValueError(f'{model.name}: {len(pairs) - len(named)} variables have the name of another; expected one each.')
+    raise ValueError(f'{model.name}: {len(pairs) - len(named)} names of variables occur twice; expected each once.')
   return named
 
 
-def _numbered(place):
+def _numbered_key(place):
   return f'variables/{place}/.ATTRIBUTES/VARIABLE_VALUE'
 
 

@@ -32,15 +32,15 @@ def read_tf_config() -> tuple[dict[str, list[str]], dict]:
   if not text:
     return {}, {}
   try:
-    found = strict_json.loads(text)
-    hosts = {kind: list(found['cluster'][kind]) for kind in ('chief', 'worker') if kind in found['cluster']}
-    task, addresses = found['task'], sum(hosts.values(), [])
+    values = strict_json.loads(text)
+    hosts = {kind: list(values['cluster'][kind]) for kind in ('chief', 'worker') if kind in values['cluster']}
+    task, addresses = values['task'], sum(hosts.values(), [])
     if task['index'] < 0:
       raise ValueError('a negative index')
     for address in addresses:
       port = str(address).rpartition(':')[2]
       if not (isinstance(address, str) and re.fullmatch(r'\S+:\d{1,5}', address) and 0 < int(port) < 1 << 16):
-        raise ValueError(f'{address!r} is no "host:port" with a port from 1 to 65535')
+        raise ValueError(f'{address!r} is not "host:port" with a port from 1 to 65535')
     if len(set(addresses)) < len(addresses):
       raise ValueError('two hosts have the same address')
     if len(hosts.get('chief', [])) > 1:
@@ -60,7 +60,7 @@ class Cluster:
     strategy: tf.distribute.Strategy.
     count: number of hosts.
     chief: whether this host writes run folder, events and checkpoints, and evaluates; exactly one host does.
-    name: of this host, for messages; '' if there is one host only.
+    name: name of this host, for messages; '' if there is only one host.
     xla: whether XLA compiles graphs that are traced from now on.
 
   Args:
@@ -74,14 +74,14 @@ class Cluster:
   """
 
   def __init__(self, name='auto', xla='auto'):
-    found, task = read_tf_config()
+    hosts, task = read_tf_config()
     self.xla = _compile_by_xla(xla)
-    self.count, self.chief, self.name, self.addresses = 1, True, '', sum(found.values(), [])
-    if name == 'multi_worker' and not found:
+    self.count, self.chief, self.name, self.addresses = 1, True, '', sum(hosts.values(), [])
+    if name == 'multi_worker' and not hosts:
       raise UserError('TF_CONFIG is not set; expected it to name all hosts and this one\'s place for --strategy '
                       'multi_worker (docs: Devices and hosts).')
     if name == 'multi_worker' or (name == 'auto' and len(self.addresses) > 1):
-      self._join(found, task)
+      self._join(hosts, task)
       return
     gpus = tf.config.list_logical_devices('GPU')
     if name == 'tpu' or (name == 'auto' and tf.config.list_physical_devices('TPU')):
@@ -91,33 +91,33 @@ class Cluster:
     else:
       self.strategy = tf.distribute.OneDeviceStrategy('/gpu:0' if gpus else '/cpu:0')
 
-  def _join(self, found, task):
+  def _join(self, hosts, task):
     self.count = len(self.addresses)
-    self.chief = task['type'] == 'chief' or ('chief' not in found and task['index'] == 0)
-    address = found[task['type']][task['index']]
+    self.chief = task['type'] == 'chief' or ('chief' not in hosts and task['index'] == 0)
+    address = hosts[task['type']][task['index']]
     self.name = f'{task["type"]} {task["index"]} ({address})'
     others = [other for other in self.addresses if other != address]
-    print(f'{self.name} joins {", ".join(others)}; it waits until all are there, and only SIGKILL ends '
-          'that', flush=True)
+    print(f'{self.name} joins {", ".join(others)}; it waits until all have started, and only SIGKILL '
+          'ends the wait', flush=True)
     try:
       self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
     except (tf.errors.OpError, RuntimeError) as error:
       raise UserError(f'{self.name} cannot join the other hosts ({str(error)[:200]}); expected {self.count} hosts that '
                       'reach each other at the addresses in TF_CONFIG, all started.') from error
 
-  def of_chief(self, number) -> int:
+  def from_chief(self, number) -> int:
     """Broadcasts the chief's `number` to all hosts; each waits for it."""
     return number if self.count == 1 else int(self._shared(tf.constant(number, tf.int64)))
 
   @functools.cached_property
   def _shared(self):
     """A tf.function that maps an int64 of each host to the chief's; one graph for all calls."""
-    def own(value):
+    def only_of_first(value):
       first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
       return tf.where(first, value, 0)
 
     return tf.function(lambda value: self.strategy.reduce(
-        tf.distribute.ReduceOp.SUM, self.strategy.run(own, args=(value,)), axis=None), autograph=False)
+        tf.distribute.ReduceOp.SUM, self.strategy.run(only_of_first, args=(value,)), axis=None), autograph=False)
 
   def agreed(self, experiment) -> config.Experiment:
     """The experiment with the chief's precision, after a check that all hosts have the same experiment.
@@ -127,22 +127,22 @@ class Cluster:
     """
     if self.count == 1:
       return experiment
-    precision = PRECISIONS[self.of_chief(PRECISIONS.index(experiment.training.precision))]
+    precision = PRECISIONS[self.from_chief(PRECISIONS.index(experiment.training.precision))]
     made = dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, precision=precision))
     self.require_same(made.to_json(), 'another experiment', 'the same flags on all hosts')
     return made
 
   def require_same(self, text, what, expected) -> None:
     """Raises UserError on a host whose `text` differs from the chief's; `what` and `expected` are for the message."""
-    own = zlib.crc32(text.encode())
-    if self.of_chief(own) != own:
+    checksum = zlib.crc32(text.encode())
+    if self.from_chief(checksum) != checksum:
       raise UserError(f'{self.name} has {what} than the chief; expected {expected}.')
 
   def check(self, batch) -> None:
     """Raises UserError if the devices cannot share a global `batch`."""
     base.check_shared(batch, self.strategy.num_replicas_in_sync)
 
-  def text(self, batch) -> str:
+  def describe(self, batch) -> str:
     """Describes the devices, their share of a global `batch`, and whether XLA compiles."""
     devices, xla = self.strategy.num_replicas_in_sync, 'compiled by XLA' if self.xla else 'without XLA'
     if devices == 1:
@@ -151,7 +151,7 @@ class Cluster:
     return f'{devices} device(s){where}, {batch // devices} of each batch of {batch} on each, {xla}'
 
   @contextlib.contextmanager
-  def telling_who_is_gone(self) -> Iterator[None]:
+  def reporting_lost_hosts(self) -> Iterator[None]:
     """A context that reports TensorFlow's errors about hosts that do not respond in one line."""
     try:
       yield
@@ -159,8 +159,8 @@ class Cluster:
             tf.errors.CancelledError, tf.errors.InternalError) as error:
       if self.count == 1:
         raise
-      told = [f'{kind} {index}' for kind, index in re.findall(r'/job:(\w+)/replica:0/task:(\d+)', str(error))]
-      who = next((other for other in told if not self.name.startswith(f'{other} ')), 'another host')
+      named = [f'{kind} {index}' for kind, index in re.findall(r'/job:(\w+)/replica:0/task:(\d+)', str(error))]
+      who = next((other for other in named if not self.name.startswith(f'{other} ')), 'another host')
       raise UserError(f'{who} is gone, so {self.name} stops; expected all {self.count} hosts until the end. Its '
                       'own last lines say why. Start all of them again with the same command: they go on from the '
                       'last checkpoint.') from error

@@ -46,22 +46,22 @@ class Loop:
       pipeline = self.dataset.pipeline(
           self.training.seed, self.training.batch, start, stop, replicas, context.input_pipeline_id * count, count,
           self.model.extra_batches, self.model.by_class)
-      if self.hosts > 1:  # With a finite one, hosts would synchronize before each step.
+      if self.hosts > 1:  # With a finite pipeline, hosts would synchronize before each step.
         pipeline = pipeline.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
       return pipeline
 
     return iter(self.strategy.distribute_datasets_from_function(feed))
 
-  @tf.autograph.experimental.do_not_convert  # No model needs it, and it doubles the tracing time.
-  def _step(self, batch, wish):
+  @tf.autograph.experimental.do_not_convert  # No model needs AutoGraph, and it doubles the tracing time.
+  def _step(self, batch, stop_wanted):
     logs = self.model.take_step(batch)
     self.names = sorted(logs)
-    return tf.stack([*(logs[name] for name in self.names), wish])
+    return tf.stack([*(logs[name] for name in self.names), stop_wanted])
 
-  def _steps(self, iterator, count, wish):
+  def _steps(self, iterator, count, stop_wanted):
     history = tf.TensorArray(tf.float32, count)
     for i in tf.range(count):
-      logs = self.strategy.run(self._step, args=(next(iterator), wish))
+      logs = self.strategy.run(self._step, args=(next(iterator), stop_wanted))
       history = history.write(i, self.strategy.reduce(tf.distribute.ReduceOp.MEAN, logs, axis=None))
     return history.stack()
 
@@ -72,28 +72,28 @@ class Loop:
       events: function (step, logs as dict of floats), called after each call of steps.
       calls: list of (sorted steps, function step -> None); each function is called after its steps, in that order.
       stop_requested: function -> bool, called between calls of steps. Several hosts exchange its result in the next
-        call of steps, so all stop after the same step.
+        call of steps, so that all hosts stop after the same step.
 
     Returns:
       The last step.
 
     Raises:
-      DivergedError: a loss is not finite. The message names step and loss; nothing is saved since the last checkpoint.
+      DivergedError: a loss is not finite. The message names step and loss. Nothing after the last checkpoint is saved.
     """
     step, stop = step_of(self.model), self.training.steps
-    iterator, agreed = self.batches(step, stop) if step < stop else None, False
+    iterator, stopping = self.batches(step, stop) if step < stop else None, False
     try:
-      while step < stop and not agreed and not (self.hosts == 1 and stop_requested()):
-        until = min(_next(steps, step, stop) for steps in [[], *(steps for steps, _ in calls)])
+      while step < stop and not stopping and not (self.hosts == 1 and stop_requested()):
+        until = min(_next_step(steps, step, stop) for steps in [[], *(steps for steps, _ in calls)])
         count = min(self.fused, until - step)
-        wish = tf.constant(float(self.hosts > 1 and stop_requested()))
-        history = self._run_steps(iterator, tf.constant(count), wish).numpy()
-        history, agreed = history[:, :-1], history[-1, -1] > 0
+        stop_wanted = tf.constant(float(self.hosts > 1 and stop_requested()))
+        history = self._run_steps(iterator, tf.constant(count), stop_wanted).numpy()
+        history, stopping = history[:, :-1], history[-1, -1] > 0
         self._check(step, history)
         step += count
         events(step, dict(zip(self.names, history[-1].tolist(), strict=True)))
         for steps, function in calls:
-          if step == _next(steps, step - 1, None):
+          if step == _next_step(steps, step - 1, None):
             function(step)
     finally:
       iterator = None  # Freed here: at interpreter exit it could wait for a thread that waits for Python.
@@ -107,7 +107,7 @@ class Loop:
                             'Lower training.learning_rate or set training.clipnorm=1.')
 
 
-def _next(steps, after, default):
+def _next_step(steps, after, default):
   """The first of the sorted `steps` that is larger than `after`, or `default`."""
   place = bisect.bisect_right(steps, after)
   return steps[place] if place < len(steps) else default

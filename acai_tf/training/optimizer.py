@@ -18,9 +18,9 @@ class Adam(keras.optimizers.Adam):
   def update_step(self, gradient, variable, learning_rate) -> None:
     if isinstance(gradient, tf.IndexedSlices):
       return super().update_step(gradient, variable, learning_rate)
-    step, place = tf.cast(self.iterations + 1, tf.float32), self._get_variable_index(variable)
+    step, index = tf.cast(self.iterations + 1, tf.float32), self._get_variable_index(variable)
     return tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle, m=self._momentums[place].value.handle, v=self._velocities[place].value.handle,
+        var=variable.handle, m=self._momentums[index].value.handle, v=self._velocities[index].value.handle,
         beta1_power=self.beta_1**step, beta2_power=self.beta_2**step, lr=tf.cast(learning_rate, tf.float32),
         beta1=self.beta_1, beta2=self.beta_2, epsilon=self.epsilon, grad=gradient)
 

@@ -1,9 +1,7 @@
 """One call of the training program: it trains or resumes, evaluates, saves checkpoints and reports."""
 
-import contextlib
 import signal
 import time
-from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -13,31 +11,17 @@ from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
 from acai_tf.training import build, loop
+from acai_tf.training.callback import Callbacks
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
 from acai_tf.training.progress import Progress
-
-
-@contextlib.contextmanager
-def stop_signals() -> Iterator[list[int]]:
-  """A context that yields a list of received signals: the first SIGINT or SIGTERM. A second one ends the program."""
-  received = []
-
-  def receive(number, _):
-    received.append(number)
-    signal.signal(number, signal.SIG_DFL)
-
-  before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
-  try:
-    yield received
-  finally:
-    for number, handler in before.items():
-      signal.signal(number, handler)
+from acai_tf.training.signals import stop_signals
 
 
 class Session:
-  """One call of the program: evaluations, checkpoints and logs. `devices`: `Cluster.text`."""
+  """One call of the program: evaluations, checkpoints and logs. `devices`: `Cluster.describe`."""
 
-  def __init__(self, experiment, model, dataset, checkpoints, run: Run, devices):
+  def __init__(self, experiment, model, dataset, checkpoints, run: Run, devices, callbacks=lambda *_: None):
+    self.callbacks = callbacks
     self.experiment, self.model, self.dataset, self.checkpoints = experiment, model, dataset, checkpoints
     self.run, self.saved = run, step_of(model)
     self.history = run.history(self.saved * experiment.training.batch)
@@ -51,24 +35,26 @@ class Session:
     self.next_scalars = 0.0
 
   def events(self, step, logs) -> None:
-    """Writes the losses for TensorBoard, at most once a second."""
+    """Reports the losses to TensorBoard and the callbacks, at most once a second."""
     if time.monotonic() >= self.next_scalars or step == self.experiment.training.steps:
       self.next_scalars = time.monotonic() + 1
       with self.writer.as_default(step * self.experiment.training.batch):
         for name, value in logs.items():
           tf.summary.scalar('train/' + name, value)
+      self.callbacks('on_losses', step * self.experiment.training.batch, logs)
 
   def evaluate(self, step) -> None:
-    """Evaluates on the test set, writes scalars, strips and history, and saves the checkpoint (also as best if it is).
+    """Evaluates on the test set, writes scalars, decoded paths and the history, and saves a checkpoint.
 
-    The EMA of the weights is evaluated if there is one. The history's `seconds` exclude evaluation. The history is
-    written last, so that it never has a row for training that is not saved.
+    The checkpoint is also saved as `best` if it is. The EMA of the weights is evaluated if there is one. The `seconds`
+    in the history do not include evaluations. The history is written last, so that it never has a row for training that
+    is not saved.
     """
     self.seconds += time.monotonic() - self.began
     training = self.experiment.training
     samples = step * training.batch
     with self.model.averaged():
-      settings = self.modality.settings(draw=(training.seed, step))
+      settings = self.modality.settings(seeds=(training.seed, step))
       metrics = self.modality.measure(self.functions, self.dataset, self.experiment.dataset_name, settings,
                                       self.experiment.model_name).metrics
       self.modality.show(self.functions, self.dataset, self.writer.as_default(samples))
@@ -84,6 +70,7 @@ class Session:
     self.run.write_history(self.history)
     print(f'evaluated at {samples:,} samples: ' + ', '.join(f'{k} {report.number(v)}' for k, v in metrics.items()),
           flush=True)
+    self.callbacks('on_metrics', samples, metrics)
     self.began = time.monotonic()
 
   def save(self, step) -> None:
@@ -98,7 +85,7 @@ def better(first, second, by) -> bool:
 
   Args:
     first, second: dict: metric -> number.
-    by: list of (metric, 1 if more is better or -1 if less is); the first metric that `first` has decides.
+    by: list of (metric, 1 if higher is better, or -1); the first metric in it that `first` has decides.
   """
   for name, sign in by:
     if name in first:
@@ -106,7 +93,7 @@ def better(first, second, by) -> bool:
   return True
 
 
-def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, published=None) -> int:
+def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, published=None, callbacks=()) -> int:
   """Trains or resumes, then evaluates and reports, next to `published` figures.
 
   If several hosts train, each calls this function with the shared run folder. Only the chief writes and evaluates; the
@@ -118,6 +105,7 @@ def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, publish
     cluster: `training.cluster.Cluster`.
     data_dir, manual_dir: folders of the data.
     published: dict: metric -> figure.
+    callbacks: list of `callback.Callback`.
 
   Returns:
     The exit status: 0, or 130 or 143 if a signal stopped the training.
@@ -126,17 +114,17 @@ def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, publish
     UserError: the run folder belongs to another experiment or is in use, the devices cannot share the batch, there is
       too little memory, the data is not available, the training diverges, ...
   """
-  cluster.check(experiment.training.batch)  # before the run folder with that batch is made
+  cluster.check(experiment.training.batch)  # before the run folder records the batch size
   build.require_memory(experiment, cluster.count)
   if not cluster.chief:
-    with cluster.telling_who_is_gone():
-      return _train(experiment, run, cluster, data_dir, manual_dir, published)
-  with run.locked(), cluster.telling_who_is_gone():
+    with cluster.reporting_lost_hosts():
+      return _train(experiment, run, cluster, data_dir, manual_dir, published, Callbacks([]))
+  with run.locked(), cluster.reporting_lost_hosts():
     run.check(experiment)  # Under the lock no other program can change it.
-    return _train(experiment, run, cluster, data_dir, manual_dir, published)
+    return _train(experiment, run, cluster, data_dir, manual_dir, published, Callbacks(callbacks))
 
 
-def _train(experiment, run, cluster, data_dir, manual_dir, published):
+def _train(experiment, run, cluster, data_dir, manual_dir, published, callbacks):
   dataset = build.load_data(experiment, data_dir, manual_dir)
   identity = dataset.identity()
   cluster.require_same(identity, 'other training data', 'the same files on all hosts')
@@ -144,50 +132,69 @@ def _train(experiment, run, cluster, data_dir, manual_dir, published):
     model = build.create(experiment)
     checkpoints = Checkpoints(model, run.checkpoints, experiment.training.keep, experiment, identity)
   model.adapt(dataset)
-  if cluster.chief:  # Only now: wrong data or settings must not leave a run folder behind.
+  if cluster.chief:  # Not earlier, so that wrong data or settings leave no run folder behind.
     run.claim(experiment)
-  work = _lead if cluster.chief else _follow
-  status, step = work(experiment, run, cluster, dataset, model, checkpoints)
-  if cluster.chief and not status:
-    model.use_averages()
-    report.report(experiment, model, dataset, step * experiment.training.batch, run, published=published)
-  return cluster.of_chief(status)  # No host ends before the chief.
+  if cluster.chief:
+    status = _lead(experiment, run, cluster, dataset, model, checkpoints, published, callbacks)
+  else:
+    status = _follow(experiment, run, cluster, dataset, model, checkpoints)
+  return cluster.from_chief(status)  # No host ends before the chief.
 
 
 def _follow(experiment, run, cluster, dataset, model, checkpoints):
-  """Trains on a host that is not the chief."""
+  """Trains on a host that is not the chief; returns 0."""
   training = experiment.training
-  checkpoints.restore_step(cluster.of_chief(0))
+  checkpoints.restore_step(cluster.from_chief(0))
   print(f'{cluster.name} trains with the chief, who writes {run}', flush=True)
   pauses = training.evaluation_steps, training.every(training.checkpoint_every)
   calls = [(steps, lambda step: None) for steps in pauses]
   with stop_signals() as received:
-    step = loop.Loop(model, cluster.strategy, dataset, training, hosts=cluster.count).run(
+    loop.Loop(model, cluster.strategy, dataset, training, hosts=cluster.count).run(
         lambda *_: None, calls, lambda: bool(received))
-  return 0, step
+  return 0
 
 
-def _lead(experiment, run, cluster, dataset, model, checkpoints):
-  """Trains, evaluates and saves on the chief, or on the only host."""
-  training, devices = experiment.training, cluster.text(experiment.training.batch)
-  start, damaged = checkpoints.restore_whole()
+def _lead(experiment, run, cluster, dataset, model, checkpoints, published, callbacks):
+  """Trains, evaluates, saves and reports on the chief, or on the only host; returns the exit status."""
+  training, devices = experiment.training, cluster.describe(experiment.training.batch)
+  start, damaged = checkpoints.restore_newest_readable()
   if damaged:
     print(f'checkpoints of step {", ".join(map(str, damaged))} cannot be read and are put aside (.damaged); going on '
           f'from step {start}')
-  run.check_nothing_lost(max([start, *checkpoints.put_aside()]) * training.batch)
-  cluster.of_chief(start)
+  run.check_nothing_lost(max([start, *checkpoints.damaged_steps()]) * training.batch)
+  cluster.from_chief(start)
   print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
         f'{training.recipe}, {training.precision}; run folder {run}')
   print(f'{training.steps:,} steps x global batch {training.batch} = {training.steps * training.batch:,} samples, '
         f'learning rate {training.learning_rate:g}; {devices}')
   if start:
     print(f'resumed from step {start} ({start * training.batch:,} samples)')
+  metrics = None
+  callbacks('on_begin', experiment, run, start * training.batch)
+  try:
+    status, step = _run(experiment, run, cluster, dataset, model, checkpoints, devices, start, callbacks)
+    if not status:
+      model.use_averages()
+      metrics = report.report(experiment, model, dataset, step * training.batch, run, published=published)
+  finally:
+    callbacks('on_end', metrics)
+  return status
+
+
+def _run(experiment, run, cluster, dataset, model, checkpoints, devices, start, callbacks):
+  """Trains from step `start` on, evaluates and saves; returns (exit status, last step)."""
+  training = experiment.training
   with stop_signals() as received:
-    session = Session(experiment, model, dataset, checkpoints, run, devices)
+    session = Session(experiment, model, dataset, checkpoints, run, devices, callbacks)
     if start in training.evaluation_steps and start * training.batch not in [row['samples'] for row in session.history]:
       session.evaluate(start)  # killed after saving the checkpoint and before writing the history
-    calls = [(training.evaluation_steps, session.evaluate), (training.every(training.checkpoint_every), session.save)]
-    progress = Progress(training.steps, training.batch)
+    progress = Progress(training.steps, training.batch, training.evaluation_steps)
+
+    def evaluate(step):
+      with progress.evaluation():
+        session.evaluate(step)
+
+    calls = [(training.evaluation_steps, evaluate), (training.every(training.checkpoint_every), session.save)]
 
     def events(step, logs):
       progress(step, logs)

@@ -3,11 +3,9 @@
 Nothing in an archive is executed or unpickled. The same weights give the same bytes.
 """
 
-import dataclasses
 import json
 import math
 import pathlib
-import re
 import typing
 import zipfile
 
@@ -18,14 +16,15 @@ from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.training import build
+from acai_tf.training.variables import named_variables
 
 if typing.TYPE_CHECKING:
   import keras
 
 ABOUT = 'about.json'  # entry besides the arrays: experiment, samples, weights, dtype, changes of metrics
-CHANGE = 0.01  # largest relative change of a metric with which weights are stored in half precision
-INTERVAL = 0.5  # if the metric has a confidence interval: largest change, relative to half the interval
-MOST_SAMPLES = 10**15  # as `config.Training` has it
+CHANGE = 0.01  # maximum relative change of a metric, if weights are stored in half precision
+INTERVAL = 0.5  # the same for a metric with a confidence interval, relative to the interval's half width
+MAX_SAMPLES = 10**15  # of `config.Training.samples`
 # State that only training needs: the moving averages from which the codebook is computed.
 TRAINING_ONLY = ('quantizer/sums', 'quantizer/counts')
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date of the zip format
@@ -42,62 +41,19 @@ def variables(model) -> 'dict[str, keras.Variable]':
   return {key: variable for key, variable in named_variables(model).items() if key not in TRAINING_ONLY}
 
 
-def named_variables(model, names=False) -> dict:
-  """All variables of the model's layers, under names that are the same in each process.
-
-  A name is made of the model's attribute, the number or name of the layer in its network, and the variable's name.
-  Keras's own paths are not stable, because they count layers over the whole process ('conv2d_32').
-
-  Args:
-    model: built.
-    names: whether layers with an explicit name are identified by it instead of by their number.
-
-  Returns:
-    Dict: name, such as 'encoder/3/kernel' -> variable.
-
-  Raises:
-    ValueError: a layer is not reachable through the model's attributes.
-  """
-  import keras
-
-  found, seen = {}, set()
-
-  def walk(prefix, layer):
-    if id(layer) not in seen:
-      seen.add(id(layer))
-      if hasattr(layer, 'layers'):
-        inner = {(names and _own_name(child)) or number: child for number, child in enumerate(layer.layers)}
-      else:
-        inner = {key: child for key, child in sorted(vars(layer).items()) if isinstance(child, keras.layers.Layer)}
-      below = {id(variable) for child in inner.values() for variable in child.variables}
-      found.update({f'{prefix}/{v.name}': v for v in layer.variables if id(v) not in below})
-      for key, child in inner.items():
-        walk(f'{prefix}/{key}', child)
-
-  for name, value in sorted(vars(model).items()):
-    if isinstance(value, keras.layers.Layer):
-      walk(name, value)
-  missed = {id(v): v.path for layer in model.layers for v in layer.variables}
-  missed = {key: path for key, path in missed.items() if key not in {id(v) for v in found.values()}}
-  if missed:
-    raise ValueError(f'{model.name}: {", ".join(missed.values())} have no place of their own; expected each layer in '
-                     'an attribute of the model, and variables of different names in each.')
-  return found
-
-
 def compact(model, measure) -> tuple:
   """Weights in half precision if that changes no metric by more than 1 %, else in float32.
 
-  A metric with a confidence interval may change by a quarter of the interval. The reason: rounding decides where the
-  interpolation between opposite lines jumps, and the interval shows how much such pairs matter.
+  A metric with a confidence interval, mean +- h, may change by h / 2. On lines, rounding decides where an interpolation
+  between opposite lines jumps, and the interval shows how much such pairs matter.
 
   Args:
     model: its variables are restored afterwards.
     measure: function -> dict: metric -> number or None, of the current model.
 
   Returns:
-    (arrays for `write`, {'dtype': 'float16' or 'float32', 'float16_changes': dict: metric -> relative change in half
-    precision, None if there is no such number; without counts}).
+    (arrays for `write`, {'dtype': 'float16' or 'float32', 'float16_changes': dict: metric -> relative change with half
+    precision, None if it is not finite; counts are left out}).
   """
   exact = {key: variable.numpy() for key, variable in variables(model).items()}
   with np.errstate(over='ignore'):
@@ -203,10 +159,10 @@ def read(path) -> tuple:
         with archive.open(entry) as stream:
           arrays[entry.filename.removesuffix('.npy')] = np.lib.format.read_array(stream, allow_pickle=False)
           if stream.read(1):
-            raise ValueError(f'{entry.filename} goes on after its array')
+            raise ValueError(f'{entry.filename} has data after its array')
     about = strict_json.loads(arrays.pop(ABOUT).tobytes())
     if not isinstance(about['experiment'], dict) or not (type(about['samples']) is int
-                                                         and 0 <= about['samples'] <= MOST_SAMPLES):
+                                                         and 0 <= about['samples'] <= MAX_SAMPLES):
       raise ValueError(f'{ABOUT} names no experiment and samples')
   except Exception as error:  # zipfile, NumPy and json raise many types of errors for damaged files.
     problem = ' '.join(f'{type(error).__name__}: {error}'.split())[:120]
@@ -232,18 +188,11 @@ def load(path, precision=None) -> tuple:
   try:
     experiment = parse_experiment(about['experiment'])
   except (KeyError, TypeError, AttributeError, UserError) as error:
-    raise UserError(f'{path}: its experiment is unknown here ({error}); expected one of this version.') from error
-  training = dataclasses.replace(experiment.training, precision=precision or experiment.training.precision)
-  model = build.create(dataclasses.replace(experiment, training=training))
+    raise UserError(f'{path}: this version cannot read its experiment ({error}).') from error
+  model = build.create(experiment, precision)
   assign(model, arrays, path)
-  model.step.assign(about['samples'] // training.batch)  # Noise is a function of the step.
+  model.step.assign(about['samples'] // experiment.training.batch)  # Noise is a function of the step.
   return experiment, model, about
-
-
-def _own_name(layer):
-  """The explicit name of a layer; '' if Keras made the name from its class and a count: 'batch_normalization_7'."""
-  plain = re.sub(r'_\d+$', '', layer.name).replace('_', '')
-  return '' if plain == type(layer).__name__.replace('_', '').lower() else layer.name
 
 
 def _unfit(where, model, problem):

@@ -1,1 +1,1 @@
-"""Models of sentences, one a file."""
+"""Models of sentences, one per file."""

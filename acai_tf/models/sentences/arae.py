@@ -24,26 +24,30 @@ class Config(Annealing):
   noise_decay: Annotated[float, '(0, 1]'] = 0.9995  # factor of `noise` after every `noise_every` steps
   noise_every: Annotated[int, '[1, inf)'] = 100  # steps
   z: Annotated[int, '[1, inf)'] = 100  # dimension of the generator's noise
-  units: Annotated[int, '[1, inf)'] = 300  # of each of the two hidden layers of generator and critic
-  # 'paper': batch norm in both, small initial weights; 'residual': residual generator whose outputs have norm 1, critic
-  # without batch norm.
+  units: Annotated[int, '[1, inf)'] = 300  # width of each of the two hidden layers of generator and critic
+  # Generator and critic. 'paper': batch norm in both, and small initial weights; 'residual': a residual generator whose
+  # outputs have norm 1, and a critic without batch norm.
   networks: Literal['paper', 'residual'] = 'paper'
-  # 'penalty' of the gradient (the authors' program): of the critic's mean answer with the paper's networks, of each
-  # answer with others; 'clip' of the critic's weights (the paper).
+  # How the critic is kept 1-Lipschitz. 'clip' (the paper): its weights are clipped. 'penalty' (the authors' program): a
+  # gradient penalty, on the mean of its answers if `networks` is 'paper', else on each answer.
   lipschitz: Literal['penalty', 'clip'] = 'penalty'
   penalty: Annotated[float, '[0, inf)'] = 1.0  # weight of the gradient penalty
   clip: Annotated[float, '(0, inf)'] = 0.01  # bound on the absolute value of the critic's weights, with 'clip'
   lambda_: Annotated[float, '[0, inf)'] = 0.1  # weight of the encoder's adversarial step (the authors' grad_lambda)
-  alone: Annotated[float, '[0, 1]'] = 0.0  # share of the training, from its start, in which that weight is 0
-  ramp: Annotated[float, '[0, 1]'] = 0.0  # share of the training over which it then grows to `lambda_`
-  joint: bool = False  # one step of the encoder for the sum of both losses: after two, Adam would cancel the weight
+  alone: Annotated[float, '[0, 1]'] = 0.0  # first fraction of the training, in which that weight is 0
+  ramp: Annotated[float, '[0, 1]'] = 0.0  # next fraction, over which it grows linearly to `lambda_`
+  # Whether the encoder has one update for the sum of its losses (equations 1 and 3). With an update for each, Adam
+  # would scale both to the same size, and `lambda_` would have no effect.
+  joint: bool = False
   critic_steps: Annotated[int, '[1, inf)'] = 5  # updates of the critic in an iteration
-  queue: Annotated[int, '[0, inf)'] = 0  # last latents of the autoencoder's steps that the critic sees; 0: fresh ones
-  gan_learning_rate: Annotated[float, '(0, inf)'] = 1e-4  # of generator and critic, whose optimizer is Adam
-  gan_beta_2: Annotated[float, '[0, 1)'] = 0.999  # of generator and critic, whose beta_1 is 0.5
+  # Number of latents in the queue of recent batches on which the critic is trained; 0: no queue, and each iteration
+  # encodes further batches for the critic.
+  queue: Annotated[int, '[0, inf)'] = 0
+  gan_learning_rate: Annotated[float, '(0, inf)'] = 1e-4  # of the Adam optimizers of generator and critic
+  gan_beta_2: Annotated[float, '[0, 1)'] = 0.999  # of these optimizers, whose beta_1 is 0.5
   sample_noise: Annotated[float, '[0, inf)'] = 0.0  # standard deviation of the noise on latents that are sampled
 
-  LEAST_BATCH = 2
+  MIN_BATCH = 2
   RECIPES = {
       # 15 epochs of the training sentences of at most 15 words: 714,667 less those that are longer, whose share is
       # estimated from SNLI's dev split (39.5 % of premises, 3.4 % of hypotheses).
@@ -65,7 +69,7 @@ class Model(text_base.TextAutoencoder):
   """A critic D separates latents f(x) from generated ones G(z), z ~ N(0, I); encoder and generator make them alike.
 
       autoencoder (1): L_rec = -log p(x | f(x) + noise) per word
-      critic (2):      max mean D(f(x)) - mean D(G(z)), with D of slope 1
+      critic (2):      max mean D(f(x)) - mean D(G(z)), D 1-Lipschitz
       encoder (3):     min lambda mean D(f(x))
       generator (3):   min -mean D(G(z))
 
@@ -82,9 +86,9 @@ class Model(text_base.TextAutoencoder):
   def create_adversaries(self) -> None:
     """Creates generator, critic, and the queue of latents if the critic uses one."""
     self.generator = self.create_generator()
-    numbers, settings = dense.seeds(self.seed, 'critic'), self.config
+    seeds, settings = dense.seeds(self.seed, 'critic'), self.config
     self.critic = code_networks.critic(
-        self.network.latent, (settings.units, settings.units), numbers, settings.networks == 'paper')
+        self.network.latent, (settings.units, settings.units), seeds, settings.networks == 'paper')
     self.extra_batches = 0 if settings.queue else settings.critic_steps + (not settings.joint)
     if settings.queue:
       self.queue = self.add_weight(name='queue', shape=(settings.queue, self.network.latent), initializer='zeros',
@@ -101,11 +105,11 @@ class Model(text_base.TextAutoencoder):
 
   def training_of(self, player, training) -> Training:
     if player == 'autoencoder':
-      moves = 1 if self.config.joint else 2
-      return dataclasses.replace(training, samples=moves * training.samples)
-    moves = self.config.critic_steps if player == 'critic' else 1
+      updates = 1 if self.config.joint else 2
+      return dataclasses.replace(training, samples=updates * training.samples)
+    updates = self.config.critic_steps if player == 'critic' else 1
     return dataclasses.replace(training, optimizer='adam', learning_rate=self.config.gan_learning_rate, beta_1=0.5,
-                               beta_2=self.config.gan_beta_2, samples=moves * training.samples)
+                               beta_2=self.config.gan_beta_2, samples=updates * training.samples)
 
   def clipnorm_of(self, player) -> float:
     return self.clipnorm if player == 'autoencoder' else 0.0
@@ -124,7 +128,7 @@ class Model(text_base.TextAutoencoder):
     """As `prior_codes`, from the generator before training: a baseline for the learned prior."""
     return self.create_generator()(tf.random.stateless_normal([count, self.config.z], [seed, 0]), training=False)
 
-  def share(self) -> tf.Tensor:
+  def adversarial_factor(self) -> tf.Tensor:
     """Factor of the adversarial weights: 0 while the autoencoder trains alone (`alone`), growing to 1 (`ramp`)."""
     settings = self.config
     if not (settings.alone or settings.ramp):
@@ -140,13 +144,13 @@ class Model(text_base.TextAutoencoder):
     # Equation 1, and with `joint` the encoder's part of equation 3.
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(ids)  # [n, latent]
-      recon_loss, accuracy = self.reconstruction(ids, self.noisy(codes))
+      recon_loss, accuracy = self.reconstruction(ids, self.add_noise(codes))
       loss = recon_loss
       if settings.joint:
-        loss += settings.lambda_ * self.share() * tf.reduce_mean(self.critic(codes, training=True))
-      more, others_losses, more_logs = self.regularizer(ids, codes)
-      self.minimize(tape, {'autoencoder': loss + more, **others_losses})
-    logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes), **more_logs}
+        loss += settings.lambda_ * self.adversarial_factor() * tf.reduce_mean(self.critic(codes, training=True))
+      term, further_losses, further_logs = self.regularizer(ids, codes)
+      self.minimize(tape, {'autoencoder': loss + term, **further_losses})
+    logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes), **further_logs}
     return {**logs, **self.adversaries(ids, codes, others)}
 
   def regularizer(self, ids, codes) -> tuple:
@@ -163,10 +167,19 @@ class Model(text_base.TextAutoencoder):
     return 0.0, {}, {}
 
   def adversaries(self, ids, codes, others) -> dict:
-    """Updates of equations 2 and 3 on a batch of ids, its latents, and the further batches; returns their logs."""
+    """Makes the updates of equations 2 and 3.
+
+    Args:
+      ids: [n, longest + 1], a batch.
+      codes: its latents, [n, latent].
+      others: list of `extra_batches` further batches of ids.
+
+    Returns:
+      The logs.
+    """
     settings, logs = self.config, {}
     # Equation 2.
-    batches = self.remembered(codes) if settings.queue else [self.encode(o) for o in others[:settings.critic_steps]]
+    batches = self.update_queue(codes) if settings.queue else [self.encode(o) for o in others[:settings.critic_steps]]
     fakes = self.fakes(batches[0].shape[0] or tf.shape(batches[0])[0])
     for k, (real, fake) in enumerate(zip(batches, fakes, strict=True)):
       logs['critic_loss'], logs['wasserstein'] = self.critic_step(tf.stop_gradient(real), tf.stop_gradient(fake), k)
@@ -174,8 +187,9 @@ class Model(text_base.TextAutoencoder):
     if not settings.joint:
       with tf.GradientTape(persistent=True) as tape:
         fool_loss = tf.reduce_mean(self.critic(self.encode(others[-1] if others else ids), training=True))
-        self.minimize(tape, {'autoencoder': settings.lambda_ * self.share() * fool_loss})
-    return {**logs, **self.generator_step(ids.shape[0] or tf.shape(ids)[0]), 'lambda': settings.lambda_ * self.share()}
+        self.minimize(tape, {'autoencoder': settings.lambda_ * self.adversarial_factor() * fool_loss})
+    logs.update(self.generator_step(ids.shape[0] or tf.shape(ids)[0]))
+    return {**logs, 'lambda': settings.lambda_ * self.adversarial_factor()}
 
   def generator_step(self, count) -> dict:
     """Updates the generator on `count` latents; returns its logs."""
@@ -203,20 +217,21 @@ class Model(text_base.TextAutoencoder):
 
   def critic_step(self, real, fake, k) -> tuple:
     """Update `k` of the critic on two batches of latents, [n, latent]: (loss, estimate of the Wasserstein distance)."""
-    settings, whole = self.config, self.config.networks == 'paper'
+    settings = self.config
     with tf.GradientTape(persistent=True) as tape:
       wasserstein = tf.reduce_mean(self.critic(real, training=True)) - tf.reduce_mean(self.critic(fake, training=True))
       loss = -wasserstein
       if settings.lipschitz == 'penalty':
         alpha = self.uniform(real.shape[0] or tf.shape(real)[0], (1,), 100 + k)
         loss += settings.penalty * losses.gradient_penalty(
-            lambda points: self.critic(points, training=True), alpha * real + (1 - alpha) * fake, whole)
+            lambda points: self.critic(points, training=True), alpha * real + (1 - alpha) * fake,
+            of_mean=settings.networks == 'paper')
       self.minimize(tape, {'critic': loss})
     if settings.lipschitz == 'clip':
       self.clip_weights('critic', settings.clip)
     return loss, wasserstein
 
-  def remembered(self, codes) -> list:
+  def update_queue(self, codes) -> list:
     """Replaces the oldest latents of the queue by [n, latent] new ones.
 
     Returns:

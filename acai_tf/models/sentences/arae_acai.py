@@ -21,8 +21,8 @@ from acai_tf.networks import dense, recurrent
 class Config(arae.Config):
   """The settings of `arae`, and those of ACAI's critic of mixtures."""
 
-  lambda_mix: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling that critic; it waits and grows as `lambda_` does
-  gamma: Annotated[float, '[0, 1]'] = 0.2  # share of the sentence, not its reconstruction, in that critic's real input
+  lambda_mix: Annotated[float, '[0, inf)'] = 0.5  # weight of fooling that critic, scheduled like `lambda_`
+  gamma: Annotated[float, '[0, 1]'] = 0.2  # weight of sentence against reconstruction in the critic's real input
 
 
 class Model(arae.Model):
@@ -38,10 +38,10 @@ class Model(arae.Model):
 
   def create_networks(self) -> None:
     super().create_networks()
-    numbers, network = dense.seeds(self.seed, 'mixing_critic'), self.network
+    seeds, network = dense.seeds(self.seed, 'mixing_critic'), self.network
     self.reader = recurrent.Encoder(
-        self.ids, network.embedding, network.hidden, numbers, network.start == 'wide', 'mixing_critic')
-    self.answer = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(next(numbers)))
+        self.ids, network.embedding, network.hidden, seeds, network.start == 'wide', 'mixing_critic')
+    self.answer = keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(next(seeds)))
     self.answer.build([None, network.hidden])
 
   def players(self) -> dict[str, list]:
@@ -56,15 +56,15 @@ class Model(arae.Model):
     settings = self.config
     batch = ids.shape[0] or tf.shape(ids)[0]
     alpha = 0.5 * self.uniform(batch, (), 200)
-    others = replicas.local_rows(tf.reverse(replicas.gather(codes), [0]))
-    decoded = self.decoder.soft(tf.concat([codes, self.mix(codes, others, alpha)], 0), self.length)
+    partners = replicas.local_rows(tf.reverse(replicas.gather(codes), [0]))  # f(x2), [n, latent]
+    decoded = self.decoder.soft(tf.concat([codes, self.mix(codes, partners, alpha)], 0), self.length)
     reconstructions, mixed = decoded[:batch], decoded[batch:]  # [n, longest + 1, words] both
     # After the end mark the decoder's distributions have no meaning, and `judge` does not read them.
     real = lerp(tf.stop_gradient(reconstructions), tf.one_hot(ids, self.ids), settings.gamma)
     answers = self.judge(tf.concat([real, mixed], 0))  # [2 n]
     fool_loss = losses.mean_square(answers[batch:])
     critic_loss = losses.mean_squared_error(alpha, answers[batch:]) + losses.mean_square(answers[:batch])
-    return (settings.lambda_mix * self.share() * fool_loss, {'mixing_critic': critic_loss},
+    return (settings.lambda_mix * self.adversarial_factor() * fool_loss, {'mixing_critic': critic_loss},
             {'mixing_loss': critic_loss, 'fool_loss': fool_loss})
 
   def callables(self) -> list[base.Callable]:

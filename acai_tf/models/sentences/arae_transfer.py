@@ -1,5 +1,6 @@
 """ARAE for style transfer: a decoder for each class, and latents independent of it (Zhao et al. 2018, section 4)."""
 
+# mypy cannot infer the types of the entries of `RECIPES`.
 # mypy: disable-error-code="index, dict-item"
 
 import dataclasses
@@ -24,13 +25,13 @@ class Config(arae.Config):
   The classifier's learning rate is the training's `classifier_learning_rate`.
   """
 
-  noise: Annotated[float, '[0, inf)'] = 0.1  # as of `arae`, like the next four
+  noise: Annotated[float, '[0, inf)'] = 0.1  # this setting and the next four are those of `arae`
   z: Annotated[int, '[1, inf)'] = 32
   units: Annotated[int, '[1, inf)'] = 128
   penalty: Annotated[float, '[0, inf)'] = 0.1
   lambda_: Annotated[float, '[0, inf)'] = 0.01  # 0: neither generator nor critic
-  lambda_class: Annotated[float, '[0, inf)'] = 1.0  # weight of fooling the classifier; it waits and grows as `lambda_`
-  classifier_units: Annotated[int, '[1, inf)'] = 128  # of each of the classifier's hidden layers
+  lambda_class: Annotated[float, '[0, inf)'] = 1.0  # weight of fooling the classifier, scheduled like `lambda_`
+  classifier_units: Annotated[int, '[1, inf)'] = 128  # width of each of the classifier's hidden layers
   # True: the updates of the authors' program, each on sentences of one class. False: one update on all sentences of a
   # batch, with equal weights of both classes.
   by_class: bool = True
@@ -59,7 +60,7 @@ def balanced(values, labels) -> tf.Tensor:
   return (first + second) / 2
 
 
-ORDER = (1, 0)  # of the classes in an iteration by class; the authors' file names call them 1 and 2
+ORDER = (1, 0)  # the order of the classes' updates with `by_class`; the authors' file names call them 1 and 2
 
 
 class Model(arae.Model):
@@ -107,24 +108,24 @@ class Model(arae.Model):
         self.config.networks == 'paper')
 
   def players(self) -> dict[str, list]:
-    found = super().players() if self.has_prior else {}
-    return {**found, 'autoencoder': [self.encoder, self.decoder, self.decoder_1], 'classifier': [self.classifier]}
+    players = super().players() if self.has_prior else {}
+    return {**players, 'autoencoder': [self.encoder, self.decoder, self.decoder_1], 'classifier': [self.classifier]}
 
   def training_of(self, player, training) -> Training:
     if player == 'classifier':
-      moves = 2 if self.config.by_class else 1
-      return dataclasses.replace(training, optimizer='adam', beta_1=0.5, samples=moves * training.samples)
+      updates = 2 if self.config.by_class else 1
+      return dataclasses.replace(training, optimizer='adam', beta_1=0.5, samples=updates * training.samples)
     if player == 'autoencoder' and self.config.by_class:
       return dataclasses.replace(training, samples=(4 + self.has_prior) * training.samples)
     return super().training_of(player, training)
 
   def mean_of_classes(self, ids, labels, codes) -> list:
-    """Mean over the classes of the reconstruction by the decoder of each class: (loss, accuracy)."""
-    found = []
+    """Reconstruction of sentences by the decoders of their classes: mean over the classes of [loss, accuracy]."""
+    results = []
     for label, decoder in enumerate((self.decoder, self.decoder_1)):
       rows = tf.where(tf.equal(labels, label))[:, 0]
-      found.append(self.reconstruction(tf.gather(ids, rows), tf.gather(codes, rows), decoder))
-    return [(first + second) / 2 for first, second in zip(*found, strict=True)]
+      results.append(self.reconstruction(tf.gather(ids, rows), tf.gather(codes, rows), decoder))
+    return [(first + second) / 2 for first, second in zip(*results, strict=True)]
 
   def classification(self, codes, labels, truth=True) -> tuple:
     """Mean over the classes of BCE(C(codes), y), or with `truth` False of BCE(C(codes), 1 - y)."""
@@ -154,28 +155,28 @@ class Model(arae.Model):
 
   def steps_by_class(self, data) -> dict:
     """An iteration with the updates of the authors' program."""
-    settings, weight, decoders = self.config, self.share(), (self.decoder, self.decoder_1)
+    settings, weight, decoders = self.config, self.adversarial_factor(), (self.decoder, self.decoder_1)
     batch, *others = (self.halves(*part) for part in zip(
         *(tf.split(column, 1 + self.extra_batches) for column in data[:2]), strict=True))
-    found: dict[str, list] = {name: [] for name in ('recon_loss', 'token_accuracy', 'class_loss', 'class_accuracy')}
+    by_label: dict[str, list] = {name: [] for name in ('recon_loss', 'token_accuracy', 'class_loss', 'class_accuracy')}
     for label in ORDER:
       with tf.GradientTape(persistent=True) as tape:
         loss, accuracy = self.reconstruction(
-            batch[label], self.noisy(self.encode(batch[label]), 300 + label), decoders[label])
+            batch[label], self.add_noise(self.encode(batch[label]), 300 + label), decoders[label])
         self.minimize(tape, {'autoencoder': loss})
-      found['recon_loss'].append(loss)
-      found['token_accuracy'].append(accuracy)
+      by_label['recon_loss'].append(loss)
+      by_label['token_accuracy'].append(accuracy)
     for label in ORDER:
       with tf.GradientTape(persistent=True) as tape:
         loss, logits = self.class_entropy(tf.stop_gradient(self.encode(batch[label])), label)
         self.minimize(tape, {'classifier': loss})
-      found['class_loss'].append(loss)
-      found['class_accuracy'].append(tf.reduce_mean(tf.cast(tf.equal(logits > 0, label > 0), tf.float32)))
+      by_label['class_loss'].append(loss)
+      by_label['class_accuracy'].append(tf.reduce_mean(tf.cast(tf.equal(logits > 0, label > 0), tf.float32)))
     for label in ORDER:
       with tf.GradientTape(persistent=True) as tape:
         loss, _ = self.class_entropy(self.encode(batch[label]), 1 - label)
         self.minimize(tape, {'autoencoder': settings.lambda_class * weight * loss})
-    logs = {**{name: (first + second) / 2 for name, (first, second) in found.items()},
+    logs = {**{name: (first + second) / 2 for name, (first, second) in by_label.items()},
             **self.code_spread(self.encode(tf.concat(batch, 0))), 'weight': weight}
     if not self.has_prior:
       return logs
@@ -200,10 +201,10 @@ class Model(arae.Model):
     settings = self.config
     ids, *others = tf.split(data[0], 1 + self.extra_batches)
     labels = data[1][:ids.shape[0] or tf.shape(ids)[0]]
-    weight = self.share()
+    weight = self.adversarial_factor()
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(ids)
-      recon_loss, accuracy = self.mean_of_classes(ids, labels, self.noisy(codes))
+      recon_loss, accuracy = self.mean_of_classes(ids, labels, self.add_noise(codes))
       class_loss, logits = self.classification(tf.stop_gradient(codes), labels)
       fool_class, _ = self.classification(codes, labels, truth=False)
       loss = recon_loss + settings.lambda_class * weight * fool_class
@@ -219,21 +220,21 @@ class Model(arae.Model):
     vocabulary, kept = self.vocabulary, (self.vocabulary.layer,)
     text, classes = tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.int32)
 
-    def written(codes, to):
+    def decode_as(codes, to):
       first, second = (decoder.greedy(codes, self.length) for decoder in (self.decoder, self.decoder_1))
       return vocabulary.join(tf.where(tf.equal(to, 0)[:, None], first, second))
 
     def transfer(texts, to, training=False):
       del training
-      return written(self.encode(vocabulary.encode(texts)), to)
+      return decode_as(self.encode(vocabulary.encode(texts)), to)
 
     def decode(codes, to, training=False):
       del training
-      return written(codes, to)
+      return decode_as(codes, to)
 
     codes = tf.TensorSpec([None, self.network.latent], tf.float32)
-    found = [c for c in super().callables() if c.name in ('features', 'encoder')]
-    return [*found, base.Callable('transfer', transfer, {'texts': text, 'to': classes},
-                                  'sentences decoded as of the classes `to`, 0 or 1', 'texts', kept),
+    inherited = [c for c in super().callables() if c.name in ('features', 'encoder')]
+    return [*inherited, base.Callable('transfer', transfer, {'texts': text, 'to': classes},
+                                  'sentences transferred to the classes `to`, 0 or 1', 'texts', kept),
             base.Callable('class_decoder', decode, {'codes': codes, 'to': classes},
-                          'sentences of codes, as of the classes `to`, 0 or 1', 'texts')]
+                          'sentences decoded from codes by the decoders of the classes `to`, 0 or 1', 'texts')]

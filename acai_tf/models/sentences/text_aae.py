@@ -1,6 +1,5 @@
 """An adversarial autoencoder of sentences: a baseline of the ARAE paper (Zhao et al. 2018, section 6)."""
 
-
 import tensorflow as tf
 
 from acai_tf.experiment.fields import config_dataclass
@@ -15,7 +14,7 @@ class Config(arae.Config):
 class Model(arae.Model):
   """As `arae`, with a fixed prior: the uniform distribution on the unit sphere, which contains all latents.
 
-      critic:  max mean D(f(x)) - mean D(z), z uniform on the sphere, with D of slope 1
+      critic:  max mean D(f(x)) - mean D(z), z uniform on the sphere, D 1-Lipschitz
       encoder: min L_rec + lambda mean D(f(x))
 
   The paper does not state the prior and the critic of its AAE. With a Wasserstein critic and the sphere, this model is

@@ -35,6 +35,6 @@ class Model(text_base.TextAutoencoder):
     ids, _ = data
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(ids)  # [n, longest + 1] -> [n, latent]
-      loss, accuracy = self.reconstruction(ids, self.noisy(codes))
+      loss, accuracy = self.reconstruction(ids, self.add_noise(codes))
       self.minimize(tape, {'autoencoder': loss})
     return {'recon_loss': loss, 'token_accuracy': accuracy, **self.code_spread(codes)}
