@@ -1,5 +1,6 @@
 """The built pages, opened from disk in a browser: nothing is cut off, no word is broken, and the search finds."""
 
+import importlib.util
 import pathlib
 import shutil
 import subprocess
@@ -10,18 +11,13 @@ import unittest
 import pytest
 
 try:
-  import mkdocs  # noqa: F401
-  import mkdocstrings  # noqa: F401
-  MISSING = ''
-except ImportError as error:
-  MISSING = f'{error.name} is not installed'
-try:
   from playwright import sync_api
   NO_PAGE = ''
 except ImportError as error:
   NO_PAGE = f'{error.name} is not installed'
 
 ROOT = pathlib.Path(__file__).parents[1]
+MISSING = ', '.join(name for name in ('mkdocs', 'material', 'mkdocstrings') if not importlib.util.find_spec(name))
 BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 WIDTHS = {'desktop': 1280, 'phone': 375}
 # Of each table, also of those that the reader opens: its start, its columns beyond the box it is in, its broken words.
@@ -44,7 +40,7 @@ TABLES = '''() => {
 
 
 @pytest.mark.slow
-@unittest.skipIf(MISSING, MISSING)
+@unittest.skipIf(MISSING, f'not installed: {MISSING}')
 class PagesTest(unittest.TestCase):
 
   @classmethod

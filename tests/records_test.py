@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -405,10 +406,22 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
 
     figures.save_rows(self.folder / 'lines_acai.png', {'x': np.zeros([1, 2, 8, 8, 1])}, 'caption')
     page = _report.render(self.folder)
-    self.assertEqual(page.count('data:image/png;base64'), 3)  # along the path, during training, the picture
+    self.assertEqual(page.count('data:image/webp;base64'), 3)  # the picture, along the path, during training
     for part in ('<h2 id="lines">', 'lines_acai: interpolations', 'width=device-width', 'during training'):
       self.assertIn(part, page)
     self.assertNotRegex(page, r'(src|href)="(?!data:|#)')
+    before, full = page.split('<details><summary>All columns')  # The brief table and the pictures come first.
+    self.assertLess(before.index('<table>'), before.index('lines_acai: interpolations'))
+    self.assertLess(before.index('lines_acai: interpolations'), before.index('during training'))
+    self.assertIn('<table>', full)
+
+  @pytest.mark.slow
+  def test_the_report_of_all_results_begins_with_acai_and_is_small(self):
+    page = _report.render()
+    self.assertLess(len(page.encode()), 2_000_000)
+    self.assertStartsWith(page[page.index('<h2'):], '<h2 id="lines">')
+    captions = re.findall('<figcaption>(.*?)</figcaption>', page)
+    self.assertStartsWith(captions[0], 'lines_acai: interpolations')
 
 
 class ReproduceTest(tf.test.TestCase):
