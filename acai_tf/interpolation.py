@@ -114,7 +114,7 @@ def geodesic(decode, first, second, points=POINTS, steps=STEPS) -> tf.Tensor:
 
   Parameters: the amplitudes a_m of sine waves, as many as there are inner points,
 
-    z_k = straight_k + |last - first| sum_m a_m sin(pi m t) sqrt(2) / (pi m),    t = k / (points - 1).
+      z_k = straight_k + |last - first| sum_m a_m sin(pi m t) sqrt(2) / (pi m),    t = k / (points - 1).
 
   For an isometric decoder the energy is equally steep in all of these parameters. If the points were the parameters, a
   bend of the whole path would form slowly, since neighbouring points hold each other back. (On 16 paths of ACAI on

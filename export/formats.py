@@ -83,10 +83,11 @@ def require(options, experiment) -> None:
     if name != 'saved_model' and isinstance(experiment.network, config.TextNetwork):
       raise UserError(f'{experiment.model_name} is a model of sentences, and {name} takes no strings; expected '
                       '--formats saved_model, or a model of images.')
-    _require_packages(*known[name].packages)
+    require_packages(*known[name].packages)
 
 
-def _require_packages(*names):
+def require_packages(*names) -> None:
+  """UserError where a package that a format needs is not installed."""
   missing = [name for name in names if importlib.util.find_spec(name) is None]
   if missing:
     raise UserError(f"{' and '.join(missing)} not installed; expected the extra `export`, which other formats than "
@@ -184,7 +185,7 @@ def onnx(model, folder, callables=CALLABLES) -> dict:
   """
   from export import module
 
-  _require_packages('tf2onnx')
+  require_packages('tf2onnx')
   paths = {}
   for offered in model.callables():
     if offered.name in callables:

@@ -43,6 +43,18 @@ network = config.Network(latent_width=2, latent=3, depth=2)
 module.save(autoencoder.Model(autoencoder.Config(), network, (8, 8, 1), seed=1), sys.argv[1])
 """
 
+# A process that loads and runs a module with TensorFlow alone. Importing what is None fails.
+LOADS = """
+import sys
+sys.modules.update(dict.fromkeys(['tensorflow_hub', 'tf_keras', 'acai_tf', 'export', 'zoo']))
+import numpy as np
+import tensorflow as tf
+module, images = tf.saved_model.load(sys.argv[1]), np.load(sys.argv[2])
+codes = module.encoder(images)
+path = module.interpolator({'images_a': images, 'images_b': images[::-1], 'alpha': np.float32(0.25)})
+np.savez(sys.argv[3], codes=codes, decoded=module.decoder(codes), path=path)
+"""
+
 
 def images(count, seed=0):
   return np.random.default_rng(seed).uniform(size=[count, *SHAPE]).astype(np.float32)
@@ -129,6 +141,18 @@ class ModuleTest(tf.test.TestCase):
                      for folder in folders)
     self.assertCountEqual(first, second)
     self.assertEqual([name for name in first if first[name] != second[name] and name != 'fingerprint.pb'], [])
+
+  @pytest.mark.slow
+  def test_a_process_with_tensorflow_alone_loads_it(self):
+    folder = pathlib.Path(self.get_temp_dir())
+    np.save(folder / 'images.npy', images(3))
+    subprocess.run([sys.executable, '-I', '-c', LOADS, self.folder, folder / 'images.npy', folder / 'found.npz'],
+                   check=True, stderr=subprocess.DEVNULL)
+    found, codes = np.load(folder / 'found.npz'), self.loaded.encoder(images(3))
+    self.assertAllClose(found['codes'], codes, atol=1e-6)
+    self.assertAllClose(found['decoded'], self.loaded.decoder(codes), atol=1e-6)
+    ends = {'images_a': images(3), 'images_b': images(3)[::-1]}
+    self.assertAllClose(found['path'], self.loaded.interpolator({**ends, 'alpha': np.float32(0.25)}), atol=1e-6)
 
   def test_reusable_interface(self):
     model, loaded = self.model, self.loaded

@@ -28,7 +28,7 @@ from acai_tf.metrics import lines as metric
 from acai_tf.training import build
 from export import formats
 from zoo import __main__ as program
-from zoo import _gallery
+from zoo import _gallery, _weights, base
 
 try:
   import onnxruntime
@@ -41,7 +41,7 @@ except ImportError as error:
 ARCHIVE = _gallery.runtime_path()
 BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 SIZE = 16
-PATHS = [[f'sentence {max(k, 8) if i else 0}' for k in range(_gallery.STEPS)] for i in range(2)]
+PATHS = [[f'a <b>&text {max(k, 8) if i else 0}' for k in range(_gallery.STEPS)] for i in range(2)]
 
 
 @functools.cache
@@ -55,7 +55,7 @@ def models():
     for variable in (*model.encoder.trainable_variables, *model.decoder.trainable_variables):
       variable.assign(1.5 * variable)
     found[f'lines_{name}'] = experiment, model, 32
-  found['a <b>&text'] = resolve('grammar', 'arae', 'fast'), None, 64
+  found['grammar_arae'] = resolve('grammar', 'arae', 'fast'), None, 64
   return found
 
 
@@ -99,7 +99,8 @@ class FolderTest(tf.test.TestCase):
     self.assertEqual([found['name'] for found in data['models']], ['lines_autoencoder', 'lines_acai'])
     self.assertEqual([found['parts'] for found in data['models']],
                      [['encode', 'decode'], ['encode', 'decode', 'critic']])
-    self.assertEqual([(found['title'], found['paths']) for found in data['texts']], [('a <b>&text', PATHS)])
+    self.assertEqual([found['title'] for found in data['models']], ['autoencoder', 'ACAI'])
+    self.assertEqual([(found['title'], found['paths']) for found in data['texts']], [('ARAE', PATHS)])
     (key, dataset), = data['datasets'].items()
     self.assertEqual((key, dataset['shape'], dataset['lines']), ('lines 16x16', [16, 16, 1], True))
     angles = np.radians(dataset['angles'])
@@ -159,6 +160,24 @@ class FolderTest(tf.test.TestCase):
       with (unittest.mock.patch('keras.src.utils.file_utils.urlretrieve', urlretrieve),
             self.assertRaisesRegex(UserError, expected)):
         _gallery.runtime()
+
+  def test_titles_are_the_papers_names(self):
+    for name, title in (('lines_vqvae', 'VQ-VAE'), ('mnist_acai_d32', 'ACAI, 32 dimensions'),
+                        ('lines_lsgan_ae (run)', 'LSGAN-AE (run)'), ('lines_denoising', 'denoising')):
+      definition = base.definition(name.removesuffix(' (run)'))
+      experiment = resolve(definition.dataset, definition.model, 'fast', definition.overrides)
+      self.assertEqual(_gallery._title(name, experiment), title)
+
+  def test_weights_and_extras_are_checked_before_the_download(self):
+    self.enterContext(unittest.mock.patch.object(_gallery, 'runtime', side_effect=AssertionError('downloaded')))
+    with unittest.mock.patch.object(program, 'FLAGS') as given:
+      given.to, given.run, given.weights = str(self.folder / 'gallery'), None, str(_weights.FOLDER)
+      with (unittest.mock.patch('importlib.util.find_spec', return_value=None),
+            self.assertRaisesRegex(UserError, '^tf2onnx not installed; expected the extra `export`')):
+        program.gallery(['lines_acai'])
+      with (unittest.mock.patch.object(formats, 'require_packages'),
+            self.assertRaisesRegex(UserError, '^no weights of lines_miae are kept')):
+        program.gallery(['lines_miae'])
 
   def test_the_server_is_this_machine_s_and_of_its_folder_alone(self):
     (self.folder / 'gallery').mkdir()
@@ -382,8 +401,11 @@ class PageTest(tf.test.TestCase):
   def test_phone_and_words(self):
     page = self.open(viewport={'width': 360, 'height': 740}, is_mobile=True, has_touch=True)
     self.assertLessEqual(page.evaluate('document.documentElement.scrollWidth'), 360)
+    for seen in ('#alpha', '#panels canvas'):  # on the first screen, so that one sees what dragging does
+      box = page.locator(seen).first.bounding_box()
+      self.assertLessEqual(box['y'] + box['height'], 740)
     page.locator('#alpha').fill('0.25')
-    page.wait_for_function('document.querySelector("#reading").textContent.startsWith("alpha 0.25. lines_autoencoder: '
+    page.wait_for_function('document.querySelector("#reading").textContent.startsWith("alpha 0.25. autoencoder: '
                            'nearest line at")')
     self.assertIn('critic reads alpha', page.locator('#reading').text_content())
     self.assertEqual(page.locator('#reading').get_attribute('aria-live'), 'polite')
@@ -391,10 +413,10 @@ class PageTest(tf.test.TestCase):
                            'document.querySelectorAll("canvas[role=img], .chart").length')
     self.assertEqual(page.evaluate('''() => [...document.querySelectorAll("input, select, button")].filter((element) =>
       !element.ariaLabel && !element.labels?.[0]?.textContent.trim()).length'''), 0)
-    self.assertEqual(page.locator('#sentences h2').text_content(), 'Between two sentences: a <b>&text')
+    self.assertEqual(page.locator('#sentences h2').text_content(), 'Between two sentences: ARAE')
     page.locator('#sentences select').select_option('1')
-    self.assertEqual(page.locator('li').all_text_contents()[:2], ['0.00–0.40 sentence 8', '0.45 sentence 9'])
-    self.assertEqual(page.locator('li[aria-current]').all_text_contents(), ['0.00–0.40 sentence 8'])
+    self.assertEqual(page.locator('li').all_text_contents()[:2], ['0.00–0.40 a <b>&text 8', '0.45 a <b>&text 9'])
+    self.assertEqual(page.locator('li[aria-current]').all_text_contents(), ['0.00–0.40 a <b>&text 8'])
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 """What the pages show: plots of the result files, and the example images of pictures and gallery."""
 
+import contextlib
 import pathlib
 import tempfile
 import unittest.mock
@@ -7,10 +8,48 @@ import unittest.mock
 import numpy as np
 import shared_data
 import tensorflow as tf
+from matplotlib.figure import Figure
 
+from acai_tf.evaluation import figures
 from acai_tf.experiment import registry
 from acai_tf.experiment.resolve import resolve_dataset
 from zoo import _examples, _plots
+
+
+class FigureTest(tf.test.TestCase):
+  """What is drawn, read from Matplotlib's objects."""
+
+  def setUp(self):
+    super().setUp()
+    self.drawn = []
+
+    @contextlib.contextmanager
+    def figure(path, caption, size, **saved):
+      del path, caption, saved
+      self.drawn.append(Figure(size))
+      yield self.drawn[-1]
+
+    self.enterContext(unittest.mock.patch.object(figures, '_figure', figure))
+
+  def test_alpha_stands_over_the_columns_of_paths(self):
+    for columns, texts in ((16, ['alpha = 0', '0.2', '0.4', '0.6', '0.8', '1']), (3, ['alpha = 0', '0.5', '1'])):
+      figures.save_rows('', {'x': np.zeros([2, columns, 8, 8, 1])}, '', alpha=True)
+      axis, = self.drawn[-1].axes
+      self.assertEqual([label.get_text() for label in axis.get_xticklabels()], texts)
+      step = (columns - 1) // (len(texts) - 1)
+      self.assertAllClose(axis.get_xticks(), 3.5 + 10 * step * np.arange(len(texts)))  # the middles of the images
+    figures.save_rows('', {'x': np.zeros([2, 3, 8, 8, 1])}, '')
+    self.assertEmpty(self.drawn[-1].axes[0].get_xticks())
+
+  def test_an_even_turn_is_dashed_and_axes_start_at_0(self):
+    figures.save_curves('', [0, 0.5, 1], {'a': [2, 3, 6]}, 'x', 'y', '', even='an even turn')
+    axis, = self.drawn[-1].axes
+    dashed, _ = (line for line in axis.lines if line.get_linestyle() == '--')  # and the one of the legend
+    self.assertAllEqual(dashed.get_xydata(), [[0, 2], [1, 6]])
+    self.assertEqual([text.get_text() for text in axis.get_legend().get_texts()], ['a', 'an even turn'])
+    self.assertEqual(axis.get_ylim()[0], 0)
+    figures.save_curves('', [0, 1], {'a': [-1, 5], 'b': [None, 2]}, 'x', 'y', '')
+    self.assertLess(self.drawn[-1].axes[0].get_ylim()[0], -1)
 
 
 class PlotTest(tf.test.TestCase):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -267,9 +268,12 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
       for part in ('The papers train on 16,777,216 samples (1,000,000 for arae_image).', 'have not been trained.'):
         self.assertIn(part, ' '.join(rendered.split()))
     weights = f'{_tables.WEIGHTS[record().weights]}, {record().experiment.training.precision.removeprefix("mixed_")}'
-    self.assertIn(f'| lines_acai | fast | {weights} | 262,144 | 0, 1 | 2 | 2185 | 1.10 ± 0.10 |',
-                  markdown)
-    self.assertIn('| lines_aae |  |  |  |  |  |  |  |  | 3.26 ± 0.19 * |  |  | 0.140 ± 0.020 * |', markdown)
+    self.assertIn('| lines_acai | 262,144 | 0, 1 | 1.10 ± 0.10 |', markdown)
+    self.assertIn('| lines_aae |  |  |  |  | 3.26 ± 0.19 * |  |  | 0.140 ± 0.020 * |', markdown)
+    measured, trained = markdown.split('<summary>How they were trained</summary>')
+    self.assertIn('| mean distance, 1e\N{NON-BREAKING HYPHEN}3 | median of 20 |', measured)  # No browser breaks it.
+    self.assertIn(f'| lines_acai | fast | {weights} | 262,144 | 0, 1 | 2 | 2185 |\n', trained)
+    self.assertNotIn('lines_aae', trained.split('</details>')[0])  # It has no training.
     self.assertIn('<td>lines_vae</td>', page)
     self.assertIn('published', _tables.render('svhn', 'text', self.folder))
     self.assertNotIn('Published', _tables.render('celeba', 'text', self.folder))
@@ -360,7 +364,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.file('lines_acai', *(long(seed, 'constant') for seed in (0, 1)), long(0, 'cosine'))
     self.file('lines_acai', record(1, 1 << 16, distance=7e-3, settings=['model.gamma=0.9']))
     text = _tables.render_ablation('lines_acai', 'markdown', self.folder)
-    row, = (line for line in text.splitlines() if '65,536' in line)
+    row, _ = (line for line in text.splitlines() if '65,536' in line)  # what was measured, how it was trained
     self.assertStartsWith(row, '| model.gamma 0.9 (recipe: 0.2) |')
     self.assertIn('4.50 ± 2.50', row)  # seed 0 on its way, and the run of seed 1 that ended there
 
@@ -384,6 +388,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIn('64,000 samples, recipe fast, seeds 0, 1.', text)
     named = _tables.render_metrics('yelp', ['reverse_perplexity_sphere', 'reverse_perplexity'], 'markdown', self.folder)
     self.assertIn('| yelp_arae', named)
+    self.assertStartsWith(named, '| definition | samples | seeds | reverse perplexity sphere | reverse perplexity |')
     self.assertIn('| 64,000 | 0, 1 | 50 ± 0 | 41 ± 1 |', named)
     with self.assertRaisesRegex(UserError, "in the results of yelp 'reverse_perplexty'; did you mean 'reverse_perp"):
       _tables.render_metrics('yelp', ['reverse_perplexity', 'reverse_perplexty'], folder=self.folder)
@@ -401,10 +406,22 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
 
     figures.save_rows(self.folder / 'lines_acai.png', {'x': np.zeros([1, 2, 8, 8, 1])}, 'caption')
     page = _report.render(self.folder)
-    self.assertEqual(page.count('data:image/png;base64'), 3)  # along the path, during training, the picture
+    self.assertEqual(page.count('data:image/webp;base64'), 3)  # the picture, along the path, during training
     for part in ('<h2 id="lines">', 'lines_acai: interpolations', 'width=device-width', 'during training'):
       self.assertIn(part, page)
     self.assertNotRegex(page, r'(src|href)="(?!data:|#)')
+    before, full = page.split('<details><summary>All columns')  # The brief table and the pictures come first.
+    self.assertLess(before.index('<table>'), before.index('lines_acai: interpolations'))
+    self.assertLess(before.index('lines_acai: interpolations'), before.index('during training'))
+    self.assertIn('<table>', full)
+
+  @pytest.mark.slow
+  def test_the_report_of_all_results_begins_with_acai_and_is_small(self):
+    page = _report.render()
+    self.assertLess(len(page.encode()), 2_000_000)
+    self.assertStartsWith(page[page.index('<h2'):], '<h2 id="lines">')
+    captions = re.findall('<figcaption>(.*?)</figcaption>', page)
+    self.assertStartsWith(captions[0], 'lines_acai: interpolations')
 
 
 class ReproduceTest(tf.test.TestCase):

@@ -263,11 +263,9 @@ def gallery(names) -> None:
   """
   folder = pathlib.Path(FLAGS.to or 'gallery')
   if not folder.exists():
-    run = Run(FLAGS.run) if FLAGS.run else None
-    if run:
-      run.experiment()  # Reports a wrong folder before the download.
-    archive = _gallery.runtime()
-    models = _gallery.collect(names or zoo.names(pretrained=True), run, FLAGS.weights)
+    models = _gallery.collect(
+        names or zoo.names(pretrained=True), Run(FLAGS.run) if FLAGS.run else None, FLAGS.weights)
+    archive = _gallery.runtime()  # 33 MB, so only once everything else is there
     with cli.Status() as status:
       _gallery.build(folder, models, archive, cli.data_dir(FLAGS.data_dir), FLAGS.manual_dir, status)
     print(f'wrote {folder}')

@@ -51,9 +51,9 @@ WORDINGS = {
         input='images, [n, {shape}] float32 in [0, 1]',
         snippet='''
 import numpy as np
-import tensorflow_hub as hub
+import tensorflow as tf
 {imports}
-module = hub.load({source})
+module = tf.saved_model.load({source})  # or hub.load, of tensorflow_hub
 images = np.random.default_rng(0).random([2, {shape}], np.float32)  # your images
 latents = module.encoder(images)
 reconstructions = module.decoder(latents)
@@ -68,9 +68,9 @@ path = [module.interpolator({{'images_a': images[:1], 'images_b': images[1:], 'a
         input='sentences, strings of words separated by white space',
         snippet='''
 import numpy as np
-import tensorflow_hub as hub
+import tensorflow as tf
 {imports}
-module = hub.load({source})
+module = tf.saved_model.load({source})  # or hub.load, of tensorflow_hub
 a, b = ['first sentence'], ['second sentence']  # your sentences
 latents = module.encoder(a + b)
 reconstructions = module.decoder(latents)
@@ -251,7 +251,7 @@ def _what(subject):
   """Describes the model: the first paragraph of its file's docstring and the equations of its class."""
   kind = type(subject.model)
   module = inspect.cleandoc(sys.modules[kind.__module__].__doc__).split('\n\n')[0]
-  return f'{" ".join(module.split())}\n\n```text\n{inspect.getdoc(kind)}\n```\n'
+  return f'{" ".join(module.split())}\n\n{inspect.getdoc(kind)}\n'
 
 
 def _scores(subject, level):

@@ -43,7 +43,7 @@ def main() -> None:
   title = 'through hub.load: ' + report.title_of(experiment, samples)
   figures.save_rows(arguments.picture, {
       'latents interpolated by the module': images[:6], 'pixels cross-faded, for comparison': faded[:6],
-  }, title)
+  }, title, alpha=True)
   text = report.table(experiment, samples, score_lines(images), score_lines(faded),
                       published=base.published_for(experiment))
   print(f'\n{title}\n\n{text}\n\nwrote {arguments.picture}')

@@ -12,6 +12,7 @@ import inspect
 import io
 import json
 import pathlib
+import re
 import shutil
 import sys
 import tarfile
@@ -26,7 +27,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
 from acai_tf.training import build as build_lib
 from export import formats
-from zoo import _examples, _mirror, _weights
+from zoo import _examples, _mirror, _weights, base
 
 PAGE = pathlib.Path(__file__).parent / 'page'
 DATA = 'gallery.js'  # a script, because a page that is opened from disk cannot read other files
@@ -71,8 +72,11 @@ def collect(names, run: Run | None = None, weights=_weights.FOLDER) -> dict:
   """Loads the models for `build`: those of definitions, from their archives in `weights`, and that of a run.
 
   Raises:
-    UserError: as `_weights.load` and `build.load_model`.
+    UserError: as `_weights.load` and `build.load_model`, or the package that converts models of images is missing.
   """
+  kinds = {registry.kind_of('acai_tf.data', base.definition(name).dataset) for name in names}
+  if 'images' in kinds | ({run.experiment().kind} if run else set()):
+    formats.require_packages('tf2onnx')
   models = {name: _weights.load(name, 'float32', folder=weights) for name in names}
   if run:
     experiment, model, step = build_lib.load_model(run, precision='float32')
@@ -126,9 +130,9 @@ def _write(folder, models, data_dir, manual_dir, progress):
   datasets, ends, described, texts = {}, {}, [], []
   for done, (name, (experiment, model, samples)) in enumerate(sorted(models.items(), key=_place)):
     progress(f'gallery: {name}', done, len(models))
-    about = _about(experiment, samples)
+    title, about = _title(name, experiment), _about(experiment, samples)
     if experiment.kind == 'sentences':
-      texts.append({'title': name, 'about': about, 'paths': _paths(experiment, model, data_dir, manual_dir)})
+      texts.append({'title': title, 'about': about, 'paths': _paths(experiment, model, data_dir, manual_dir)})
       continue
     height, width, _ = model.image_shape
     dataset = f'{experiment.dataset_name} {height}x{width}'
@@ -139,7 +143,7 @@ def _write(folder, models, data_dir, manual_dir, progress):
                            'pairs': len(ends[dataset][0]), 'sheet': sheet}
       _examples.save_sheet(folder / sheet, np.stack(ends[dataset], 1))
     (folder / 'models' / name).mkdir(parents=True)
-    described.append({'name': name, 'title': name, 'about': about, 'dataset': dataset,
+    described.append({'name': name, 'title': title, 'about': about, 'dataset': dataset,
                       'code': list(model.code_shape),
                       **_write_model(folder / 'models' / name, model, ends[dataset], datasets[dataset]['lines'])})
   data = {'steps': STEPS, 'templates': TEMPLATES, 'datasets': datasets, 'models': described, 'texts': texts}
@@ -158,6 +162,14 @@ def _place(item):
 
 def _rank(first, name):
   return first.index(name) if name in first else len(first)
+
+
+def _title(name, experiment):
+  """Names a model of the page as its users do: 'VQ-VAE', 'ACAI, 32 dimensions', 'ACAI (run)'."""
+  title = base.title(experiment.model_name)
+  if re.search(r'_d\d+$', name):  # The data set has models of several latent dimensions.
+    title += f', {experiment.latent_dimension} dimensions'
+  return title + ' (run)' * name.endswith(' (run)')
 
 
 def _about(experiment, samples):

@@ -6,7 +6,7 @@ from acai_tf import cli
 from acai_tf.evaluation import figures, images, subject
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
-from zoo import _examples, _weights
+from zoo import _examples, _weights, base
 
 FOLDER = pathlib.Path(__file__).parents[1] / 'docs' / 'pictures'
 SHOWN = 3  # pairs of digits: the first of the test set
@@ -33,9 +33,10 @@ def main() -> None:
       'ACAI: interpolation between the latents of two digits, decoded': strips('mnist_acai_d32', *digits),
       'a plain autoencoder: the same digits': strips('mnist_autoencoder_d32', *digits),
       'ACAI: two lines': of_lines['acai'],
-      'a plain autoencoder: the same lines': of_lines['autoencoder']}, '')
+      'a plain autoencoder: the same lines': of_lines['autoencoder']}, '', alpha=True)
   figures.save_rows(FOLDER / 'models.png', {
-      **{name: rows[:1] for name, rows in of_lines.items()}, 'cross-fade': images.crossfade(*lines)[:1]}, '')
+      **{base.title(name): rows[:1] for name, rows in of_lines.items()}, 'cross-fade': images.crossfade(*lines)[:1]},
+                    '', alpha=True)
   print(f'wrote {FOLDER}/paths.png, {FOLDER}/models.png')
 
 

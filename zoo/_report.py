@@ -5,23 +5,35 @@ import html
 import io
 import pathlib
 
+from PIL import Image
+
 from acai_tf.evaluation import figures
 from zoo import _records, _tables, base
 
+FIRST = ('lines', 'mnist')  # the data sets of the ACAI paper's results, before the others
+FIRST_MODELS = ('acai', 'autoencoder')
+WIDEST = 800  # pixels of a picture; that of an evaluation is then some 30 kB, and the page stays below 2 MB
+
 STYLE = '''
-body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 72rem; color: #1a1a1a; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.85rem; white-space: nowrap; }
-th, td { padding: 0.3rem 0.7rem; border-bottom: 1px solid #ccc; text-align: left; }
-th { background: #eef2f7; } tr:hover td { background: #f6f8fb; } img { max-width: 100%; height: auto; }
-p { max-width: 60rem; } nav a { margin-right: 1rem; } figure { margin: 1.5rem 0; } figcaption { font-size: 0.85rem; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 75rem; color: #1a1a1a; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.8rem; line-height: 1.35; }
+th, td { padding: 0.3rem 0.5rem; border-bottom: 1px solid #ccc; text-align: left; vertical-align: top; }
+th { background: #eef2f7; } tr:hover td { background: #f6f8fb; } p { max-width: 60rem; } nav a { margin-right: 1rem; }
+summary { cursor: pointer; } .pictures { display: flex; flex-wrap: wrap; gap: 1rem; align-items: start; }
+figure { margin: 0; width: 18rem; } figure:has([open]) { width: 100%; } figcaption { font-size: 0.8rem; }
+figure summary { list-style: none; } img { display: block; width: 100%; height: auto; max-width: 800px; }
 '''
 
 
 def embedded(data, text) -> str:
-  """Embeds PNG bytes as an HTML figure with a caption."""
-  source = base64.b64encode(data).decode()
-  return (f'<figure><img alt="{html.escape(text)}" src="data:image/png;base64,{source}">'
-          f'<figcaption>{html.escape(text)}</figcaption></figure>')
+  """Embeds PNG bytes as an HTML figure with a caption: small, and larger once the reader clicks it."""
+  stream = io.BytesIO()
+  with Image.open(io.BytesIO(data)) as picture:
+    picture.thumbnail((WIDEST, 10 * WIDEST))
+    picture.convert('RGB').save(stream, 'WEBP', quality=50, method=6)
+  source = base64.b64encode(stream.getvalue()).decode()
+  return (f'<figure><details><summary><img alt="{html.escape(text)}" src="data:image/webp;base64,{source}"></summary>'
+          f'</details><figcaption>{html.escape(text)}</figcaption></figure>')
 
 
 def wide(table) -> str:
@@ -39,22 +51,26 @@ def plot(series, x_label, y_label, text) -> str:
 def curves(dataset, results) -> list:
   """Plots over alpha and over training samples, with a curve for the reported run of each definition."""
   chosen = {name: run for name, runs in results.items() if (run := _records.reported(runs, name))}
-  seeds = sorted({str(run.seed) for run in chosen.values()})
-  counts = sorted({f'{run.samples:,}' for run in chosen.values()})
-  parts, after = [], f'seed {", ".join(seeds)}, {" or ".join(counts)} samples'
+  labels = {name: f'{name}, {run.samples:,} samples, seed {run.seed}' for name, run in chosen.items()}
+  parts = []
   for x, y, label in (('alpha', 'distance', 'mean cosine distance to the nearest line'),
                       ('quality_alpha', 'frechet', 'Frechet distance to test images')):
-    series = {name: (run.curves[x], run.curves[y]) for name, run in chosen.items()
+    series = {labels[name]: (run.curves[x], run.curves[y]) for name, run in chosen.items()
               if {x, y} <= run.curves.keys()}
     if series:
-      parts.append(plot(series, 'alpha', label, f'{dataset}: {label} along the path; {after}'))
+      parts.append(plot(series, 'alpha', label, f'{dataset}: {label} along the path'))
   for key, label in (('mean_distance', 'mean distance'), ('probe_accuracy', 'probe accuracy')):
-    series = {name: ([row['samples'] for row in run.history], [row[key] for row in run.history])
+    series = {labels[name]: ([row['samples'] for row in run.history], [row[key] for row in run.history])
               for name, run in chosen.items() if run.history and all(key in row for row in run.history)}
     if series:
-      parts.append(plot(series, 'training images', label, f'{dataset}: {label} during training; {after}'))
+      parts.append(plot(series, 'training images', label, f'{dataset}: {label} during training'))
       break
   return parts
+
+
+def rank(first, name) -> tuple:
+  """Sort key of names: those in `first`, in that order, then all others by name."""
+  return first.index(name) if name in first else len(first), name
 
 
 def render(folder=_records.FOLDER) -> str:
@@ -62,7 +78,7 @@ def render(folder=_records.FOLDER) -> str:
   everything = _records.load_all(folder=folder)
   results = {name: trained for name, runs in everything.items() if (trained := _records.of_recipe(runs, name))}
   defined = base.definitions()
-  datasets = sorted({defined[name].dataset for name in everything})
+  datasets = sorted({defined[name].dataset for name in everything}, key=lambda name: rank(FIRST, name))
   parts = ['<!doctype html><html lang="en"><head><meta charset="utf-8"><title>acai_tf: results</title>',
            '<meta name="viewport" content="width=device-width, initial-scale=1">',
            f'<style>{STYLE}</style></head><body><h1>acai_tf: results</h1>',
@@ -71,15 +87,20 @@ def render(folder=_records.FOLDER) -> str:
            '<nav>', *[f'<a href="#{d}">{d}</a>' for d in datasets], '</nav>']
   for dataset in datasets:
     own = {name: runs for name, runs in results.items() if defined[name].dataset == dataset}
-    parts += [f'<h2 id="{dataset}">{dataset}</h2>', wide(_tables.render(dataset, 'html', folder)),
-              *curves(dataset, own)]
-    for name, runs in own.items():
+    parts.append(f'<h2 id="{dataset}">{dataset}</h2>')
+    if own:
+      parts.append(wide(_tables.render_brief(dataset, 'html', folder)))
+    parts.append('<div class="pictures">')
+    for name in sorted(own, key=lambda name: rank(FIRST_MODELS, defined[name].model)):
       picture = pathlib.Path(folder) / f'{name}.png'
-      if picture.exists() and (run := _records.reported(runs, name)):
+      if picture.exists() and (run := _records.reported(own[name], name)):
         recipe, samples, _, seed = run.identity
         parts.append(embedded(picture.read_bytes(), f'{name}: interpolations; recipe {recipe}, {samples:,} samples, '
                                                     f'seed {seed}'))
+    parts += [*curves(dataset, own), '</div>', '<details><summary>All columns, and how to read them</summary>',
+              wide(_tables.render(dataset, 'html', folder)), '</details>']
     for name, runs in everything.items():
       if defined[name].dataset == dataset and len(runs) > len(results.get(name, [])):
-        parts += [f'<h3>{name}: ablations</h3>', wide(_tables.render_ablation(name, 'html', folder))]
+        parts += [f'<details><summary>{name}: ablations</summary>',
+                  wide(_tables.render_ablation(name, 'html', folder)), '</details>']
   return '\n'.join([*parts, '</body></html>'])

@@ -371,7 +371,8 @@ def render_metrics(dataset, metrics, kind='text', folder=_records.FOLDER) -> str
         changed = _compare.text_of(_records.changes(group[0].experiment, name), 'recipe')
         body.append([name + (f': {changed}' if changed else ''), f'{group[0].samples:,}', seeds_of(group),
                      *(plain(summary) for summary in summaries)])
-  return render_table(['definition', 'samples', 'seeds', *metrics], body, [
+  headings = metrics if kind == 'text' else [metric.replace('_', ' ') for metric in metrics]  # Pages break at spaces.
+  return render_table(['definition', 'samples', 'seeds', *headings], body, [
       'Figures are mean ± population standard deviation over seeds.'], kind)
 
 
@@ -383,21 +384,44 @@ def plain(summary) -> str:
 
 
 def render_table(headings, body, under, kind) -> str:
-  """Renders a table and the paragraphs below it as text, Markdown or HTML."""
-  if kind == 'markdown':
-    return markdown(headings, body) + '\n' + '\n\n'.join(under) + '\n'
-  if kind == 'html':
-    def line(cells, tag):
-      return '<tr>' + ''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells) + '</tr>'
+  """Renders a table and the paragraphs below it as text, Markdown or HTML.
 
-    return ('<table>' + line(headings, 'th') + ''.join(line(row, 'td') for row in body) + '</table>'
-            + ''.join(f'<p>{html.escape(text)}</p>' for text in under))
-  grid = rich_table.Table(*headings, box=box.SIMPLE_HEAD)
-  for row in body:
-    grid.add_row(*row)
-  return '\n\n'.join([cli.text_of(grid, WIDTH), *under])
+  Text has one wide table. In Markdown and HTML, where it would not fit a page, how the models were trained is a second
+  table that the reader opens.
+  """
+  if kind == 'text':
+    grid = rich_table.Table(*headings, box=box.SIMPLE_HEAD)
+    for row in body:
+      grid.add_row(*row)
+    return '\n\n'.join([cli.text_of(grid, WIDTH), *under])
+  drawn = {'markdown': markdown, 'html': html_table}[kind]
+  headings = [heading.replace('1e-', '1e\N{NON-BREAKING HYPHEN}') for heading in headings]
+  parts = [drawn(headings, body)]
+  if 'recipe' in headings:
+    measured = [i for i, heading in enumerate(headings) if heading not in COMMON or heading in ('samples', 'seeds')]
+    trained = [0, *map(headings.index, COMMON)]
+    with_runs = [row for row in body if row[headings.index('recipe')]]
+    parts = [drawn(*columns_of(headings, body, measured)),
+             '<details markdown="1"><summary>How they were trained</summary>',
+             drawn(*columns_of(headings, with_runs, trained)), '</details>']
+  if kind == 'markdown':
+    return '\n'.join(f'{part.rstrip()}\n' for part in (*parts, *under))
+  return ''.join([*parts, *(f'<p>{html.escape(text)}</p>' for text in under)])
+
+
+def columns_of(headings, body, chosen) -> tuple[list, list]:
+  """(headings, rows) of the chosen columns, a list of their numbers."""
+  return [headings[i] for i in chosen], [[row[i] for i in chosen] for row in body]
 
 
 def markdown(headings, body) -> str:
   """Renders rows of texts as a Markdown table."""
   return ''.join(f'| {" | ".join(row)} |\n' for row in [headings, ['---'] * len(headings), *body])
+
+
+def html_table(headings, body) -> str:
+  """Renders rows of texts as a table in HTML."""
+  def line(cells, tag):
+    return '<tr>' + ''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells) + '</tr>'
+
+  return f'<table>{line(headings, "th")}{"".join(line(row, "td") for row in body)}</table>'

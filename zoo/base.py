@@ -13,6 +13,12 @@ QIAN = 'Qian et al. 2019'
 PAPER_MODELS = ('autoencoder', 'dropout', 'denoising', 'vae', 'aae', 'vqvae', 'acai')
 QIAN_MODELS = ('miae', 'lrae', 'midrae')
 
+# Names of models as the papers write them, where it is not the file's name in words.
+TITLES = {'aae': 'AAE', 'acai': 'ACAI', 'aeai': 'AEAI', 'amr': 'AMR', 'arae': 'ARAE', 'arae_acai': 'ARAE with ACAI',
+          'arae_image': 'ARAE', 'arae_transfer': 'ARAE for style transfer', 'lrae': 'LR-AE', 'lsgan_ae': 'LSGAN-AE',
+          'miae': 'MI-AE', 'midrae': 'MIDR-AE', 'text_aae': 'AAE', 'text_autoencoder': 'autoencoder', 'vae': 'VAE',
+          'vqvae': 'VQ-VAE'}
+
 # Default latent dimension of models that have it as their own setting, `code`, instead of the network's.
 OWN_DIMENSIONS = {'arae_image': 100}
 
@@ -89,6 +95,11 @@ def definition(name) -> Definition:
     if name.startswith(f'{dataset}_') and name in (known := definitions(dataset)):
       return known[name]
   raise UserError(unknown('definition', name, definitions()).split(' Known: ')[0] + ' python -m zoo list shows all.')
+
+
+def title(model) -> str:
+  """A model's name as the papers write it, such as 'VQ-VAE' for 'vqvae'; by default the words of its name."""
+  return TITLES.get(model, model.replace('_', ' '))
 
 
 def published(dataset, model, latent_dimension) -> dict:

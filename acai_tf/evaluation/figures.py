@@ -49,13 +49,14 @@ def tile(images, gap=2) -> np.ndarray:
   return images.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)[:-gap, :-gap]
 
 
-def save_rows(path, panels, caption) -> None:
+def save_rows(path, panels, caption, alpha=False) -> None:
   """Writes a PNG of vertically stacked panels.
 
   Args:
     path: output file.
     panels: dict: heading -> [rows, columns, height, width, channels] images in [-1, 1].
     caption: title of the figure: model, data set and number of training samples.
+    alpha: whether rows are paths, from alpha = 0 to 1; then alpha stands above their columns.
   """
   tiles = {heading: to_uint8(tile(images)) for heading, images in panels.items()}
   heights = [image.shape[0] for image in tiles.values()]
@@ -66,23 +67,36 @@ def save_rows(path, panels, caption) -> None:
     for axis, (heading, image) in zip(axes[:, 0], tiles.items(), strict=True):
       axis.imshow(np.repeat(image, 3, 2) if image.shape[2] == 1 else image, interpolation='nearest')
       axis.set_title(heading, fontsize=9, loc='left')
-      axis.axis('off')
+      axis.set(xticks=[], yticks=[])
+      axis.spines[:].set_visible(False)
+      if alpha:
+        _label_alpha(axis, *panels[heading].shape[1:4:2])
 
 
-def save_curves(path, x, curves, x_label, y_label, caption) -> None:
+def _label_alpha(axis, columns, width, gap=2):
+  """Writes alpha above the columns of tiled paths: evenly, and above nine columns at most."""
+  last = max(columns - 1, 1)
+  labelled = np.arange(0, columns, next(step for step in range(1, last + 1) if last % step == 0 and last // step <= 8))
+  texts = [f'{value:.3g}' for value in labelled / last]
+  axis.set_xticks(labelled * (width + gap) + (width - 1) / 2, ['alpha = 0', *texts[1:]], fontsize=7)
+  axis.xaxis.tick_top()
+  axis.tick_params(length=0)
+
+
+def save_curves(path, x, curves, x_label, y_label, caption, even='') -> None:
   """Writes a PNG of curves over a common x axis.
 
   Args:
     path: output file.
     x: x values.
     curves: dict: name -> y values.
-    x_label, y_label, caption: texts.
+    x_label, y_label, caption, even: texts, as in `save_series`.
   """
-  save_series(path, {name: (x, y) for name, y in curves.items()}, x_label, y_label, caption)
+  save_series(path, {name: (x, y) for name, y in curves.items()}, x_label, y_label, caption, even=even)
 
 
-def save_series(path, series, x_label, y_label, caption, points=None, log=False, metadata=None) -> None:
-  """Writes a PNG of several series in one plot.
+def save_series(path, series, x_label, y_label, caption, points=None, log=False, metadata=None, even='') -> None:
+  """Writes a PNG of several series in one plot. Linear axes start at 0 if no value is negative.
 
   Args:
     path: output file or stream.
@@ -91,6 +105,7 @@ def save_series(path, series, x_label, y_label, caption, points=None, log=False,
     points: dict: name of a series -> (x, y, error of y), drawn as a star in the colour of that series.
     log: whether both axes are logarithmic.
     metadata: dict of texts, stored in the file.
+    even: label of a dashed straight line from the first to the last point of each series; '' for no such lines.
   """
   with _figure(path, caption, (8, 5), metadata=metadata) as figure:
     axis = figure.subplots()
@@ -100,11 +115,17 @@ def save_series(path, series, x_label, y_label, caption, points=None, log=False,
       if points and name in points:
         point_x, point_y, error = points[name]
         axis.errorbar([point_x], [point_y], yerr=[error], marker='*', markersize=12, capsize=3, color=colour)
+      if even:
+        axis.plot([x[0], x[-1]], [y[0], y[-1]], '--', linewidth=1, color=colour, zorder=1)
+    if even:
+      axis.plot([], [], '--', linewidth=1, color='grey', label=even)
     axis.set(xlabel=x_label, ylabel=y_label)
     if log:
       axis.set(xscale='log', yscale='log')
+    elif not any(np.any(np.asarray(y, float) < 0) for _, y in series.values()):
+      axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
-    if len(series) > 1:
+    if len(axis.get_legend_handles_labels()[1]) > 1:
       axis.legend(fontsize=8, ncols=2)
 
 

@@ -6,6 +6,7 @@ paper's language model it is small (embedding 100, LSTM 128) and trained by Adam
 with each other but not with published ones.
 
 Reference results on Yelp (80,446 sentences of at most 10 words, 2,000 words, 577 k parameters, one seed):
+
 - Trained on all sentences (6 epochs, 2.8 minutes on busy cores), held-out perplexity is 21.9. 20,000 of its samples
   have a trigram reverse perplexity of 38.3 and a trigram forward perplexity of 38.5 (trigrams of all training
   sentences). 90.4 % of the samples are distinct.

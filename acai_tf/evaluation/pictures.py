@@ -30,12 +30,13 @@ def save_pictures(functions, dataset, measured, title, folder) -> list:
       'codes interpolated linearly, both ends reconstructed': strips(functions, first, second),
       'codes interpolated spherically': strips(functions, first, second, kind='spherical'),
       'pixels cross-faded, for comparison': crossfade(first, second),
-  }, title)
+  }, title, alpha=True)
   arrays, curves = measured.arrays, measured.curves
   if 'angles' in arrays:
     paths.append(folder / 'angles.png')
     chosen = {f'pair {i + 1}': np.degrees(row - row[0]) for i, row in enumerate(arrays['angles'][:8])}
-    figures.save_curves(paths[-1], curves['alpha'], chosen, 'alpha', "degrees that the nearest line has turned", title)
+    figures.save_curves(paths[-1], curves['alpha'], chosen, 'alpha', "degrees that the nearest line has turned", title,
+                        even='an even turn')
   if 'frechet' in curves:
     paths.append(folder / 'quality.png')
     figures.save_curves(paths[-1], curves['quality_alpha'], {'decoded interpolants': curves['frechet']}, 'alpha',
@@ -43,7 +44,8 @@ def save_pictures(functions, dataset, measured, title, folder) -> list:
   if 'geodesic' in arrays:
     paths.append(folder / 'geodesics.png')
     figures.save_rows(paths[-1], {'codes interpolated linearly': arrays['straight'][:6],
-                                  'the shortest paths of images that were found': arrays['geodesic'][:6]}, title)
+                                  'the shortest paths of images that were found': arrays['geodesic'][:6]}, title,
+                      alpha=True)
   if 'samples' in arrays:
     paths.append(folder / 'samples.png')
     drawn = arrays['samples']

@@ -17,7 +17,7 @@ class KneserNey:
   The vocabulary is closed: `vocabulary_size` words with ids from 0, and an end token, which is predicted like a word.
   Each sentence is preceded by order - 1 start tokens. With h' the context h without its first word,
 
-    P(w | h) = max(c(h w) - D, 0) / c(h .) + D N(h) / c(h .) P(w | h'),    N(h) = number of different words after h.
+      P(w | h) = max(c(h w) - D, 0) / c(h .) + D N(h) / c(h .) P(w | h'),    N(h) = number of different words after h.
 
   At the highest order c is the number of occurrences. At lower orders it is the continuation count, the number of
   different preceding words. For an unseen context P(w | h) = P(w | h'). The recursion ends with the uniform

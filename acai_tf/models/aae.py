@@ -30,8 +30,8 @@ class Model(image_base.Autoencoder):
 
   BCE(l, t) is the cross-entropy of a logit l:
 
-    discriminator: L_D = BCE(D(h), 1) + BCE(D(f(x)), 0), h ~ N(0, I)
-    autoencoder:   L = mean (x - g(f(x)))^2 + w BCE(D(f(x)), 1)
+      discriminator: L_D = BCE(D(h), 1) + BCE(D(f(x)), 0), h ~ N(0, I)
+      autoencoder:   L = mean (x - g(f(x)))^2 + w BCE(D(f(x)), 1)
   """
 
   has_prior = True

@@ -37,8 +37,8 @@ class Model(image_base.Autoencoder):
 
   With x^_a = g(a f(x1) + (1 - a) f(x2)), a ~ U[0, 0.5] for every mixture:
 
-    critic (1):      L_d = mean (d(x^_a) - a)^2 + mean d(gamma x + (1 - gamma) g(f(x)))^2
-    autoencoder (2): L_fg = mean (x - g(f(x)))^2 + lambda mean d(x^_a)^2
+      critic (1):      L_d = mean (d(x^_a) - a)^2 + mean d(gamma x + (1 - gamma) g(f(x)))^2
+      autoencoder (2): L_fg = mean (x - g(f(x)))^2 + lambda mean d(x^_a)^2
 
   x2 is the reversed batch. With more partners it is also that batch rotated by 2, 4, ...: in an even batch no image is
   mixed with itself.

@@ -31,9 +31,9 @@ class Config(Annealing):
 class Model(image_base.Autoencoder):
   """With z_a = (1 - a) z_i + a z_j, a ~ U(0, 1) for each pair, D = sigmoid(d) and |.|^2 the sum of squares:
 
-    critic:      L_D = -log D(x), and then -log(1 - D(g(z_a)))
-    autoencoder: L = |x_i - x^_i|^2 + |x_j - x^_j|^2 + adversarial L_A + cycle L_C + smoothness L_S,
-                 L_A = -log D(g(z_a)), L_C = |z_a - f(g(z_a))|^2, L_S = |d g(z_a) / d a|^2
+      critic:      L_D = -log D(x), and then -log(1 - D(g(z_a)))
+      autoencoder: L = |x_i - x^_i|^2 + |x_j - x^_j|^2 + adversarial L_A + cycle L_C + smoothness L_S,
+                   L_A = -log D(g(z_a)), L_C = |z_a - f(g(z_a))|^2, L_S = |d g(z_a) / d a|^2
 
   All are means over the pairs. The critic has two updates, one on data and then one on mixtures. The derivative is an
   exact forward Jacobian-vector product in the direction z_j - z_i. Some choices are ours, because the paper does not

@@ -47,8 +47,8 @@ class Config(Annealing):
 class Model(image_base.Autoencoder):
   """With z_m a mixture of latents, D = sigmoid(d), d spectrally normalized, BCE(p, t) the cross-entropy:
 
-    critic:      L_D = BCE(D(x), 1) + BCE(D(x^), 0) + BCE(D(g(z_m)), 0)
-    autoencoder: L_G = lam mean |x^ - x| + BCE(D(x^), 1) + BCE(D(g(z_m)), 1) + beta mean |f(g(z_m)) - z_m|
+      critic:      L_D = BCE(D(x), 1) + BCE(D(x^), 0) + BCE(D(g(z_m)), 0)
+      autoencoder: L_G = lam mean |x^ - x| + BCE(D(x^), 1) + BCE(D(g(z_m)), 1) + beta mean |f(g(z_m)) - z_m|
 
   With `error` 'squared' the first term is lam mean (x^ - x)^2. Partners are random permutations of the global batch.
 

@@ -60,10 +60,10 @@ class Model(image_base.Autoencoder):
   consists of one update of the first line; `critic_steps` times the second line (after clipping the critic's weights to
   +-clip) and the third; and one update of the last line:
 
-    autoencoder: L_rec = mean H(x, g(c + s e))
-    critic:      L_D = mean D(G(z)) - mean D(c)             (-L_D estimates the Wasserstein distance)
-    autoencoder: L_E = grad_lambda mean D(c)
-    generator:   L_G = -mean D(G(z))
+      autoencoder: L_rec = mean H(x, g(c + s e))
+      critic:      L_D = mean D(G(z)) - mean D(c)             (-L_D estimates the Wasserstein distance)
+      autoencoder: L_E = grad_lambda mean D(c)
+      generator:   L_G = -mean D(G(z))
 
   The autoencoder's two losses share one Adam, as in the authors' program. Two optimizers would scale both gradients to
   the same size, and grad_lambda would have no effect. The decoder's gradient of L_E is 0, but momentum still changes

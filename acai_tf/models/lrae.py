@@ -27,8 +27,8 @@ class Config(Annealing):
 class Model(image_base.Autoencoder):
   """With z_a = a z + (1 - a) z', a ~ U[0, 0.5] for each image, z' the reversed batch and h ~ N(0, I):
 
-    critic:      L_d = mean (d(g(z_a)) - a)^2 + mean d(gamma x + (1 - gamma) x^)^2
-    autoencoder: L = mean (x - x^)^2 + lambda mean d(g(z_a))^2 + w max(MMD^2(z, h), 0)
+      critic:      L_d = mean (d(g(z_a)) - a)^2 + mean d(gamma x + (1 - gamma) x^)^2
+      autoencoder: L = mean (x - x^)^2 + lambda mean d(g(z_a))^2 + w max(MMD^2(z, h), 0)
 
   MMD^2 is `losses.squared_mmd` of the flattened latents of the global batch.
   """

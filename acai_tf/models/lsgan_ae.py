@@ -30,8 +30,8 @@ class Config(Annealing):
 class Model(image_base.Autoencoder):
   """With x^ = g(f(x)):
 
-    critic:      L_D = mean d(x)^2 + mean (d(x^) - 1)^2
-    autoencoder: L = mean (x - x^)^2 + weight mean d(x^)^2
+      critic:      L_D = mean d(x)^2 + mean (d(x^) - 1)^2
+      autoencoder: L = mean (x - x^)^2 + weight mean d(x^)^2
   """
 
   def create_networks(self, size, precision) -> None:

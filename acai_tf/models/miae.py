@@ -29,8 +29,8 @@ class Model(image_base.Autoencoder):
   With z_m = a z + (1 - a) z', a = 0.5 - |U(0, 1) - 0.5| for each element, z' the reversed batch, and D(x) a map of the
   latent's shape:
 
-    critic:      L_D = mean (D(g(z_m)) - a)^2 + mean D(x^ + gamma (x - x^))^2
-    autoencoder: L = mean (x - x^)^2 + lambda mean D(g(z_m))^2
+      critic:      L_D = mean (D(g(z_m)) - a)^2 + mean D(x^ + gamma (x - x^))^2
+      autoencoder: L = mean (x - x^)^2 + lambda mean D(g(z_m))^2
   """
 
   def create_networks(self, size, precision) -> None:

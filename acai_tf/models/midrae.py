@@ -39,10 +39,10 @@ class Config(Annealing):
 class Model(image_base.Autoencoder):
   """With z_m as in MI-AE, h ~ N(0, I), z_n = b z + (1 - b) h, b ~ U(0, 1) for each element, and D(x) a map:
 
-    critic:      L_D = mean D(x^ + gamma (x - x^))^2 + mean (D(g(z_m)) - a)^2 + mean (D(g(z_n)) - b)^2
-                       + mean (D(g(h)) - 0.5)^2
-    autoencoder: L = mean (x - x^)^2 + lambda mean D(g(z_m))^2 + advnoise mean D(g(z_n))^2 + advfake mean D(g(h))^2
-                     + w max(MMD^2(z, h), 0)
+      critic:      L_D = mean D(x^ + gamma (x - x^))^2 + mean (D(g(z_m)) - a)^2 + mean (D(g(z_n)) - b)^2
+                         + mean (D(g(h)) - 0.5)^2
+      autoencoder: L = mean (x - x^)^2 + lambda mean D(g(z_m))^2 + advnoise mean D(g(z_n))^2 + advfake mean D(g(h))^2
+                       + w max(MMD^2(z, h), 0)
 
   MMD^2 is `losses.squared_mmd` of the flattened latents of the global batch.
   """

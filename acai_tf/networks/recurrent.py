@@ -11,15 +11,15 @@ target.
 Milliseconds for a forward and backward pass (one CPU core, shared with other programs; mini-batch of 64 sentences of 3
 to 10 words, vocabulary 2,004, embedding 100, hidden 128):
 
-  27.7        this file
-  26.8        this file with a custom gradient: a single product for the recurrent kernel over all steps
-  31.8        keras.layers.LSTM, unrolled
-  35.9        keras.layers.LSTM, not unrolled
-  33.1        BlockLSTMV2
-  33.3        this file with logits of padding; 29 to 31 if compiled by XLA
-  29.0        this file and a step of Adam (960,372 weights), embedding gradients converted to dense tensors
-  29.6        this file and a step of Adam, embedding gradients as IndexedSlices
-   7.6        11 steps of greedy decoding
+    27.7        this file
+    26.8        this file with a custom gradient: a single product for the recurrent kernel over all steps
+    31.8        keras.layers.LSTM, unrolled
+    35.9        keras.layers.LSTM, not unrolled
+    33.1        BlockLSTMV2
+    33.3        this file with logits of padding; 29 to 31 if compiled by XLA
+    29.0        this file and a step of Adam (960,372 weights), embedding gradients converted to dense tensors
+    29.6        this file and a step of Adam, embedding gradients as IndexedSlices
+     7.6        11 steps of greedy decoding
 """
 
 from collections.abc import Iterator

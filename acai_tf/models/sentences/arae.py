@@ -68,10 +68,10 @@ class Config(Annealing):
 class Model(text_base.TextAutoencoder):
   """A critic D separates latents f(x) from generated ones G(z), z ~ N(0, I); encoder and generator make them alike.
 
-    autoencoder (1): L_rec = -log p(x | f(x) + noise) per word
-    critic (2):      max mean D(f(x)) - mean D(G(z)), D 1-Lipschitz
-    encoder (3):     min lambda mean D(f(x))
-    generator (3):   min -mean D(G(z))
+      autoencoder (1): L_rec = -log p(x | f(x) + noise) per word
+      critic (2):      max mean D(f(x)) - mean D(G(z)), D 1-Lipschitz
+      encoder (3):     min lambda mean D(f(x))
+      generator (3):   min -mean D(G(z))
 
   An iteration has one update of (1), `critic_steps` updates of (2), and one update of each part of (3).
   """

@@ -30,8 +30,8 @@ class Model(arae.Model):
 
   With x^_a = g(slerp of f(x1) and f(x2) at a), a ~ U[0, 0.5] the share of x2, and x2 the reversed batch:
 
-    critic of mixtures: L_d = mean (d(x^_a) - a)^2 + mean d(gamma x + (1 - gamma) g(f(x)))^2
-    autoencoder:        min L_rec + lambda mean D(f(x)) + lambda_mix mean d(x^_a)^2
+      critic of mixtures: L_d = mean (d(x^_a) - a)^2 + mean d(gamma x + (1 - gamma) g(f(x)))^2
+      autoencoder:        min L_rec + lambda mean D(f(x)) + lambda_mix mean d(x^_a)^2
 
   The critic reads a soft sentence up to the first step at which the end mark is the most likely word.
   """

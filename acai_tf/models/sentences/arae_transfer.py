@@ -66,9 +66,9 @@ ORDER = (1, 0)  # the order of the classes' updates with `by_class`; the authors
 class Model(arae.Model):
   """As `arae`, with decoders p_0, p_1 of two classes y and a classifier C; BCE(l, t): cross-entropy of a logit.
 
-    autoencoder: L_rec(y) = -log p_y(x | f(x) + noise) per word
-    classifier:  L_C(y) = BCE(C(f(x)), y)
-    encoder:     min lambda_class L_E(y), L_E(y) = BCE(C(f(x)), 1 - y), and lambda mean D(f(x)) as `arae`
+      autoencoder: L_rec(y) = -log p_y(x | f(x) + noise) per word
+      classifier:  L_C(y) = BCE(C(f(x)), y)
+      encoder:     min lambda_class L_E(y), L_E(y) = BCE(C(f(x)), 1 - y), and lambda mean D(f(x)) as `arae`
 
   With `by_class` an iteration is that of the authors' program (yelp/train.py). It has these updates: two for L_rec, of
   class 1 and of class 0; two of the classifier and two for L_E, in the same order; `critic_steps` of the critic, on

@@ -14,8 +14,8 @@ class Config(arae.Config):
 class Model(arae.Model):
   """As `arae`, with a fixed prior: the uniform distribution on the unit sphere, which contains all latents.
 
-    critic:  max mean D(f(x)) - mean D(z), z uniform on the sphere, D 1-Lipschitz
-    encoder: min L_rec + lambda mean D(f(x))
+      critic:  max mean D(f(x)) - mean D(z), z uniform on the sphere, D 1-Lipschitz
+      encoder: min L_rec + lambda mean D(f(x))
 
   The paper does not state the prior and the critic of its AAE. With a Wasserstein critic and the sphere, this model is
   ARAE without the generator.
