@@ -101,7 +101,7 @@ def show_list(patterns, dataset, model, pretrained) -> None:
       samples = f'{count:,} samples'
       score = '; '.join(f'{label.heading} {label.number(metrics[label.metric])}' for label in labels[:2])
     grid.add_row(name, str(definition.latent_dimension), samples, score, ', '.join(figures(definition)))
-  print(cli.text_of(grid, 180))
+  print(cli.text_of(grid, 220))
   print(f'{len(shown)} definitions, {len(shown.keys() & kept.keys())} with pretrained weights (--pretrained); * from a '
         'single secondary source')
 
