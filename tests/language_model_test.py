@@ -76,7 +76,7 @@ class LanguageModelTest(tf.test.TestCase):
   def test_mistakes(self):
     model = language_model.LanguageModel(SIZE, 5, 4, 4)
     for sentence in ([0], [3, 10], [11], [-1]):
-      with self.assertRaisesRegex(ValueError, 'no word'):
+      with self.assertRaisesRegex(ValueError, 'not a word'):
         model.log_probabilities([[2], sentence])
     with self.assertRaisesRegex(ValueError, 'too few'):
       language_model.train([[2]], SIZE)

@@ -386,7 +386,7 @@ class CardTest(Case):
       self.assertLen(registry.load('acai_tf.data', name).SOURCE, 2, name)
 
   def test_program(self):
-    with (unittest.mock.patch.object(_card, 'subject', return_value=self.which),
+    with (unittest.mock.patch.object(_card, 'subject_of', return_value=self.which),
           unittest.mock.patch.object(program.cli, 'start_tensorflow')):
       target = pathlib.Path(self.get_temp_dir()) / 'card.md'
       for words, message in ((['card', NAME, '--format=html'], 'expected one of markdown, huggingface'),

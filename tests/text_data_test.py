@@ -9,6 +9,7 @@ import numpy as np
 import shared_data
 import tensorflow as tf
 
+from acai_tf import vocabulary as vocabulary_lib
 from acai_tf.data import text_base
 from acai_tf.experiment.errors import UserError
 
@@ -18,7 +19,7 @@ TEXT = ['the cat sees the dog', 'the dog sees the cat', 'The  cat sleeps', 'a do
 class VocabularyTest(tf.test.TestCase):
 
   def test_ids_and_back(self):
-    vocabulary = text_base.fit_vocabulary(TEXT, size=4, longest=5)
+    vocabulary = vocabulary_lib.fit_vocabulary(TEXT, size=4, longest=5)
     self.assertEqual(vocabulary.words[:3], ['', '[UNK]', 'the'])
     self.assertCountEqual(vocabulary.words[3:6], ['cat', 'dog', 'sees'])
     self.assertEqual((len(vocabulary), vocabulary.start, vocabulary.end, vocabulary.length), (8, 6, 7, 6))
@@ -36,19 +37,19 @@ class VocabularyTest(tf.test.TestCase):
     self.assertEqual(vocabulary.unknown_share([[7, 0]]), 0)
 
   def test_inside_a_graph_and_rebuilt_from_its_words(self):
-    vocabulary = text_base.fit_vocabulary(TEXT, 10, 5)
+    vocabulary = vocabulary_lib.fit_vocabulary(TEXT, 10, 5)
     graph = tf.function(vocabulary.encode, input_signature=[tf.TensorSpec([None], tf.string)])
     self.assertAllEqual(graph(TEXT), vocabulary.encode(TEXT))
-    again = text_base.Vocabulary(vocabulary.known, 5, size=10)
+    again = vocabulary_lib.Vocabulary(vocabulary.known, 5, size=10)
     self.assertAllEqual(again.encode(TEXT), vocabulary.encode(TEXT))
 
   def test_case_beyond_ascii(self):
-    vocabulary = text_base.fit_vocabulary(['der ÄRGER ist groß'], 10, 5)
+    vocabulary = vocabulary_lib.fit_vocabulary(['der ÄRGER ist groß'], 10, 5)
     self.assertEqual(vocabulary.decode(vocabulary.encode(['Der ärger IST GROß'])), ['der ärger ist groß'])
     self.assertEqual(text_base.build(['ÄRGER', 'ärger'], None, 9, 2, shares=(0, 0)).vocabulary.known, ['ärger'])
 
   def test_case_is_kept_where_asked(self):
-    vocabulary = text_base.fit_vocabulary(TEXT, 10, 5, lower=False)
+    vocabulary = vocabulary_lib.fit_vocabulary(TEXT, 10, 5, lower=False)
     self.assertIn('The', vocabulary.words)
     self.assertEqual(vocabulary.decode(vocabulary.encode(['The cat', 'THE cat'])), ['The cat', '[UNK] cat'])
     self.assertNotIn('[END]', vocabulary.decode(vocabulary.encode(['[END] cat', '[START]'])))

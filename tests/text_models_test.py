@@ -14,6 +14,7 @@ from absl.testing import parameterized
 from devices import strategy, without_graphs
 
 from acai_tf import losses
+from acai_tf import vocabulary as vocabulary_lib
 from acai_tf.data import text_base
 from acai_tf.evaluation import subject
 from acai_tf.experiment import config, registry
@@ -203,7 +204,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
       kind.Model(kind.Config(), TINY, (LENGTH, 24), precision='mixed_bfloat16')
     model, data = make('arae'), dataset()
     model.adapt(data)
-    data.vocabulary = text_base.fit_vocabulary(['other words altogether'], 20, 6)
+    data.vocabulary = vocabulary_lib.fit_vocabulary(['other words altogether'], 20, 6)
     with self.assertRaisesRegex(UserError, 'another vocabulary than the model'):
       model.adapt(data)
     with self.assertRaisesRegex(ValueError, 'has no classes; expected two'):

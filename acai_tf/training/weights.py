@@ -163,7 +163,7 @@ def read(path) -> tuple:
     about = strict_json.loads(arrays.pop(ABOUT).tobytes())
     if not isinstance(about['experiment'], dict) or not (type(about['samples']) is int
                                                          and 0 <= about['samples'] <= MAX_SAMPLES):
-      raise ValueError(f'{ABOUT} names no experiment and samples')
+      raise ValueError(f'{ABOUT} has no experiment and samples')
   except Exception as error:  # zipfile, NumPy and json raise many types of errors for damaged files.
     problem = ' '.join(f'{type(error).__name__}: {error}'.split())[:120]
     raise UserError(f'{path} cannot be read ({problem}); expected an archive of weights that python -m zoo keep wrote. '
