@@ -176,7 +176,7 @@ class FolderTest(tf.test.TestCase):
             self.assertRaisesRegex(UserError, '^tf2onnx not installed; expected the extra `export`')):
         program.gallery(['lines_acai'])
       with (unittest.mock.patch.object(formats, 'require_packages'),
-            self.assertRaisesRegex(UserError, '^no weights of lines_miae are kept')):
+            self.assertRaisesRegex(UserError, '^there are no pretrained weights of lines_miae')):
         program.gallery(['lines_miae'])
 
   def test_the_server_is_this_machine_s_and_of_its_folder_alone(self):
