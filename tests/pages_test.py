@@ -20,10 +20,13 @@ ROOT = pathlib.Path(__file__).parents[1]
 MISSING = ', '.join(name for name in ('mkdocs', 'material', 'mkdocstrings') if not importlib.util.find_spec(name))
 BROWSER = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None)
 WIDTHS = {'desktop': 1280, 'phone': 375}
+# The theme's script puts every table into a box that scrolls.
+BOXED = """() => [...document.querySelectorAll('.md-content table:not([class])')].every(
+  (table) => table.closest('.md-typeset__scrollwrap'))"""
 # Of each table, also of those that the reader opens: its start, its columns beyond the box it is in, its broken words.
 TABLES = '''() => {
   document.querySelectorAll('details').forEach((details) => { details.open = true; });
-  return [...document.querySelectorAll('.md-content table')].map((table) => {
+  return [...document.querySelectorAll('.md-content table:not([class])')].map((table) => {
     const box = table.closest('.md-typeset__scrollwrap'), broken = [];
     const texts = document.createTreeWalker(table, NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) {
@@ -64,6 +67,7 @@ class PagesTest(unittest.TestCase):
         page = browser.new_page(viewport={'width': width, 'height': 900})
         for path in self.pages:
           page.goto(path.as_uri())
+          page.wait_for_function(BOXED)
           for table in page.evaluate(TABLES):
             with self.subTest(f'{name}, {path.relative_to(self.site)}: {table["start"]}'):
               self.assertEqual(table['broken'], [])

@@ -303,7 +303,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     text = _tables.render('lines', 'markdown', self.folder)
     self.assertIn('1 shorter trainings are not shown. To show them: python -m zoo table lines --all', text)
     everything = _tables.render('lines', 'markdown', self.folder, everything=True)
-    # A page has a brief table, and the full one behind it.
+    # Each training has two rows: what was measured, how it was trained.
     self.assertEqual((text.count('| lines_acai |'), everything.count('| lines_acai |')), (2, 4))
     self.assertNotIn('shorter', everything)
 
