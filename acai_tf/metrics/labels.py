@@ -53,7 +53,7 @@ LABELS = {label.metric: label for label in (
     Label('clustering_ari', 'clustering, ARI', 1, 3, True),
     Label('mean_distance', 'mean distance, 1e-3', 1e3, 2, False),
     Label('smoothness_published', 'smoothness', 1, 3, False),
-    Label('smoothness_strict', 'smoothness of the rows that move', 1, 3, False),
+    Label('smoothness_strict', 'smoothness of moving rows', 1, 3, False),
     Label('smoothness_undefined', 'rows that do not move', 1, 0),
     Label('codebook_usage', 'codebook vectors in use, %', 100, 1, True),
     Label('codebook_perplexity', 'codebook perplexity', 1, 0, True),
