@@ -125,8 +125,7 @@ def show(name, recipe) -> None:
     count = sum(v.value.shape.num_elements() for v in model.variables_of(player))
     optimizer = model.optimizers[player]
     print(f'  {player}: {count:,} parameters, {type(optimizer).__name__}')
-  total = sum(v.value.shape.num_elements() for v in weights.variables(model).values() if v is not model.step)
-  print(f'\n{total:,} parameters in total\ntraining: {values(training)}\n')
+  print(f'\n{weights.parameter_count(model):,} parameters in total\ntraining: {values(training)}\n')
   published = figures(definition)
   sources = sorted({row.source for row in base.published(
       definition.dataset, definition.model, definition.latent_dimension).values()})

@@ -171,7 +171,7 @@ def facts(subject) -> list:
   data = getattr(registry.load('acai_tf.data', subject.definition.dataset), 'SOURCE', UNSTATED)
   code = tuple(next(c for c in subject.model.callables() if c.name == 'decoder').inputs['codes'].shape[1:])
   counts = {player: sum(_count(v) for v in subject.model.variables_of(player)) for player in subject.model.players()}
-  total = sum(map(_count, weights.variables(subject.model).values()))  # also those without a player, like a codebook
+  total = weights.parameter_count(subject.model)  # with what no player trains, like a codebook
   seeds = _tables.seeds_of(subject.runs)
   seed = f'seed {seeds}' if len(subject.runs) < 2 else f'seed {training.seed} (of seeds {seeds})'
   return [

@@ -10,7 +10,7 @@ from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
-from acai_tf.training import build, loop
+from acai_tf.training import build, loop, weights
 from acai_tf.training.callback import Callbacks
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
 from acai_tf.training.progress import Progress
@@ -134,7 +134,6 @@ def _train(experiment, run, cluster, data_dir, manual_dir, published, callbacks)
   model.adapt(dataset)
   if cluster.chief:  # Not earlier, so that wrong data or settings leave no run folder behind.
     run.claim(experiment)
-  if cluster.chief:
     status = _lead(experiment, run, cluster, dataset, model, checkpoints, published, callbacks)
   else:
     status = _follow(experiment, run, cluster, dataset, model, checkpoints)
@@ -163,7 +162,7 @@ def _lead(experiment, run, cluster, dataset, model, checkpoints, published, call
           f'from step {start}')
   run.check_nothing_lost(max([start, *checkpoints.damaged_steps()]) * training.batch)
   cluster.from_chief(start)
-  print(f'{experiment.model_name} on {experiment.dataset_name}: {model.count_params():,} parameters, recipe '
+  print(f'{experiment.model_name} on {experiment.dataset_name}: {weights.parameter_count(model):,} parameters, recipe '
         f'{training.recipe}, {training.precision}; run folder {run}')
   print(f'{training.steps:,} steps x global batch {training.batch} = {training.steps * training.batch:,} samples, '
         f'learning rate {training.learning_rate:g}; {devices}')

@@ -41,6 +41,11 @@ def variables(model) -> 'dict[str, keras.Variable]':
   return {key: variable for key, variable in named_variables(model).items() if key not in TRAINING_ONLY}
 
 
+def parameter_count(model) -> int:
+  """The number of parameters of a model: networks, classifier and codebook. Keras also counts the step counter."""
+  return sum(math.prod(variable.shape) for variable in variables(model).values())
+
+
 def compact(model, measure) -> tuple:
   """Weights in half precision if that changes no metric by more than 1 %, else in float32.
 
