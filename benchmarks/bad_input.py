@@ -116,7 +116,8 @@ export --run run -> --to
 export --run run --to other --formats tflite -> unknown format
 export --run run --to other --weights mean
 export --run text_run --to other --formats litert -> takes no strings
-{zoo | zoo lsit | zoo list lines | zoo show | zoo table} -> no command|lsit|expected
+{zoo | zoo lsit | zoo show | zoo table} -> no command|lsit|expected
+zoo list {lines | svhn_acai_d32 --pretrained} -> unknown definition|no definition matches
 zoo {list --seeds 3 | show lines_acai --samples 3 | table lines --recipe fast}
 zoo {table lnes | table lines --metrics recon_msee} -> did you mean '(lines|recon_mse)'
 zoo {table lines | card lines_acai} --format pdf
