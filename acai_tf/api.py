@@ -103,9 +103,13 @@ def _collected(name, dataset: 'tf.data.Dataset'):
 
 
 def _store(run, parts):
-  """Saves the images in the run folder; returns the path. Raises a UserError if the folder has other ones."""
+  """Saves the images in the run folder and returns the path.
+
+  Raises:
+    UserError: a training in the folder has other images, or the folder cannot be written.
+  """
   path = pathlib.Path(os.path.abspath(run.folder)) / DATA
-  if path.exists():
+  if path.exists() and run.is_claimed():  # Images of a call that failed before its training began are replaced.
     saved = arrays.read(path, 0.1)
     if any(not np.array_equal(saved[name], part) for name, part in parts.items()):
       raise UserError(f'{path} has other images or labels than those given; expected the same, to resume, or another '

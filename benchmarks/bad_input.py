@@ -69,7 +69,7 @@ WORDS = {
 
 # Rows: `command [path: damage] -> message`. The command may set environment variables; `python: ` runs code. The path
 # is a good file or folder, or a pattern. The damage is a key of DAMAGES, a key of SETS for a case with each of its
-# damages, or KEY=VALUE, which sets a value in a JSON file. `{a | b}` stands for one case with a and one with b. The
+# damages, or KEY=VALUE, which sets a value in a JSON file. `{a | b}` makes two cases, one with a and one with b. The
 # message is a regular expression; by default, it is the last flag of the command, or the last key that it sets.
 COMMANDS = r"""
 # Unknown names, and flags that are missing, wrong or do not apply

@@ -12,7 +12,8 @@ if 'PYTEST_XDIST_WORKER' in os.environ:  # Side by side, more threads would only
 
 
 
-# The models that stand for all others in `make test`: the flagship, a sampled latent, a codebook, and two of sentences.
+# `make test` runs the tests marked `each_model` for these models only: ACAI, one with a sampled latent, one with a
+# codebook, and two models of sentences.
 REPRESENTATIVE = '_acai', '_vae', '_vqvae', '_arae_1', '_text_autoencoder_0'
 
 

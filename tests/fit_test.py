@@ -82,7 +82,7 @@ class FitTest(tf.test.TestCase):
       self.assertEqual(metrics, [(row['samples'], row['recon_mse']) for row in run.history()])
       self.assertEqual([call[1] for call in recorder.calls if call[0] == 'losses'][-1], 16)
       self.assertEqual(recorder.calls[-1][0], 'end')
-      message = 'Failing.on_losses failed (OSError: no route to host); training goes on'
+      message = 'Failing.on_losses failed (OSError: no route to host); training continues'
       self.assertEqual(errors.getvalue().count(message), 1)  # It is called once only.
 
     with self.subTest('resumed'):
@@ -140,13 +140,17 @@ class FitTest(tf.test.TestCase):
         ('test_images has images of shape .8, 8, 3.', {'test_images': images(channels=3)}),
         ('there are test_labels and no test_images', {'test_labels': np.arange(24)}),
         ('dataset.path cannot be set', {'settings': {'dataset.path': 'x'}}),
-        ("unknown key 'lambd'|lambd", {'settings': {'model.lambd': 1}}),
+        ("unknown key of training 'sampels'; did you mean 'samples'", {'settings': {'training.sampels': 1}}),
         ('expected at least 2', {'data': images(1)})):
       with self.subTest(message), self.assertRaisesRegex(UserError, message):
         self.fit(**arguments)
     with self.assertRaisesRegex(UserError, "weights is 'ema'; expected 'average' or 'raw'"):
       acai_tf.load(self.folder, weights='ema')
     self.assertFalse((self.folder / 'experiment.json').exists())
+    with unittest.mock.patch('acai_tf.api.session.train', return_value=0), \
+         unittest.mock.patch('acai_tf.api.load', return_value=None):
+      self.fit(images()[::-1])  # Other images than in the calls that failed: no training has begun.
+    self.assertLen(arrays.read(self.folder / 'images.npz', 0.1)['train_images'], 22)
 
 
 class ArraysTest(parameterized.TestCase, tf.test.TestCase):

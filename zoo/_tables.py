@@ -14,10 +14,8 @@ from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.metrics import labels
 from zoo import _compare, _records, base
 
-SOURCES = {'': 'the sampler', '_prior': 'the prior', '_gaussian': 'a Gaussian fitted to the latents',
-           '_sphere': 'uniform points on the sphere', '_untrained': 'the generator before training',
-           '_real_codes': 'latents of real sentences (the bound)', '_language_model': 'an LSTM language model',
-           '_real_text': 'real sentences'}
+SOURCES = {'': 'the sampler', **{end: labels.SUBJECTS[end] for end in (
+    '_prior', '_gaussian', '_sphere', '_untrained', '_real_codes', '_language_model', '_real_text')}}
 SOURCE_COLUMNS = tuple(map(labels.of, ('reverse_perplexity', 'forward_perplexity', 'distinct_share', 'copied_share')))
 FORMATS = ('text', 'markdown', 'html')
 WEIGHTS = {'average': 'EMA', 'raw': 'raw'}

@@ -61,7 +61,7 @@ class Run:
     """
     self.history()
     self.provenance()
-    if (self.folder / EXPERIMENT).exists():
+    if self.is_claimed():
       own = self.experiment()
       experiment = experiment.with_precision(own.training.precision)
       if keys := conflicts(own.to_dict(), experiment.to_dict()):
@@ -74,6 +74,10 @@ class Run:
       raise UserError(f'{self} is already trained for {done:,} samples, more than {training.samples:,}; expected '
                       f'--samples {done} or more, or another --run_dir.')
     return experiment
+
+  def is_claimed(self) -> bool:
+    """Returns whether a training has begun in the folder, so that it belongs to an experiment."""
+    return (self.folder / EXPERIMENT).exists()
 
   def claim(self, experiment) -> None:
     """Writes the experiment to the folder; call `check` first. Raises a UserError if it cannot be written."""

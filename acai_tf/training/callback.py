@@ -11,8 +11,8 @@ from acai_tf.experiment.run import Run
 class Callback:
   """Receives what a training reports. Subclasses override what they need.
 
-  Only the chief of several hosts calls it. If a method raises an exception, training prints it and goes on without the
-  callback.
+  With several hosts, only the chief calls it. If a method raises an exception, the exception is printed and training
+  continues without the callback.
   """
 
   def on_begin(self, experiment: config.Experiment, run: Run, samples: int) -> None:
@@ -42,7 +42,7 @@ class Callbacks:
       except Exception as error:  # A tracker that cannot be reached must not end a training.
         self.active.remove(callback)
         print(f'callback {type(callback).__name__}.{method} failed ({type(error).__name__}: '
-              f'{" ".join(str(error).split())[:200]}); training goes on without it', file=sys.stderr, flush=True)
+              f'{" ".join(str(error).split())[:200]}); training continues without it', file=sys.stderr, flush=True)
 
 
 def load(name) -> Callback:
