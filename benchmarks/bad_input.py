@@ -105,7 +105,7 @@ MEASURE {--checkpoint first | --restarts 0 | --train_images 3 | --dataset lines 
 MEASURE {--feature_size 32 | --set dataset.size=8} -> --feature_size|--set
 evaluate --run text_run {--restarts 3 | --metrics lines} -> --restarts|metrics
 evaluate --zoo lines_acai {--checkpoint best | --weights raw}
-{evaluate --zoo lines_aeai | zoo card lines_aeai | python: import zoo; zoo.load("lines_aeai")} -> no weights
+{evaluate --zoo lines_aeai | zoo card lines_aeai | python: import zoo; zoo.load("lines_aeai")} -> no pretrained weights
 evaluate --interpolations lines.npy {--dataset mnist | --to other | --metrics probe}
 evaluate {--sentences sentences.txt | --module module} -> --dataset is missing
 evaluate --sentences sentences.txt --dataset grammar --metrics all
@@ -210,7 +210,7 @@ ACAI_TF_ZOO={pictures | mirror | http://127.0.0.1:9} ACAI_TF_CACHE=cache LOAD_ZO
 
 # Run folders
 RESUME {--seed 5 | --model acai | --samples 8} -> seed is|model|trained for
-MEASURE --checkpoint best -> has no best checkpoint
+MEASURE --checkpoint best [run/checkpoints/best: missing] -> has no best checkpoint
 MEASURE [run/experiment.json: NO_JSON] -> experiment.json
 RESUME [run/experiment.json: {cut off | a list | a folder | not readable}] -> experiment.json
 export --run run --to other [run/experiment.json: a list] -> experiment.json

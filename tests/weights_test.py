@@ -101,6 +101,13 @@ class ArchiveTest(parameterized.TestCase, tf.test.TestCase):
       self.assertEqual((again.shape, again.dtype), (value.shape, value.dtype))
       self.assertAllEqual(again, value)
 
+  def test_an_unknown_precision_is_refused(self):
+    experiment = experiment_of()
+    self.write(build.create(experiment), experiment)
+    self.assertEqual(weights.load(self.path, 'mixed_bfloat16')[1].get_config()['precision'], 'mixed_bfloat16')
+    with self.assertRaisesRegex(UserError, "training.precision 'float8'; did you mean 'float32'"):
+      weights.load(self.path, 'float8')
+
   def test_half_precision(self):
     experiment = experiment_of()
     model = trained(experiment)

@@ -18,17 +18,22 @@ def create(experiment, precision=None) -> 'keras.Model':
 
   This sets the precision of float32 matrix products in the process: exact with recipe `paper`, TF32 (10 bits of
   mantissa) allowed with others.
+
+  Raises:
+    UserError: `precision` is not one of `config.Training`.
   """
   import tensorflow as tf
 
   from acai_tf.training.optimizer import optimizer
 
   tf.config.experimental.enable_tensor_float_32_execution(experiment.training.recipe != 'paper')
-  training, data = experiment.training, registry.load('acai_tf.data', experiment.dataset_name)
-  precision = precision or experiment.with_precision(machine.fastest_precision()).training.precision
+  if precision:
+    experiment = dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, precision=precision))
+  training = experiment.with_precision(machine.fastest_precision()).training
+  data = registry.load('acai_tf.data', experiment.dataset_name)
   model = registry.load('acai_tf.models', experiment.model_name).Model(
       experiment.model, experiment.network, data.shape(experiment.dataset), data.classes(experiment.dataset),
-      training.seed, precision)
+      training.seed, training.precision)
 
   def optimizer_of(player):
     chosen = model.training_of(player, training)
