@@ -28,7 +28,11 @@ def create(experiment, precision=None) -> 'keras.Model':
 
   tf.config.experimental.enable_tensor_float_32_execution(experiment.training.recipe != 'paper')
   if precision:
-    experiment = dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, precision=precision))
+    try:
+      training = dataclasses.replace(experiment.training, precision=precision)
+    except ValueError as error:
+      raise UserError(str(error)) from error
+    experiment = dataclasses.replace(experiment, training=training)
   training = experiment.with_precision(machine.fastest_precision()).training
   data = registry.load('acai_tf.data', experiment.dataset_name)
   model = registry.load('acai_tf.models', experiment.model_name).Model(
