@@ -20,15 +20,15 @@ $(VENV)/installed: setup.py pyproject.toml requirements.txt
 demo: $(VENV)/installed
 	rm -rf demo/module
 	$(BIN)/python -m acai_tf.train --dataset lines --recipe fast --samples $(DEMO_SAMPLES) --run_dir demo/run $(DEMO_SETTINGS)
-	$(BIN)/python -m export --run demo/run --to demo/module
-	$(BIN)/python -m zoo._demo --module demo/module --picture demo/interpolation.png
+	$(BIN)/python -m acai_tf.export --run demo/run --to demo/module
+	$(BIN)/python -m acai_tf.zoo._demo --module demo/module --picture demo/interpolation.png
 
 demo-text: $(VENV)/installed
 	rm -rf demo-text/module
 	$(BIN)/python -m acai_tf.train --dataset grammar --recipe fast --samples 128000 --run_dir demo-text/run --set training.evaluate_every=0
 	$(BIN)/python -m acai_tf.evaluate --run demo-text/run --metrics all
-	$(BIN)/python -m export --run demo-text/run --to demo-text/module
-	$(BIN)/python -m zoo._demo_text --module demo-text/module
+	$(BIN)/python -m acai_tf.export --run demo-text/run --to demo-text/module
+	$(BIN)/python -m acai_tf.zoo._demo_text --module demo-text/module
 
 PYTEST := $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
@@ -53,7 +53,7 @@ $(VENV)/installed-docs: $(VENV)/installed
 # The pages and, in site/gallery, the gallery of the pretrained models (which fetches ONNX Runtime Web from npm once).
 docs: pages
 	rm -rf site/gallery
-	$(BIN)/python -m zoo gallery --to site/gallery
+	$(BIN)/python -m acai_tf.zoo gallery --to site/gallery
 
 pages: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -50,7 +50,7 @@ setuptools.setup(
             'mkdocs-material>=9.8,<10',  # theme and search, without requests to other sites
             'mkdocstrings-python>=2.0,<3',  # API reference from docstrings, without importing TensorFlow
         ],
-        'publish': [  # python -m zoo publish --yes
+        'publish': [  # acai zoo publish --yes
             'huggingface_hub>=2.4,<3',  # uploads to Hugging Face
             'kagglehub>=1.0.3,<2',  # uploads to Kaggle
         ],

@@ -29,12 +29,12 @@ def fit(model: str, images, labels=None, *, run_dir, test_images=None, test_labe
         callbacks: Sequence[Callback] = ()) -> 'keras.Model':
   """Trains a model on images in memory, or resumes its training, and evaluates it.
 
-  It does what `python -m acai_tf.train` does: checkpoints, evaluation during training, TensorBoard events, and a report
+  It does what `acai train` does: checkpoints, evaluation during training, TensorBoard events, and a report
   at the end. The images are saved in the run folder, so that `acai_tf.train`, `acai_tf.evaluate` and `export` work on
   it. Call it again with the same arguments to resume.
 
   Args:
-    model: name of a model of images, such as 'acai' (`python -m acai_tf.train --help` lists them).
+    model: name of a model of images, such as 'acai' (`acai train --help` lists them).
     images: training images, [n, size, size, channels] or [n, size, size], uint8 or floats in [0, 1] (rounded to
       8 bits). `size` is the latent width times a power of two. Or a finite tf.data.Dataset of single images, or of
       (image, label).

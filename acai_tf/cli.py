@@ -1,6 +1,7 @@
 """Common code of the programs: environment, flags, grouped help, progress and one-line error messages."""
 
 import contextlib
+import difflib
 import os
 import pathlib
 import re
@@ -82,7 +83,7 @@ def define_data_flags(flag_values) -> None:
                       flag_values=flag_values)
 
 
-def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
+def run(main, usage, groups, words=False, flag_values=FLAGS, settings=None) -> None:
   """Parses the flags, calls `main` and exits the process.
 
   The exit status is that of `main`, 1 if the machine lacks something (memory, disk space, access to files), 2 for a
@@ -91,9 +92,11 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
   Args:
     main: function that returns an exit status or None. Its argument is the list of positional arguments if `words`.
     usage: description of the program, for --help.
-    groups: dict: heading -> names of absl flags, for --help.
+    groups: dict: heading -> names of absl flags, for --help. Instead of a list of names, a dict: name -> text that
+      replaces the flag's own, if it is not empty.
     words: whether the program takes positional arguments.
     flag_values: absl `FlagValues`; default: the global one.
+    settings: dict: name -> key of --set, to suggest the key if an unknown flag has such a name.
 
   Raises:
     Exception: a bug in this project; the traceback is printed.
@@ -104,7 +107,7 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
     print(_help(usage, groups, flag_values))
     sys.exit(0)
   try:
-    rest = flag_values(sys.argv)
+    rest = _parsed(flag_values, [flag for names in groups.values() for flag in names], settings or {})
     _refuse_empty(flag_values)
     _expand_home(flag_values)
     if rest[1:] and not words:
@@ -128,6 +131,30 @@ def run(main, usage, groups, words=False, flag_values=FLAGS) -> None:
   except KeyboardInterrupt:
     print('interrupted.', file=sys.stderr)
     sys.exit(130)
+
+
+# Names that other programs give to what is a flag here.
+SYNONYMS = {'lr': 'learning_rate', 'rate': 'learning_rate', 'batch_size': 'batch', 'bs': 'batch', 'epochs': 'samples',
+            'steps': 'samples', 'images': 'samples', 'iterations': 'samples', 'latent_dim': 'latent',
+            'latent_size': 'latent', 'latent_dimension': 'latent', 'z_dim': 'latent', 'data': 'dataset',
+            'name': 'zoo', 'definition': 'zoo', 'output': 'to', 'out': 'to', 'o': 'to', 'output_dir': 'run_dir',
+            'logdir': 'run_dir', 'log_dir': 'run_dir', 'save_dir': 'run_dir', 'dir': 'run_dir', 'device': 'strategy',
+            'devices': 'strategy', 'distribute': 'strategy', 'dtype': 'precision', 'fp16': 'precision',
+            'workers': 'jobs', 'parallel': 'jobs', 'n_jobs': 'jobs', 'host': 'serve', 'port': 'serve'}
+
+
+def _parsed(flag_values, known, settings):
+  """The arguments that are not flags. Raises a UserError that suggests a flag or a setting for an unknown flag."""
+  try:
+    return flag_values(sys.argv)
+  except flags.UnrecognizedFlagError as error:
+    name = error.flagname.replace('-', '_')
+    candidates = {**{key: f'--set {setting}=VALUE' for key, setting in settings.items()},
+                  **{flag: f'--{flag}' for flag in known}}
+    synonym = SYNONYMS.get(name)
+    near = [synonym] if synonym in candidates else difflib.get_close_matches(name, candidates, 1, 0.75)
+    hint = f'; did you mean {candidates[near[0]]}?' if near else '.'
+    raise UserError(f'unknown flag --{error.flagname}{hint} --help lists all flags.') from error
 
 
 def _refuse_empty(flag_values):
@@ -228,10 +255,10 @@ def _help(usage, groups, flag_values):
   for heading, names in groups.items():
     lines += ['', heading]
     for name in names:
-      flag = flag_values[name]
+      flag, special = flag_values[name], names[name] if isinstance(names, dict) else ''
       kind = '|'.join(getattr(flag.parser, 'enum_values', None) or []) or {'int': 'N', 'float': 'X', 'bool': ''}.get(
           flag.parser.flag_type(), 'TEXT')
-      text = flag.help.split('>: ')[-1].split(';\n')[0]
+      text = special or flag.help.split('>: ')[-1].split(';\n')[0]
       default = '' if flag.default in (None, '', [], False) else f' [{flag.default}]'
       lines.append(f'  {"--" + name + " " + kind:<38} {text}{default}')
   return '\n'.join(lines)

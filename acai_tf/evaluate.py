@@ -18,15 +18,15 @@ from acai_tf.experiment.resolve import resolve_dataset
 from acai_tf.experiment.run import WEIGHTS, Run
 from acai_tf.metrics import lines, text_path
 from acai_tf.training import build
-from zoo import _card, _weights
-from zoo import base as zoo
+from acai_tf.zoo import _card, _weights
+from acai_tf.zoo import base as zoo
 
 FLAGS = flags.FlagValues()  # Not absl's global flags: acai_tf.train defines some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Checkpoint of --run', flag_values=FLAGS)
 flags.DEFINE_enum('weights', 'average', WEIGHTS, 'EMA of the weights (if the run has one), or raw weights',
                   flag_values=FLAGS)
-flags.DEFINE_string('zoo', None, 'Definition with pretrained weights (python -m zoo list)', flag_values=FLAGS)
+flags.DEFINE_string('zoo', None, 'Definition with pretrained weights (acai zoo list)', flag_values=FLAGS)
 flags.DEFINE_string('module', None, 'Folder or address of an exported module', flag_values=FLAGS)
 flags.DEFINE_string('dataset', None, 'Data set that --module, --sentences or --paths is evaluated on',
                     flag_values=FLAGS)
@@ -257,8 +257,13 @@ def main() -> None:
   return None
 
 
-if __name__ == '__main__':
-  cli.run(main, 'python -m acai_tf.evaluate --run DIR: evaluates a run, and writes metrics.json and pictures.\n'
+def program() -> None:
+  """Parses the flags, runs the program and exits."""
+  cli.run(main, 'acai evaluate --run DIR: evaluates a run, and writes metrics.json and pictures.\n'
               'Also --zoo NAME (pretrained weights), --module DIR --dataset NAME, and output of any program:\n'
               '--interpolations FILE.npy (lines), --sentences FILE and --paths FILE.',
           GROUPS, flag_values=FLAGS)
+
+
+if __name__ == '__main__':
+  program()

@@ -9,7 +9,7 @@ from acai_tf.experiment.errors import UserError
 
 GRAPH = 'saved_model.pb'
 LARGEST = 1 << 31  # maximum size of a graph in bytes, protobuf's limit
-ADVICE = ('a module is a program, which can do what you can. Expected one that python -m export wrote; --trust loads '
+ADVICE = ('a module is a program, which can do what you can. Expected one that acai export wrote; --trust loads '
           'it all the same')
 
 # Stateful operations that models need. All other stateful operations are refused. They include those that access files,
@@ -57,10 +57,10 @@ def _graph(path, handle):
   except Exception as error:  # OSError, or protobuf's DecodeError, whose module depends on the TensorFlow version.
     problem = f'{error.strerror}: {GRAPH}' if getattr(error, 'strerror', None) else str(error)
     raise UserError(f'module {handle} cannot be loaded ({problem}); expected the folder of a SavedModel, which '
-                    'python -m export writes.') from error
+                    'acai export writes.') from error
   if not graph.meta_graphs:
     raise UserError(f'module {handle} cannot be loaded ({GRAPH} has no graph); expected the folder of a SavedModel, '
-                    'which python -m export writes.')
+                    'which acai export writes.')
   if not all(meta.object_graph_def.nodes for meta in graph.meta_graphs):
     raise UserError(f'module {handle} is of TensorFlow 1, whose graph runs as it is loaded; {ADVICE}.')
   return graph

@@ -1,4 +1,6 @@
-"""Trains and evaluates a model: `python -m acai_tf.train --dataset lines`."""
+"""Trains and evaluates a model: `acai train --dataset lines`."""
+
+import dataclasses
 
 from absl import flags
 
@@ -9,10 +11,10 @@ from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run
 from acai_tf.training import build, callback
-from zoo import base as zoo
+from acai_tf.zoo import base as zoo
 
 flags.DEFINE_string('dataset', None, 'Data set: ' + ', '.join(registry.names('acai_tf.data')))
-flags.DEFINE_string('zoo', None, 'Definition (python -m zoo list), instead of --dataset and --model')
+flags.DEFINE_string('zoo', None, 'Definition (acai zoo list), instead of --dataset and --model')
 flags.DEFINE_string('model', None, f'Images [acai]: {", ".join(registry.names("acai_tf.models", "images"))}; '
                     f'sentences [arae]: {", ".join(registry.names("acai_tf.models", "sentences"))}')
 flags.DEFINE_integer('latent_width', None, 'Height and width of the latent', lower_bound=1)
@@ -22,6 +24,8 @@ flags.DEFINE_enum('recipe', 'paper', ['paper', 'fast'], "Hyperparameters of the 
 flags.DEFINE_integer('samples', None, 'Number of training samples, over all devices', lower_bound=1)
 flags.DEFINE_integer('batch', None, 'Global batch size, shared by all devices; learning rates refer to it',
                      lower_bound=1)
+flags.DEFINE_float('learning_rate', None, 'Learning rate of all networks whose model sets no other one',
+                   lower_bound=0.0)
 flags.DEFINE_integer('seed', 0, 'Seed of weights, data order and noise', lower_bound=0)
 flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes training [runs/NAME]')
 flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored', 'multi_worker', 'tpu'],
@@ -38,10 +42,12 @@ cli.define_data_flags(flags.FLAGS)
 GROUPS = {
     'What to train': ['dataset', 'model', 'zoo', 'recipe', 'run_dir'],
     'Network (default: the data set\'s own)': ['latent_width', 'latent', 'depth'],
-    'Training (default: the recipe\'s)': ['samples', 'batch', 'seed', 'precision', 'strategy', 'xla', 'deterministic',
-                                         'set', 'callback'],
+    'Training (default: the recipe\'s)': ['samples', 'batch', 'learning_rate', 'seed', 'precision', 'strategy', 'xla',
+                                         'deterministic', 'set', 'callback'],
     'Data': ['data_dir', 'manual_dir'],
 }
+# Settings without a flag of their own, which an unknown flag may mean.
+SETTINGS = {field.name: f'training.{field.name}' for field in dataclasses.fields(config.Training)}
 
 
 def experiment_of(arguments) -> config.Experiment:
@@ -52,7 +58,7 @@ def experiment_of(arguments) -> config.Experiment:
     raise UserError(f'--dataset is missing; expected one of {", ".join(registry.names("acai_tf.data"))}.')
   overrides = parse_overrides(arguments.set)
   for section, keys in (('network', ('latent_width', 'latent', 'depth')),
-                        ('training', ('samples', 'batch', 'seed', 'precision'))):
+                        ('training', ('samples', 'batch', 'learning_rate', 'seed', 'precision'))):
     for key in keys:
       value = getattr(arguments, key)
       if key in overrides[section] and arguments[key].present:
@@ -105,6 +111,10 @@ def main() -> int:
                        zoo.published_for(experiment), callbacks)
 
 
+def program() -> None:
+  """Parses the flags, runs the program and exits."""
+  cli.run(main, 'acai train --dataset NAME: trains or resumes a model, and evaluates it.', GROUPS, settings=SETTINGS)
+
+
 if __name__ == '__main__':
-  cli.run(
-      main, 'python -m acai_tf.train --dataset NAME: trains or resumes a model, and evaluates it.', GROUPS)
+  program()

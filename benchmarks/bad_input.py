@@ -41,8 +41,8 @@ from bad_files import DAMAGES, SETS
 SECONDS, REAL = 10, 40
 PATIENCE = 300  # seconds of wall time after which a case is killed
 PROGRESS = re.compile('^Downloading data from |━')  # progress lines of Keras's downloads
-PROGRAMS = {'train': 'acai_tf.train', 'evaluate': 'acai_tf.evaluate', 'export': 'export', 'zoo': 'zoo',
-            'demo': 'zoo._demo', 'demo_text': 'zoo._demo_text'}
+PROGRAMS = {'train': 'acai_tf.train', 'evaluate': 'acai_tf.evaluate', 'export': 'acai_tf.export', 'zoo': 'acai_tf.zoo',
+            'demo': 'acai_tf.zoo._demo', 'demo_text': 'acai_tf.zoo._demo_text'}
 HEAVY = ('tensorflow', 'keras', 'tensorflow_hub', 'tensorflow_datasets', 'matplotlib.pyplot', 'scipy.stats',
          'sklearn.linear_model', 'rich.progress')  # imported once, before the forks
 
@@ -50,9 +50,9 @@ HEAVY = ('tensorflow', 'keras', 'tensorflow_hub', 'tensorflow_datasets', 'matplo
 WORDS = {
     'MEASURE': 'evaluate --run run',
     'RESUME': 'TRAIN --run_dir run',
-    'GATHER': 'python: from acai_tf.experiment.run import Run; from zoo import _reproduce, base; '
+    'GATHER': 'python: from acai_tf.experiment.run import Run; from acai_tf.zoo import _reproduce, base; '
               '_reproduce.gather(Run("run"), base.definition("lines_autoencoder"), "results")',
-    'LOAD_ZOO': 'python: from zoo import _weights; _weights.load("lines_autoencoder", folder="pictures")',
+    'LOAD_ZOO': 'python: from acai_tf.zoo import _weights; _weights.load("lines_autoencoder", folder="pictures")',
     'LOAD_WEIGHTS': 'python: from acai_tf.training import weights; weights.load("weights.npz")',
     'PICTURES': 'TRAIN --dataset folder --data_dir data --set dataset.path=pictures',
     'SENTENCES': 'TRAIN_TEXT --dataset text --set dataset.path=sentences.txt',
@@ -78,7 +78,7 @@ train -> --dataset is missing
 {train --dataset lines | zoo list} --model acia -> did you mean 'acai'
 {train --zoo | evaluate --zoo | zoo show | zoo table --ablation} lines_acia -> did you mean 'lines_acai'
 {zoo reproduce | zoo gallery --to other} lines_acia -> did you mean 'lines_acai'
-python: import zoo; zoo.{load("lines_acia") | handle("lines_acia")} -> did you mean 'lines_acai'
+python: from acai_tf import zoo; zoo.{load("lines_acia") | handle("lines_acia")} -> did you mean 'lines_acai'
 {train --dataset ../lines | evaluate --sentences sentences.txt --dataset lines} -> unknown data set
 train --dataset lines --model arae -> is a model of sentences
 train --dataset grammar --model acai -> is a model of images
@@ -105,7 +105,8 @@ MEASURE {--checkpoint first | --restarts 0 | --train_images 3 | --dataset lines 
 MEASURE {--feature_size 32 | --set dataset.size=8} -> --feature_size|--set
 evaluate --run text_run {--restarts 3 | --metrics lines} -> --restarts|metrics
 evaluate --zoo lines_acai {--checkpoint best | --weights raw}
-{evaluate --zoo lines_aeai | zoo card lines_aeai | python: import zoo; zoo.load("lines_aeai")} -> no pretrained weights
+{evaluate --zoo | zoo card} lines_aeai -> no pretrained weights
+python: from acai_tf import zoo; zoo.load("lines_aeai") -> no pretrained weights
 evaluate --interpolations lines.npy {--dataset mnist | --to other | --metrics probe}
 evaluate {--sentences sentences.txt | --module module} -> --dataset is missing
 evaluate --sentences sentences.txt --dataset grammar --metrics all
@@ -133,8 +134,8 @@ zoo reproduce lines_acai {--seeds 0 | --set training.seed=3} -> --seeds
 zoo reproduce lines_acai --set {dataset.size=8 | network.latent=3} -> as in the definition
 zoo reproduce lines_acai --set model.lambda=3 -> did you mean 'lambda_'
 {demo | demo_text} -> --module DIR is missing
-python: import zoo; {zoo.load("lines_acai", "float8") | zoo.load(["lines_acai"])} -> precision|is a list
-python: from export import layer; layer.ModuleLayer({"nowhere" | "module", "foo"}) -> cannot be loaded|has no 'foo'
+python: from acai_tf import zoo; {zoo.load("lines_acai", "float8") | zoo.load(["lines_acai"])} -> precision|is a list
+python: from acai_tf.export.layer import ModuleLayer; ModuleLayer({"nowhere" | "module", "foo"}) -> cannot be|no 'foo'
 TF_CONFIG={[] | BRACKETS} TRAIN -> TF_CONFIG
 TF_CONFIG={} TRAIN -> TF_CONFIG
 TF_CONFIG={ TRAIN -> TF_CONFIG
@@ -204,8 +205,7 @@ zoo gallery {lines_autoencoder --to pictures | --to pictures --serve} -> exists 
 zoo gallery lines_autoencoder --to sentences.txt/other -> cannot be written
 zoo reproduce lines_autoencoder --weights sentences.txt -> sentences.txt
 demo --module {nowhere | module --picture pictures} -> is not a module|pictures
-ACAI_TF_CACHE=/proc/cache python: import zoo; zoo.handle("lines_autoencoder") -> cannot be written
-LOAD_ZOO -> ACAI_TF_ZOO
+ACAI_TF_CACHE=/proc/cache python: from acai_tf import zoo; zoo.handle("lines_autoencoder") -> cannot be written
 ACAI_TF_ZOO={pictures | mirror | http://127.0.0.1:9} ACAI_TF_CACHE=cache LOAD_ZOO -> ACAI_TF_ZOO
 
 # Run folders

@@ -44,7 +44,7 @@ def runtimes(model, folder):
   import tensorflow as tf
   import tensorflow_hub as hub
 
-  from export import formats, module
+  from acai_tf.export import formats, module
 
   offered = {module.SIGNATURES[c.name]: c for c in model.callables() if c.name in formats.CALLABLES}
   eager = {signature: module.outside(c) for signature, c in offered.items()}
@@ -84,8 +84,8 @@ def main(_):
   sys.path.pop(0)  # this script's folder, in which `export` is this script
   import tensorflow as tf
 
-  import zoo
-  from export import formats, module
+  from acai_tf import zoo
+  from acai_tf.export import formats, module
 
   tf.config.threading.set_intra_op_parallelism_threads(1)
   tf.config.threading.set_inter_op_parallelism_threads(1)

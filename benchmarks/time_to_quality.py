@@ -10,7 +10,7 @@ import statistics
 
 from absl import app
 
-from zoo import _compare, _records, _tables
+from acai_tf.zoo import _compare, _records, _tables
 
 LEVELS = (2.5e-3, 1e-3, 0.6e-3, 0.35e-3, 0.25e-3)
 

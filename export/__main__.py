@@ -1,4 +1,4 @@
-"""Program: writes a run as a reusable SavedModel, and for other runtimes. `python -m export --run DIR --to DIR`."""
+"""Program: writes a run as a reusable SavedModel, and for other runtimes. `acai export --run DIR --to DIR`."""
 
 import json
 import pathlib
@@ -13,8 +13,8 @@ from acai_tf import cli, files
 from acai_tf.experiment import module_card
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import WEIGHTS, Run
+from acai_tf.export import formats as formats_lib
 from acai_tf.training import build
-from export import formats as formats_lib
 
 FLAGS = flags.FlagValues()  # Not absl's global flags: acai_tf.train defines some of the same names.
 flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
@@ -46,7 +46,7 @@ def export(run: Run, target, checkpoint='last', weights='average', formats=(), d
   Raises:
     UserError: there is no run or checkpoint, the target exists or cannot be written, or the module differs.
   """
-  from export import module
+  from acai_tf.export import module
 
   experiment, model, step = build.load_model(run, checkpoint, precision='float32', weights=weights)
   target = pathlib.Path(target)
@@ -96,7 +96,7 @@ def compare_formats(folder, formats, inputs) -> dict:
   """
   arrays = {f'{signature}/{name}': values for signature, given in inputs.items() for name, values in given.items()}
   names = [format_.name for format_ in formats_lib.chosen(formats)]
-  measured = json.loads(_check(['-m', 'export.formats'], folder, arrays, *names).splitlines()[-1])
+  measured = json.loads(_check(['-m', 'acai_tf.export.formats'], folder, arrays, *names).splitlines()[-1])
   for name, found in measured.items():
     formats_lib.FORMATS[name].judge(found['signatures'])
   return measured
@@ -119,7 +119,7 @@ def expected(model) -> dict:
   """Returns outputs of the live model for all callables and signatures, under the names that check.py expects."""
   import tensorflow as tf
 
-  from export import module
+  from acai_tf.export import module
 
   found, callables = {}, model.callables()
   encoder = next(c for c in callables if c.name == 'encoder')
@@ -165,7 +165,12 @@ def main() -> None:
   print(f'wrote {arguments.to}; reloaded in a fresh process by hub.load: {agreement}')
 
 
-if __name__ == '__main__':
-  cli.run(main, 'python -m export --run DIR --to DIR: exports a run as a SavedModel for hub.load, and checks it.',
+def program() -> None:
+  """Parses the flags, runs the program and exits."""
+  cli.run(main, 'acai export --run DIR --to DIR: exports a run as a SavedModel for hub.load, and checks it.',
           {'What to export': ['run', 'to', 'checkpoint', 'weights', 'formats'],
            'Data, for other formats': ['data_dir', 'manual_dir']}, flag_values=FLAGS)
+
+
+if __name__ == '__main__':
+  program()

@@ -3,7 +3,7 @@
 As in the module, images are [n, height, width, channels] float32 in [0, 1] for any n, and inputs and outputs have the
 names of the module's signatures. Models of sentences are not exported: neither runtime takes strings.
 
-`python -m export.formats MODULE INPUTS.npz FORMAT...` compares formats with the SavedModel (`compare`).
+`python -m acai_tf.export.formats MODULE INPUTS.npz FORMAT...` compares formats with the SavedModel (`compare`).
 """
 
 import dataclasses
@@ -183,7 +183,7 @@ def onnx(model, folder, callables=CALLABLES) -> dict:
   Raises:
     UserError: tf2onnx is not installed.
   """
-  from export import module
+  from acai_tf.export import module
 
   require_packages('tf2onnx')
   paths = {}
@@ -199,7 +199,7 @@ def _onnx(offered):
   import tensorflow as tf
   import tf2onnx
 
-  from export import module
+  from acai_tf.export import module
 
   function = module.outside(offered)
   specs = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in offered.inputs.items()]

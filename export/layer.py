@@ -19,7 +19,7 @@ class ModuleLayer(keras.layers.Layer):
   loaded. In training, the layer adds the module's regularization losses.
 
   Args:
-    handle: handle for hub.load: the folder that `python -m export` wrote, or an address.
+    handle: handle for hub.load: the folder that `acai export` wrote, or an address.
     part: 'features', which is the module itself (images in [0, 1] or strings -> [n, d]), or the name of a callable.
     trainable: whether the weights are trained.
     **arguments: Keras's `name` and `dtype`; the default dtype is float32.
@@ -34,7 +34,7 @@ class ModuleLayer(keras.layers.Layer):
     try:
       module = hub.load(self.handle)
     except Exception as error:  # TensorFlow Hub raises OSError and errors of urllib and TensorFlow.
-      raise UserError(f'module {handle} cannot be loaded ({type(error).__name__}); expected what python -m export '
+      raise UserError(f'module {handle} cannot be loaded ({type(error).__name__}); expected what acai export '
                       'wrote, at the place that the layer was made with.') from error
     self.function = module if part == 'features' else getattr(module, part, None)
     if not hasattr(self.function, 'trainable_variables'):

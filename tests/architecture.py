@@ -6,7 +6,8 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).parents[1]
-OURS = ('acai_tf', 'zoo', 'export')
+OURS = 'acai_tf'
+FOLDERS = ('acai_tf', 'acai_tf/zoo', 'acai_tf/export')  # the last two are links
 # Whoever imports one of these needs the rooms whose modules they find by name.
 REGISTRIES, FOUND = {'acai_tf.experiment.registry', 'acai_tf.experiment.resolve'}, {'data', 'models'}
 # Packages that take a second to import, or are of an extra and may be missing: functions import them, and files of ours
@@ -59,7 +60,7 @@ def imports_of(files, owner):
   libraries, distributions = set(), set()
   for module in (module for file in files for module in modules_imported(file)):
     top = module.split('.')[0]
-    if top in OURS:
+    if top == OURS:
       libraries.add(owner[file_of(module)])
     elif top not in sys.stdlib_module_names and not (ROOT / 'tests' / f'{top}.py').exists():
       distributions.add(DISTRIBUTIONS.get(top, top))

@@ -11,7 +11,8 @@ from architecture import ROOT
 GROUND = {'experiment', 'losses', 'interpolation', 'replicas', 'vocabulary'}
 ROOMS = GROUND | {'cli', 'networks', 'data', 'models', 'metrics', 'evaluation', 'training'}
 ARROWS = {
-    'acai_tf': set(),  # loads api when it is used
+    'acai_tf': set(),  # loads api, zoo and export when they are used
+    'acai': {'acai_tf', 'experiment'},  # loads the program that is asked for
     'files': set(),  # which all may import
     'experiment': set(),
     'losses': set(),
@@ -65,7 +66,7 @@ class BuildTest(tf.test.TestCase):
 
   def test_every_source_is_in_exactly_one_library(self):
     listed = [file for a in self.libraries.values() for file in a['srcs']]
-    self.assertCountEqual(listed, sources(*architecture.OURS))
+    self.assertCountEqual(listed, sources(*architecture.FOLDERS))
 
   def test_every_test_file_is_a_test(self):
     tests = [file for kind, a in self.rules if kind == 'py_test' for file in a['srcs'] if file.endswith('_test.py')]
@@ -105,11 +106,11 @@ class FilesTest(tf.test.TestCase):
 
   def test_no_circle_of_imports(self):
     graph = {path: {file for module in architecture.modules_imported(path) if (file := architecture.file_of(module))}
-             for path in sources(*architecture.OURS)}
+             for path in sources(*architecture.FOLDERS)}
     graphlib.TopologicalSorter(graph).prepare()  # Raises a CycleError that names the files of a circle.
 
   def test_functions_import_only_what_is_slow_or_optional(self):
-    for path in sources(*architecture.OURS):
+    for path in sources(*architecture.FOLDERS):
       for module in architecture.modules_of_functions(path):
         self.assertTrue(architecture.is_slow(module) or module.split('.')[0] in architecture.OPTIONAL,
                         f'{path} imports {module} inside a function; expected it at the top')
@@ -118,7 +119,7 @@ class FilesTest(tf.test.TestCase):
 class DocumentationTest(tf.test.TestCase):
 
   def test_public_functions_and_classes_have_docstrings(self):
-    for path in sources(*architecture.OURS):
+    for path in sources(*architecture.FOLDERS):
       tree = ast.parse((ROOT / path).read_text())
       self.assertTrue(ast.get_docstring(tree), path)
       for node in tree.body:

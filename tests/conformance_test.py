@@ -10,8 +10,8 @@ import tensorflow_hub as hub
 from absl.testing import parameterized
 
 from acai_tf.experiment import config, registry
+from acai_tf.export import module
 from acai_tf.training.checkpoints import Checkpoints
-from export import module
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=4, depth=2), (8, 8, 1), 6
 NAMES = registry.names('acai_tf.models', 'images')

@@ -16,13 +16,14 @@ import tensorflow as tf
 from absl import flags
 from PIL import Image
 
+from acai_tf import __main__ as program
 from acai_tf import train
 from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment import registry
 from acai_tf.experiment.resolve import resolve
+from acai_tf.export import module
 from acai_tf.training import build
-from export import module
-from zoo import _readme, base
+from acai_tf.zoo import _readme, base
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in _readme.pages()}
@@ -37,8 +38,15 @@ def blocks(page, kind) -> list:
 
 def commands() -> list:
   """(page, words) of every command that is shown, in a block or in the running text."""
-  return [(name, shlex.split(text)) for name, page in PAGES.items()
-          for text in re.findall(r'(?:^|`)((?:python|make) [^\n`<]*)', page.replace('\\\n', ''), re.M)]
+  return [(name, python_words(shlex.split(text))) for name, page in PAGES.items()
+          for text in re.findall(r'(?:^ *|`)((?:python|make|acai) [^\n`<]*)', page.replace('\\\n', ''), re.M)]
+
+
+def python_words(words) -> list:
+  """The command `acai NAME ...` as `python -m MODULE ...`; other commands as they are."""
+  if words[0] == 'acai' and words[1] in program.COMMANDS:
+    return ['python', '-m', program.COMMANDS[words[1]][0].removesuffix('.__main__'), *words[2:]]
+  return words
 
 
 def anchors(page) -> set:
@@ -56,7 +64,7 @@ def flags_of(name) -> set:
 
 
 def save_module(folder, dataset, model, overrides) -> None:
-  """Writes a model as `python -m export` does, untrained, and small to be quick."""
+  """Writes a model as `acai export` does, untrained, and small to be quick."""
   experiment = resolve(dataset, model, 'fast', overrides)
   model = build.create(experiment)
   model.adapt(build.load_data(experiment))
@@ -95,20 +103,23 @@ class DocsTest(tf.test.TestCase):
   def test_flags_exist(self):
     self.assertNotEmpty(commands())
     targets = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.M)
-    for name, words in commands():
-      with self.subTest(f'{name}: {" ".join(words)}'):
+    for page, words in commands():
+      with self.subTest(f'{page}: {" ".join(words)}'):
         if words[0] == 'make':
           self.assertIn(words[1], targets)
           continue
-        program = words[2] if words[1] == '-m' else words[1]
+        if words[0] == 'acai':
+          self.assertIn(words[1], ('COMMAND', '--help', '--version'))
+          continue
+        name = words[2] if words[1] == '-m' else words[1]
         for flag in re.findall(r'--(\w+)', ' '.join(words)):
-          self.assertIn(flag, flags_of(program))
+          self.assertIn(flag, flags_of(name))
 
   def test_definitions_exist(self):
     known, patterns = base.definitions(), []
     for _, words in commands():
       patterns += [words[words.index('--zoo') + 1]] if '--zoo' in words else []
-      if words[2:4] in (['zoo', 'show'], ['zoo', 'reproduce']):
+      if words[2:4] in (['acai_tf.zoo', 'show'], ['acai_tf.zoo', 'reproduce']):
         patterns += [word for word in words[4:] if '_' in word]
     self.assertNotEmpty(patterns)
     for pattern in patterns:
@@ -121,7 +132,7 @@ class DocsTest(tf.test.TestCase):
     (folder / 'SENTENCES.txt').write_text('one two\n')
     self.addCleanup(os.chdir, os.getcwd())
     os.chdir(folder)
-    asked = [words for _, words in commands() if words[1:3] == ['-m', 'acai_tf.train'] and len(words) > 3]
+    asked = [words for _, words in commands() if words[1:3] == ['-m', 'acai_tf.train'] and len(words) > 4]
     self.assertNotEmpty(asked)
     for words in asked:
       with self.subTest(' '.join(words)):

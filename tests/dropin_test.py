@@ -162,10 +162,10 @@ class DropInTest(tf.test.TestCase):
     return done.stdout
 
   def test_it_is_listed_trained_and_tested(self):
-    listed = self.run_python('-m', 'zoo', 'list', '--dataset', 'toy_data')
+    listed = self.run_python('-m', 'acai_tf.zoo', 'list', '--dataset', 'toy_data')
     self.assertIn('toy_data_toy_model', listed)
     self.assertIn('toy_data_acai', listed)
-    self.assertIn('mnist_toy_model_d32', self.run_python('-m', 'zoo', 'list', '--model', 'toy_model'))
+    self.assertIn('mnist_toy_model_d32', self.run_python('-m', 'acai_tf.zoo', 'list', '--model', 'toy_model'))
     trained = self.run_python('-m', 'acai_tf.train', '--zoo', 'toy_data_toy_model', '--samples', '256',
                               '--set', 'model.power=1.5', '--run_dir', 'run')
     self.assertRegex(trained, 'toy_data: 50 training and 50 test images, 16x16x1')
@@ -176,8 +176,8 @@ class DropInTest(tf.test.TestCase):
     self.assertRegex(tested, r'\nRan 1\d tests in')
 
   def test_so_are_a_model_and_a_set_of_sentences(self):
-    self.assertIn('grammar_toy_writer', self.run_python('-m', 'zoo', 'list', '--model', 'toy_writer'))
-    self.assertIn('toy_sums_arae', self.run_python('-m', 'zoo', 'list', '--dataset', 'toy_sums'))
+    self.assertIn('grammar_toy_writer', self.run_python('-m', 'acai_tf.zoo', 'list', '--model', 'toy_writer'))
+    self.assertIn('toy_sums_arae', self.run_python('-m', 'acai_tf.zoo', 'list', '--dataset', 'toy_sums'))
     trained = self.run_python('-m', 'acai_tf.train', '--zoo', 'toy_sums_toy_writer', '--samples', '256',
                               '--set', 'model.noise=0.2', '--run_dir', 'run')
     self.assertRegex(trained, r'vocabulary of \d+ words; \d+ training, \d+ validation, \d+ test sentences')

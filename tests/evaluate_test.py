@@ -20,7 +20,8 @@ import scipy.stats
 import tensorflow as tf
 from absl import flags
 
-from acai_tf import cli, evaluate, losses
+from acai_tf import __main__ as acai
+from acai_tf import cli, evaluate, losses, train
 from acai_tf.data import image_base, lines
 from acai_tf.evaluation import codes as codes_lib
 from acai_tf.evaluation import feature_network, figures, report, subject
@@ -34,7 +35,8 @@ from acai_tf.metrics import probe, reconstruction
 from acai_tf.training import build
 from acai_tf.training.checkpoints import Checkpoints
 from acai_tf.training.session import better
-from zoo import base as zoo
+from acai_tf.zoo import __main__ as zoo_program
+from acai_tf.zoo import base as zoo
 
 # Settings of the smallest images and network: 8x8, 2x2x2 latents.
 TINY = {'dataset': {'size': 8, 'test_images': 40}, 'network': {'latent_width': 2, 'latent': 2, 'depth': 2}}
@@ -474,6 +476,17 @@ class ErrorsTest(tf.test.TestCase):
         ('--count=3', 'error: --count does not apply here; expected no other flags than --text.\n')):
       self.assertEqual(self.told(arguments), (2, message))
 
+  def test_an_unknown_flag_is_answered_with_the_likely_one(self):
+    for name, answer in (('lr', 'did you mean --learning_rate'), ('sampls', 'did you mean --samples'),
+                         ('weight-decay', '. --help lists'), ('verbosty', '. --help lists'),
+                         ('beta2', 'did you mean --set training.beta_2=VALUE')):
+      with contextlib.redirect_stderr(io.StringIO()) as errors, self.assertRaises(SystemExit), \
+           unittest.mock.patch.object(sys, 'argv', ['acai train', f'--{name}=3']):
+        train.program()
+      self.assertEqual(errors.getvalue().count('\n'), 1)
+      self.assertStartsWith(errors.getvalue(), f'error: unknown flag --{name}')
+      self.assertIn(answer, errors.getvalue())
+
   def test_control_characters_and_kilobytes_do_not_reach_the_terminal(self):
     def main():
       raise UserError('a\x1b[2Jfile\x07 of\nlines \x9b31m' + 'x' * 10_000)
@@ -660,7 +673,7 @@ class ZooTest(tf.test.TestCase):
       zoo.published('nothing', 'acai', 64)
 
   def test_every_published_figure_is_of_a_data_set(self):
-    for name in registry.names('zoo'):
+    for name in registry.names('acai_tf.zoo'):
       if not name.startswith('__'):
         self.assertIn(name, registry.names('acai_tf.data'))
 
@@ -704,13 +717,13 @@ class ProgramsTest(tf.test.TestCase):
 
   def run_here(self, module, *arguments):
     """As `run_module`, in this process."""
-    program = importlib.import_module({'export': 'export.__main__'}.get(module, module))
+    program = importlib.import_module({'acai_tf.export': 'acai_tf.export.__main__'}.get(module, module))
     known = getattr(program, 'FLAGS', flags.FLAGS)
     with (unittest.mock.patch.object(sys, 'argv', [module, *arguments]),
           unittest.mock.patch.object(cli, 'start_tensorflow'), contextlib.redirect_stdout(io.StringIO()) as output,
           contextlib.redirect_stderr(io.StringIO()) as errors, self.assertRaises(SystemExit) as ended):
       try:
-        cli.run(program.main, '', {}, flag_values=known)
+        getattr(program, 'program', lambda: cli.run(program.main, '', {}, flag_values=known))()
       finally:
         known.unparse_flags()
         for name in known:
@@ -718,22 +731,54 @@ class ProgramsTest(tf.test.TestCase):
     return ended.exception.code, output.getvalue(), errors.getvalue().strip()
 
   def test_help_is_short_grouped_and_needs_no_tensorflow(self):
-    for module in ('acai_tf.train', 'acai_tf.evaluate', 'export', 'zoo._demo'):
+    for module in ('acai_tf.train', 'acai_tf.evaluate', 'acai_tf.export', 'acai_tf.zoo._demo'):
       code, output, _ = self.run_module(module, '--help')
       self.assertEqual(code, 0)
       self.assertLess(output.count('\n'), 40)
       self.assertIn('\nWhat', output)
-    check = ('import sys, acai_tf.train, acai_tf.evaluate, export.__main__, zoo.__main__, zoo.base; '
-             '[found.latent_dimension for found in zoo.base.definitions().values()]; '
+    check = ('import sys, acai_tf.train, acai_tf.evaluate, acai_tf.export.__main__, acai_tf.zoo.__main__; '
+             '[entry.latent_dimension for entry in acai_tf.zoo.base.definitions().values()]; '
              'sys.exit("tensorflow" in sys.modules)')
     self.assertEqual(subprocess.run([sys.executable, '-c', check], check=False).returncode, 0)
+
+  def test_the_command_acai(self):
+    def call(*words):
+      with (unittest.mock.patch.object(sys, 'argv', ['acai', *words]), contextlib.redirect_stdout(io.StringIO()) as out,
+            contextlib.redirect_stderr(io.StringIO()) as errors):
+        try:
+          acai.main()
+          status = 0
+        except SystemExit as ended:
+          status = ended.code
+        zoo_program.FLAGS.unparse_flags()
+        for name in zoo_program.FLAGS:
+          zoo_program.FLAGS[name].unparse()
+      return status, out.getvalue(), errors.getvalue()
+
+    self.assertEqual(call('--version'), (0, 'acai_tf 0.1.0\n', ''))
+    self.assertRegex(call('--help')[1], '(?s)train .*evaluate .*export .*zoo ')
+    for name in acai.COMMANDS:
+      status, out, _ = call(name, '--help')
+      self.assertEqual(status, 0)
+      self.assertStartsWith(out, f'acai {name} ')
+    for name in zoo_program.COMMANDS:
+      status, out, _ = call('zoo', name, '--help')
+      self.assertStartsWith(out, f'acai zoo {name}')
+      self.assertLess(out.count('\n'), 20)
+    self.assertEqual(call('zoo', 'list', '--model', 'acai', '--dataset', 'lines')[0], 0)
+    for words, message in (((), 'no command; expected one of train, '), (('trian',), "did you mean 'train'"),
+                           (('zoo',), 'no command; expected one of list, '), (('zoo', 'lst'), "did you mean 'list'"),
+                           (('zoo', 'show'), 'expected acai zoo show NAME')):
+      status, out, errors = call(*words)
+      self.assertEqual((status, out, errors.count('\n')), (2, '', 1))
+      self.assertIn(message, errors)
 
   def test_mistakes_get_one_line_and_an_exit_status(self):
     folder = pathlib.Path(self.get_temp_dir())
     for arguments, message in (
         (['acai_tf.train'], '--dataset is missing'),
         (['acai_tf.train', '--dataset', 'linse'], "did you mean 'lines'"),
-        (['acai_tf.train', '--datset', 'lines'], 'Did you mean: dataset'),
+        (['acai_tf.train', '--datset', 'lines'], 'did you mean --dataset'),
         (['acai_tf.train', 'lines'], "unexpected argument 'lines'"),
         (['acai_tf.train', '--dataset', 'lines', '--batch', '0'], 'batch'),
         (['acai_tf.train', '--dataset', 'lines', '--set', 'model.lamda=1'], "did you mean 'lambda_'"),
@@ -745,9 +790,9 @@ class ProgramsTest(tf.test.TestCase):
         (['acai_tf.evaluate', '--module', str(folder), '--dataset', 'lines'], 'cannot be loaded'),
         (['acai_tf.evaluate', '--module', str(folder)], '--dataset is missing'),
         (['acai_tf.evaluate', '--run', str(folder / 'none')], 'is not a run folder'),
-        (['export', '--run', str(folder / 'none'), '--to', str(folder / 'x')], 'is not a run folder'),
-        (['export', '--run', str(folder), '--to', str(folder)], 'exists already'),
-        (['zoo._demo', '--module', str(folder)], 'is not a module')):
+        (['acai_tf.export', '--run', str(folder / 'none'), '--to', str(folder / 'x')], 'is not a run folder'),
+        (['acai_tf.export', '--run', str(folder), '--to', str(folder)], 'exists already'),
+        (['acai_tf.zoo._demo', '--module', str(folder)], 'is not a module')):
       code, _, errors = self.run_here(*arguments)
       self.assertEqual(code, 2, arguments)
       self.assertStartsWith(errors, 'error: ')
@@ -787,7 +832,7 @@ class ProgramsTest(tf.test.TestCase):
     theirs = folder / 'module.part' / 'of somebody else'
     theirs.parent.mkdir()
     theirs.touch()
-    code, output, errors = run_module('export', '--run', run, '--to', module)
+    code, output, errors = run_module('acai_tf.export', '--run', run, '--to', module)
     self.assertEqual((code, errors), (0, ''))
     self.assertTrue(theirs.exists())
     self.assertEqual([path.name for path in folder.glob('*.part')], ['module.part'])
@@ -804,7 +849,7 @@ class ProgramsTest(tf.test.TestCase):
         rtol = 0.1 if name == 'mean_distance' else 2e-3
         self.assertAllClose(through_hub[name], value, rtol=rtol, atol=1e-5, msg=name)
     self.assertEqual(report.number(through_hub['probe_accuracy']), report.number(first['metrics']['probe_accuracy']))
-    code, output, errors = run_module('zoo._demo', '--module', module, '--picture', str(folder / 'p.png'))
+    code, output, errors = run_module('acai_tf.zoo._demo', '--module', module, '--picture', str(folder / 'p.png'))
     self.assertEqual((code, errors), (0, ''))
     self.assertTrue((folder / 'p.png').exists())
 

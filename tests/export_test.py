@@ -25,12 +25,12 @@ from acai_tf.evaluation import subject
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run
+from acai_tf.export import __main__ as program
+from acai_tf.export import check, module
+from acai_tf.export.layer import ModuleLayer
 from acai_tf.models import amr, autoencoder
 from acai_tf.training import build
 from acai_tf.training.checkpoints import Checkpoints
-from export import __main__ as program
-from export import check, module
-from export.layer import ModuleLayer
 
 # A process that saves a module and nothing else.
 SAVES = """
@@ -38,7 +38,7 @@ import sys
 from acai_tf.experiment import config
 from acai_tf.experiment.run import Run
 from acai_tf.models import autoencoder
-from export import module
+from acai_tf.export import module
 network = config.Network(latent_width=2, latent=3, depth=2)
 module.save(autoencoder.Model(autoencoder.Config(), network, (8, 8, 1), seed=1), sys.argv[1])
 """
@@ -46,7 +46,7 @@ module.save(autoencoder.Model(autoencoder.Config(), network, (8, 8, 1), seed=1),
 # A process that loads and runs a module with TensorFlow alone. Importing what is None fails.
 LOADS = """
 import sys
-sys.modules.update(dict.fromkeys(['tensorflow_hub', 'tf_keras', 'acai_tf', 'export', 'zoo']))
+sys.modules.update(dict.fromkeys(['tensorflow_hub', 'tf_keras', 'acai_tf']))
 import numpy as np
 import tensorflow as tf
 module, images = tf.saved_model.load(sys.argv[1]), np.load(sys.argv[2])
@@ -62,7 +62,7 @@ def images(count, seed=0):
 
 @functools.cache
 def expected():
-  """What `python -m export` compares the exported model with."""
+  """What `acai export` compares the exported model with."""
   return program.expected(exported()[0])
 
 

@@ -17,10 +17,10 @@ from acai_tf.experiment import module_card
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run
+from acai_tf.export import __main__ as program
+from acai_tf.export import formats, module
 from acai_tf.training import build
 from acai_tf.training.checkpoints import Checkpoints
-from export import __main__ as program
-from export import formats, module
 
 TINY = {'dataset': {'test_images': 16}, 'network': {'latent_width': 16, 'latent': 2, 'depth': 2},
         'training': {'precision': 'float32', 'average': 0.0}}

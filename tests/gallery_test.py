@@ -24,11 +24,11 @@ from acai_tf import interpolation
 from acai_tf.data import lines
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
+from acai_tf.export import formats
 from acai_tf.metrics import lines as metric
 from acai_tf.training import build
-from export import formats
-from zoo import __main__ as program
-from zoo import _gallery, _weights, base
+from acai_tf.zoo import __main__ as program
+from acai_tf.zoo import _gallery, _weights, base
 
 try:
   import onnxruntime
@@ -205,7 +205,7 @@ class FolderTest(tf.test.TestCase):
 @pytest.mark.slow
 @unittest.skipIf(MISSING, MISSING)
 @unittest.skipUnless(BROWSER, 'there is no Chromium; expected chromium, chromium-browser or google-chrome')
-@unittest.skipUnless(ARCHIVE.exists(), f'{ARCHIVE} is not there; python -m zoo gallery fetches it')
+@unittest.skipUnless(ARCHIVE.exists(), f'{ARCHIVE} is not there; acai zoo gallery fetches it')
 class PageTest(tf.test.TestCase):
 
   @classmethod

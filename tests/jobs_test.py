@@ -10,7 +10,7 @@ import unittest.mock
 
 import tensorflow as tf
 
-from zoo import _jobs, _records, _reproduce, base
+from acai_tf.zoo import _jobs, _records, _reproduce, base
 
 
 def job(name='lines_vae', seed=0, samples=64, seconds=None):
@@ -65,7 +65,7 @@ class JobsTest(tf.test.TestCase):
     def reproduce(one, call):
       together.wait()
       cores = os.sched_getaffinity(0)
-      self.assertEqual(call(['zoo.nothing'], ''), 1)  # a module that is not there
+      self.assertEqual(call(['acai_tf.zoo.nothing'], ''), 1)  # a module that is not there
       found[one.experiment.training.seed] = (cores, threading.current_thread().environment)
       return 0
 
@@ -74,7 +74,7 @@ class JobsTest(tf.test.TestCase):
       self.assertEqual(self.work(reproduce, seeds=2), 0)
     self.assertEqual(sorted(environment['CUDA_VISIBLE_DEVICES'] for _, environment in found.values()), ['3', '5'])
     self.assertEqual([cores for cores, _ in found.values()], [{min(os.sched_getaffinity(0))}] * 2)
-    self.assertIn('No module named zoo.nothing', (self.folder / 'lines_vae_s0.log').read_text())
+    self.assertIn('No module named acai_tf.zoo.nothing', (self.folder / 'lines_vae_s0.log').read_text())
     cores = sorted(range(5))
     with unittest.mock.patch.object(_jobs.machine, 'cores', return_value=set(cores)):
       shares = [_jobs.Worker(number, 2, None, None, None, self.folder).cores for number in range(2)]
@@ -104,7 +104,7 @@ class JobsTest(tf.test.TestCase):
       os.kill(os.getpid(), signal.SIGTERM)
       while not threading.current_thread().stopped:
         time.sleep(0.05)
-      return call(['zoo.nothing'], '')
+      return call(['acai_tf.zoo.nothing'], '')
 
     with unittest.mock.patch('sys.stdout') as out:
       self.assertEqual(self.work(reproduce, count=1), 128 + signal.SIGTERM)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from acai_tf.evaluation import figures
 from acai_tf.experiment import registry
 from acai_tf.experiment.resolve import resolve_dataset
-from zoo import _examples, _plots
+from acai_tf.zoo import _examples, _plots
 
 
 class FigureTest(tf.test.TestCase):
@@ -67,7 +67,7 @@ class PlotTest(tf.test.TestCase):
   def test_plots_of_the_pages_are_of_the_present_results(self):
     for name, plot in _plots.PLOTS.items():
       self.assertEqual(_plots.stored_digest(_plots.FOLDER / name), _plots.digest(plot()),
-                       f'{name} is out of date: python -m zoo._readme')
+                       f'{name} is out of date: python -m acai_tf.zoo._readme')
 
   def test_a_plot_is_drawn_again_where_its_figures_changed_only(self):
     folder, empty = (pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir())) for _ in range(2))

@@ -25,7 +25,7 @@ from acai_tf.experiment.resolve import parse_experiment, resolve
 from acai_tf.experiment.run import Run
 from acai_tf.models import acai
 from acai_tf.training import build
-from zoo import _compare, _publish, _readme, _records, _report, _reproduce, _tables, _weights, base
+from acai_tf.zoo import _compare, _publish, _readme, _records, _report, _reproduce, _tables, _weights, base
 
 SERIAL = iter(range(1, 1 << 30))  # of records: no two trainings have the same metrics
 
@@ -293,7 +293,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     text = _tables.render_brief('yelp', 'markdown', self.folder)
     self.assertStartsWith(text, '| definition | samples | seeds | reverse perplexity |\n')
     self.assertIn('The papers train on 9,520,000 samples. Models with fewer samples are undertrained.', text)
-    readme = '<!-- python -m zoo table lines --brief --format markdown -->\nold\n<!-- end -->'
+    readme = '<!-- acai zoo table lines --brief --format markdown -->\nold\n<!-- end -->'
     with unittest.mock.patch.object(_tables, 'render_brief', return_value='new\n'):
       self.assertEqual(_readme.updated(readme), readme.replace('old', 'new'))
 
@@ -301,7 +301,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.file('lines_acai', record(0, distance=2e-3), record(1, distance=3e-3), record(0, 1 << 19))
     self.assertIn('524,288', self.row('lines', 'lines_acai')['weights|samples'])
     text = _tables.render('lines', 'markdown', self.folder)
-    self.assertIn('1 shorter trainings are not shown. To show them: python -m zoo table lines --all', text)
+    self.assertIn('1 shorter trainings are not shown. To show them: acai zoo table lines --all', text)
     everything = _tables.render('lines', 'markdown', self.folder, everything=True)
     # Each training has two rows: what was measured, how it was trained.
     self.assertEqual((text.count('| lines_acai |'), everything.count('| lines_acai |')), (2, 4))
@@ -350,7 +350,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIn('1.50 ± 0.50 [-4.85, 7.85]', text)
     self.assertNotIn('128', text)  # nothing was changed at that length
     self.assertNotIn('3.50', _tables.render('lines', 'markdown', self.folder, everything=True))
-    readme = '<!-- python -m zoo table lines_acai --ablation --format markdown -->\nold\n<!-- end -->'
+    readme = '<!-- acai zoo table lines_acai --ablation --format markdown -->\nold\n<!-- end -->'
     with unittest.mock.patch.object(_tables, 'render_ablation', return_value='new\n') as rendered:
       self.assertEqual(_readme.updated(readme), readme.replace('old', 'new'))
     rendered.assert_called_with('lines_acai', 'markdown')
@@ -393,11 +393,11 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIn('| 64,000 | 0, 1 | 50 ± 0 | 41 ± 1 |', named)
     with self.assertRaisesRegex(UserError, "in the results of yelp 'reverse_perplexty'; did you mean 'reverse_perp"):
       _tables.render_metrics('yelp', ['reverse_perplexity', 'reverse_perplexty'], folder=self.folder)
-    readme = '<!-- python -m zoo table yelp --metrics a,b_1 --format markdown -->\nold\n<!-- end -->'
+    readme = '<!-- acai zoo table yelp --metrics a,b_1 --format markdown -->\nold\n<!-- end -->'
     with unittest.mock.patch.object(_tables, 'render_metrics', return_value='new\n') as rendered:
       self.assertIn('-->\nnew\n<!-- end', _readme.updated(readme))
     rendered.assert_called_once_with('yelp', ['a', 'b_1'], 'markdown')
-    readme = '<!-- python -m zoo table yelp_arae --sources --format markdown -->\nold\n<!-- end -->'
+    readme = '<!-- acai zoo table yelp_arae --sources --format markdown -->\nold\n<!-- end -->'
     with unittest.mock.patch.object(_tables, 'render_sources', return_value='new\n'):
       self.assertIn('-->\nnew\n<!-- end', _readme.updated(readme))
 
@@ -516,9 +516,10 @@ class ReproduceTest(tf.test.TestCase):
   def test_the_program_trains_evaluates_and_files_once(self):
     folder = pathlib.Path(self.get_temp_dir())
     (folder / 'results').mkdir()
-    command = [sys.executable, '-m', 'zoo', 'reproduce', 'lines_autoencoder', '--samples', '40', '--restarts', '1',
-               '--train_images', '500', '--metrics', 'reconstruction,lines,fitted_probe,clustering,quality',
-               '--runs', str(folder / 'runs'), '--results', str(folder / 'results'),
+    command = [sys.executable, '-m', 'acai_tf.zoo', 'reproduce', 'lines_autoencoder', '--samples', '40',
+               '--restarts', '1', '--train_images', '500',
+               '--metrics', 'reconstruction,lines,fitted_probe,clustering,quality', '--runs',
+               str(folder / 'runs'), '--results', str(folder / 'results'),
                '--weights', str(folder / 'weights'), '--data_dir', str(folder / 'data')]
     dataset = lines.load(lines.Config())
     features = feature_network.path_of(dataset, 'lines', folder / 'data')
@@ -558,7 +559,7 @@ class ReproduceTest(tf.test.TestCase):
             str(results), '--weights', str(archives)]
 
     def program(*words):
-      return subprocess.run([sys.executable, '-m', 'zoo', *words], capture_output=True, text=True, check=False)
+      return subprocess.run([sys.executable, '-m', 'acai_tf.zoo', *words], capture_output=True, text=True, check=False)
 
     done = program('reproduce', 'grammar_text_autoencoder', *rest)
     self.assertEqual((done.returncode, done.stderr), (0, ''))

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.training import weights
-from zoo import _card, _readme, _records, _reproduce, _weights, base
+from acai_tf.zoo import _card, _readme, _records, _reproduce, _weights, base
 
 RESULTS = _records.load_all()
 PAGES = {path.name: path.read_text() for path in _readme.pages()}
@@ -47,7 +47,7 @@ class ResultsTest(tf.test.TestCase):
         self.assert_current(page)
 
   def assert_current(self, page):
-    self.assertEqual(page, _readme.updated(page), 'python -m zoo._readme updates the pages')
+    self.assertEqual(page, _readme.updated(page), 'python -m acai_tf.zoo._readme updates the pages')
 
   def test_results_are_complete_and_match_their_definitions(self):
     for name, records in RESULTS.items():

@@ -15,7 +15,7 @@ import tiny
 from acai_tf import cli, evaluate, safety
 from acai_tf.evaluation import feature_network, subject
 from acai_tf.experiment.errors import UserError
-from export import layer
+from acai_tf.export import layer
 
 
 class Initializer(tf.Module):

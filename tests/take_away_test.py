@@ -23,14 +23,14 @@ import tensorflow as tf
 import tensorflow_hub as hub
 from absl.testing import parameterized
 
-import zoo
+from acai_tf import zoo
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
+from acai_tf.export import module
 from acai_tf.training import build, weights
-from export import module
-from zoo import __main__ as program
-from zoo import _card, _handle, _mirror, _publish, _records, _weights
+from acai_tf.zoo import __main__ as program
+from acai_tf.zoo import _card, _handle, _mirror, _publish, _records, _weights
 
 NAME, SHAPE = 'lines_autoencoder', (8, 8, 1)
 PNG = b'\x89PNG\r\n\x1a\n'
@@ -76,6 +76,7 @@ class Case(tf.test.TestCase):
     self.cache = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
     self.enterContext(unittest.mock.patch.dict(os.environ, {'ACAI_TF_CACHE': str(self.cache)}))
     os.environ.pop('ACAI_TF_ZOO', None)
+    self.enterContext(unittest.mock.patch.object(_mirror, 'DEFAULT', 'http://127.0.0.1:1/zoo'))  # refuses connections
 
   def load(self, folder='none'):
     """The kept model; from `folder`, which an installed package lacks."""
@@ -105,8 +106,9 @@ class MirrorTest(Case):
     return folder
 
   def test_weights_come_from_the_mirror_once_and_then_from_the_cache(self):
-    with self.assertRaisesRegex(UserError, r'^none/lines_autoencoder.npz is missing, and ACAI_TF_ZOO is not set'):
+    with self.assertRaisesRegex(UserError, r'^http://127.0.0.1:1/zoo/lines_autoencoder.npz cannot be fetched'):
       self.load()
+    self.assertEmpty(_weights.local_names(self.results, pathlib.Path('none')))
     os.environ['ACAI_TF_ZOO'] = self.serve(functools.partial(Files, directory=self.mirror())) + '/'
     images = np.random.default_rng(0).uniform(-1, 1, [2, *SHAPE]).astype(np.float32)
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -114,11 +116,12 @@ class MirrorTest(Case):
     self.assertEmpty(out.getvalue())  # Keras's progress is for the other stream.
     del os.environ['ACAI_TF_ZOO']
     found, = self.cache.rglob('*.npz')
+    self.assertEqual(_weights.local_names(self.results, pathlib.Path('none')), [NAME])
     kept = json.loads((self.results / f'{NAME}.json').read_text())['runs'][0]['kept']
     self.assertEqual(found.relative_to(self.cache).as_posix(), f'weights/{int(kept["sha256"][:8], 16)}/{NAME}.npz')
     self.assertAllEqual(self.load()(images), self.model(images))  # without any mirror
     found.write_bytes(found.read_bytes()[:-1] + b'?')
-    with self.assertRaisesRegex(UserError, 'ACAI_TF_ZOO is not set'):
+    with self.assertRaisesRegex(UserError, '127.0.0.1:1/.* cannot be fetched'):
       self.load()
     for address in (str(self.mirror()), self.mirror().as_uri()):
       os.environ['ACAI_TF_ZOO'] = address

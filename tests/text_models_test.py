@@ -19,10 +19,10 @@ from acai_tf.data import text_base
 from acai_tf.evaluation import subject
 from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError
+from acai_tf.export import __main__ as export_program
+from acai_tf.export import module
 from acai_tf.training import loop, optimizer, weights
 from acai_tf.training.checkpoints import Checkpoints
-from export import __main__ as export_program
-from export import module
 
 NAMES = registry.names('acai_tf.models', 'sentences')
 TINY, BATCH = config.TextNetwork(embedding=5, hidden=6, latent=8), 8

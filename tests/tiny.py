@@ -6,8 +6,8 @@ import shutil
 import tempfile
 
 from acai_tf.experiment import config
+from acai_tf.export import module
 from acai_tf.models import acai
-from export import module
 
 SHAPE = 8, 8, 1
 

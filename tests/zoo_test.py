@@ -14,14 +14,14 @@ import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
-import zoo
+from acai_tf import zoo
 from acai_tf.data import lines
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.training import build, optimizer
-from zoo import __main__ as program
-from zoo import _weights, base
+from acai_tf.zoo import __main__ as program
+from acai_tf.zoo import _weights, base
 
 DATASETS = [name for name in registry.names('acai_tf.data', 'images') if base.definitions(name)]
 MODELS = registry.names('acai_tf.models', 'images')
@@ -101,7 +101,7 @@ class DefinitionsTest(parameterized.TestCase, tf.test.TestCase):
         printed[row['dataset'], row['model'], int(row['dimension']), row['metric']] = (
             source, float(row['value']) * scale, float(row['spread']) * scale if row['spread'] else None)
     for name in DATASETS:
-      module = registry.load('zoo', name) if name in registry.names('zoo') else None
+      module = registry.load('acai_tf.zoo', name) if name in registry.names('acai_tf.zoo') else None
       for (model, dimension), rows in getattr(module, 'PUBLISHED', {}).items():
         self.assertIn((name, model, dimension), dimensions)
         for row in rows:
@@ -215,13 +215,15 @@ class ProgramTest(tf.test.TestCase):
     with unittest.mock.patch.object(program.cli, 'start_tensorflow'):
       text = self.run_program('show', 'lines_acai')
     for part in ('latent 2 x 2 x 16, latent dimension 64', '1,569,579 parameters', 'critic: ', 'lambda_ 0.5',
-                 'mean_distance 0.24 ± 0.01e-3,', 'ACAI paper, table 1', 'python -m acai_tf.train --zoo lines_acai',
+                 'mean_distance 0.24 ± 0.01e-3,', 'ACAI paper, table 1', 'acai train --zoo lines_acai',
                  "zoo.load('lines_acai')", 'mean distance, 1e-3 (lower is better)', '--samples 524288 --seed 0'):
       self.assertIn(part, text)
 
   def test_mistakes(self):
-    for words in ((), ('show',), ('draw', 'x'), ('report', 'x')):
-      with self.assertRaisesRegex(UserError, r'expected `list \[NAME...\]`, `show NAME`'):
+    for words, message in (((), 'no command; expected one of list, show, '), (('show',), 'expected acai zoo show NAME'),
+                           (('draw', 'x'), "unknown command 'draw'.* Known: list, "),
+                           (('report', 'x'), 'report x: expected acai zoo report')):
+      with self.assertRaisesRegex(UserError, message):
         self.run_program(*words)
 
 

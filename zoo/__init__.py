@@ -7,17 +7,22 @@ default network.
 
 import typing
 
-from zoo import _handle, _records, _weights, base
+from acai_tf.zoo import _handle, _records, _weights, base
 
 if typing.TYPE_CHECKING:
   import keras
 
 
-def names(pretrained: bool = False) -> list[str]:
-  """Sorted names of all definitions, or only of those with pretrained weights."""
-  if pretrained:
-    return sorted(_records.pretrained())
-  return sorted(base.definitions())
+def names(pretrained: bool = False, local: bool = False) -> list[str]:
+  """Returns the sorted names of all definitions.
+
+  Args:
+    pretrained: whether to return only definitions with pretrained weights.
+    local: whether to return only definitions whose weights are on this machine: `load` needs no network for them.
+  """
+  if local:
+    return _weights.local_names()
+  return sorted(_records.pretrained() if pretrained else base.definitions())
 
 
 def load(name: str, precision: str = 'float32') -> 'keras.Model':
@@ -28,8 +33,9 @@ def load(name: str, precision: str = 'float32') -> 'keras.Model':
     precision: a Keras dtype policy.
 
   Raises:
-    UserError: the name is unknown, there are no weights, or the file does not match its checksum. An installed package
-      contains no weights; there, the mirror ($ACAI_TF_ZOO) may also be unset or lack the file.
+    UserError: the name is unknown, there are no weights, the file does not match its checksum, or its download fails.
+      The package contains the weights of small models (`names(local=True)`). Others are downloaded once into the cache;
+      $ACAI_TF_ZOO sets another address for them.
   """
   _, model, _ = _weights.load(name, precision)
   return model

@@ -1,26 +1,34 @@
-"""The program `python -m zoo`: list, show, reproduce, keep, table, report, card, publish, gallery."""
+"""The program `acai zoo`: lists, trains, compares and publishes definitions (`COMMANDS`)."""
 
 import dataclasses
 import inspect
 import pathlib
+import sys
 import threading
 
 from absl import flags
 from rich import box
 from rich import table as rich_table
 
-import zoo
-from acai_tf import cli
+from acai_tf import cli, zoo
 from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.run import Run
 from acai_tf.training import build, weights
-from zoo import _card, _compare, _gallery, _jobs, _publish, _records, _report, _reproduce, _tables, _weights, base
-
-USAGE = ('`list [NAME...]`, `show NAME`, `reproduce NAME...`, `keep NAME --run DIR`, `table DATASET`, '
-         '`table NAME --ablation`, `table NAME --sources`, `report`, `card NAME`, '
-         '`publish NAME --to kaggle|huggingface --owner OWNER` or `gallery [NAME...]`')
+from acai_tf.zoo import (
+  _card,
+  _compare,
+  _gallery,
+  _jobs,
+  _publish,
+  _records,
+  _report,
+  _reproduce,
+  _tables,
+  _weights,
+  base,
+)
 
 FLAGS = flags.FlagValues()  # A separate set, because acai_tf.train defines some of the same names.
 flags.DEFINE_string('dataset', None, 'Only definitions of this data set', flag_values=FLAGS)
@@ -59,13 +67,51 @@ flags.DEFINE_string('owner', None, 'Account to publish under, named in the card'
 flags.DEFINE_bool('yes', False, 'Upload; otherwise only print what would be uploaded', flag_values=FLAGS)
 cli.define_data_flags(FLAGS)
 
-GROUPS = {'list': ['dataset', 'model', 'pretrained'], 'show, reproduce': ['recipe'],
-          'reproduce': ['seeds', 'samples', 'set', 'jobs', 'plan', 'restarts', 'train_images', 'runs'],
-          'reproduce, keep, gallery': ['weights', 'data_dir', 'manual_dir'], 'keep, gallery': ['run'],
-          'table': ['all', 'brief', 'ablation', 'sources'], 'table, reproduce': ['metrics'],
-          'table, report, reproduce, keep': ['results'],
-          'table, card': ['format'], 'report, card, publish, gallery': ['to'], 'card, publish': ['owner'],
-          'publish': ['yes'], 'gallery': ['serve']}
+DATA = ['data_dir', 'manual_dir']
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+  """A command of the program: its arguments, what it does, and its flags.
+
+  `flags` maps a flag to the text that its help has for this command, or '' for the flag's own.
+  """
+
+  arguments: str
+  description: str
+  flags: dict[str, str]
+
+  def usage(self, name) -> str:
+    """The first line of the help."""
+    return f'acai zoo {name} {self.arguments}'.rstrip() + f': {self.description}.'
+
+
+COMMANDS = {
+    'list': Command('[PATTERN...]', 'lists definitions, with weights, our scores and published figures', {
+        'dataset': '', 'model': '', 'pretrained': ''}),
+    'show': Command('NAME', 'prints the layers and settings of a definition, its scores and how to load it', {
+        'recipe': 'Hyperparameters [paper]'}),
+    'reproduce': Command('PATTERN...', 'trains, evaluates and records every run that is missing', {
+        'recipe': 'Hyperparameters [fast]', 'samples': '', 'seeds': '', 'set': '', 'jobs': '', 'plan': '',
+        'metrics': 'Groups of metrics to measure [all]', 'restarts': '', 'train_images': '', 'runs': '', 'results': '',
+        'weights': '', **dict.fromkeys(DATA, '')}),
+    'keep': Command('NAME --run DIR', 'stores the weights of the run that a definition reports, for zoo.load', {
+        'run': 'Folder of that run', 'results': '', 'weights': '', **dict.fromkeys(DATA, '')}),
+    'table': Command('DATASET|NAME', 'prints our figures beside the published ones', {
+        'brief': '', 'all': '', 'ablation': '', 'sources': '', 'metrics': 'Metrics to show, not the usual columns',
+        'format': 'Format [text]', 'results': ''}),
+    'report': Command('', 'writes all results as one page of HTML', {'to': 'File [report.html]', 'results': ''}),
+    'card': Command('NAME', 'prints the model card of a definition', {
+        'format': 'Format [markdown]', 'owner': 'Account that the card names', 'to': 'File [standard output]'}),
+    'publish': Command('NAME --to kaggle|huggingface --owner OWNER', 'uploads the exported model of a definition', {
+        'to': 'kaggle or huggingface', 'owner': 'Account to publish under', 'yes': ''}),
+    'gallery': Command('[NAME...]', 'builds a page to interpolate on, with the given or all pretrained models', {
+        'to': 'New folder for the page [gallery]', 'serve': '', 'run': 'Run folder to show, too', 'weights': '',
+        **dict.fromkeys(DATA, '')}),
+}
+OVERVIEW = '\n'.join(['acai zoo COMMAND ...',
+                      *(f'  {name:<10} {command.description}' for name, command in COMMANDS.items()), '',
+                      '`acai zoo COMMAND --help` lists the arguments and flags of a command.'])
 
 
 def figures(definition) -> list:
@@ -88,17 +134,17 @@ def show_list(patterns, dataset, model, pretrained) -> None:
   for heading in ('name', 'latent dimension', 'pretrained on', 'score', 'published'):
     grid.add_column(heading, justify='right' if heading in ('latent dimension', 'pretrained on') else 'left')
   chosen = _reproduce.all_of(patterns) if patterns else base.definitions()
-  kept = _records.pretrained()
+  kept, local = _records.pretrained(), zoo.names(local=True)
   shown = {name: definition for name, definition in base.definitions(dataset, model).items()
            if name in chosen and (name in kept or not pretrained)}
   if not shown:
-    raise UserError('no definition matches; expected others, or fewer conditions: python -m zoo list shows all.')
+    raise UserError('no definition matches; expected others, or fewer conditions: acai zoo list shows all.')
   for name, definition in shown.items():
     samples, score = '', ''
     if name in kept:
-      count, metrics = kept[name]
+      metrics = kept[name].metrics
       labels = [label for label in _compare.columns(definition.dataset) if metrics.get(label.metric) is not None]
-      samples = f'{count:,} samples'
+      samples = f'{kept[name].samples:,} samples' + ('' if name in local else ', download')
       score = '; '.join(f'{label.heading} {label.number(metrics[label.metric])}' for label in labels[:2])
     grid.add_row(name, str(definition.latent_dimension), samples, score, ', '.join(figures(definition)))
   print(cli.text_of(grid, 220))
@@ -131,11 +177,11 @@ def show(name, recipe) -> None:
       definition.dataset, definition.model, definition.latent_dimension).values()})
   print('published: ' + (f'{", ".join(published)} ({"; ".join(sources)}; * from a single secondary source)'
                          if published else 'nothing'))
-  print(f'train it: python -m acai_tf.train --zoo {name} --recipe {recipe}')
+  print(f'train it: acai train --zoo {name} --recipe {recipe}')
   if name in zoo.names(pretrained=True):
     trained = _card.Scored(name).record.experiment.training
     print(f"\nload it: zoo.load('{name}'), or hub.load(zoo.handle('{name}'))\n\n{_card.scores_text(name)}\n"
-          f'  trained by: python -m acai_tf.train --zoo {name} --recipe {trained.recipe} --samples {trained.samples} '
+          f'  trained by: acai train --zoo {name} --recipe {trained.recipe} --samples {trained.samples} '
           f'--seed {trained.seed}')
 
 
@@ -280,15 +326,17 @@ def gallery(names) -> None:
 def main(words) -> int:
   """Runs the program. `words` are the arguments that are not flags."""
   command, names = (words[0], words[1:]) if words else ('', [])
-  fitting = [flag for heading, flags_ in GROUPS.items() for flag in flags_ if command in heading.split(', ')]
-  if fitting:
-    cli.only(FLAGS, fitting, f'to {command}')
+  if command not in COMMANDS:
+    raise UserError(unknown('command', command, COMMANDS) if command else
+                    f'no command; expected one of {", ".join(COMMANDS)}. See acai zoo --help.')
+  fitting = COMMANDS[command].flags
+  cli.only(FLAGS, fitting, f'to {command}')
   if 'results' in fitting and not pathlib.Path(FLAGS.results).is_dir():
     raise UserError(f'--results {FLAGS.results} is not a folder; expected the folder of the result files.')
   if command in ('reproduce', 'keep'):  # Checked before the training starts.
     for name in ('results', 'weights', *(['runs'] if command == 'reproduce' else [])):
       cli.check_folder(name, FLAGS[name].value)
-  if fitting and command != 'list':
+  if command != 'list':
     cli.start_tensorflow()
   if command == 'list':
     show_list(names, FLAGS.dataset, FLAGS.model, FLAGS.pretrained)
@@ -319,9 +367,17 @@ def main(words) -> int:
   elif command == 'gallery':
     gallery(names)
   else:
-    raise UserError(f'{" ".join(words) or "no command"}: expected {USAGE}.')
+    raise UserError(f'{" ".join(words)}: expected acai zoo {command} {COMMANDS[command].arguments}'.rstrip() + '.')
   return 0
 
 
+def program() -> None:
+  """Parses the flags, runs the program and exits."""
+  name = sys.argv[1] if len(sys.argv) > 1 else ''
+  command = COMMANDS.get(name)
+  cli.run(main, command.usage(name) if command else OVERVIEW, {'Flags': command.flags} if command else {}, words=True,
+          flag_values=FLAGS)
+
+
 if __name__ == '__main__':
-  cli.run(main, f'python -m zoo COMMAND: {USAGE}.', GROUPS, words=True, flag_values=FLAGS)
+  program()

@@ -16,7 +16,7 @@ from acai_tf.evaluation import report
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import weights
-from zoo import _compare, _records, _tables, _weights, base
+from acai_tf.zoo import _compare, _records, _tables, _weights, base
 
 FORMATS = ('markdown', 'huggingface')
 PICTURE = 'interpolation.png'  # the picture beside a published card
@@ -27,7 +27,7 @@ RANGES = {'images': '[0, 1]', 'alpha': '[0, 1]'}
 
 # Import and expression with which a snippet gets the folder of the exported model.
 SOURCES = {
-    'markdown': ('import zoo', "zoo.handle('{name}')"),
+    'markdown': ('from acai_tf import zoo', "zoo.handle('{name}')"),
     'huggingface': ('import huggingface_hub', "huggingface_hub.snapshot_download('{handle}')"),
     'kaggle': ('import kagglehub', "kagglehub.model_download('{handle}')"),
 }

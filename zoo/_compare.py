@@ -7,7 +7,7 @@ from acai_tf.evaluation.modality import IMAGES as OF_IMAGES
 from acai_tf.experiment import registry
 from acai_tf.experiment.overrides import differences
 from acai_tf.metrics import labels
-from zoo import _records, base
+from acai_tf.zoo import _records, base
 
 # The papers publish these as medians of the last 20 evaluations (tables 1 and 2), but not clustering (table 3).
 MEDIANS = OF_IMAGES.medians

@@ -1,4 +1,4 @@
-"""Demo: interpolates lines with an exported model. `python -m zoo._demo --module DIR --picture FILE`."""
+"""Demo: interpolates lines with an exported model. `python -m acai_tf.zoo._demo --module DIR --picture FILE`."""
 
 import numpy as np
 from absl import flags
@@ -9,9 +9,9 @@ from acai_tf.evaluation.images import PAIR_SEED, PAIRS, STEPS, crossfade, score_
 from acai_tf.experiment import module_card, registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
-from zoo import base
+from acai_tf.zoo import base
 
-flags.DEFINE_string('module', None, 'Exported model of lines: a folder made by python -m export')
+flags.DEFINE_string('module', None, 'Exported model of lines: a folder made by acai export')
 flags.DEFINE_string('picture', 'interpolation.png', 'File to draw the interpolations to')
 
 
@@ -20,12 +20,12 @@ def main() -> None:
   arguments = flags.FLAGS
   cli.check_target('picture', arguments.picture)
   if not arguments.module:
-    raise UserError('--module DIR is missing; expected a folder made by python -m export.')
+    raise UserError('--module DIR is missing; expected a folder made by acai export.')
   cli.start_tensorflow()
   card = module_card.load(arguments.module)
   if card is None:
     raise UserError(f'{arguments.module} is not a module with a {module_card.FILE}; '
-                    'expected a folder made by python -m export.')
+                    'expected a folder made by acai export.')
   experiment, samples = card
   if getattr(registry.load('acai_tf.data', experiment.dataset_name), 'BENCHMARK', None) != 'lines':
     raise UserError(f'{arguments.module} was trained on {experiment.dataset_name}; expected a model of lines.')
@@ -50,5 +50,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  cli.run(main, 'python -m zoo._demo --module DIR: interpolates lines with an exported module.',
+  cli.run(main, 'python -m acai_tf.zoo._demo --module DIR: interpolates lines with an exported module.',
               {'What': ['module', 'picture']})

@@ -1,4 +1,4 @@
-"""Demo: samples and interpolates sentences with an exported model. `python -m zoo._demo_text --module DIR`."""
+"""Demo: samples and interpolates sentences with an exported model. `python -m acai_tf.zoo._demo_text --module DIR`."""
 
 import numpy as np
 from absl import flags
@@ -9,7 +9,7 @@ from acai_tf.experiment import module_card
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
 
-flags.DEFINE_string('module', None, 'Exported model of sentences with a sampler: a folder made by python -m export')
+flags.DEFINE_string('module', None, 'Exported model of sentences with a sampler: a folder made by acai export')
 
 SAMPLES, SHOWN, STEPS = 5000, 8, 7
 
@@ -18,11 +18,11 @@ def main() -> None:
   """Loads the module with hub.load; prints samples, paths between held-out sentences, and perplexities."""
   arguments = flags.FLAGS
   if not arguments.module:
-    raise UserError('--module DIR is missing; expected a folder made by python -m export.')
+    raise UserError('--module DIR is missing; expected a folder made by acai export.')
   cli.start_tensorflow()
   card = module_card.load(arguments.module)
   if card is None or card[0].kind != 'sentences':
-    raise UserError(f'{arguments.module} is not a module of a text model; expected a folder made by python -m export.')
+    raise UserError(f'{arguments.module} is not a module of a text model; expected a folder made by acai export.')
   experiment, samples = card
   import tensorflow_hub as hub
 
@@ -49,5 +49,5 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  cli.run(main, 'python -m zoo._demo_text --module DIR: samples and interpolates sentences with an exported model.',
-          {'What': ['module']})
+  cli.run(main, 'python -m acai_tf.zoo._demo_text --module DIR: samples and interpolates sentences with an exported '
+          'model.', {'What': ['module']})

@@ -1,4 +1,4 @@
-"""Example images for pictures and the gallery. `python -m zoo._examples DATASET` writes those of a data set.
+"""Example images for pictures and the gallery. `python -m acai_tf.zoo._examples DATASET` writes those of a data set.
 
 zoo/examples/DATASET.png is a sheet with one pair of test images per row: the first and second test image, the third and
 fourth, and so on, in the order of the data set's test split (TensorFlow Datasets shuffles the official files). With
@@ -52,7 +52,7 @@ def save_sheet(path, images) -> None:
 def main(words) -> None:
   """Writes the example sheet of the data set named in `words`."""
   if len(words) != 1:
-    raise UserError('expected the name of one data set: python -m zoo._examples mnist.')
+    raise UserError('expected the name of one data set: python -m acai_tf.zoo._examples mnist.')
   name, = words
   config = resolve_dataset(name)
   if registry.kind_of('acai_tf.data', name) != 'images':
@@ -67,5 +67,5 @@ def main(words) -> None:
 
 if __name__ == '__main__':
   cli.define_data_flags(flags.FLAGS)
-  cli.run(main, 'python -m zoo._examples DATASET: stores its first test images for pictures and the gallery.',
+  cli.run(main, 'python -m acai_tf.zoo._examples DATASET: stores its first test images for pictures and the gallery.',
           {'Data': ['data_dir', 'manual_dir']}, words=True)

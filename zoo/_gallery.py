@@ -25,9 +25,9 @@ from acai_tf.evaluation import images, subject, text
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
+from acai_tf.export import formats
 from acai_tf.training import build as build_lib
-from export import formats
-from zoo import _examples, _mirror, _weights, base
+from acai_tf.zoo import _examples, _mirror, _weights, base
 
 PAGE = pathlib.Path(__file__).parent / 'page'
 DATA = 'gallery.js'  # a script, because a page that is opened from disk cannot read other files

@@ -7,7 +7,7 @@ import shutil
 
 from acai_tf import files
 from acai_tf.experiment import module_card, strict_json
-from zoo import _mirror, _records, _weights
+from acai_tf.zoo import _mirror, _records, _weights
 
 SUMS = 'sums.json'  # a file in the module: path -> sha256 of each of its other files
 
@@ -42,7 +42,7 @@ def intact(folder) -> bool:
 
 def _make(name, target, results, folder):
   """Exports a module beside its final place, then moves it there in one step."""
-  from export import module
+  from acai_tf.export import module
 
   experiment, model, samples = _weights.load(name, 'float32', results, folder)
   with files.replacing(target) as made:
@@ -61,6 +61,7 @@ def _sums(folder):
 @functools.cache
 def _code():
   """First 12 digits of the digest of all source code that a module can depend on."""
-  root = pathlib.Path(__file__).parents[1]
-  paths = sorted([*(root / 'acai_tf').rglob('*.py'), *(root / 'export').rglob('*.py')])
+  root, zoo = pathlib.Path(__file__).parents[1], pathlib.Path(__file__).parent
+  found = {*root.rglob('*.py'), *(root / 'export').rglob('*.py')}  # In a checkout, export is a link.
+  paths = sorted(path for path in found if zoo not in path.parents)
   return files.digest(path.relative_to(root).as_posix().encode() + path.read_bytes() for path in paths)[:12]

@@ -21,7 +21,7 @@ from rich import table as rich_table
 from acai_tf import cli
 from acai_tf.experiment import config, machine
 from acai_tf.training.signals import stop_signals
-from zoo import _records, _reproduce, base
+from acai_tf.zoo import _records, _reproduce, base
 
 PROGRESS = re.compile(r'([\d,]+) / [\d,]+ samples, (\d+) samples/s, (\S+) left')  # printed by training.progress
 QUIET_SECONDS = 60  # between two progress lines of a job, if the output is not a terminal
@@ -159,7 +159,7 @@ class Worker(threading.Thread):
     self.process = subprocess.Popen(
         [sys.executable, '-m', *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
         start_new_session=True,  # Ctrl-C then reaches it only through `stop`.
-        env={**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[1]), **self.environment})
+        env={**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[2]), **self.environment})
     for line in self.process.stdout:
       self.write(line)
       if progress := PROGRESS.search(line):

@@ -1,6 +1,6 @@
-"""The user's cache, and the download of pretrained weights from a mirror into that cache.
+"""The user's cache, and the download of pretrained weights into that cache.
 
-An installed package contains no weights; a checkout of the repository does.
+The package contains the archives of small models. Larger ones are downloaded when they are first used.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.training import weights
 
 CACHE, MIRROR = 'ACAI_TF_CACHE', 'ACAI_TF_ZOO'  # environment variables
+DEFAULT = 'https://huggingface.co/acai-tf/zoo/resolve/main'  # the address of all archives, unless MIRROR is set
 STALL, LEAST = 10, 10_000  # The download is aborted if fewer than LEAST bytes arrive in STALL seconds.
 BLOCK = 1 << 16
 
@@ -38,23 +39,26 @@ def difference(path, kept) -> str:
   return '' if digest == kept.sha256 else f'has sha256 {digest}; expected {kept.sha256}'
 
 
-def fetch(kept, missing) -> pathlib.Path:
-  """Returns the path of an archive in the cache; downloads it from the mirror if it is missing or changed.
+def cached(kept) -> pathlib.Path:
+  """Returns the path that an archive (`_records.Kept`) has in the cache."""
+  return cache() / 'weights' / str(kept.version) / kept.file
+
+
+def fetch(kept) -> pathlib.Path:
+  """Returns the path of an archive in the cache; downloads it if it is missing or changed.
+
+  It comes from the mirror that the environment names, or else from the package's own address.
 
   Args:
     kept: `_records.Kept`.
-    missing: path of the archive in a checkout of the repository.
 
   Raises:
-    UserError: no mirror is set, it cannot be reached or has another file, or the cache cannot be written.
+    UserError: the address cannot be reached or has another file, or the cache cannot be written.
   """
-  path = cache() / 'weights' / str(kept.version) / kept.file
+  path = cached(kept)
   if path.exists() and not difference(path, kept):
     return path
-  mirror = os.environ.get(MIRROR)
-  if not mirror:
-    raise UserError(f'{missing} is missing, and {MIRROR} is not set; an installed package has no weights. Set {MIRROR} '
-                    'to an address (https://...) or a folder that has the files of zoo/weights of the git repository.')
+  mirror = os.environ.get(MIRROR) or DEFAULT
   address = mirror if '://' in mirror else pathlib.Path(mirror).expanduser().absolute().as_uri()
   origin = f'{address.rstrip("/")}/{kept.file}'
   with writable(), files.locked(path.with_suffix('.lock')):
@@ -106,8 +110,9 @@ def _download(origin, size, path) -> None:
     if problem is None:
       return
     if last or isinstance(problem, (urllib.error.HTTPError, ValueError)):  # A second attempt would fail, too.
-      raise UserError(f'{origin} cannot be fetched ({problem}); expected a file of the mirror that {MIRROR} names. '
-                      f'Correct {MIRROR} or check the connection.') from problem
+      raise UserError(f'{origin} cannot be fetched ({problem}); expected an archive of pretrained weights. Check the '
+                      f'connection, or set {MIRROR} to another address (https://...) or to a folder that has the files '
+                      'of zoo/weights of the git repository.') from problem
 
 
 def _attempt(origin, size, path) -> Exception | None:

@@ -1,4 +1,4 @@
-"""Draws the pictures of README and docs/ with the pretrained models. Run it as `python -m zoo._pictures`."""
+"""Draws the pictures of README and docs/ with the pretrained models. Run it as `python -m acai_tf.zoo._pictures`."""
 
 import pathlib
 
@@ -6,9 +6,9 @@ from acai_tf import cli
 from acai_tf.evaluation import figures, images, subject
 from acai_tf.experiment.errors import UserError
 from acai_tf.training import build
-from zoo import _examples, _weights, base
+from acai_tf.zoo import _examples, _weights, base
 
-FOLDER = pathlib.Path(__file__).parents[1] / 'docs' / 'pictures'
+FOLDER = pathlib.Path(__file__).parents[2] / 'docs' / 'pictures'
 SHOWN = 3  # pairs of digits: the first of the test set
 LINES = (0, 1)  # the first two pairs of test lines
 MODELS = ('autoencoder', 'dropout', 'denoising', 'vae', 'aae', 'vqvae', 'acai')
@@ -41,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-  cli.run(main, 'python -m zoo._pictures: draws the pictures of README and docs/.', {})
+  cli.run(main, 'python -m acai_tf.zoo._pictures: draws the pictures of README and docs/.', {})

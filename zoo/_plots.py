@@ -1,4 +1,4 @@
-"""Plots for docs/results.md, drawn from the result files by `python -m zoo._readme`."""
+"""Plots for docs/results.md, drawn from the result files by `python -m acai_tf.zoo._readme`."""
 
 import json
 import pathlib
@@ -8,9 +8,9 @@ from PIL import Image
 from acai_tf import files
 from acai_tf.evaluation import figures
 from acai_tf.experiment import config
-from zoo import _records, base
+from acai_tf.zoo import _records, base
 
-FOLDER = pathlib.Path(__file__).parents[1] / 'docs' / 'pictures'
+FOLDER = pathlib.Path(__file__).parents[2] / 'docs' / 'pictures'
 DIGEST = 'Description'  # text chunk of the PNG with the digest of the plotted data
 
 

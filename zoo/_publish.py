@@ -5,7 +5,7 @@ import shutil
 import tempfile
 
 from acai_tf.experiment.errors import UserError
-from zoo import _card, _handle, _records, _weights
+from acai_tf.zoo import _card, _handle, _records, _weights
 
 PLACES = {'kaggle': 'https://www.kaggle.com/models/{}', 'huggingface': 'https://huggingface.co/{}'}
 

@@ -1,15 +1,15 @@
-"""Writes tables, pictures and cards into README.md and docs/, and draws plots. Run it as `python -m zoo._readme`."""
+"""Writes tables, pictures and cards into README.md and docs/, and draws plots: `python -m acai_tf.zoo._readme`."""
 
 import pathlib
 import re
 
 from acai_tf.experiment.errors import UserError
-from zoo import _card, _plots, _records, _tables
+from acai_tf.zoo import _card, _plots, _records, _tables
 
-ROOT = pathlib.Path(__file__).parents[1]
-# <!-- python -m zoo table DATASET --format markdown --> ... <!-- end -->, also with --all, --brief or
+ROOT = pathlib.Path(__file__).parents[2]
+# <!-- acai zoo table DATASET --format markdown --> ... <!-- end -->, also with --all, --brief or
 # --metrics NAME,...; with --ablation or --sources it has a DEFINITION instead of a DATASET.
-MARKED = re.compile(r'(<!-- python -m zoo table (\w+)( --all| --brief| --ablation| --sources| --metrics [\w,]+)?'
+MARKED = re.compile(r'(<!-- acai zoo table (\w+)( --all| --brief| --ablation| --sources| --metrics [\w,]+)?'
                     r' --format markdown -->\n).*?(<!-- end -->)', re.S)
 
 # <!-- pictures --> ... <!-- end -->: the pictures of all results, in docs/records, which is a link to zoo/results.

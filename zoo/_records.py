@@ -15,7 +15,7 @@ from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import differences
 from acai_tf.experiment.resolve import parse_experiment
-from zoo import base
+from acai_tf.zoo import base
 
 FOLDER = pathlib.Path(__file__).parent / 'results'
 
@@ -129,8 +129,17 @@ def _runs(path, name):
   return values['runs']
 
 
-def pretrained(folder=FOLDER) -> dict[str, tuple[int, dict[str, float | None]]]:
-  """Dict: name of each definition with pretrained weights -> (training samples, metrics) of their run.
+@dataclasses.dataclass(frozen=True)
+class Pretrained:
+  """What is known of pretrained weights without an import of their model."""
+
+  samples: int  # number of training samples
+  metrics: dict[str, float | None]
+  kept: Kept
+
+
+def pretrained(folder=FOLDER) -> dict[str, Pretrained]:
+  """Dict: name of each definition with pretrained weights -> `Pretrained`.
 
   Unlike `load`, it does not import the models, and TensorFlow with them.
 
@@ -144,7 +153,7 @@ def pretrained(folder=FOLDER) -> dict[str, tuple[int, dict[str, float | None]]]:
       if not isinstance(run, dict) or not {'samples', 'metrics'} <= run.keys():
         raise _broken(path, "a run has no 'samples' and 'metrics'")
       if 'kept' in run:
-        found[name] = run['samples'], run['metrics']
+        found[name] = Pretrained(run['samples'], run['metrics'], _parse_kept(run['kept'], path))
   return found
 
 
@@ -376,5 +385,5 @@ def _refuse_duplicates(runs, where):
 
 
 def _broken(where, problem):
-  return UserError(f'{where} cannot be read ({problem}); expected what python -m zoo reproduce wrote. Restore it with '
+  return UserError(f'{where} cannot be read ({problem}); expected what acai zoo reproduce wrote. Restore it with '
                    'git, or delete it and reproduce it.')

@@ -8,7 +8,7 @@ import pathlib
 from PIL import Image
 
 from acai_tf.evaluation import figures
-from zoo import _records, _tables, base
+from acai_tf.zoo import _records, _tables, base
 
 FIRST = ('lines', 'mnist')  # the data sets of the ACAI paper's results, before the others
 FIRST_MODELS = ('acai', 'autoencoder')

@@ -15,7 +15,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.run import Run
 from acai_tf.training import build
-from zoo import _records, _weights, base
+from acai_tf.zoo import _records, _weights, base
 
 
 def experiment_of(definition, seed, recipe, samples=None, settings=()):
@@ -89,7 +89,7 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
       say(f'{what}: the weights are not stored, since {reason}')
       return 0
     with lock:
-      return call(['zoo', 'keep', name, '--run', str(run), '--results', str(results), '--weights', str(weights),
+      return call(['acai_tf.zoo', 'keep', name, '--run', str(run), '--results', str(results), '--weights', str(weights),
                    *data_flags], what)
   return 0
 
@@ -110,7 +110,7 @@ def identities(experiment) -> set:
 def _call(command, what):
   """Runs one of our programs and returns its exit status. Prints a message if the status is not 0."""
   process = subprocess.Popen([sys.executable, '-m', *command], env={
-      **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[1])})
+      **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[2])})
   try:
     status = process.wait()
   except KeyboardInterrupt:  # The program received the signal, too. Wait until it has saved.
@@ -157,7 +157,7 @@ def check_measured(record, where) -> None:
   weights = 'average' if training.average else 'raw'
   if record.weights != weights:
     raise UserError(f'{where} was measured with {record.weights} weights; expected {weights}, which are '
-                    'reported. Measure it again: python -m acai_tf.evaluate --run DIR.')
+                    'reported. Measure it again: acai evaluate --run DIR.')
 
 
 def all_of(patterns) -> dict:

@@ -12,7 +12,7 @@ from acai_tf.experiment import registry
 from acai_tf.experiment.config import PAPER_SAMPLES
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.metrics import labels
-from zoo import _compare, _records, base
+from acai_tf.zoo import _compare, _records, base
 
 SOURCES = {'': 'the sampler', **{end: labels.SUBJECTS[end] for end in (
     '_prior', '_gaussian', '_sphere', '_untrained', '_real_codes', '_language_model', '_real_text')}}
@@ -188,7 +188,7 @@ def note(dataset, results, body, everything=False) -> list:
   shorter = sum(len(_records.groups(_records.of_recipe(runs, name))) - len(_records.longest(runs, name))
                 for name, runs in results.items())
   if shorter and not everything:
-    parts.append(f'{shorter} shorter trainings are not shown. To show them: python -m zoo table {dataset} --all.')
+    parts.append(f'{shorter} shorter trainings are not shown. To show them: acai zoo table {dataset} --all.')
   missing = [name for name, d in defined.items() if not _records.of_recipe(results.get(name, []), name)
              and not base.published(dataset, d.model, d.latent_dimension)]
   if missing:
@@ -271,7 +271,7 @@ def render_brief(dataset, kind='text', folder=_records.FOLDER) -> str:
   results = _records.load_all(dataset, folder)
   headings, body = brief_rows(dataset, results)
   if not body:
-    raise UserError(f'{dataset} has no results; expected some from python -m zoo reproduce NAME.')
+    raise UserError(f'{dataset} has no results; expected some from acai zoo reproduce NAME.')
   check_networks(dataset, results)
   starred = ' * marks a figure from a single secondary source.' * any(' *' in cell for row in body for cell in row)
   medians = (' Distance, smoothness and probe are medians of the last 20 evaluations, like the published figures.'
@@ -299,7 +299,7 @@ def _one_network(dataset, runs):
   if len(networks) > 1:
     kinds = '; '.join(f'{network or "unknown"}: {", ".join(sorted(set(names)))}' for network, names in networks.items())
     raise UserError(f'the Frechet figures of {dataset} were measured with {len(networks)} feature networks ({kinds}); '
-                    'expected one. Measure them again with one: python -m acai_tf.evaluate --run DIR --metrics all.')
+                    'expected one. Measure them again with one: acai evaluate --run DIR --metrics all.')
 
 
 def render_ablation(name, kind='text', folder=_records.FOLDER) -> str:
@@ -312,7 +312,7 @@ def render_ablation(name, kind='text', folder=_records.FOLDER) -> str:
   headings, body = ablation_rows(name, _records.load(name, folder))
   if not body:
     raise UserError(f'{name} has no training with other settings than its recipe\'s; expected some from '
-                    f'python -m zoo reproduce {name} --set SECTION.KEY=VALUE.')
+                    f'acai zoo reproduce {name} --set SECTION.KEY=VALUE.')
   return render_table(headings, body, [
       'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean, Student\'s '
       't]. All settings that are not named in a row are those of its recipe.'], kind)
@@ -339,7 +339,7 @@ def render_sources(name, kind='text', folder=_records.FOLDER) -> str:
             for column, each in zip(SOURCE_COLUMNS, summaries, strict=True))])
   if len(body) < 2:
     raise UserError(f'{name} has no figures of sources; expected a run of sentences that was measured with them: '
-                    'python -m acai_tf.evaluate --run DIR --metrics all.')
+                    'acai evaluate --run DIR --metrics all.')
   return render_table(['sentences from', *(column.heading for column in SOURCE_COLUMNS)], body, [
       f'{name}: {runs[0].samples:,} samples, recipe {runs[0].experiment.training.recipe}, seeds {seeds_of(runs)}. '
       'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean, Student\'s '

@@ -7,7 +7,7 @@ from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
 from acai_tf.training import build, weights
-from zoo import _mirror, _records, base
+from acai_tf.zoo import _mirror, _records, base
 
 FOLDER = pathlib.Path(__file__).parent / 'weights'
 RECON_CHANGE = 0.01  # tolerated relative difference of the reconstruction metric between a record and its checkpoint
@@ -16,7 +16,7 @@ RECON_CHANGE = 0.01  # tolerated relative difference of the reconstruction metri
 def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
   """Returns (record, path) of a definition's archive after checking its checksum; for the arguments see `load`.
 
-  If `folder` lacks the archive, as in an installed package, it is downloaded (`_mirror.fetch`).
+  If `folder` lacks the archive, it is downloaded (`_mirror.fetch`).
 
   Raises:
     UserError: the definition is unknown, it has no weights, or the file is missing or does not match its checksum.
@@ -25,13 +25,19 @@ def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
   record = next((run for run in _records.load(name, results) if run.kept), None)
   if record is None or record.kept is None:
     raise UserError(f'there are no pretrained weights of {name}; expected a definition that has some (zoo.names('
-                    f'pretrained=True)). Train it: python -m zoo reproduce {name}.')
+                    f'pretrained=True)). Train it: acai zoo reproduce {name}.')
   path = pathlib.Path(folder) / record.kept.file
   if not path.exists():
-    return record, _mirror.fetch(record.kept, path)
+    return record, _mirror.fetch(record.kept)
   if problem := _mirror.difference(path, record.kept):
     raise UserError(f'{path} {problem}, as {name}.json says. It is damaged or of another run: restore it with git.')
   return record, path
+
+
+def local_names(results=_records.FOLDER, folder=FOLDER) -> list[str]:
+  """Sorted names of the definitions whose archive is in `folder` or in the cache, so that no download is needed."""
+  return sorted(name for name, entry in _records.pretrained(results).items()
+                if (pathlib.Path(folder) / entry.kept.file).exists() or _mirror.cached(entry.kept).exists())
 
 
 def load(name, precision=None, results=_records.FOLDER, folder=FOLDER) -> tuple:
@@ -88,7 +94,7 @@ def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, 
     reported = ('none' if record is None else
                 f'the one of {record.samples:,} samples, seed {record.seed}')
     raise UserError(f'{run}, of {samples:,} samples, seed {own.seed}, is not the run that {name} reports, which is '
-                    f'{reported}. Add it to the results first: python -m zoo reproduce {name}.')
+                    f'{reported}. Add it to the results first: acai zoo reproduce {name}.')
   dataset, modality = build.load_data(experiment, data_dir, manual_dir), MODALITIES[experiment.kind]
   reconstruction = modality.reconstruction
   model.adapt(dataset)
@@ -100,7 +106,7 @@ def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, 
   recorded, measured = record.metrics.get(reconstruction), figures()[reconstruction]
   if recorded is not None and abs(measured - recorded) > RECON_CHANGE * recorded:
     raise UserError(f'{run} has a {reconstruction} of {measured:.4g}; expected {recorded:.4g}, as in its record. '
-                    f'Measure it again (python -m acai_tf.evaluate), then python -m zoo reproduce {name}.')
+                    f'Measure it again (acai evaluate), then acai zoo reproduce {name}.')
   arrays, chosen = weights.compact(model, figures)
   about = {'definition': name, 'experiment': experiment.to_dict(), 'samples': samples, 'weights': record.weights,
            **chosen}

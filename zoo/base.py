@@ -90,11 +90,11 @@ def definitions(dataset=None, model=None) -> dict:
 def definition(name) -> Definition:
   """Returns the Definition of that name. Raises UserError with a suggestion if there is none."""
   if not isinstance(name, str):
-    raise UserError(f'the name of a definition is a {type(name).__name__}; expected text: see python -m zoo list.')
+    raise UserError(f'the name of a definition is a {type(name).__name__}; expected text: see acai zoo list.')
   for dataset in registry.names('acai_tf.data'):
     if name.startswith(f'{dataset}_') and name in (known := definitions(dataset)):
       return known[name]
-  raise UserError(unknown('definition', name, definitions()).split(' Known: ')[0] + ' python -m zoo list shows all.')
+  raise UserError(unknown('definition', name, definitions()).split(' Known: ')[0] + ' acai zoo list shows all.')
 
 
 def title(model) -> str:
@@ -153,7 +153,7 @@ def merged(*tables) -> dict:
 
 
 def _module(dataset):
-  if dataset in registry.names('zoo'):
-    return registry.load('zoo', dataset)
+  if dataset in registry.names('acai_tf.zoo'):
+    return registry.load('acai_tf.zoo', dataset)
   registry.check('acai_tf.data', dataset)
   return None

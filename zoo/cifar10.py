@@ -1,6 +1,6 @@
 """CIFAR-10: table 2 (single-layer classifier) of the ACAI paper, as quoted by a later paper."""
 
-from zoo.base import PAPER, PAPER_MODELS, QIAN, QIAN_MODELS, merged, percentages
+from acai_tf.zoo.base import PAPER, PAPER_MODELS, QIAN, QIAN_MODELS, merged, percentages
 
 ROWS = {'d256': {'latent': 16}, 'd1024': {'latent': 64}}
 EXCEPTIONS = {

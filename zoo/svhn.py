@@ -1,6 +1,6 @@
 """SVHN: tables 2 (single-layer classifier) and 3 (clustering) of the ACAI paper, as quoted by a later paper."""
 
-from zoo.base import PAPER, PAPER_MODELS, QIAN, QIAN_MODELS, merged, percentages
+from acai_tf.zoo.base import PAPER, PAPER_MODELS, QIAN, QIAN_MODELS, merged, percentages
 
 ROWS = {'d32': {'latent': 2}, 'd256': {'latent': 16}}
 EXCEPTIONS = {

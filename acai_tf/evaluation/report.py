@@ -135,7 +135,7 @@ def report(experiment, model, dataset, samples, run: Run | None, settings=None, 
         files.write(run.metrics, json.dumps(results, indent=2) + '\n')
       except OSError as error:
         raise UserError(f'results cannot be written to {run}: {error.strerror or error}; free space and run '
-                        'python -m acai_tf.evaluate again.') from error
+                        'acai evaluate again.') from error
   text = table(experiment, samples, measured.metrics, crossfade, weights, getattr(settings, 'restarts', None),
                published)
   wrote = f'; wrote {", ".join(map(str, paths))}' if paths else ''

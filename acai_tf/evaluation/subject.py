@@ -212,7 +212,7 @@ _TEXT_INPUTS = {'encoder': ('texts',), 'decoder': ('codes',), 'interpolator': ('
 
 
 def of_text_module(handle, trust=False) -> tuple[TextFunctions, None]:
-  """Loads a sentence module that `python -m export` wrote, by hub.load, as `TextFunctions`.
+  """Loads a sentence module that `acai export` wrote, by hub.load, as `TextFunctions`.
 
   Args:
     handle: a folder, or a URL as in hub.load.
@@ -249,11 +249,11 @@ def of_text_module(handle, trust=False) -> tuple[TextFunctions, None]:
 
 def _unloaded(handle, error):
   return UserError(f'module {handle} cannot be loaded ({type(error).__name__}: {str(error).splitlines()[0][:120]}); '
-                   'expected what python -m export wrote: a folder or an http(s) address.')
+                   'expected what acai export wrote: a folder or an http(s) address.')
 
 
 def of_module(handle, trust=False) -> tuple[Functions, tuple]:
-  """Loads an image module that `python -m export` wrote, by hub.load, as `Functions`.
+  """Loads an image module that `acai export` wrote, by hub.load, as `Functions`.
 
   Args:
     handle, trust: as in `of_text_module`.

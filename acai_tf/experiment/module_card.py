@@ -26,4 +26,4 @@ def load(module) -> tuple[config.Experiment, int] | None:
   except UserError as error:
     raise UserError(f'{path}: {error}') from error
   except (ValueError, KeyError, OSError) as error:
-    raise UserError(f'{path} cannot be read ({error}); expected the file that python -m export wrote.') from error
+    raise UserError(f'{path} cannot be read ({error}); expected the file that acai export wrote.') from error

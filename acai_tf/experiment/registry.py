@@ -16,7 +16,7 @@ MODELS, SENTENCE_MODELS = 'acai_tf.models', 'acai_tf.models.sentences'
 
 
 def names(package, kind=None) -> tuple[str, ...]:
-  """Returns the sorted names of the entries in `package` ('acai_tf.models', 'acai_tf.data' or 'zoo').
+  """Returns the sorted names of the entries in `package` ('acai_tf.models', 'acai_tf.data' or 'acai_tf.zoo').
 
   If `kind` is given ('images' or 'sentences'), only entries for data of that kind are returned.
   """

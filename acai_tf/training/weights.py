@@ -171,7 +171,7 @@ def read(path) -> tuple:
       raise ValueError(f'{ABOUT} has no experiment and samples')
   except Exception as error:  # zipfile, NumPy and json raise many types of errors for damaged files.
     problem = ' '.join(f'{type(error).__name__}: {error}'.split())[:120]
-    raise UserError(f'{path} cannot be read ({problem}); expected an archive of weights that python -m zoo keep wrote. '
+    raise UserError(f'{path} cannot be read ({problem}); expected an archive of weights that acai zoo keep wrote. '
                     'Restore it, or keep its run again.') from error
   return arrays, about
 
@@ -202,4 +202,4 @@ def load(path, precision=None) -> tuple:
 
 def _unfit(where, model, problem):
   return UserError(f'{where} does not fit {model.name}: {problem}; expected the weights of this version\'s model. Keep '
-                   'the run again: python -m zoo keep.')
+                   'the run again: acai zoo keep.')

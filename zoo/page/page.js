@@ -573,7 +573,7 @@ function fallBack(error) {
     + (location.protocol === 'file:' ? ', because browsers load none from a file on disk' : '')
     + '. The page shows pictures of the examples, which the same models computed when it was built, in '
     + `${steps - 1} steps of alpha. To choose other images, serve this folder with a web server `
-    + '(python -m zoo gallery --serve).');
+    + '(acai zoo gallery --serve).');
   enable();
   if (state.pair < 0) choosePair(0);
 }
