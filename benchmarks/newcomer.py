@@ -118,7 +118,8 @@ def main(_) -> None:
     folder.mkdir(exist_ok=True)
     clone = folder / 'clone'
     subprocess.run(['git', 'clone', '--quiet', ROOT, clone], check=True)
-    subprocess.run([sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--wheel-dir', folder, clone], check=True)
+    subprocess.run([sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--wheel-dir', folder, clone],
+                   check=True)
     wheel, = folder.glob('*.whl')
     print(f'{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB')
     pages = FLAGS.pages or ['README.md', *sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'docs').glob('*.md'))]
