@@ -32,7 +32,7 @@ FAST = {**ADVERSARIAL, 'networks': 'residual', 'joint': True, 'queue': 16, 'lamb
 SETTINGS = {'arae': (ADVERSARIAL, FAST),
             'arae_transfer': ({**ADVERSARIAL, 'classifier_units': 6},
                               {**ADVERSARIAL, 'classifier_units': 6, 'by_class': False}),
-            'text_aae': (FAST,), 'arae_acai': (FAST,)}
+            'text_aae': (FAST,), 'text_daae': (FAST, {**ADVERSARIAL, 'drop': 0.5}), 'arae_acai': (FAST,)}
 
 
 def dataset():
@@ -345,6 +345,19 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
     functions = subject.of_text_model(model)
     self.assertIsNone(functions.untrained)
     self.assertLen(functions.sample(5, 1), 5)
+
+  def test_deleted_words_by_hand(self):
+    model = make('text_daae', {**FAST, 'drop': 0.4})
+    ids = np.array([[5, 6, 7, model.ids - 1, 0], [4, model.ids - 1, 0, 0, 0]] * (BATCH // 2), np.int32)
+    draws, expected = model.uniform(BATCH, (LENGTH,), 307).numpy(), np.zeros([BATCH, LENGTH], np.int32)
+    for row, (sentence, chances) in enumerate(zip(ids, draws, strict=True)):
+      words = [i for i, chance in zip(sentence, chances, strict=True) if i == model.ids - 1 or i and chance >= 0.4]
+      expected[row, :len(words)] = words
+    self.assertAllEqual(model.corrupt(tf.constant(ids), 7), expected)
+    self.assertNotAllEqual(expected, ids)
+    many = tf.tile(tf.constant(ids[:1]), [4000, 1])
+    self.assertAllClose(np.mean(np.sum(model.corrupt(many, 0) > 0, axis=1)), 1 + 3 * 0.6, atol=0.05)
+    self.assertAllEqual(make('text_aae', FAST).corrupt(ids, 0), ids)  # the same words for all other models
 
   def mixing(self, **settings):
     return make('arae_acai', {**FAST, **settings},

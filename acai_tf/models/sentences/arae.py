@@ -143,7 +143,7 @@ class Model(text_base.TextAutoencoder):
     ids, *others = tf.split(data[0], 1 + self.extra_batches)  # [n, longest + 1] each
     # Equation 1, and with `joint` the encoder's part of equation 3.
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(ids)  # [n, latent]
+      codes = self.encode(self.corrupt(ids, 0))  # [n, latent]
       recon_loss, accuracy = self.reconstruction(ids, self.add_noise(codes))
       loss = recon_loss
       if settings.joint:
@@ -152,6 +152,11 @@ class Model(text_base.TextAutoencoder):
       self.minimize(tape, {'autoencoder': loss + term, **further_losses})
     logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes), **further_logs}
     return {**logs, **self.adversaries(ids, codes, others)}
+
+  def corrupt(self, ids, salt) -> tf.Tensor:
+    """Hook: [n, longest + 1] ids as the encoder sees them in training. `salt` differs for each call in an iteration."""
+    del salt
+    return ids
 
   def regularizer(self, ids, codes) -> tuple:
     """Hook, called under the tape of equation 1.
@@ -179,14 +184,16 @@ class Model(text_base.TextAutoencoder):
     """
     settings, logs = self.config, {}
     # Equation 2.
-    batches = self.update_queue(codes) if settings.queue else [self.encode(o) for o in others[:settings.critic_steps]]
+    batches = (self.update_queue(codes) if settings.queue else
+               [self.encode(self.corrupt(batch, 1 + k)) for k, batch in enumerate(others[:settings.critic_steps])])
     fakes = self.fakes(batches[0].shape[0] or tf.shape(batches[0])[0])
     for k, (real, fake) in enumerate(zip(batches, fakes, strict=True)):
       logs['critic_loss'], logs['wasserstein'] = self.critic_step(tf.stop_gradient(real), tf.stop_gradient(fake), k)
     # Equation 3.
     if not settings.joint:
       with tf.GradientTape(persistent=True) as tape:
-        fool_loss = tf.reduce_mean(self.critic(self.encode(others[-1] if others else ids), training=True))
+        last = self.corrupt(others[-1] if others else ids, 99)
+        fool_loss = tf.reduce_mean(self.critic(self.encode(last), training=True))
         self.minimize(tape, {'autoencoder': settings.lambda_ * self.adversarial_factor() * fool_loss})
     logs.update(self.generator_step(ids.shape[0] or tf.shape(ids)[0]))
     return {**logs, 'lambda': settings.lambda_ * self.adversarial_factor()}
