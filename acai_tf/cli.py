@@ -7,6 +7,7 @@ import pathlib
 import re
 import sys
 import tempfile
+import textwrap
 import time
 import traceback
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 
 FLAGS = flags.FLAGS
+HELP_COLUMN, HELP_WIDTH = 32, 110  # where the text of a flag begins and ends
 LONGEST = 2000  # maximum number of characters of an error message
 # The messages of Python's int() and float().
 NUMBER = re.compile(r"(?:invalid literal for int\(\) with base 10|could not convert string to float): (.*)")
@@ -260,7 +262,11 @@ def _help(usage, groups, flag_values):
           flag.parser.flag_type(), 'TEXT')
       text = special or flag.help.split('>: ')[-1].split(';\n')[0]
       default = '' if flag.default in (None, '', [], False) else f' [{flag.default}]'
-      lines.append(f'  {"--" + name + " " + kind:<38} {text}{default}')
+      left = f'  --{name} {kind}'.rstrip()
+      column = ' ' * (HELP_COLUMN - 1)
+      lines += [left] if len(left) >= HELP_COLUMN - 1 else []
+      lines += textwrap.wrap(text + default, HELP_WIDTH, subsequent_indent=column, break_on_hyphens=False,
+                             initial_indent=column if lines[-1] == left else f'{left:<{HELP_COLUMN - 1}}')
   return '\n'.join(lines)
 
 

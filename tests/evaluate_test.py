@@ -734,7 +734,8 @@ class ProgramsTest(tf.test.TestCase):
     for module in ('acai_tf.train', 'acai_tf.evaluate', 'acai_tf.export', 'acai_tf.zoo._demo'):
       code, output, _ = self.run_module(module, '--help')
       self.assertEqual(code, 0)
-      self.assertLess(output.count('\n'), 40)
+      self.assertLess(output.count('\n'), 50)
+      self.assertLessEqual(max(map(len, output.splitlines())), 120)
       self.assertIn('\nWhat', output)
     check = ('import sys, acai_tf.train, acai_tf.evaluate, acai_tf.export.__main__, acai_tf.zoo.__main__; '
              '[entry.latent_dimension for entry in acai_tf.zoo.base.definitions().values()]; '

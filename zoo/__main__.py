@@ -99,10 +99,11 @@ COMMANDS = {
         'run': 'Folder of that run', 'results': '', 'weights': '', **dict.fromkeys(DATA, '')}),
     'table': Command('DATASET|NAME', 'prints our figures beside the published ones', {
         'brief': '', 'all': '', 'ablation': '', 'sources': '', 'metrics': 'Metrics to show, not the usual columns',
-        'format': 'Format [text]', 'results': ''}),
+        'format': 'text, markdown or html [text]', 'results': ''}),
     'report': Command('', 'writes all results as one page of HTML', {'to': 'File [report.html]', 'results': ''}),
     'card': Command('NAME', 'prints the model card of a definition', {
-        'format': 'Format [markdown]', 'owner': 'Account that the card names', 'to': 'File [standard output]'}),
+        'format': 'markdown or huggingface [markdown]', 'owner': 'Account that the card names',
+        'to': 'File [standard output]'}),
     'publish': Command('NAME --to kaggle|huggingface --owner OWNER', 'uploads the exported model of a definition', {
         'to': 'kaggle or huggingface', 'owner': 'Account to publish under', 'yes': ''}),
     'gallery': Command('[NAME...]', 'builds a page to interpolate on, with the given or all pretrained models', {
