@@ -63,7 +63,9 @@ def prepare(folder) -> None:
   (folder / 'SENTENCES.txt').write_text('\n'.join(words))
   (folder / 'SAMPLES.txt').write_text('\n'.join(words[:200]))
   (folder / 'PATHS.tsv').write_text('\n'.join('\t'.join(words[i:i + 5]) for i in range(50)))
-  np.save(folder / 'file.npy', pixels.uniform(-1, 1, [4, 16, 32, 32, 1]).astype(np.float32))
+  images = -np.ones([4, 16, 32, 32, 1], np.float32)
+  images[:, :, :16, 15:17] = 1  # a line upwards
+  np.save(folder / 'file.npy', images)
 
 
 class Environment:
