@@ -8,6 +8,7 @@ needs the package registry, and takes about ten minutes on two cores.
 
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -36,18 +37,30 @@ SKIPPED = {
 }
 
 
-def lines_of(block) -> list[str]:
-  """The commands of a block; a command that goes on behind a backslash or within quotes is one."""
-  return [command for command in re.sub(r'\\\n\s*', '', block).splitlines() if command.strip()]
+def commands_of(block) -> list[str]:
+  """The commands of a block. Lines that end with a backslash or within quotes belong to the next one."""
+  commands, begun = [], ''
+  for line in re.sub(r'\\\n\s*', '', block).splitlines():
+    begun += line
+    try:
+      shlex.split(begun)
+    except ValueError:  # a quotation without its end
+      begun += '\n'
+    else:
+      commands.append(begun)
+      begun = ''
+  return [command for command in commands if command.strip()]
 
 
 def shortened(command) -> str:
-  """The command with few samples. A run folder that a page reuses is made anew."""
+  """The command with few samples. A module that an earlier page exported is replaced."""
   command = re.sub(r'--samples \d+', f'--samples {SAMPLES}', command)
   if 'acai train' in command and '--samples' not in command:
     command = command.replace('acai train', f'acai train --samples {SAMPLES}')
   if 'acai zoo reproduce' in command:
     command += ' --plan'
+  if made := re.match(r'acai export .*--to (\S+)', command):
+    command = f'rm -rf {made[1]}\n{command}'
   return command
 
 
@@ -100,7 +113,7 @@ class Environment:
         python.append(block)
         continue
       script = []
-      for command in lines_of(block):
+      for command in commands_of(block):
         reason = next((why for pattern, why in SKIPPED.items() if re.search(pattern, command)), None)
         if reason:
           print(f'{self.name}: {page}: not run, since {reason}: {command[:80]}')
