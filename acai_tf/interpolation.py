@@ -4,7 +4,8 @@ import math
 
 import tensorflow as tf
 
-PATHS = ('linear', 'spherical')  # kinds of paths in closed form; geodesics need a decoder and an optimization
+# Kinds of paths in closed form; geodesics need a decoder and an optimization. `gaussian` is for latents of N(0, I).
+PATHS = ('linear', 'spherical', 'gaussian')
 POINTS, STEPS = 16, 100  # of `geodesic`: points per path, optimizer steps
 RATE = 0.03  # of `geodesic`: initial learning rate, relative to the distance between the endpoints
 
@@ -80,13 +81,43 @@ def slerp(first, second, alpha) -> tf.Tensor:
   return tf.reshape(tf.where(curved, great_circle, lerp(flat_first, flat_second, alpha)), tf.shape(first))
 
 
+def gaussian(first, second, alpha) -> tf.Tensor:
+  """Linear interpolation whose points follow the distribution of its endpoints, N(0, C) (Bodin et al. 2025, LOL).
+
+  If z_1 and z_2 are independent samples of N(m, C), then y = w_1 z_1 + w_2 z_2 follows N(a m, b^2 C), with
+  a = w_1 + w_2 and b^2 = w_1^2 + w_2^2. The map y -> m + (y - a m) / b therefore returns it to N(m, C). Here the
+  weights are 1 - alpha and alpha, and m is 0, so that the point is y / b. Without the division the variance would be
+  half as large in the middle of the path.
+
+  Args:
+    first, second: codes of the same shape.
+    alpha: broadcasts against the codes. 0 and 1 give `first` and `second` exactly.
+  """
+  rest = 1 - alpha
+  return (rest * first + alpha * second) / tf.sqrt(rest**2 + alpha**2)
+
+
+def between(first, second, alpha, kind) -> tf.Tensor:
+  """The points at `alpha` on paths.
+
+  Args:
+    first, second: [n, ...] codes.
+    alpha: scalar, [1] or [n].
+    kind: one of `PATHS`.
+  """
+  if kind == 'spherical':
+    return slerp(first, second, alpha)
+  mix = {'linear': lerp, 'gaussian': gaussian}[kind]
+  return mix(first, second, tf.reshape(alpha, [-1] + [1] * (len(first.shape) - 1)))
+
+
 def path(first, second, steps, kind='linear') -> tf.Tensor:
   """Computes evenly spaced points along a path, endpoints included.
 
   Args:
     first, second: [batch, ...] codes.
     steps: number of points.
-    kind: 'linear' or 'spherical'.
+    kind: one of `PATHS`.
 
   Returns:
     [batch, steps, ...].
@@ -99,7 +130,7 @@ def path(first, second, steps, kind='linear') -> tf.Tensor:
   points = []
   for k in range(steps):
     alpha = tf.constant(k / (steps - 1), first.dtype)
-    points.append(slerp(first, second, alpha) if kind == 'spherical' else lerp(first, second, alpha))
+    points.append(between(first, second, alpha, kind))
   return tf.stack(points, axis=1)
 
 

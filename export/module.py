@@ -48,8 +48,8 @@ class Part(tf.train.Checkpoint):
 
 # Name of the signature for each callable. Other callables have none: they are not needed outside Python.
 SIGNATURES = {'features': 'serving_default', 'encoder': 'encode', 'decoder': 'decode', 'interpolator': 'interpolate',
-              'interpolator_spherical': 'interpolate_spherical', 'sampler': 'sample', 'transfer': 'transfer',
-              'critic': 'critic', 'discriminator': 'discriminator'}
+              'interpolator_spherical': 'interpolate_spherical', 'interpolator_gaussian': 'interpolate_gaussian',
+              'sampler': 'sample', 'transfer': 'transfer', 'critic': 'critic', 'discriminator': 'discriminator'}
 BYTES = 'encode_uint8'  # the signature for images with values in 0 to 255, as in image files
 
 

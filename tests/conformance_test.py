@@ -76,6 +76,16 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     for offered in model.callables():
       if offered.output == 'alpha':  # one number an image, as the gallery shows it
         self.assertEqual(offered.function(images).shape, (BATCH,))
+    if model.gaussian_prior:
+      self.assertTrue(model.has_prior)
+      codes_a, codes_b = codes[:1], codes[1:2]
+      middle = model.decode((codes_a + codes_b) / np.sqrt(2))  # the sum of two samples has twice the variance
+      self.assertAllClose(model.interpolate(images[:1], images[1:2], 0.5, 'gaussian'), middle, atol=1e-5)
+      ends = model.interpolate(images[:2], images[2:4], [0.0, 1.0], 'gaussian')
+      self.assertAllClose(ends, tf.concat([model(images[:1]), model(images[3:4])], axis=0), atol=1e-5)
+    else:
+      with self.assertRaisesRegex(ValueError, f"^path 'gaussian': {name} has no prior[^\n]*'linear', 'spherical'"):
+        model.interpolate(images, images, 0.5, 'gaussian')
     if model.has_prior:
       self.assertEqual(model.sample(3).shape, (3, *SHAPE))
       self.assertAllEqual(model.sample(3, seed=1), model.sample(3, seed=1))
@@ -194,6 +204,15 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     mixed = loaded.interpolator({'images_a': images, 'images_b': images[::-1].copy(), 'alpha': [0.0, 0.5, 1.0]})
     expected = model.interpolate(inside, inside[::-1], [0.0, 0.5, 1.0])
     self.assertAllClose(mixed, (expected + 1) / 2, atol=1e-5)
+    self.assertEqual(hasattr(loaded, 'interpolator_gaussian'), model.gaussian_prior)
+    if model.gaussian_prior:
+      ends = {'images_a': images, 'images_b': images[::-1].copy()}
+      kept = loaded.interpolator_gaussian({**ends, 'alpha': [0.0, 0.3, 1.0]})
+      expected = model.interpolate(inside, inside[::-1], [0.0, 0.3, 1.0], 'gaussian')
+      self.assertAllClose(kept, (expected + 1) / 2, atol=1e-5)
+      served = loaded.signatures['interpolate_gaussian'](
+          images_a=tf.constant(images), images_b=tf.constant(ends['images_b']), alpha=tf.constant([0.0, 0.3, 1.0]))
+      self.assertAllClose(served['images'], kept, atol=1e-6)
 
 
 if __name__ == '__main__':

@@ -1,6 +1,7 @@
 """The gallery: its files, and its page in a browser against ONNX Runtime, the data set and the metric."""
 
 import contextlib
+import dataclasses
 import functools
 import http.client
 import io
@@ -8,6 +9,7 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 import tarfile
 import tempfile
 import threading
@@ -22,6 +24,7 @@ from PIL import Image
 
 from acai_tf import interpolation
 from acai_tf.data import lines
+from acai_tf.evaluation import subject
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.export import formats
@@ -123,6 +126,28 @@ class FolderTest(tf.test.TestCase):
           expected['critic'] = model.critic(image)[0]
         self.assertAllClose({name: rows[row][column] for name, rows in found['readings'][kind].items()}, expected,
                             atol=1e-4)
+
+  def test_only_models_with_a_normal_prior_have_paths_that_keep_it(self):
+    ends = lines.render(np.radians([0, 90]), SIZE), lines.render(np.radians([120, 200]), SIZE)
+    model = build.create(resolve('lines', 'vae', 'paper', {
+        'dataset': {'size': SIZE}, 'network': {'depth': 2, 'latent': 2}}))
+    found = _gallery._strips(dataclasses.replace(subject.of_model(model), geodesics=None), ends)
+    self.assertCountEqual(found, ['linear', 'spherical', 'gaussian'])
+    self.assertAllClose(found['gaussian'][:, 5], model.interpolate(*ends, 0.25, 'gaussian'), atol=1e-5)
+
+  @unittest.skipUnless(shutil.which('node'), 'there is no Node.js')
+  def test_the_page_mixes_latents_as_the_library_does(self):
+    script = (_gallery.PAGE / 'page.js').read_text()
+    functions = script.partition('// Interpolation between latents')[2].partition('// The kind of path')[0]
+    ends = np.random.default_rng(0).normal(size=[2, 1, 7]).astype(np.float32)
+    first, second = (f'Float32Array.of({", ".join(map(str, end[0]))})' for end in ends)
+    for kind in interpolation.PATHS:
+      alphas = [0, 0.3, 0.5, 1]
+      calls = [f'[...mixes.{kind}({first}, {second}, {alpha})]' for alpha in alphas]
+      done = subprocess.run(['node', '-e', f'//{functions}\nconsole.log(JSON.stringify([{", ".join(calls)}]))'],
+                            capture_output=True, text=True, check=True)
+      expected = [interpolation.between(*ends, tf.constant(alpha, tf.float32), kind)[0] for alpha in alphas]
+      self.assertAllClose(json.loads(done.stdout), expected, atol=1e-6)
 
   def sheet(self, name, kind):
     """[pairs, steps, SIZE, SIZE] of a picture in the folder."""

@@ -176,6 +176,28 @@ class InterpolationTest(tf.test.TestCase):
     self.assertAllClose(one, (1 - alpha.numpy())[:, None] * np.ones([3, 2]))
     self.assertAllClose(other, alpha.numpy()[:, None] * np.ones([3, 2]))
 
+  def test_gaussian_paths_against_numpy_and_with_exact_ends(self):
+    first, second = np.random.default_rng(0).normal(size=[2, 5, 2, 2, 3]).astype(np.float32)
+    for alpha in (0.0, 0.1, 0.5, 1.0):
+      expected = ((1 - alpha) * first + alpha * second) / np.sqrt((1 - alpha)**2 + alpha**2)
+      self.assertAllClose(interpolation.between(first, second, tf.constant(alpha), 'gaussian'), expected, rtol=1e-6)
+    for alpha, end in ((0.0, first), (1.0, second)):
+      self.assertAllEqual(interpolation.between(first, second, tf.constant(alpha), 'gaussian'), end)
+    alphas = np.linspace(0, 1, 5, dtype=np.float32)
+    for kind in interpolation.PATHS:
+      self.assertAllClose(
+          interpolation.between(first, second, alphas, kind),
+          np.stack([interpolation.path(first[i:i + 1], second[i:i + 1], 5, kind)[0, i] for i in range(5)]), rtol=1e-5)
+
+  def test_gaussian_paths_keep_the_distribution(self):
+    generator = np.random.default_rng(0)
+    matrix = np.array([[1.0, 0.0], [0.8, 0.6]])  # a correlation of 0.8, and variances of 1
+    first, second = (generator.normal(size=[100_000, 2]) @ matrix.T for _ in range(2))
+    for kind, scale in (('gaussian', 1.0), ('linear', 0.5)):
+      points = interpolation.between(first, second, tf.constant(0.5, tf.float64), kind).numpy()
+      self.assertAllClose(points.mean(axis=0), [0, 0], atol=0.02)  # 6 standard errors
+      self.assertAllClose(np.cov(points, rowvar=False), scale * matrix @ matrix.T, atol=0.03)
+
   def test_paths_hold_both_ends(self):
     first, second = tf.random.stateless_normal([2, 3, 2, 2, 4], [0, 1])
     for kind in interpolation.PATHS:

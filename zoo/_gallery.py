@@ -208,7 +208,8 @@ def _write_model(folder, model, ends, lines):
 
 def _strips(functions, ends):
   """Dict: kind of path -> [n, STEPS, height, width, channels] images along the paths between `ends`."""
-  strips_of = {kind: images.strips(functions, *ends, STEPS, kind) for kind in ('linear', 'spherical')}
+  kinds = ('linear', 'spherical', *(['gaussian'] if functions.gaussian else []))
+  strips_of = {kind: images.strips(functions, *ends, STEPS, kind) for kind in kinds}
   if functions.geodesics:
     paths = functions.geodesics()(np.stack([functions.encode(column) for column in ends], axis=1))[:, 1]
     strips_of['geodesic'] = paths[:, ::(paths.shape[1] - 1) // (STEPS - 1)]

@@ -26,11 +26,12 @@ def save_pictures(functions, dataset, measured, title, folder) -> list:
   both = np.stack([images, functions.decode(functions.encode(images))])  # [2, 16, height, width, channels]
   paths = [folder / 'reconstructions.png', folder / 'interpolation.png']
   figures.save_rows(paths[0], {'test images above, their reconstructions below': both}, title)
-  figures.save_rows(paths[1], {
-      'codes interpolated linearly, both ends reconstructed': strips(functions, first, second),
-      'codes interpolated spherically': strips(functions, first, second, kind='spherical'),
-      'pixels cross-faded, for comparison': crossfade(first, second),
-  }, title, alpha=True)
+  shown = {'codes interpolated linearly, both ends reconstructed': strips(functions, first, second),
+           'codes interpolated spherically': strips(functions, first, second, kind='spherical')}
+  if functions.gaussian:
+    shown['codes interpolated so that they keep the prior N(0, I)'] = strips(functions, first, second, kind='gaussian')
+  shown['pixels cross-faded, for comparison'] = crossfade(first, second)
+  figures.save_rows(paths[1], shown, title, alpha=True)
   arrays, curves = measured.arrays, measured.curves
   if 'angles' in arrays:
     paths.append(folder / 'angles.png')

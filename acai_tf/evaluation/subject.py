@@ -20,7 +20,7 @@ BATCH_PIXELS = 256 * 32 * 32
 class Functions:
   """An image model as functions of NumPy arrays of any length; images are [n, height, width, channels] in [-1, 1].
 
-  `encode` and `decode` are required. The others are None if the model does not have them.
+  `encode` and `decode` are required. The others are None (or 0, or False) if the model does not have them.
   """
 
   encode: object  # images -> [n, ...] codes
@@ -33,6 +33,7 @@ class Functions:
   indices: object = None  # images -> [n, codes] codebook indices
   sample: object = None  # (count, seed) -> images decoded from samples of the prior
   codebook: int = 0  # size of the codebook
+  gaussian: bool = False  # whether the prior is N(0, I), which paths of kind 'gaussian' keep
   geodesics: object = None  # () -> function: [n, 2, ...] endpoint codes -> [n, 2, k, height, width, channels] images
   identity: object = None  # () -> hex digest of the current weights
 
@@ -108,7 +109,8 @@ def of_model(model) -> Functions:
     more['sample'] = _batched_sampler(tf.function(offered['sampler'].function, autograph=False, input_signature=list(
         offered['sampler'].inputs.values())), size)
   return Functions(batched('encoder'), batched('decoder'), represent=batched('features'),
-                   identity=lambda: digest(weight.numpy() for weight in model.weights), **more)
+                   gaussian=model.gaussian_prior, identity=lambda: digest(weight.numpy() for weight in model.weights),
+                   **more)
 
 
 def _geodesics(model):
@@ -287,4 +289,5 @@ def of_module(handle, trust=False) -> tuple[Functions, tuple]:
   if hasattr(module, 'sampler'):
     more['sample'] = _batched_sampler(lambda count, seed: 2 * module.sampler({'count': count, 'seed': seed}) - 1, size)
   return Functions(_batched(lambda x: parts[0]((x + 1) / 2), size), _batched(lambda z: 2 * parts[1](z) - 1, size),
-                   represent=_batched(lambda x: module((x + 1) / 2), size), **more), outside
+                   represent=_batched(lambda x: module((x + 1) / 2), size),
+                   gaussian=hasattr(module, 'interpolator_gaussian'), **more), outside

@@ -34,7 +34,7 @@ class Model(image_base.Autoencoder):
       autoencoder:   L = mean (x - g(f(x)))^2 + w BCE(D(f(x)), 1)
   """
 
-  has_prior = True
+  has_prior = gaussian_prior = True
 
   def create_networks(self, size, precision) -> None:
     seeds = dense.seeds(self.seed, 'discriminator')

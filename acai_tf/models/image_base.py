@@ -63,6 +63,7 @@ class Autoencoder(base.Model):
 
   network_class = Network
   has_prior = False  # whether `sample` works; it samples N(0, I) unless a model overrides it
+  gaussian_prior = False  # whether latents are trained to follow N(0, I), which paths of kind 'gaussian' keep
   smooth = True  # whether decoded images change continuously with the latent, as paths of finite length require
 
   def __init__(self, config, network, shape, classes=0, seed=0, precision='float32'):
@@ -135,18 +136,21 @@ class Autoencoder(base.Model):
     Args:
       images_a, images_b: images, n of each.
       alpha: [n] or a scalar, in [0, 1].
-      path: 'linear', 'spherical' or 'geodesic' (`interpolation.geodesic`, thousands of times slower).
+      path: 'linear', 'spherical', 'gaussian' (`interpolation.gaussian`, for models whose prior is N(0, I)) or
+        'geodesic' (`interpolation.geodesic`, thousands of times slower).
       training: as in `encode`.
 
     Raises:
-      ValueError: the path is unknown, the model has no geodesics, the images differ in shape or number, or `alpha` is
+      ValueError: the path is unknown, the model does not have it, the images differ in shape or number, or `alpha` is
         invalid (`interpolation.coefficients`).
     """
-    if path not in (paths := (*interpolation.PATHS, 'geodesic')):
-      raise ValueError(f'path {path!r}; expected one of {paths}')
-    if path == 'geodesic' and not self.smooth:
-      raise ValueError(f'path {path!r}: {self.name} decodes the vectors of a codebook, so that images jump from cell '
-                       f'to cell, and no path is shortest; expected one of {interpolation.PATHS}')
+    offered = {'gaussian': self.gaussian_prior, 'geodesic': self.smooth}
+    paths = tuple(kind for kind in (*interpolation.PATHS, 'geodesic') if offered.get(kind, True))
+    if path not in paths:
+      reason = {'gaussian': f': {self.name} has no prior N(0, I) for its latents to keep',
+                'geodesic': f': {self.name} decodes the vectors of a codebook, so that images jump from cell to cell, '
+                            'and no path is shortest'}.get(path, '')
+      raise ValueError(f'path {path!r}{reason}; expected one of {paths}')
     first, second = self.encode(images_a, training), self.encode(images_b, training)
     if not first.shape.is_compatible_with(second.shape):
       raise ValueError(f'there are {first.shape[0]} images_a and {second.shape[0]} images_b; expected equally many.')
@@ -154,14 +158,7 @@ class Autoencoder(base.Model):
     if path == 'geodesic':
       points = interpolation.geodesic(lambda codes: self.decode(codes, training), first, second)
       return self.decode(interpolation.along(points, alpha), training)
-    return self.decode(self.between(first, second, alpha, path), training)
-
-  @staticmethod
-  def between(first, second, alpha, path) -> tf.Tensor:
-    """The latents at `alpha`, [1] or [n], on paths from n latents to n others; `path`: of `interpolation.PATHS`."""
-    if path == 'spherical':
-      return interpolation.slerp(first, second, alpha)
-    return interpolation.lerp(first, second, tf.reshape(alpha, [-1, 1, 1, 1]))
+    return self.decode(interpolation.between(first, second, alpha, path), training)
 
   def sample(self, count, seed=0) -> tf.Tensor:
     """`count` images decoded from the prior N(0, I); a function of `seed`.
@@ -201,10 +198,14 @@ class Autoencoder(base.Model):
 
     def interpolate(images_a, images_b, alpha, training=False, path='linear'):
       first, second = encode(images_a, training), encode(images_b, training)
-      return decode(self.between(first, second, interpolation.pair_coefficients(alpha, first), path), training)
+      alpha = interpolation.pair_coefficients(alpha, first)
+      return decode(interpolation.between(first, second, alpha, path), training)
 
     def interpolate_spherical(images_a, images_b, alpha, training=False):
       return interpolate(images_a, images_b, alpha, training, 'spherical')
+
+    def interpolate_gaussian(images_a, images_b, alpha, training=False):
+      return interpolate(images_a, images_b, alpha, training, 'gaussian')
 
     def sample(count, seed, training=False):
       del training
@@ -223,6 +224,11 @@ class Autoencoder(base.Model):
         base.Callable('interpolator_spherical', interpolate_spherical, pair,
                       "image decoded at alpha on the great circle between two images' codes, 0 is a's and 1 is b's",
                       'images')]
+    if self.gaussian_prior:
+      callables.append(base.Callable(
+          'interpolator_gaussian', interpolate_gaussian, pair,
+          "image decoded at alpha on the path between two images' codes that keeps their prior N(0, I), 0 is a's and 1 "
+          "is b's", 'images'))
     if self.has_prior:
       number = {name: tf.TensorSpec([], tf.int32) for name in ('count', 'seed')}
       callables.append(base.Callable('sampler', sample, number, 'images decoded from samples of the prior', 'images'))

@@ -47,7 +47,7 @@ class Model(image_base.Autoencoder):
   MMD^2 is `losses.squared_mmd` of the flattened latents of the global batch.
   """
 
-  has_prior = True
+  has_prior = gaussian_prior = True
 
   def create_networks(self, size, precision) -> None:
     self.critic = convolutional.critic_map(size, self.network, self.seed, precision)

@@ -26,7 +26,7 @@ class Model(image_base.Autoencoder):
   q (`encode_sample`).
   """
 
-  has_prior = True
+  has_prior = gaussian_prior = True
 
   def create_networks(self, size, precision) -> None:
     dimension = self.network.latent_width**2 * self.network.latent

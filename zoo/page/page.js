@@ -84,6 +84,13 @@ function slerp(first, second, alpha) {
   return first.map((value, i) => (Math.sin((1 - alpha) * omega) * value + Math.sin(alpha * omega) * second[i]) / sine);
 }
 
+function gaussian(first, second, alpha) {
+  const norm = Math.hypot(1 - alpha, alpha);
+  return first.map((value, i) => ((1 - alpha) * value + alpha * second[i]) / norm);
+}
+
+const mixes = {linear: lerp, spherical: slerp, gaussian}; // by the kind of path
+
 // The kind of path that is shown for a model: the selected one if available, else the straight one. Shortest paths are
 // found by gradient descent, which does not run in the browser. They are precomputed for the examples only.
 function kindOf(model) {
@@ -148,7 +155,7 @@ const live = {
   async points(model, [first, second], alphas) {
     const {shape, lines} = datasets[model.dataset];
     const codes = new Float32Array(alphas.length * first.length);
-    const mix = kindOf(model) === 'spherical' ? slerp : lerp;
+    const mix = mixes[kindOf(model)];
     alphas.forEach((alpha, k) => codes.set(mix(first, second, alpha), k * first.length));
     const images = await this.run(model, 'decode', codes, model.code);
     const critic = model.parts.includes('critic') && await this.run(model, 'critic', images, shape);
@@ -287,8 +294,9 @@ function drawPoint(model, point, alpha) {
   writeFigures(panels.get(model.name), point);
   const {note} = panels.get(model.name);
   note.textContent = kindOf(model) === find('#kind').value ? ''
-    : `This is the straight path: ${'geodesic' in model.readings ? 'shortest paths are available for the examples only'
-      : 'this model has discrete latents and no shortest path'}.`;
+    : `This is the straight path: ${find('#kind').value === 'gaussian' ? 'this model has no prior N(0, I)'
+      : 'geodesic' in model.readings ? 'shortest paths are available for the examples only'
+        : 'this model has discrete latents and no shortest path'}.`;
   note.hidden = !note.textContent;
 }
 
