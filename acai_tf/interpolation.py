@@ -97,6 +97,23 @@ def gaussian(first, second, alpha) -> tf.Tensor:
   return (rest * first + alpha * second) / tf.sqrt(rest**2 + alpha**2)
 
 
+def with_logits_of(first, second, kernel) -> tf.Tensor:
+  """The points nearest to `second` at which a linear classifier has the logits that it has at `first`.
+
+  Logits are linear in the codes, so they change only along the span of the kernel's columns. With an orthonormal basis
+  B of this span, the points are second - B B^T (second - first).
+
+  Args:
+    first, second: [n, d].
+    kernel: [d, classes]. Its columns are linearly independent, or span all of the space.
+
+  Returns:
+    [n, d]; if there are d classes or more, `first`.
+  """
+  basis, _ = tf.linalg.qr(kernel)  # [d, min(d, classes)]
+  return second - (second - first) @ basis @ tf.transpose(basis)
+
+
 def between(first, second, alpha, kind) -> tf.Tensor:
   """The points at `alpha` on paths.
 

@@ -86,6 +86,16 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     else:
       with self.assertRaisesRegex(ValueError, f"^path 'gaussian': {name} has no prior[^\n]*'linear', 'spherical'"):
         model.interpolate(images, images, 0.5, 'gaussian')
+    if model.can_keep_class:
+      end = model.with_class_of(codes, codes[::-1])
+      logits = model.classifier(model.represent(images))
+      for alpha, latents in ((0.0, codes), (0.25, 0.75 * codes + 0.25 * end), (1.0, end)):
+        self.assertAllClose(model.classifier(model.features(latents)), logits, atol=1e-4)
+        moved = model.interpolate(images, images[::-1], alpha, 'same_class')
+        self.assertAllClose(moved, model.decode(latents), atol=1e-5)
+    else:
+      with self.assertRaisesRegex(ValueError, f"^path 'same_class': {name} has no classifier that reads its latents"):
+        model.interpolate(images, images, 0.5, 'same_class')
     if model.has_prior:
       self.assertEqual(model.sample(3).shape, (3, *SHAPE))
       self.assertAllEqual(model.sample(3, seed=1), model.sample(3, seed=1))
@@ -204,6 +214,11 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     mixed = loaded.interpolator({'images_a': images, 'images_b': images[::-1].copy(), 'alpha': [0.0, 0.5, 1.0]})
     expected = model.interpolate(inside, inside[::-1], [0.0, 0.5, 1.0])
     self.assertAllClose(mixed, (expected + 1) / 2, atol=1e-5)
+    self.assertEqual(hasattr(loaded, 'interpolator_same_class'), model.can_keep_class)
+    if model.can_keep_class:
+      moved = loaded.interpolator_same_class({'images_a': images, 'images_b': images[::-1].copy(), 'alpha': 0.7})
+      expected = model.interpolate(inside, inside[::-1], 0.7, 'same_class')
+      self.assertAllClose(moved, (expected + 1) / 2, atol=1e-5)
     self.assertEqual(hasattr(loaded, 'interpolator_gaussian'), model.gaussian_prior)
     if model.gaussian_prior:
       ends = {'images_a': images, 'images_b': images[::-1].copy()}

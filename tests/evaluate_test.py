@@ -79,6 +79,21 @@ class MeasureTest(tf.test.TestCase):
     self.assertLess(result['mean_distance'], 1e-6)
     self.assertLess(result['smoothness_strict'], 0.01)
 
+  def test_paths_that_keep_the_class(self):
+    dataset = lines.load(lines.Config(test_images=256))
+    settings = measure.Settings(('same_class',), features=lambda images: images[:, ::4, ::4, 0].reshape(-1, 64))
+
+    def metrics(same_class):
+      functions = dataclasses.replace(perfect_functions(), same_class=same_class)
+      return IMAGES.measure(functions, dataset, 'lines', settings).metrics
+
+    stays = metrics(lambda first, second, alpha: first)
+    self.assertAllClose([stays[f'class_kept_{name}'] for name in ('middle', 'end', 'change')], [1, 1, 0], atol=0.01)
+    self.assertBetween(stays['class_kept_straight_end'], 0.05, 0.2)  # ten classes
+    jumps = metrics(lambda first, second, alpha: second)
+    self.assertEqual(jumps['class_kept_end'], stays['class_kept_straight_end'])
+    self.assertAllClose(jumps['class_kept_change'], 1, atol=1e-2)
+
   def test_a_diverged_model_is_reported(self):
     dataset = lines.load(lines.Config(test_images=4))
     broken = subject.Functions(lambda x: x, lambda x: x * np.nan)

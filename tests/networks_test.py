@@ -198,6 +198,17 @@ class InterpolationTest(tf.test.TestCase):
       self.assertAllClose(points.mean(axis=0), [0, 0], atol=0.02)  # 6 standard errors
       self.assertAllClose(np.cov(points, rowvar=False), scale * matrix @ matrix.T, atol=0.03)
 
+  def test_the_nearest_point_with_the_same_logits(self):
+    generator = np.random.default_rng(0)
+    first, second, kernel = (generator.normal(size=size) for size in ((4, 5), (4, 5), (5, 3)))
+    found = interpolation.with_logits_of(first, second, kernel).numpy()
+    self.assertAllClose(found @ kernel, first @ kernel, atol=1e-9)
+    weights, *_ = np.linalg.lstsq(kernel, (second - found).T)  # Nearest: the rest is a combination of the columns.
+    self.assertAllClose((kernel @ weights).T, second - found, atol=1e-9)
+    self.assertNotAllClose(found, first, atol=0.1)
+    for classes in (5, 7):  # as many logits as dimensions: nothing can move
+      self.assertAllClose(interpolation.with_logits_of(first, second, generator.normal(size=[5, classes])), first)
+
   def test_paths_hold_both_ends(self):
     first, second = tf.random.stateless_normal([2, 3, 2, 2, 4], [0, 1])
     for kind in interpolation.PATHS:

@@ -152,6 +152,24 @@ def _geodesic(task):
   task.measured.arrays.update(paths)
 
 
+def _same_class(task):
+  features, between = task.settings.features, task.functions.same_class
+  first, second = task.dataset.pairs(QUALITY_PAIRS, PAIR_SEED)
+  task.progress('same_class: paths')
+  straight = strips(task.functions, first, second, 3)  # [n, 3, height, width, channels]
+  kept = np.stack([straight[:, 0], *(between(first, second, alpha) for alpha in (0.5, 1.0))], axis=1)
+  task.progress('same_class: judge')
+  seen = [(features(images), labels) for images, labels in task.dataset.blocks('train', REAL)]
+  both = _features(features, np.concatenate([kept, straight], axis=1))  # [n, 6, d]
+  judged = probe.predictions(*map(np.concatenate, zip(*seen, strict=True)), both.reshape(-1, both.shape[2])).reshape(
+      both.shape[:2])
+  shares = np.mean(judged == judged[:, :1], axis=0)
+  changes = [np.mean(np.sqrt(np.mean(np.square(path[:, 2] - path[:, 0]), axis=(1, 2, 3)))) for path in (kept, straight)]
+  task.measured.metrics.update(
+      class_kept_middle=float(shares[1]), class_kept_end=float(shares[2]), class_kept_straight_middle=float(shares[4]),
+      class_kept_straight_end=float(shares[5]), class_kept_change=float(changes[0] / changes[1]))
+
+
 def _likelihood(task):
   functions = task.functions
   images, _ = task.dataset.test(LIKELIHOOD_IMAGES)
@@ -186,6 +204,8 @@ GROUPS = {
     'quality': groups.Group(_quality, lambda functions, dataset: True),
     'likelihood': groups.Group(_likelihood, lambda functions, dataset: functions.posterior),
     'geodesic': groups.Group(_geodesic, lambda functions, dataset: functions.geodesics),
+    'same_class': groups.Group(_same_class, lambda functions, dataset: (
+        functions.same_class and dataset.test_labels.ndim == 1)),
 }
 QUICK = tuple(name for name, group in GROUPS.items() if group.quick)
 
@@ -198,7 +218,7 @@ class Settings:
   restarts: int = 10  # of k-means; 1000 in the paper
   train_images: int = 60_000  # images for probe and clustering, as in the paper
   count: int | None = None  # of test images; None for all
-  features: typing.Any = None  # `feature_network.Features` for `quality`
+  features: typing.Any = None  # `feature_network.Features` for `quality` and `same_class`
   seeds: tuple = (0, 0)  # of sampled lines and codes, for example the run's seed and step
   codes: object = None  # cache folder of codes; None for no cache
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from acai_tf.evaluation import figures
-from acai_tf.evaluation.images import PAIR_SEED, crossfade, strips
+from acai_tf.evaluation.images import PAIR_SEED, STEPS, crossfade, strips
 
 MAPPED = 2000  # test codes in the t-SNE plot; its run time grows with their number
 
@@ -30,6 +30,9 @@ def save_pictures(functions, dataset, measured, title, folder) -> list:
            'codes interpolated spherically': strips(functions, first, second, kind='spherical')}
   if functions.gaussian:
     shown['codes interpolated so that they keep the prior N(0, I)'] = strips(functions, first, second, kind='gaussian')
+  if functions.same_class:
+    shown['codes moved towards the second image, with the class of the first one'] = np.stack(
+        [functions.same_class(first, second, alpha) for alpha in np.linspace(0, 1, STEPS)], axis=1)
   shown['pixels cross-faded, for comparison'] = crossfade(first, second)
   figures.save_rows(paths[1], shown, title, alpha=True)
   arrays, curves = measured.arrays, measured.curves

@@ -34,6 +34,7 @@ class Functions:
   sample: object = None  # (count, seed) -> images decoded from samples of the prior
   codebook: int = 0  # size of the codebook
   gaussian: bool = False  # whether the prior is N(0, I), which paths of kind 'gaussian' keep
+  same_class: object = None  # (images, images, alpha) -> images towards the second ones, with the first ones' class
   geodesics: object = None  # () -> function: [n, 2, ...] endpoint codes -> [n, 2, k, height, width, channels] images
   identity: object = None  # () -> hex digest of the current weights
 
@@ -84,6 +85,19 @@ def _batched(function, size, *specs):
   return call
 
 
+def _pairwise(function, size):
+  """Wraps a TensorFlow function (images, images, scalar) -> images as one of NumPy arrays, in batches of `size`."""
+  import tensorflow as tf
+
+  def call(first, second, alpha):
+    alpha = tf.constant(alpha, tf.float32)
+    return np.concatenate([
+        function(tf.constant(first[i:i + size], tf.float32), tf.constant(second[i:i + size], tf.float32), alpha).numpy()
+        for i in range(0, len(first), size)])
+
+  return call
+
+
 def of_model(model) -> Functions:
   """Creates the `Functions` of a live model (acai_tf.models.image_base.Autoencoder) from its callables."""
   import tensorflow as tf
@@ -103,6 +117,8 @@ def of_model(model) -> Functions:
         lambda z: offered['pixel_logits'].function(tf.reshape(z, [-1, *model.code_shape])), size, flat)
   if 'indices' in offered:
     more['codebook'] = model.quantizer.size
+  if 'interpolator_same_class' in offered:
+    more['same_class'] = _pairwise(tf.function(offered['interpolator_same_class'].function, autograph=False), size)
   if model.smooth:
     more['geodesics'] = lambda: _geodesics(model)
   if 'sampler' in offered:
@@ -286,6 +302,9 @@ def of_module(handle, trust=False) -> tuple[Functions, tuple]:
   size, more = batch_of(outside), {}
   if hasattr(module, 'classifier'):
     more['classify'] = _batched(lambda x: module.classifier((x + 1) / 2), size)
+  if hasattr(module, 'interpolator_same_class'):
+    more['same_class'] = _pairwise(lambda a, b, alpha: 2 * module.interpolator_same_class(
+        {'images_a': (a + 1) / 2, 'images_b': (b + 1) / 2, 'alpha': alpha}) - 1, size)
   if hasattr(module, 'sampler'):
     more['sample'] = _batched_sampler(lambda count, seed: 2 * module.sampler({'count': count, 'seed': seed}) - 1, size)
   return Functions(_batched(lambda x: parts[0]((x + 1) / 2), size), _batched(lambda z: 2 * parts[1](z) - 1, size),

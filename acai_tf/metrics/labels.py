@@ -83,6 +83,11 @@ LABELS = {label.metric: label for label in (
     Label('direct_length', 'length of the pixel cross-fade', 1, 3),
     Label('straight_distance', 'mean distance along the straight path, 1e-3', 1e3, 2, False),
     Label('geodesic_distance', 'mean distance along the shortest path, 1e-3', 1e3, 2, False),
+    Label('class_kept_middle', 'class kept in the middle of class-keeping paths, %', 100, 1, True),
+    Label('class_kept_end', 'class kept at the end of class-keeping paths, %', 100, 1, True),
+    Label('class_kept_straight_middle', 'class kept in the middle of straight paths, %', 100, 1),
+    Label('class_kept_straight_end', 'class kept at the end of straight paths, %', 100, 1),
+    Label('class_kept_change', 'change of images along class-keeping paths, share of straight ones', 1, 2),
     # sentences
     Label('token_accuracy', 'words reconstructed, %', 100, 2, True),
     Label('exact_share', 'sentences reconstructed exactly, %', 100, 1, True),

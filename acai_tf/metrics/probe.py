@@ -78,6 +78,25 @@ def fitted_accuracy(train_features, train_labels, features, labels, seed=0) -> t
     return mean_accuracy(chosen, (train_features, train_labels), (features, labels)), chosen
 
 
+def predictions(train_features, train_labels, features) -> np.ndarray:
+  """Classes that logistic regression on standardized features predicts, [n].
+
+  Args:
+    train_features, train_labels: [m, d], and [m] classes.
+    features: [n, d].
+
+  Raises:
+    ValueError: features are not finite or do not match the labels.
+  """
+  from sklearn import linear_model, pipeline, preprocessing
+
+  model = pipeline.make_pipeline(preprocessing.StandardScaler(), linear_model.LogisticRegression(max_iter=ITERATIONS))
+  with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1):
+    warnings.simplefilter('ignore')  # as in `fitted_accuracy`
+    model.fit(_checked(train_features, train_labels), train_labels)
+  return model.predict(_checked(features, features))
+
+
 def _checked(features, labels):
   features = np.asarray(features, np.float32)
   if features.ndim != 2 or len(labels) != len(features) or not len(features):

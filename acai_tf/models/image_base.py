@@ -136,18 +136,20 @@ class Autoencoder(base.Model):
     Args:
       images_a, images_b: images, n of each.
       alpha: [n] or a scalar, in [0, 1].
-      path: 'linear', 'spherical', 'gaussian' (`interpolation.gaussian`, for models whose prior is N(0, I)) or
-        'geodesic' (`interpolation.geodesic`, thousands of times slower).
+      path: 'linear', 'spherical', 'gaussian' (`interpolation.gaussian`, for models whose prior is N(0, I)),
+        'same_class' (`with_class_of`: straight towards b, but with a's class) or 'geodesic' (`interpolation.geodesic`,
+        thousands of times slower).
       training: as in `encode`.
 
     Raises:
       ValueError: the path is unknown, the model does not have it, the images differ in shape or number, or `alpha` is
         invalid (`interpolation.coefficients`).
     """
-    offered = {'gaussian': self.gaussian_prior, 'geodesic': self.smooth}
-    paths = tuple(kind for kind in (*interpolation.PATHS, 'geodesic') if offered.get(kind, True))
+    offered = {'gaussian': self.gaussian_prior, 'same_class': self.can_keep_class, 'geodesic': self.smooth}
+    paths = tuple(kind for kind in (*interpolation.PATHS, 'same_class', 'geodesic') if offered.get(kind, True))
     if path not in paths:
       reason = {'gaussian': f': {self.name} has no prior N(0, I) for its latents to keep',
+                'same_class': f': {self.name} has no classifier that reads its latents',
                 'geodesic': f': {self.name} decodes the vectors of a codebook, so that images jump from cell to cell, '
                             'and no path is shortest'}.get(path, '')
       raise ValueError(f'path {path!r}{reason}; expected one of {paths}')
@@ -155,10 +157,29 @@ class Autoencoder(base.Model):
     if not first.shape.is_compatible_with(second.shape):
       raise ValueError(f'there are {first.shape[0]} images_a and {second.shape[0]} images_b; expected equally many.')
     alpha = interpolation.coefficients(alpha, first.shape[0], first.dtype)
+    if path == 'same_class':
+      second, path = self.with_class_of(first, second), 'linear'
     if path == 'geodesic':
       points = interpolation.geodesic(lambda codes: self.decode(codes, training), first, second)
       return self.decode(interpolation.along(points, alpha), training)
     return self.decode(interpolation.between(first, second, alpha, path), training)
+
+  @property
+  def can_keep_class(self) -> bool:
+    """Whether there are paths of kind 'same_class': the online classifier must read the latent itself."""
+    return self.classifier is not None and type(self).represent is Autoencoder.represent
+
+  def with_class_of(self, first, second) -> tf.Tensor:
+    """The latents nearest to `second` at which the online classifier has the logits that it has at `first`.
+
+    On the way to them all factors change that the classifier does not see. Images of the latents should keep the class.
+
+    Args:
+      first, second: latents, [n, ...].
+    """
+    flat_first, flat_second = self.features(first), self.features(second)
+    kernel = tf.convert_to_tensor(self.classifier.weights[0])
+    return tf.reshape(interpolation.with_logits_of(flat_first, flat_second, kernel), tf.shape(second))
 
   def sample(self, count, seed=0) -> tf.Tensor:
     """`count` images decoded from the prior N(0, I); a function of `seed`.
@@ -207,6 +228,11 @@ class Autoencoder(base.Model):
     def interpolate_gaussian(images_a, images_b, alpha, training=False):
       return interpolate(images_a, images_b, alpha, training, 'gaussian')
 
+    def interpolate_same_class(images_a, images_b, alpha, training=False):
+      first, second = encode(images_a, training), encode(images_b, training)
+      alpha = interpolation.pair_coefficients(alpha, first)
+      return decode(interpolation.between(first, self.with_class_of(first, second), alpha, 'linear'), training)
+
     def sample(count, seed, training=False):
       del training
       return self.sample(count, seed)
@@ -232,6 +258,11 @@ class Autoencoder(base.Model):
     if self.has_prior:
       number = {name: tf.TensorSpec([], tf.int32) for name in ('count', 'seed')}
       callables.append(base.Callable('sampler', sample, number, 'images decoded from samples of the prior', 'images'))
+    if self.can_keep_class:
+      callables.append(base.Callable(
+          'interpolator_same_class', interpolate_same_class, pair,
+          "image decoded at alpha on the way from a's code towards b's on which the classifier's logits are those of a",
+          'images'))
     if self.classifier:
       callables.append(base.Callable(
           'classifier', classify, images, 'logits of the jointly trained classifier, [n, classes]', 'logits'))
