@@ -53,6 +53,10 @@ WORDS = {
     'GATHER': 'python: from acai_tf.experiment.run import Run; from acai_tf.zoo import _reproduce, base; '
               '_reproduce.gather(Run("run"), base.definition("lines_autoencoder"), "results")',
     'LOAD_ZOO': 'python: from acai_tf.zoo import _weights; _weights.load("lines_autoencoder", folder="pictures")',
+    'LAYER': 'python: import keras, numpy as np; from acai_tf.export import layer; made = layer.ModuleLayer("module")',
+    'SAVE_AND_LOAD': 'keras.Sequential([keras.Input([8, 8, 1]), made]).save("m.keras"); '
+                     'keras.models.load_model("m.keras")',
+    'CALLABLE': 'python: from tensorflow import saved_model, zeros; saved_model.load("module").encoder',
     'LOAD_WEIGHTS': 'python: from acai_tf.training import weights; weights.load("weights.npz")',
     'PICTURES': 'TRAIN --dataset folder --data_dir data --set dataset.path=pictures',
     'SENTENCES': 'TRAIN_TEXT --dataset text --set dataset.path=sentences.txt',
@@ -136,6 +140,9 @@ zoo reproduce lines_acai --set model.lambda=3 -> did you mean 'lambda_'
 {demo | demo_text} -> --module DIR is missing
 python: from acai_tf import zoo; {zoo.load("lines_acai", "float8") | zoo.load(["lines_acai"])} -> precision|is a list
 python: from acai_tf.export.layer import ModuleLayer; ModuleLayer({"nowhere" | "module", "foo"}) -> cannot be|no 'foo'
+LAYER; made(np.{uint8([[[[0]]]]) | zeros([1, 4, 8, 1], "f") | zeros([8, 8, 1], "f")}) -> expected (dtype|shape|ndim)=
+LAYER; made.handle = {"nowhere" | "pictures" | "http://127.0.0.1:9/x"}; SAVE_AND_LOAD -> nowhere|cannot be|an address
+CALLABLE({zeros([8, 8, 1]) | zeros([2, 4, 8, 1])}) -> EnsureShape
 TF_CONFIG={[] | BRACKETS} TRAIN -> TF_CONFIG
 TF_CONFIG={} TRAIN -> TF_CONFIG
 TF_CONFIG={ TRAIN -> TF_CONFIG

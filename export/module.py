@@ -5,6 +5,10 @@ models' [-1, 1]. Sentences are [n] strings of words separated by white space. Ou
 unknown token, which is written as [UNK]. Sentences longer than the longest one of the data are truncated. An empty
 string is a sentence without words.
 
+A wrong shape is an error of one line, which names the input and the expected shape: the callables are traced for any
+shape and check it in the graph. Signatures call them, and TensorFlow itself checks no shape of a signature. A wrong
+dtype is TensorFlow's long error: a trace has fixed dtypes, and a SavedModel no Python that checks them first.
+
 A module contains each weight once and no optimizer state. The same weights give the same bytes in every fresh process,
 except for fingerprint.pb: the order of everything saved does not depend on memory addresses.
 """
@@ -85,23 +89,23 @@ def build(model) -> tuple:
 
 def _of_one_argument(offered):
   """Wraps a `Callable` as a function (tensor or dict of tensors, training) -> output, with images in [0, 1]."""
-  function = outside(offered)
-  if len(offered.inputs) == 1:
-    return lambda tensor, training=False: function([tensor], training)
+  function, shapes = outside(offered), {name: spec.shape for name, spec in offered.inputs.items()}
+  if len(shapes) == 1:
+    shape, = shapes.values()
+    return lambda tensor, training=False: function([tf.ensure_shape(tensor, shape)], training)
 
   def call(tensors, training=False):
     given = dict(tensors)
     if 'alpha' in given:  # The graph accepts one dimension only.
-      given['alpha'] = tf.broadcast_to(given['alpha'], tf.shape(given[next(iter(offered.inputs))])[:1])
-    return function([given[name] for name in offered.inputs], training)
+      given['alpha'] = tf.broadcast_to(given['alpha'], tf.shape(given[next(iter(shapes))])[:1])
+    return function([tf.ensure_shape(given[name], shape) for name, shape in shapes.items()], training)
 
   return call
 
 
 def _specs(offered):
-  """Input of a `Part`: a tf.TensorSpec or a dict of them. `alpha` may be one number, or one number per pair."""
-  specs = {name: tf.TensorSpec(None if name == 'alpha' else spec.shape, spec.dtype, name)
-           for name, spec in offered.inputs.items()}
+  """Input of a `Part`: a tf.TensorSpec or a dict of them. Any shape matches; `_of_one_argument` checks it."""
+  specs = {name: tf.TensorSpec(None, spec.dtype, name) for name, spec in offered.inputs.items()}
   return specs if len(specs) > 1 else specs.popitem()[1]
 
 

@@ -27,7 +27,7 @@ from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run
 from acai_tf.export import __main__ as program
 from acai_tf.export import check, module
-from acai_tf.export.layer import ModuleLayer
+from acai_tf.export.layer import ModuleLayer, module_at
 from acai_tf.models import amr, autoencoder
 from acai_tf.training import build
 from acai_tf.training.checkpoints import Checkpoints
@@ -109,11 +109,26 @@ class ModuleTest(tf.test.TestCase):
     self.assertAllClose(loaded.interpolator({**ends, 'alpha': 2.0}), beyond, atol=1e-5)
 
   def test_refused_inputs_are_named(self):
-    loaded = self.loaded
-    for wrong in ((255 * images(2)).astype(np.uint8), images(2).astype(np.float64), images(2)[:, :4], images(2)[0]):
-      with self.assertRaisesRegex(ValueError, r"shape=\(None, 8, 8, 1\), dtype=tf.float32, name='images'"):
+    loaded, x = self.loaded, images(2)
+    for wrong in ((255 * x).astype(np.uint8), x.astype(np.float64)):
+      with self.assertRaisesRegex(ValueError, "dtype=tf.float32, name='images'"):
         loaded.encoder(wrong)
-    self.assertAllClose(loaded.encoder(3 * images(2)), self.model.encode(6 * images(2) - 1), atol=1e-5)
+    ends = {'images_a': x, 'images_b': x[:, :4], 'alpha': 0.5}
+    for part, wrong, name in ((loaded, x[:, :4], 'images'), (loaded.encoder, x[0], 'images'),
+                              (loaded.critic, x[..., 0], 'images'), (loaded.interpolator, ends, 'images_b')):
+      with self.assertRaisesRegex(ValueError, rf'^(Dimension 1|Shape must).*shape=\[\?,8,8,1\]\]\({name}\).*$'):
+        part(wrong)
+    self.assertAllClose(loaded.encoder(3 * x), self.model.encode(6 * x - 1), atol=1e-5)
+
+  def test_a_signature_checks_shapes(self):
+    """TensorFlow itself would not: it would encode images of another size, and a single image would end the process."""
+    signatures, x = self.loaded.signatures, images(2)
+    for name, inputs in (('encode', {'images': x[:, :4]}), ('encode', {'images': x[0]}),
+                         ('encode_uint8', {'images': np.zeros([8, 8, 1], np.uint8)}),
+                         ('decode', {'codes': np.zeros([1, 4, 4, 3], np.float32)}),
+                         ('interpolate', {'images_a': x, 'images_b': x[0], 'alpha': np.zeros(2, np.float32)})):
+      with self.assertRaisesRegex(tf.errors.InvalidArgumentError, r'is not compatible with expected shape \[\?,'):
+        signatures[name](**{key: tf.constant(value) for key, value in inputs.items()})
 
   def test_a_session_runs_the_signatures_as_a_server_does(self):
     """As `saved_model_cli run` does: a session of TensorFlow 1 on the signature's tensors."""
@@ -227,6 +242,48 @@ class ModuleTest(tf.test.TestCase):
       ModuleLayer('/nowhere')
     with self.assertRaisesRegex(UserError, "has no 'critics'; expected features"):
       ModuleLayer(self.folder, 'critics')
+
+  def test_a_layer_refuses_inputs_in_one_line(self):
+    x, number = images(2), tf.constant(0.5)
+    features, classifier, between = (ModuleLayer(self.folder, part)
+                                     for part in ('features', 'classifier', 'interpolator'))
+    for layer, wrong, message in (
+        (features, np.uint8(x), 'expected dtype=float32, found dtype=uint8'), (features, x[0], 'expected ndim=4'),
+        (classifier, x[:, :4], r'expected shape=\(None, 8, 8, 1\), found shape=\(2, 4, 8, 1\)'),
+        (between, {'images_a': x, 'images_b': x}, 'Missing data for input "alpha"'),
+        (between, {'images_a': x, 'images_b': x[0], 'alpha': number}, "'images_b' of layer .*expected ndim=4")):
+      with self.assertRaisesRegex(ValueError, f'^.*{message}.*$'):
+        layer(wrong)
+    for alpha in number, tf.constant([0.25, 0.75]):
+      ends = {'images_a': x, 'images_b': images(2, 1), 'alpha': alpha}
+      self.assertAllClose(between(ends), self.loaded.interpolator(ends), atol=1e-6)
+    self.assertAllClose(features(x.astype(np.float64)), self.loaded(x), atol=1e-6)  # Keras casts floats.
+
+  def test_a_keras_file_finds_its_module(self):
+    folder = pathlib.Path(self.get_temp_dir()).resolve()
+    self.addCleanup(os.chdir, os.getcwd())
+    os.chdir(folder)
+    shutil.copytree(self.folder, 'first')
+    inputs = keras.Input(SHAPE)
+    model = keras.Model(inputs, ModuleLayer('first', 'decoder')(ModuleLayer('first', 'encoder')(inputs)))
+    model.save('m.keras')
+    (folder / 'elsewhere').mkdir()
+    os.chdir('elsewhere')
+    self.assertAllClose(keras.models.load_model('../m.keras')(images(2)), model(images(2)), atol=1e-6)
+    (folder / 'first').rename('second')
+    for safe in True, False:
+      with self.assertRaisesRegex(UserError, rf'^module {folder}/first does not exist.* `with \S+module_at\(FOLDER\)'):
+        keras.models.load_model('../m.keras', safe_mode=safe)
+    for place in 'second', {str(folder / 'first'): 'second'}:
+      with module_at(place):
+        again = keras.models.load_model('../m.keras')
+      self.assertAllClose(again(images(2)), model(images(2)), atol=1e-6)
+      self.assertEqual(again.layers[1].handle, f'{folder}/elsewhere/second')
+    address = 'http://127.0.0.1:9/m'
+    with module_at(address), self.assertRaisesRegex(UserError, f'^module {address} cannot be loaded'):
+      keras.models.load_model('../m.keras', safe_mode=False)
+    with self.assertRaisesRegex(UserError, 'first does not exist'):  # The context has ended.
+      keras.models.load_model('../m.keras')
 
   @unittest.skipUnless(importlib.util.find_spec('tf_keras'), 'tf_keras is not installed')
   def test_a_layer_of_the_hub_trains_in_tf_keras(self):

@@ -123,12 +123,17 @@ class SafetyTest(tf.test.TestCase):
     good.handle = bad
     keras.Model(inputs, good(inputs)).save(self.folder / 'bad.keras')
     pathlib.Path(path).unlink(missing_ok=True)
-    with self.assertRaisesRegex(Exception, 'has the operations WriteFile'):
+    with self.assertRaisesRegex(UserError, '^module .* has the operations WriteFile'):
       keras.models.load_model(self.folder / 'bad.keras')
+    self.assertFalse(os.path.exists(path))
+    with layer.module_at(tiny.exported()[1]):  # What is loaded is checked, and not what the file names.
+      keras.models.load_model(self.folder / 'bad.keras')
+    with layer.module_at(bad), self.assertRaisesRegex(UserError, '^module .* has the operations WriteFile'):
+      keras.models.load_model(self.folder / 'good.keras')
     self.assertFalse(os.path.exists(path))
     good.handle = 'https://attacker.example/module'
     keras.Model(inputs, good(inputs)).save(self.folder / 'far.keras')
-    with self.assertRaisesRegex(Exception, 'is at an address'):
+    with self.assertRaisesRegex(UserError, 'is at an address'):
       keras.models.load_model(self.folder / 'far.keras')
 
 
