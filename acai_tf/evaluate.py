@@ -40,7 +40,7 @@ flags.DEFINE_list('metrics', ['quick'], f'quick ({", ".join(IMAGES.quick)}), all
                   f'{", ".join([*IMAGES.groups][len(IMAGES.quick):])}, ...; of sentences {", ".join(SENTENCES.groups)}',
                   flag_values=FLAGS)
 flags.DEFINE_integer('restarts', None, 'Restarts of k-means [10; 1000 for a run of recipe paper]', 1, flag_values=FLAGS)
-flags.DEFINE_integer('train_images', None, 'Training images for the probe and clustering [60000]', 20,
+flags.DEFINE_integer('train_images', None, 'Training images for probe, clustering and neighbours [60000]', 20,
                      flag_values=FLAGS)
 flags.DEFINE_string('features', None, 'Feature network (a module) for quality and same_class [a small classifier, '
                     'trained here]', flag_values=FLAGS)
@@ -65,7 +65,7 @@ MODES = {
     'paths': ['dataset', 'set', *GROUPS['Data']],
 }
 # The groups of image metrics to which a flag applies.
-NEEDS = {'restarts': ('clustering',), 'train_images': ('clustering', 'fitted_probe'),
+NEEDS = {'restarts': ('clustering',), 'train_images': ('clustering', 'fitted_probe', 'quality'),
          'features': ('quality', 'same_class'), 'feature_size': ('quality', 'same_class')}
 
 

@@ -16,6 +16,7 @@ import weakref
 import matplotlib.image
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.stats
 import tensorflow as tf
 from absl import flags
@@ -24,13 +25,14 @@ from acai_tf import __main__ as acai
 from acai_tf import cli, evaluate, losses, train
 from acai_tf.data import image_base, lines
 from acai_tf.evaluation import codes as codes_lib
-from acai_tf.evaluation import feature_network, figures, report, subject
+from acai_tf.evaluation import feature_network, figures, groups, pictures, report, subject
 from acai_tf.evaluation import images as measure
 from acai_tf.evaluation.modality import IMAGES
 from acai_tf.experiment import module_card, registry, run
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run
+from acai_tf.export import module as module_lib
 from acai_tf.metrics import probe, reconstruction
 from acai_tf.training import build
 from acai_tf.training.checkpoints import Checkpoints
@@ -121,7 +123,7 @@ class MeasureTest(tf.test.TestCase):
     self.assertLess(found.metrics['frechet_samples'], 0.6)  # of 64 lines against 64 others; a cross-fade: 0.9
     self.assertAllEqual(found.arrays['samples'], sample(*sampled[0])[:48])
     names = ('fitted_probe_accuracy', 'clustering_nmi', 'frechet_gap', 'kernel_middle', 'coverage', 'pixel_path_length',
-             'feature_step_variance')
+             'feature_step_variance', 'frechet_interpolated')
     self.assertContainsSubset(names, found.metrics)
     self.assertLess(found.metrics['frechet_ends'], 0.3)  # of 64 lines against 64 others; a cross-fade's middle: 0.9
     self.assertLen(found.curves['frechet'], measure.QUALITY_STEPS)
@@ -130,6 +132,57 @@ class MeasureTest(tf.test.TestCase):
     for group in ('lnes', 'all'):
       with self.assertRaisesRegex(ValueError, 'unknown value of --metrics'):
         measure.Settings((group,))
+
+  def test_interpolated_frechet_of_good_bad_and_collapsed_models(self):
+    """On points of two classes, whose neighbours have the same class."""
+    corners = np.array([[-1.0, -1.0], [1.0, 1.0]])  # of the classes, as images of two pixels, 1x2
+    generator = np.random.default_rng(0)
+
+    def points(count):
+      labels = np.arange(count) % 2
+      return (corners[labels] + 0.1 * generator.normal(size=[count, 2])).reshape(-1, 1, 2, 1).astype('f'), labels
+
+    (train, train_labels), (test, test_labels) = points(400), points(40)
+    dataset = image_base.ArrayDataset({'train_images': train, 'train_labels': train_labels, 'test_images': test,
+                                       'test_labels': test_labels}, 2)
+
+    def score(functions, data=dataset, **settings):
+      settings = measure.Settings(('quality',), features=lambda images: images.reshape(len(images), -1), **settings)
+      return IMAGES.measure(functions, data, 'points', settings, 'mymodel').metrics['frechet_interpolated']
+
+    def frechet(fakes):  # by scipy
+      real, fake = (x.reshape(-1, 2).astype(np.float64) for x in (test, fakes))
+      one, two = np.cov(real, rowvar=False), np.cov(fake, rowvar=False)
+      root = scipy.linalg.sqrtm(one @ two).real
+      return np.square(real.mean(0) - fake.mean(0)).sum() + np.trace(one + two - 2 * root)
+
+    same = subject.Functions(lambda images: images, lambda codes: codes)
+    distances = np.square(test[:, None] - train[None]).sum(axis=(2, 3, 4))
+    middles = (test + train[distances.argmin(axis=1)]) / 2
+    self.assertAllClose(score(same), frechet(middles), rtol=1e-3)
+    self.assertLess(score(same), 0.01)
+    few = (test + train[distances[:, :20].argmin(axis=1)]) / 2
+    self.assertAllClose(score(same, train_images=20), frechet(few), rtol=1e-3)
+
+    def swap(points):  # mirrors the points whose second pixel is beyond 1, so that neighbours are of both classes
+      return points * np.where(np.abs(points[..., 1:, :]) > 1, -1, 1).astype('f')
+
+    swapped = subject.Functions(swap, swap)
+    codes, others = swap(test), swap(train)
+    nearest = np.square(codes[:, None] - others[None]).sum(axis=(2, 3, 4)).argmin(axis=1)
+    self.assertAllClose(score(swapped), frechet(swap((codes + others[nearest]) / 2)), rtol=1e-3)
+    self.assertGreater(score(swapped), 5 * score(same))
+    collapsed = subject.Functions(lambda images: 0 * images, lambda codes: codes)  # one code, one image
+    real = test.reshape(-1, 2)
+    self.assertAllClose(score(collapsed), np.square(real.mean(0)).sum() + np.trace(np.cov(real, rowvar=False)),
+                        rtol=1e-3)
+    # The posterior's mean is interpolated, not a sample.
+    noisy = dataclasses.replace(same, encode_sample=lambda images, seed: images + 5)
+    self.assertAllClose(score(noisy), score(same))
+    single = image_base.ArrayDataset({'train_images': train, 'train_labels': train_labels, 'test_images': test[:1],
+                                      'test_labels': test_labels[:1]}, 2)
+    with self.assertRaisesRegex(UserError, '^evaluation of mymodel on points: [^\n]*n at least 2[^\n]*$'):
+      score(same, single)
 
   def test_geodesics_are_decoded_in_float32_whatever_the_model(self):
     dataset, models = lines.load(lines.Config(size=8, test_images=8)), []
@@ -181,6 +234,7 @@ class MeasureTest(tf.test.TestCase):
       self.assertAllClose(functions.represent(images), model.represent(images), atol=1e-5)
       self.assertAllClose(functions.classify(images), model.classifier(model.represent(images)), atol=1e-5)
       self.assertEqual(functions.sample is None, not model.has_prior)
+      self.assertEqual(functions.gaussian, name == 'vae')
       if name == 'vae':
         drawn = functions.sample(20, 7)
         self.assertEqual(drawn.shape, (20, 8, 8, 1))
@@ -345,6 +399,26 @@ class MeasureTest(tf.test.TestCase):
     self.assertNotIn('undertrained', report.table(experiment, 1 << 24, {'mean_distance': 0.5}))
     other = resolve('binarized_mnist', 'arae_image', 'fast')  # whose paper has 1,000,000 samples
     self.assertIn('undertrained: 250,000 samples, 25.0% of', report.table(other, 250_000, {'recon_mse': 0.5}))
+
+
+  def test_paths_that_keep_the_prior(self):
+    dataset = lines.load(lines.Config(size=8, test_images=16))
+    ends = dataset.pairs(6, measure.PAIR_SEED)
+    for name, rows in (('vae', 4), ('acai', 3)):
+      model, folder = tiny(name), str(new_folder(self) / 'module')
+      module_lib.save(model, folder)
+      for functions in (subject.of_model(model), subject.of_module(folder)[0]):
+        self.assertEqual(functions.gaussian, name == 'vae')
+        with unittest.mock.patch.object(figures, 'save_rows') as save:
+          pictures.save_pictures(functions, dataset, groups.Measured({}, {}, {}), 'a title', new_folder(self))
+        shown = save.call_args_list[1].args[1]
+        self.assertLen(shown, rows)
+        if name == 'vae':
+          strip, = (strip for title, strip in shown.items() if 'keep the prior' in title)
+          expected = model.interpolate(*ends, 5 / 15, 'gaussian')
+          self.assertAllClose(strip[:, 5], expected, atol=1e-5)
+          self.assertAllClose(strip[:, [0, -1]], np.stack([model(column) for column in ends], axis=1), atol=1e-5)
+          self.assertNotAllClose(expected, model.interpolate(*ends, 5 / 15), atol=1e-6)
 
 
 class RunsTest(tf.test.TestCase):

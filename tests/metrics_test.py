@@ -167,6 +167,23 @@ class DistributionTest(tf.test.TestCase):
     with self.assertRaises(ValueError):
       distribution.coverage(real[:2], fake, 2)
 
+  def test_mixtures_with_neighbours_against_loops(self):
+    generator = np.random.default_rng(0)
+    codes, references = generator.normal(size=[7, 3]), generator.normal(size=[11, 3])
+    expected = []
+    for code in codes:
+      squares = [sum((x - y)**2 for x, y in zip(code, reference, strict=True)) for reference in references]
+      expected.append(0.75 * code + 0.25 * references[squares.index(min(squares))])
+    self.assertAllClose(distribution.between_neighbours(codes, references, 0.25), expected, rtol=1e-12)
+    middles = distribution.between_neighbours(codes, references)
+    self.assertAllClose(middles, codes + 2 * (np.array(expected) - codes), rtol=1e-12)
+    self.assertAllClose(distribution.between_neighbours(codes, codes[::-1]), codes)  # each is its own neighbour
+    self.assertAllClose(distribution.between_neighbours(np.ones([5, 2]), np.full([4, 2], 3)), np.full([5, 2], 2))
+    for bad in (codes[:1], codes[:, 0], NAN):
+      for pair in ((bad, references), (codes, bad)):
+        with self.assertRaisesRegex(ValueError, '^codes [^\n]*$'):
+          distribution.between_neighbours(*pair)
+
 
 class PathTest(tf.test.TestCase):
 

@@ -44,7 +44,7 @@ flags.DEFINE_integer('samples', None, "Training samples of each run [the recipe'
 flags.DEFINE_multi_string('set', [], 'SECTION.KEY=VALUE, a setting that the ablation changes (repeatable)',
                           flag_values=FLAGS)
 flags.DEFINE_integer('restarts', None, 'Restarts of k-means [10; 1000 for recipe paper]', 1, flag_values=FLAGS)
-flags.DEFINE_integer('train_images', None, 'Training images for the probe and clustering [60000]', 20,
+flags.DEFINE_integer('train_images', None, 'Training images for probe, clustering and neighbours [60000]', 20,
                      flag_values=FLAGS)
 flags.DEFINE_string('runs', 'runs', 'Folder of the run folders', flag_values=FLAGS)
 flags.DEFINE_string('run', None, 'Run folder: keep stores its weights, gallery also shows it',

@@ -1,4 +1,4 @@
-"""Latent codes of a data set's images, computed once for probe and clustering, and cached in the run's folder."""
+"""Latent codes of a data set's images, computed once for all groups of metrics, and cached in the run's folder."""
 
 import json
 import pathlib

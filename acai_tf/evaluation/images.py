@@ -109,6 +109,7 @@ def _quality(task):
     ends, middle = (curve[0] + curve[-1]) / 2, curve[QUALITY_STEPS // 2]
     metrics.update({f'{name}_ends': ends, f'{name}_middle': middle, f'{name}_gap': middle - ends})
   metrics.update(distribution.coverage(real, columns[QUALITY_STEPS // 2]))
+  metrics['frechet_interpolated'] = distribution.frechet(real, _between_neighbours(task, len(real)))
   if task.functions.sample:
     task.progress('quality: samples')
     seed = int(np.random.SeedSequence(task.settings.seeds).generate_state(1)[0] >> 1)
@@ -119,6 +120,18 @@ def _quality(task):
   steps = [(path.steps(images), path.steps(_features(features, images))) for images in _paths(task, PAIRS, STEPS)]
   for name, sizes in zip(('pixel', 'feature'), zip(*steps, strict=True), strict=True):
     metrics.update({f'{name}_{key}': value for key, value in path.summary(np.concatenate(sizes)).items()})
+
+
+def _between_neighbours(task, count):
+  """Features of the images decoded between the codes of `count` test images and the nearest training codes, [n, d]."""
+  train, test = (part.get('means', part['codes']) for part in map(_codes(task).get, codes_lib.PARTS))
+  task.progress('quality: nearest neighbours')
+  image, _ = task.dataset.test(1)
+  codes = distribution.between_neighbours(test[:count], train).astype(np.float32)
+  codes = codes.reshape(-1, *task.functions.encode(image).shape[1:])
+  size = max(1, image_base.BLOCK // image.nbytes)
+  return np.concatenate([task.settings.features(task.functions.decode(codes[start:start + size]))
+                         for start in range(0, len(codes), size)])
 
 
 def _features(features, images):
@@ -216,7 +229,7 @@ class Settings:
 
   groups: tuple = QUICK  # names of the groups of metrics
   restarts: int = 10  # of k-means; 1000 in the paper
-  train_images: int = 60_000  # images for probe and clustering, as in the paper
+  train_images: int = 60_000  # images for probe and clustering, as in the paper, and for nearest neighbours
   count: int | None = None  # of test images; None for all
   features: typing.Any = None  # `feature_network.Features` for `quality` and `same_class`
   seeds: tuple = (0, 0)  # of sampled lines and codes, for example the run's seed and step
@@ -239,7 +252,7 @@ def strips(functions, first, second, steps=STEPS, kind='linear', seed=None) -> n
     functions: `subject.Functions`.
     first, second: [n, height, width, channels] images.
     steps: number of images per path, endpoints included.
-    kind: 'linear' or 'spherical'.
+    kind: one of `interpolation.PATHS`.
     seed: ints. If given, both endpoints are sampled from q(z|x), as the authors do; otherwise they are encoded.
 
   Returns:

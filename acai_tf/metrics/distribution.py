@@ -83,10 +83,31 @@ def coverage(real, fake, neighbours=NEIGHBOURS) -> dict[str, float]:
           'density': float(in_real.sum(axis=0).mean() / neighbours), 'coverage': float(in_real.any(axis=1).mean())}
 
 
-def _checked(features):
+def between_neighbours(codes, references, alpha=0.5) -> np.ndarray:
+  """Linear mixtures of each code and its nearest reference, whose images iFID compares with data (Xu et al. 2026).
+
+  Args:
+    codes: [n, d].
+    references: [m, d], for example the codes of the training images. None of them should come from the image of a code,
+      whose nearest reference it would be.
+    alpha: share of the reference; the paper's main results are for 0.5.
+
+  Returns:
+    [n, d]: (1 - alpha) code + alpha reference, where the reference has the smallest Euclidean distance to the code.
+
+  Raises:
+    ValueError: codes or references are not [n, d], are fewer than two, or are not finite.
+  """
+  from sklearn import metrics
+
+  codes, references = _checked(codes, 'codes'), _checked(references, 'codes')
+  return (1 - alpha) * codes + alpha * references[metrics.pairwise_distances_argmin(codes, references)]
+
+
+def _checked(features, what='features'):
   features = np.asarray(features, np.float64)
   if features.ndim != 2 or len(features) < 2:
-    raise ValueError(f'features have shape {features.shape}; expected [n, d], n at least 2.')
+    raise ValueError(f'{what} have shape {features.shape}; expected [n, d], n at least 2.')
   if not np.isfinite(features).all():
-    raise ValueError('features hold NaN or infinite values; the model that made the images has diverged.')
+    raise ValueError(f'{what} hold NaN or infinite values; the model that made the images has diverged.')
   return features

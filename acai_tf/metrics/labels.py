@@ -61,6 +61,7 @@ LABELS = {label.metric: label for label in (
     Label('frechet_gap', 'Frechet gap', 1, 2, False),
     Label('frechet_ends', 'Frechet distance at the ends', 1, 2, False),
     Label('frechet_middle', 'Frechet distance in the middle', 1, 2, False),
+    Label('frechet_interpolated', 'interpolated Frechet distance', 1, None, False),
     Label('frechet_samples', 'Frechet of samples', 1, 1, False),
     Label('kernel_gap', 'kernel gap', 1, 2, False),
     Label('kernel_ends', 'kernel distance at the ends', 1, 2, False),
