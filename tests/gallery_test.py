@@ -312,7 +312,7 @@ class PageTest(tf.test.TestCase):
     page.wait_for_function('gallery.last.models.lines_acai.image === null')
     page.locator('#ends input[type=range]').first.fill('77')
     page.wait_for_function('gallery.last.models.lines_acai.kind === "linear"')
-    page.wait_for_function('document.querySelector("article").textContent.includes("for the examples alone")')
+    page.wait_for_function('document.querySelector("article").textContent.includes("for the examples only")')
     self.assertEqual(self.errors, [])
     self.assertEqual([url for url in self.requests if not url.startswith(self.address) and url != 'data:,'], [])
 
