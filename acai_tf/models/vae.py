@@ -82,11 +82,16 @@ class Model(image_base.Autoencoder):
     return self.posterior(images, training)[2]
 
   def objective(self, images) -> tuple:
+    return self.bound(images)[:3]
+
+  def bound(self, images) -> tuple:
+    """As `objective`, and the latents z ~ q, [n, width, width, latent]: (loss, features, logs, latents)."""
     mean, log_variance, features = self.posterior(images, training=True)
     noise = self.normal(mean.shape[0] or tf.shape(mean)[0], mean.shape[1:])
-    logits = self.decoder(self.to_code(mean + tf.exp(0.5 * log_variance) * noise), training=True)
+    codes = self.to_code(mean + tf.exp(0.5 * log_variance) * noise)
+    logits = self.decoder(codes, training=True)
     rate = losses.gaussian_kl(mean, log_variance)
     distortion = losses.bernoulli(images, logits)
     recon_mse = losses.mean_squared_error(images, 2 * tf.sigmoid(logits) - 1)
     return distortion + self.config.beta * rate, features, {
-        'recon_mse': recon_mse, 'kl_loss': rate, 'likelihood_loss': distortion}
+        'recon_mse': recon_mse, 'kl_loss': rate, 'likelihood_loss': distortion}, codes
