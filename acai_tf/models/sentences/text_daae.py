@@ -9,9 +9,6 @@ from acai_tf.models.sentences import text_aae
 from acai_tf.vocabulary import PADDING
 
 
-FAST: dict = text_aae.Config.RECIPES['fast']
-
-
 @config_dataclass('model')
 class Config(text_aae.Config):
   """The settings of `text_aae`, and the noise on words. `noise`, on latents, is 0: the paper has none."""
@@ -19,7 +16,8 @@ class Config(text_aae.Config):
   noise: Annotated[float, '[0, inf)'] = 0.0  # standard deviation of the noise on latents that are decoded in training
   drop: Annotated[float, '[0, 1)'] = 0.3  # probability that a word of the encoder's input is deleted (section 5)
 
-  RECIPES = {'paper': text_aae.Config.RECIPES['paper'], 'fast': {**FAST, 'model': {**FAST['model'], 'noise': 0.0}}}
+  RECIPES = {name: {**recipe, 'model': {**recipe.get('model', {}), 'noise': 0.0}}
+             for name, recipe in text_aae.Config.RECIPES.items()}
 
 
 class Model(text_aae.Model):
