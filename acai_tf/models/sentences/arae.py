@@ -1,7 +1,7 @@
 """An adversarially regularized autoencoder of sentences (Zhao, Kim, Zhang, Rush, LeCun 2018)."""
 
 import dataclasses
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import keras
 import tensorflow as tf
@@ -48,7 +48,7 @@ class Config(Annealing):
   sample_noise: Annotated[float, '[0, inf)'] = 0.0  # standard deviation of the noise on latents that are sampled
 
   MIN_BATCH = 2
-  RECIPES: ClassVar[dict[str, dict]] = {
+  RECIPES = {
       # 15 epochs of the training sentences of at most 15 words: 714,667 less those that are longer, whose share is
       # estimated from SNLI's dev split (39.5 % of premises, 3.4 % of hypotheses).
       'paper': {'training': {'samples': 9_520_000, 'optimizer': 'sgd', 'learning_rate': 1.0, 'clipnorm': 1.0}},
