@@ -16,7 +16,7 @@ class Config(text_aae.Config):
   noise: Annotated[float, '[0, inf)'] = 0.0  # standard deviation of the noise on latents that are decoded in training
   drop: Annotated[float, '[0, 1)'] = 0.3  # probability that a word of the encoder's input is deleted (section 5)
 
-  RECIPES = {name: {**recipe, 'model': {**recipe.get('model', {}), 'noise': 0.0}}  # type: ignore[attr-defined]
+  RECIPES = {name: {**recipe, 'model': {**recipe.get('model', {}), 'noise': 0.0}}  # type: ignore[attr-defined, dict-item]
              for name, recipe in text_aae.Config.RECIPES.items()}
 
 
