@@ -122,7 +122,7 @@ class DocsTest(tf.test.TestCase):
       if words[2:4] in (['acai_tf.zoo', 'show'], ['acai_tf.zoo', 'reproduce']):
         patterns += [word for word in words[4:] if '_' in word]
     self.assertNotEmpty(patterns)
-    for pattern in patterns:
+    for pattern in set(patterns) - {'NAME'}:
       self.assertNotEmpty(fnmatch.filter(known, pattern), pattern)
 
   def test_trainings_can_be_asked_for(self):

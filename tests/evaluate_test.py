@@ -401,10 +401,10 @@ class MeasureTest(tf.test.TestCase):
     self.assertIn('undertrained: 250,000 samples, 25.0% of', report.table(other, 250_000, {'recon_mse': 0.5}))
 
 
-  def test_paths_that_keep_the_prior(self):
+  def test_paths_that_keep_the_prior_or_the_class(self):
     dataset = lines.load(lines.Config(size=8, test_images=16))
     ends = dataset.pairs(6, measure.PAIR_SEED)
-    for name, rows in (('vae', 4), ('acai', 3)):
+    for name, kind, title in (('vae', 'gaussian', 'keep the prior'), ('acai', 'same_class', 'with the class')):
       model, folder = tiny(name), str(new_folder(self) / 'module')
       module_lib.save(model, folder)
       for functions in (subject.of_model(model), subject.of_module(folder)[0]):
@@ -412,13 +412,13 @@ class MeasureTest(tf.test.TestCase):
         with unittest.mock.patch.object(figures, 'save_rows') as save:
           pictures.save_pictures(functions, dataset, groups.Measured({}, {}, {}), 'a title', new_folder(self))
         shown = save.call_args_list[1].args[1]
-        self.assertLen(shown, rows)
+        self.assertLen(shown, 4)
+        strip, = (strip for text, strip in shown.items() if title in text)
+        for step in (0, 5, 15):
+          self.assertAllClose(strip[:, step], model.interpolate(*ends, step / 15, kind), atol=1e-5)
+        self.assertNotAllClose(strip[:, 5], model.interpolate(*ends, 5 / 15), atol=1e-6)
         if name == 'vae':
-          strip, = (strip for title, strip in shown.items() if 'keep the prior' in title)
-          expected = model.interpolate(*ends, 5 / 15, 'gaussian')
-          self.assertAllClose(strip[:, 5], expected, atol=1e-5)
           self.assertAllClose(strip[:, [0, -1]], np.stack([model(column) for column in ends], axis=1), atol=1e-5)
-          self.assertNotAllClose(expected, model.interpolate(*ends, 5 / 15), atol=1e-6)
 
 
 class RunsTest(tf.test.TestCase):
@@ -926,7 +926,7 @@ class ProgramsTest(tf.test.TestCase):
     self.assertEqual((code, errors), (0, ''))
     self.assertTrue(theirs.exists())
     self.assertEqual([path.name for path in folder.glob('*.part')], ['module.part'])
-    self.assertIn('6 callables at batches of 1, 7, 64 and 6 signatures agree to 1e-05', output)
+    self.assertIn('7 callables at batches of 1, 7, 64 and 6 signatures agree to 1e-05', output)
     code, output, errors = run_module(
         'acai_tf.evaluate', '--module', module, '--dataset', 'lines', '--set', 'dataset.size=8', '--set',
         'dataset.test_images=48', '--metrics', 'reconstruction,probe,lines', '--to', str(folder / 'of_module'))

@@ -15,7 +15,8 @@ def unknown(what, name, known) -> str:
   If there are more than SHOWN names, only the closest ones are listed.
   """
   texts = [str(k) for k in known]
-  near = difflib.get_close_matches(str(name), texts, n=1)
+  swapped = [text for text in texts if sorted(text) == sorted(str(name))]  # letters in another order: the likeliest
+  near = swapped or difflib.get_close_matches(str(name), texts, n=1)
   hint = f'; did you mean {near[0]!r}?' if near else '.'
   if len(texts) > SHOWN:
     nearest = difflib.get_close_matches(str(name), texts, SHOWN // 2, 0.0)
