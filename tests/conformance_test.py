@@ -59,6 +59,7 @@ each = parameterized.named_parameters(*((name, name) for name in NAMES))
 class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
 
   @each
+  @pytest.mark.each_model
   def test_interface(self, name):
     images, _ = batch()
     model = fresh(name)

@@ -14,7 +14,7 @@ if 'PYTEST_XDIST_WORKER' in os.environ:  # Side by side, more threads would only
 
 # `make test` runs the tests marked `each_model` for these models only: ACAI, one with a sampled latent, one with a
 # codebook, and two models of sentences.
-REPRESENTATIVE = '_acai', '_vae', '_vqvae', '_arae_1', '_text_autoencoder_0'
+REPRESENTATIVE = '_acai', '_vae', '_vqvae', '_arae_1'
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker

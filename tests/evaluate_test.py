@@ -400,7 +400,7 @@ class MeasureTest(tf.test.TestCase):
     other = resolve('binarized_mnist', 'arae_image', 'fast')  # whose paper has 1,000,000 samples
     self.assertIn('undertrained: 250,000 samples, 25.0% of', report.table(other, 250_000, {'recon_mse': 0.5}))
 
-
+  @pytest.mark.slow
   def test_paths_that_keep_the_prior_or_the_class(self):
     dataset = lines.load(lines.Config(size=8, test_images=16))
     ends = dataset.pairs(6, measure.PAIR_SEED)
