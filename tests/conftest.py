@@ -13,7 +13,7 @@ if 'PYTEST_XDIST_WORKER' in os.environ:  # Side by side, more threads would only
 
 
 # `make test` runs the tests marked `each_model` for these models only: ACAI, one with a sampled latent, one with a
-# codebook, and two models of sentences.
+# codebook, and ARAE.
 REPRESENTATIVE = '_acai', '_vae', '_vqvae', '_arae_1'
 
 
