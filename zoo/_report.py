@@ -12,7 +12,8 @@ from acai_tf.zoo import _records, _tables, base
 
 FIRST = ('lines', 'mnist')  # the data sets of the ACAI paper's results, before the others
 FIRST_MODELS = ('acai', 'autoencoder')
-WIDEST = 800  # pixels of a picture; that of an evaluation is then some 30 kB, and the page stays below 2 MB
+WIDTHS = 800, 640, 480, 320  # pixels of a picture: the first at which it fits its share of `SHARED`
+SHARED = 1_000_000  # bytes of the pictures of all definitions, so that the page stays below 2 MB
 
 STYLE = '''
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-width: 75rem; color: #1a1a1a; }
@@ -25,12 +26,21 @@ figure summary { list-style: none; } img { display: block; width: 100%; height: 
 '''
 
 
-def embedded(data, text) -> str:
-  """Embeds PNG bytes as an HTML figure with a caption: small, and larger once the reader clicks it."""
-  stream = io.BytesIO()
-  with Image.open(io.BytesIO(data)) as picture:
-    picture.thumbnail((WIDEST, 10 * WIDEST))
-    picture.convert('RGB').save(stream, 'WEBP', quality=50, method=6)
+def embedded(data, text, most=SHARED) -> str:
+  """Embeds PNG bytes as an HTML figure with a caption: small, and larger once the reader clicks it.
+
+  Args:
+    data: the bytes.
+    text: the caption.
+    most: number of bytes that the picture may have; one that has more at the smallest of `WIDTHS` is embedded, too.
+  """
+  for width in WIDTHS:
+    stream = io.BytesIO()
+    with Image.open(io.BytesIO(data)) as picture:
+      picture.thumbnail((width, 10 * width))
+      picture.convert('RGB').save(stream, 'WEBP', quality=50, method=6)
+    if len(stream.getvalue()) <= most:
+      break
   source = base64.b64encode(stream.getvalue()).decode()
   return (f'<figure><details><summary><img alt="{html.escape(text)}" src="data:image/webp;base64,{source}"></summary>'
           f'</details><figcaption>{html.escape(text)}</figcaption></figure>')
@@ -85,6 +95,7 @@ def render(folder=_records.FOLDER) -> str:
            '<p>All figures are in <code>zoo/results</code>, with their configuration, commit, versions and device. '
            'Runs with fewer samples than in the papers are undertrained.</p>',
            '<nav>', *[f'<a href="#{d}">{d}</a>' for d in datasets], '</nav>']
+  pictures = {name: path for name in results if (path := pathlib.Path(folder) / f'{name}.png').exists()}
   for dataset in datasets:
     own = {name: runs for name, runs in results.items() if defined[name].dataset == dataset}
     parts.append(f'<h2 id="{dataset}">{dataset}</h2>')
@@ -92,11 +103,10 @@ def render(folder=_records.FOLDER) -> str:
       parts.append(wide(_tables.render_brief(dataset, 'html', folder)))
     parts.append('<div class="pictures">')
     for name in sorted(own, key=lambda name: rank(FIRST_MODELS, defined[name].model)):
-      picture = pathlib.Path(folder) / f'{name}.png'
-      if picture.exists() and (run := _records.reported(own[name], name)):
+      if name in pictures and (run := _records.reported(own[name], name)):
         recipe, samples, _, seed = run.identity
-        parts.append(embedded(picture.read_bytes(), f'{name}: interpolations; recipe {recipe}, {samples:,} samples, '
-                                                    f'seed {seed}'))
+        caption = f'{name}: interpolations; recipe {recipe}, {samples:,} samples, seed {seed}'
+        parts.append(embedded(pictures[name].read_bytes(), caption, SHARED // len(pictures)))
     parts += [*curves(dataset, own), '</div>', '<details><summary>All columns, and how to read them</summary>',
               wide(_tables.render(dataset, 'html', folder)), '</details>']
     for name, runs in everything.items():
