@@ -890,19 +890,13 @@ class ProgramsTest(tf.test.TestCase):
       self.assertNotIn('\n', errors)
 
   @pytest.mark.slow
-  def test_train_evaluate_export_and_load_in_processes(self):
-    self.train_evaluate_export_and_load(self.run_module)
-
   def test_train_evaluate_export_and_load(self):
-    self.train_evaluate_export_and_load(self.run_here)
-
-  def train_evaluate_export_and_load(self, run_module):
     """The main job, small: every file that the README names is there, and the module is checked afresh.
 
     48 test images are too few for t-SNE; records_test draws them.
     """
     folder = pathlib.Path(self.get_temp_dir())
-    run, module = str(folder / 'run'), str(folder / 'module')
+    run_module, run, module = self.run_module, str(folder / 'run'), str(folder / 'module')
     code, output, errors = run_module(
         'acai_tf.train', '--dataset', 'lines', '--model', 'autoencoder', '--recipe', 'fast', '--samples', '64',
         '--depth', '2', '--latent', '2', '--latent_width', '2', '--set', 'dataset.size=8', '--run_dir', run,

@@ -259,6 +259,7 @@ class ModuleTest(tf.test.TestCase):
       self.assertAllClose(between(ends), self.loaded.interpolator(ends), atol=1e-6)
     self.assertAllClose(features(x.astype(np.float64)), self.loaded(x), atol=1e-6)  # Keras casts floats.
 
+  @pytest.mark.slow
   def test_a_keras_file_finds_its_module(self):
     folder = pathlib.Path(self.get_temp_dir()).resolve()
     self.addCleanup(os.chdir, os.getcwd())
