@@ -82,7 +82,7 @@ def prepare(folder) -> None:
 
 
 class Environment:
-  """An environment of its own, and a working folder; `failures` counts the commands that ended with an error."""
+  """A virtual environment and a working folder. `failures` is the number of commands that failed."""
 
   def __init__(self, name, folder, requirement):
     self.name, self.work, self.failures = name, folder / f'work_{name}', 0

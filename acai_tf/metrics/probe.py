@@ -48,8 +48,6 @@ def fitted_accuracy(train_features, train_labels, features, labels, seed=0) -> t
   Raises:
     ValueError: features are not finite or do not match the labels, or there are fewer than 20 training features.
   """
-  from sklearn import linear_model, pipeline, preprocessing
-
   train_features, features = _checked(train_features, train_labels), _checked(features, labels)
   train_labels, labels = np.asarray(train_labels), np.asarray(labels)
   if len(train_features) < 20:
@@ -63,9 +61,7 @@ def fitted_accuracy(train_features, train_labels, features, labels, seed=0) -> t
       if len(np.unique(targets)) < 2:
         shares.append(np.mean(wanted == targets[0]))
         continue
-      model = pipeline.make_pipeline(
-          preprocessing.StandardScaler(), linear_model.LogisticRegression(C=strength, max_iter=ITERATIONS))
-      shares.append(model.fit(fit[0], targets).score(measure[0], wanted))
+      shares.append(_classifier(strength).fit(fit[0], targets).score(measure[0], wanted))
     return float(np.mean(shares))
 
   order = np.random.default_rng(seed).permutation(len(train_features))
@@ -88,13 +84,18 @@ def predictions(train_features, train_labels, features) -> np.ndarray:
   Raises:
     ValueError: features are not finite or do not match the labels.
   """
-  from sklearn import linear_model, pipeline, preprocessing
-
-  model = pipeline.make_pipeline(preprocessing.StandardScaler(), linear_model.LogisticRegression(max_iter=ITERATIONS))
   with warnings.catch_warnings(), threadpoolctl.threadpool_limits(1):
     warnings.simplefilter('ignore')  # as in `fitted_accuracy`
-    model.fit(_checked(train_features, train_labels), train_labels)
+    model = _classifier(1.0).fit(_checked(train_features, train_labels), train_labels)
   return model.predict(_checked(features, features))
+
+
+def _classifier(strength):
+  """Logistic regression with C = `strength` on standardized features."""
+  from sklearn import linear_model, pipeline, preprocessing
+
+  return pipeline.make_pipeline(
+      preprocessing.StandardScaler(), linear_model.LogisticRegression(C=strength, max_iter=ITERATIONS))
 
 
 def _checked(features, labels):
