@@ -10,6 +10,7 @@ import typing
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from absl.testing import parameterized
 
@@ -293,6 +294,7 @@ class ObjectivesTest(parameterized.TestCase, tf.test.TestCase):
     return model
 
   @parameterized.named_parameters(*cases())
+  @pytest.mark.each_model
   def test_gradients_and_logs_equal_the_losses(self, name, choice):
     module, reference = registry.load('acai_tf.models', name), globals().get(name)
     papers = {key: parameter.default for key, parameter in inspect.signature(reference).parameters.items()
