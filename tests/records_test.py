@@ -293,9 +293,28 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     text = _tables.render_brief('yelp', 'markdown', self.folder)
     self.assertStartsWith(text, '| definition | samples | seeds | reverse perplexity |\n')
     self.assertIn('The papers train on 9,520,000 samples. Models with fewer samples are undertrained.', text)
+    text = _tables.render_published('lines', 'markdown', self.folder)
+    self.assertIn(acai, text)
+    self.assertNotIn('lines_miae', text)  # It has no published figures.
     readme = '<!-- acai zoo table lines --brief --format markdown -->\nold\n<!-- end -->'
     with unittest.mock.patch.object(_tables, 'render_brief', return_value='new\n'):
       self.assertEqual(_readme.updated(readme), readme.replace('old', 'new'))
+
+  def test_a_pattern_chooses_the_rows(self):
+    for name in ('mnist_acai_d32', 'mnist_acai_d256', 'mnist_vae_d32'):
+      self.file(name, record(name=name, probe_accuracy=0.9, recon_mse=0.01))
+    for table in (_tables.render('mnist_*_d32', 'markdown', self.folder),
+                  _tables.render_brief('mnist_*_d32', 'markdown', self.folder),
+                  _tables.render_metrics('mnist_*_d32', ['recon_mse'], 'markdown', self.folder)):
+      self.assertIn('| mnist_vae_d32 |', table)
+      self.assertNotIn('d256', table)
+    published = _tables.render_published('mnist_acai_d32', 'markdown', self.folder)
+    self.assertStartsWith(published, '| definition | samples | seeds | probe, % | published |\n')
+    self.assertNotIn('vae', published)
+    for target, error in (('*acai*', 'several data sets .*; expected one'), ('mnits', "did you mean 'mnist'"),
+                          ('lines_ac*i_', 'unknown definition')):
+      with self.assertRaisesRegex(UserError, error):
+        _tables.render(target, folder=self.folder)
 
   def test_the_longest_trainings_alone_unless_all_are_asked_for(self):
     self.file('lines_acai', record(0, distance=2e-3), record(1, distance=3e-3), record(0, 1 << 19))
@@ -428,10 +447,10 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
 class ReproduceTest(tf.test.TestCase):
 
   def test_patterns(self):
-    self.assertLen(_reproduce.all_of(['mnist_acai_*']), 2)
-    self.assertEqual(list(_reproduce.all_of(['lines_vae', 'lines_acai'])), ['lines_vae', 'lines_acai'])
+    self.assertLen(base.matching(['mnist_acai_*']), 2)
+    self.assertEqual(list(base.matching(['lines_vae', 'lines_acai'])), ['lines_vae', 'lines_acai'])
     with self.assertRaisesRegex(UserError, "did you mean 'lines_vae'"):
-      _reproduce.all_of(['lines_va'])
+      base.matching(['lines_va'])
 
   def test_only_the_definition_s_own_data_and_code_are_filed(self):
     definition = base.definition('lines_acai')

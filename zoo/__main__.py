@@ -52,6 +52,8 @@ flags.DEFINE_string('run', None, 'Run folder: keep stores its weights, gallery a
 flags.DEFINE_string('weights', str(_weights.FOLDER), 'Folder of the pretrained weights', flag_values=FLAGS)
 flags.DEFINE_bool('all', False, 'Also shorter trainings', flag_values=FLAGS)
 flags.DEFINE_bool('brief', False, 'Fewer columns, and only trained definitions', flag_values=FLAGS)
+flags.DEFINE_bool('published', False, 'As --brief, but only definitions and metrics with published figures',
+                  flag_values=FLAGS)
 flags.DEFINE_bool('ablation', False, 'Compare the recipe of a definition with changed settings', flag_values=FLAGS)
 flags.DEFINE_bool('sources', False, 'Compare samples of a sentence model with other sources of latents',
                   flag_values=FLAGS)
@@ -97,9 +99,9 @@ COMMANDS = {
         'weights': '', **dict.fromkeys(DATA, '')}),
     'keep': Command('NAME --run DIR', 'stores the weights of the run that a definition reports, for zoo.load', {
         'run': 'Folder of that run', 'results': '', 'weights': '', **dict.fromkeys(DATA, '')}),
-    'table': Command('DATASET|NAME', 'prints our figures beside the published ones', {
-        'brief': '', 'all': '', 'ablation': '', 'sources': '', 'metrics': 'Metrics to show, not the usual columns',
-        'format': 'text, markdown or html [text]', 'results': ''}),
+    'table': Command('DATASET|PATTERN', 'prints our figures beside the published ones', {
+        'brief': '', 'published': '', 'all': '', 'ablation': '', 'sources': '',
+        'metrics': 'Metrics to show, not the usual columns', 'format': 'text, markdown or html [text]', 'results': ''}),
     'report': Command('', 'writes all results as one page of HTML', {'to': 'File [report.html]', 'results': ''}),
     'card': Command('NAME', 'prints the model card of a definition', {
         'format': 'markdown or huggingface [markdown]', 'owner': 'Account that the card names',
@@ -134,7 +136,7 @@ def show_list(patterns, dataset, model, pretrained) -> None:
   grid = rich_table.Table(box=box.SIMPLE_HEAD)
   for heading in ('name', 'latent dimension', 'pretrained on', 'score', 'published'):
     grid.add_column(heading, justify='right' if heading in ('latent dimension', 'pretrained on') else 'left')
-  chosen = _reproduce.all_of(patterns) if patterns else base.definitions()
+  chosen = base.matching(patterns) if patterns else base.definitions()
   kept, local = _records.pretrained(), zoo.names(local=True)
   shown = {name: definition for name, definition in base.definitions(dataset, model).items()
            if name in chosen and (name in kept or not pretrained)}
@@ -217,7 +219,7 @@ def layers(body, shape) -> list[str]:
 
 def reproduce(patterns) -> int:
   """Trains, evaluates and records every missing run, then prints the tables. Returns the exit status."""
-  definitions, failed, settings = _reproduce.all_of(patterns), [], FLAGS.set
+  definitions, failed, settings = base.matching(patterns), [], FLAGS.set
   data_flags, evaluate_flags = ([f'--{key}={value}' for key in keys if (value := getattr(FLAGS, key))]
                                 for keys in (('data_dir', 'manual_dir'), ('restarts', 'train_images')))
   asked = [(definition, _reproduce.experiment_of(definition, seed, FLAGS.recipe or 'fast', FLAGS.samples, settings))
@@ -348,13 +350,14 @@ def main(words) -> int:
   elif command == 'keep' and len(names) == 1:
     keep(names[0])
   elif command == 'table' and len(names) == 1:
-    if FLAGS.ablation + FLAGS.sources + FLAGS.all + FLAGS.brief + bool(FLAGS.metrics) > 1:
-      raise UserError('--all, --brief, --ablation, --sources and --metrics are different tables; expected one of them.')
+    if FLAGS.ablation + FLAGS.sources + FLAGS.all + FLAGS.brief + FLAGS.published + bool(FLAGS.metrics) > 1:
+      raise UserError('--all, --brief, --published, --ablation, --sources and --metrics are different tables; expected '
+                      'one of them.')
     kind = chosen_format(_tables.FORMATS)
     print(_tables.render_metrics(names[0], FLAGS.metrics, kind, FLAGS.results) if FLAGS.metrics
           else _tables.render_ablation(names[0], kind, FLAGS.results) if FLAGS.ablation
           else _tables.render_sources(names[0], kind, FLAGS.results) if FLAGS.sources
-          else _tables.render_brief(names[0], kind, FLAGS.results) if FLAGS.brief
+          else _tables.render_brief(names[0], kind, FLAGS.results, FLAGS.published) if FLAGS.brief or FLAGS.published
           else _tables.render(names[0], kind, FLAGS.results, FLAGS.all))
   elif command == 'report' and not names:
     target = FLAGS.to or 'report.html'

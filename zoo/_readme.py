@@ -2,15 +2,16 @@
 
 import pathlib
 import re
+from collections.abc import Callable
 
 from acai_tf.experiment.errors import UserError
 from acai_tf.zoo import _card, _plots, _records, _tables
 
 ROOT = pathlib.Path(__file__).parents[2]
-# <!-- acai zoo table DATASET --format markdown --> ... <!-- end -->, also with --all, --brief or
-# --metrics NAME,...; with --ablation or --sources it has a DEFINITION instead of a DATASET.
-MARKED = re.compile(r'(<!-- acai zoo table (\w+)( --all| --brief| --ablation| --sources| --metrics [\w,]+)?'
-                    r' --format markdown -->\n).*?(<!-- end -->)', re.S)
+# <!-- acai zoo table DATASET|PATTERN --format markdown --> ... <!-- end -->, also with --all, --brief, --published or
+# --metrics NAME,...; with --ablation or --sources it has a DEFINITION.
+MARKED = re.compile(r'(<!-- acai zoo table ([\w*]+)( --all| --brief| --published| --ablation| --sources'
+                    r'| --metrics [\w,]+)? --format markdown -->\n).*?(<!-- end -->)', re.S)
 
 # <!-- pictures --> ... <!-- end -->: the pictures of all results, in docs/records, which is a link to zoo/results.
 PICTURES = re.compile(r'(<!-- pictures -->\n).*?(<!-- end -->)', re.S)
@@ -28,8 +29,10 @@ def table(match) -> str:
   """Renders the table for a match of `MARKED`."""
   if (match[3] or '').startswith(' --metrics '):
     return _tables.render_metrics(match[2], match[3].split()[1].split(','), 'markdown')
-  special = {' --ablation': _tables.render_ablation, ' --sources': _tables.render_sources,
-             ' --brief': _tables.render_brief}.get(match[3])
+  kinds: dict[str, Callable[[str, str], str]] = {
+      ' --ablation': _tables.render_ablation, ' --sources': _tables.render_sources, ' --brief': _tables.render_brief,
+      ' --published': _tables.render_published}
+  special = kinds.get(match[3])
   if not special:
     return _tables.render(match[2], 'markdown', everything=bool(match[3]))
   try:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import fnmatch
 import os
 import pathlib
 import re
@@ -15,7 +14,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.run import Run
 from acai_tf.training import build
-from acai_tf.zoo import _records, _weights, base
+from acai_tf.zoo import _records, _weights
 
 
 def experiment_of(definition, seed, recipe, samples=None, settings=()):
@@ -158,17 +157,3 @@ def check_measured(record, where) -> None:
   if record.weights != weights:
     raise UserError(f'{where} was measured with {record.weights} weights; expected {weights}, which are '
                     'reported. Measure it again: acai evaluate --run DIR.')
-
-
-def all_of(patterns) -> dict:
-  """Returns the definitions that match names or patterns ('lines_*'): dict name -> `base.Definition`.
-
-  Raises:
-    UserError: a name or pattern matches no definition.
-  """
-  matching = {}
-  for pattern in patterns:
-    known = base.definitions()
-    names = [name for name in known if fnmatch.fnmatch(name, pattern)] or [base.definition(pattern).name]
-    matching.update({name: known[name] for name in names})
-  return matching

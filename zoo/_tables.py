@@ -91,17 +91,45 @@ def cells_of(column, runs, paper, other) -> list:
   return [*cells, published_text(column, paper) + (f', {word}' if word else '')]
 
 
-def rows(dataset, results, everything=False) -> tuple[list[str], list]:
+def chosen(target) -> dict:
+  """Returns the definitions of a table: dict name -> `base.Definition`.
+
+  Args:
+    target: name of a data set, or the name or pattern ('mnist_*_d32') of definitions.
+
+  Raises:
+    UserError: nothing has that name, or the definitions have several data sets.
+  """
+  if target not in registry.names('acai_tf.data') and (set(target) & set('*?[') or target in base.definitions()):
+    found = base.matching([target])
+    if len(datasets := sorted({definition.dataset for definition in found.values()})) > 1:
+      raise UserError(f'{target!r} matches definitions of several data sets ({", ".join(datasets)}); expected one: a '
+                      'table has the metrics of one data set.')
+    return found
+  registry.check('acai_tf.data', target)
+  return base.definitions(target)
+
+
+def results_of(target, folder=_records.FOLDER) -> tuple[str, dict]:
+  """(data set, results as from `_records.load_all`) of the definitions of `chosen(target)`."""
+  defined = chosen(target)
+  dataset = next(iter(defined.values())).dataset
+  return dataset, {name: runs for name in defined if (runs := _records.load(name, folder))}
+
+
+def rows(target, results, everything=False) -> tuple[list[str], list]:
   """(headings, list of rows of texts) with a row for the longest training of each definition with its own settings.
 
   A definition without results has a row if there are published figures for it.
 
   Args:
-    dataset: name of the data set.
-    results: from `_records.load_all(dataset)`.
+    target: as in `chosen`.
+    results: from `results_of(target)`.
     everything: whether shorter trainings have rows, too.
   """
-  shown, body, defined = _compare.columns(dataset), [], base.definitions(dataset)
+  body, defined = [], chosen(target)
+  dataset = next(iter(defined.values())).dataset
+  shown = _compare.columns(dataset)
   compared = {metric for d in defined.values() for metric in base.published(dataset, d.model, d.latent_dimension)}
   for name, definition in defined.items():
     published = base.published(dataset, definition.model, definition.latent_dimension)
@@ -139,8 +167,10 @@ def undertrained(names) -> str:
           'undertrained.')
 
 
-def restarts(groups) -> list[str]:
-  """[sentences on the number of k-means restarts behind the clustering figures of groups of runs], or []."""
+def restarts(dataset, groups) -> list[str]:
+  """[sentences on the number of k-means restarts behind a table's clustering figures], or [] if it has none."""
+  if not any(column.metric.startswith('clustering') for column in _compare.columns(dataset)):
+    return []
   counts: dict[int, set] = {}
   for name, runs in groups:
     for run in runs:
@@ -155,12 +185,11 @@ def restarts(groups) -> list[str]:
           f'{PAPER_RESTARTS:,} restarts.']
 
 
-def note(dataset, results, body, everything=False) -> list:
+def note(target, results, body, everything=False) -> list:
   """Paragraphs below a table: how to read it, what is not compared and why, rankings, and what has no results."""
-  parts, flat = [], ' | '.join(cell for row in body for cell in row)
-  defined = base.definitions(dataset)
-  if defined:
-    parts.append(f'{undertrained(defined)} Definitions without samples have not been trained.')
+  flat, defined = ' | '.join(cell for row in body for cell in row), chosen(target)
+  dataset = next(iter(defined.values())).dataset
+  parts = [f'{undertrained(defined)} Definitions without samples have not been trained.']
   if any(base.published(dataset, d.model, d.latent_dimension) for d in defined.values()):
     parts += [
         f'Published figures: mean ± population standard deviation after {PAPER_SAMPLES:,} samples. The papers do not '
@@ -172,7 +201,7 @@ def note(dataset, results, body, everything=False) -> list:
         '"agrees": the means differ by at most √(h² + (1.96 s)²), where h is the half-width of our interval and s the '
         'published deviation. "better" or "worse": they differ by more. "unclear": they agree, but h is larger than '
         'the published figure (for an accuracy, also if it is larger than the distance to 100 %).']
-  parts += restarts([(name, group) for name, runs in results.items() for group in (
+  parts += restarts(dataset, [(name, group) for name, runs in results.items() for group in (
       _records.groups(_records.of_recipe(runs, name)).values() if everything else _records.longest(runs, name))])
   if 'one seed' in flat:
     parts.append('"one seed": a single run has no interval, so it is not compared.')
@@ -188,7 +217,7 @@ def note(dataset, results, body, everything=False) -> list:
   shorter = sum(len(_records.groups(_records.of_recipe(runs, name))) - len(_records.longest(runs, name))
                 for name, runs in results.items())
   if shorter and not everything:
-    parts.append(f'{shorter} shorter trainings are not shown. To show them: acai zoo table {dataset} --all.')
+    parts.append(f'{shorter} shorter trainings are not shown. To show them: acai zoo table {target} --all.')
   missing = [name for name, d in defined.items() if not _records.of_recipe(results.get(name, []), name)
              and not base.published(dataset, d.model, d.latent_dimension)]
   if missing:
@@ -196,13 +225,18 @@ def note(dataset, results, body, everything=False) -> list:
   return parts
 
 
-def brief_rows(dataset, results) -> tuple[list[str], list]:
-  """(headings, rows) like `rows`, but only definitions with results, and one figure per metric beside the published."""
-  shown = [column for column in _compare.columns(dataset)
-           if any(_records.summary(runs, column.metric) for runs in results.values())]
+def brief_rows(dataset, results, published_only=False) -> tuple[list[str], list]:
+  """(headings, rows) like `rows`, but only definitions with results, and one figure per metric beside the published.
+
+  With `published_only`, definitions and metrics without published figures are left out, too.
+  """
   published = {name: base.published(dataset, d.model, d.latent_dimension)
                for name, d in base.definitions(dataset).items()}
+  if published_only:
+    results = {name: runs for name, runs in results.items() if published[name]}
   compared = {metric for figures in published.values() for metric in figures}
+  shown = [column for column in _compare.columns(dataset) if column.metric in compared or not published_only
+           if any(_records.summary(runs, column.metric) for runs in results.values())]
   body = []
   for name, runs in results.items():
     for group in _records.longest(runs, name)[:1]:
@@ -252,26 +286,26 @@ def ablation_rows(name, results) -> tuple[list[str], list]:
   return headings, body
 
 
-def render(dataset, kind='text', folder=_records.FOLDER, everything=False) -> str:
-  """Renders a data set's table as text, Markdown or HTML. `everything`: also shorter trainings."""
-  registry.check('acai_tf.data', dataset)
-  results = _records.load_all(dataset, folder)
-  headings, body = rows(dataset, results, everything)
+def render(target, kind='text', folder=_records.FOLDER, everything=False) -> str:
+  """Renders the table of `chosen(target)` as text, Markdown or HTML. `everything`: also shorter trainings."""
+  dataset, results = results_of(target, folder)
+  headings, body = rows(target, results, everything)
   check_networks(dataset, results, everything)
-  return render_table(headings, body, note(dataset, results, body, everything), kind)
+  return render_table(headings, body, note(target, results, body, everything), kind)
 
 
-def render_brief(dataset, kind='text', folder=_records.FOLDER) -> str:
-  """Renders a short table of the data set's results.
+def render_brief(target, kind='text', folder=_records.FOLDER, published_only=False) -> str:
+  """Renders a short table of the results of `chosen(target)`, or only of those beside published figures.
 
   Raises:
     UserError: there are no results.
   """
-  registry.check('acai_tf.data', dataset)
-  results = _records.load_all(dataset, folder)
-  headings, body = brief_rows(dataset, results)
+  dataset, results = results_of(target, folder)
+  headings, body = brief_rows(dataset, results, published_only)
   if not body:
-    raise UserError(f'{dataset} has no results; expected some from acai zoo reproduce NAME.')
+    raise UserError(f'{target} has no results{" beside published figures" if published_only else ""}; expected some '
+                    'from acai zoo reproduce NAME.')
+  results = {row[0]: results[row[0]] for row in body}
   check_networks(dataset, results)
   starred = ' * marks a figure from a single secondary source.' * any(' *' in cell for row in body for cell in row)
   medians = (' Distance, smoothness and probe are medians of the last 20 evaluations, like the published figures.'
@@ -280,8 +314,8 @@ def render_brief(dataset, kind='text', folder=_records.FOLDER) -> str:
       'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean].'
       + medians + starred,
       undertrained(row[0] for row in body),
-      *restarts([(name, group) for name, runs in results.items() for group in _records.longest(runs, name)[:1]])],
-                  kind)
+      *restarts(dataset, [(name, group) for name, runs in results.items()
+                          for group in _records.longest(runs, name)[:1]])], kind)
 
 
 def check_networks(dataset, results, everything=False) -> None:
@@ -348,18 +382,22 @@ def render_sources(name, kind='text', folder=_records.FOLDER) -> str:
          'before decoding.' if noisy else '')], kind)
 
 
-def render_metrics(dataset, metrics, kind='text', folder=_records.FOLDER) -> str:
-  """Renders a table of chosen metrics for every training of a data set that has at least one of them.
+def render_published(target, kind='text', folder=_records.FOLDER) -> str:
+  """Renders `render_brief` without definitions and metrics that have no published figures."""
+  return render_brief(target, kind, folder, published_only=True)
+
+
+def render_metrics(target, metrics, kind='text', folder=_records.FOLDER) -> str:
+  """Renders a table of chosen metrics for every training of `chosen(target)` that has at least one of them.
 
   Raises:
     UserError: no record has a metric of that name, or the figures come from several feature networks.
   """
-  registry.check('acai_tf.data', dataset)
-  results, body = _records.load_all(dataset, folder), []
+  (dataset, results), body = results_of(target, folder), []
   known = sorted({metric for runs in results.values() for run in runs for metric in run.metrics})
   for metric in metrics:
     if metric not in known:
-      raise UserError(unknown(f'metric in the results of {dataset}', metric, known))
+      raise UserError(unknown(f'metric in the results of {target}', metric, known))
   if any(metric.startswith(FEATURES) for metric in metrics):
     _one_network(dataset, [(name, run) for name, runs in results.items() for run in runs])
   for name, runs in results.items():

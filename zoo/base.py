@@ -1,6 +1,7 @@
 """Definitions of the zoo and published figures."""
 
 import dataclasses
+import fnmatch
 
 from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError, unknown
@@ -95,6 +96,19 @@ def definition(name) -> Definition:
     if name.startswith(f'{dataset}_') and name in (known := definitions(dataset)):
       return known[name]
   raise UserError(unknown('definition', name, definitions()).split(' Known: ')[0] + ' acai zoo list shows all.')
+
+
+def matching(patterns) -> dict:
+  """Returns the definitions that match names or patterns ('lines_*'): dict name -> Definition.
+
+  Raises:
+    UserError: a name or pattern matches no definition.
+  """
+  known, found = definitions(), {}
+  for pattern in patterns:
+    names = [name for name in known if fnmatch.fnmatch(name, pattern)] or [definition(pattern).name]
+    found.update({name: known[name] for name in names})
+  return found
 
 
 def title(model) -> str:
