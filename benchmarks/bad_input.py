@@ -128,9 +128,9 @@ zoo {table lnes | table lines --metrics recon_msee} -> did you mean '(lines|reco
 zoo {table lines | card lines_acai} --format pdf
 zoo {table lines --format huggingface | card lines_acai --format html}
 zoo {card lines_acai --format huggingface | publish lines_acai --to kaggle} -> --owner
-zoo table lines --brief --all -> are different tables
-zoo table lines_acai -> unknown data set
-zoo table svhn --brief -> no results
+zoo table lines --brief {--all | --published} -> are different tables
+zoo table {*acai* | lines_ac?i?} -> several data sets|unknown definition
+zoo table {svhn --brief | *celeba* --published} -> no results
 zoo keep lines_acai -> --run is missing
 zoo publish lines_acai {| --to github --owner me} -> --to kaggle
 zoo reproduce x* -> definition
@@ -160,6 +160,7 @@ TRAIN --model vqvae --set model.{codes=0 | codes=10**20 | epsilon=1e-320 | decay
 TRAIN --model {vae --set model.beta=-1 | aae --set model.units=-3 | lrae --set model.interpolate=foo}
 TRAIN --model {amr --set model.mixing=foo | amr --set model.parts=1 | midrae --set model.target=foo}
 TRAIN --model arae_image --set model.{encoder=foo | clip=0}
+TRAIN --model {gaia --set model.balance=foo | gaia --set model.cap=2 | irvae --set model.lambda_=-1}
 TRAIN --model vqvae --set model.codes=10**15 -> memory
 TRAIN --set dataset.{size=0 | size=-8 | size=3 | size=8.5 | test_images=0 | test_seed=-5 | drawing=foo | sise=8}
 TRAIN --set dataset.{size=1048576 | test_images=10**12} -> memory
@@ -172,7 +173,7 @@ TRAIN --latent_width {3 | 8} -> widths that fit
 TRAIN {--latent 1000000000000 | --depth 1000000000 | --batch 1000000000000} -> memory
 TRAIN --seed 1000000000000000000000000000000 -> seed
 TRAIN --set network.normalization=batch
-TRAIN --model {acai | aeai | amr | miae | midrae} --batch 1 -> batch
+TRAIN --model {acai | aeai | amr | gaia | miae | midrae} --batch 1 -> batch
 train --dataset lines --model arae_image --batch 1 -> training.batch is 1
 TRAIN_TEXT --dataset grammar --set dataset.{count=5 | count=10**15 | draw_seed=-1 | test_part=train}
 TRAIN_TEXT --dataset grammar {--precision mixed_bfloat16 | --set network.embedding=10**12} -> precision|memory
