@@ -42,8 +42,8 @@ flags.DEFINE_list('metrics', ['quick'], f'quick ({", ".join(IMAGES.quick)}), all
 flags.DEFINE_integer('restarts', None, 'Restarts of k-means [10; 1000 for a run of recipe paper]', 1, flag_values=FLAGS)
 flags.DEFINE_integer('train_images', None, 'Training images for probe, clustering and neighbours [60000]', 20,
                      flag_values=FLAGS)
-flags.DEFINE_string('features', None, 'Feature network (a module) for quality and same_class [a small classifier, '
-                    'trained here]', flag_values=FLAGS)
+flags.DEFINE_string('features', None, f'Feature network (a module) for {", ".join(images.FEATURES)} [a small '
+                    'classifier, trained here]', flag_values=FLAGS)
 flags.DEFINE_integer('feature_size', 299, 'Height and width of the input of --features', 8, flag_values=FLAGS)
 flags.DEFINE_bool('trust', False, 'Skip the check of the operations of --module or --features; a module is a '
                   'program', flag_values=FLAGS)
@@ -66,7 +66,7 @@ MODES = {
 }
 # The groups of image metrics to which a flag applies.
 NEEDS = {'restarts': ('clustering',), 'train_images': ('clustering', 'fitted_probe', 'quality'),
-         'features': ('quality', 'same_class'), 'feature_size': ('quality', 'same_class')}
+         'features': images.FEATURES, 'feature_size': images.FEATURES}
 
 
 def score_file(path) -> None:
@@ -165,7 +165,7 @@ def settings_of(kind, recipe, dataset, dataset_name, data_dir) -> images.Setting
     return text.Settings(groups)
   restarts = FLAGS.restarts or (report.PAPER_RESTARTS if recipe == 'paper' else 10)
   features = None
-  if judged := {'quality', 'same_class'} & {*groups}:
+  if judged := {*images.FEATURES} & {*groups}:
     from acai_tf.evaluation import feature_network  # Loads TensorFlow.
 
     if FLAGS.features:

@@ -77,6 +77,8 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     for offered in model.callables():
       if offered.output == 'alpha':  # one number an image, as the gallery shows it
         self.assertEqual(offered.function(images).shape, (BATCH,))
+    again = model.interpolate(images, images[::-1], np.linspace(0, 1, BATCH, dtype=np.float32), 'reencoded')
+    self.assertAllClose(again, model(tf.clip_by_value(mixed, -1, 1)), atol=1e-5)
     if model.gaussian_prior:
       self.assertTrue(model.has_prior)
       codes_a, codes_b = codes[:1], codes[1:2]
@@ -215,6 +217,8 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     mixed = loaded.interpolator({'images_a': images, 'images_b': images[::-1].copy(), 'alpha': [0.0, 0.5, 1.0]})
     expected = model.interpolate(inside, inside[::-1], [0.0, 0.5, 1.0])
     self.assertAllClose(mixed, (expected + 1) / 2, atol=1e-5)
+    again = loaded.interpolator_reencoded({'images_a': images, 'images_b': images[::-1].copy(), 'alpha': 0.3})
+    self.assertAllClose(again, (model.interpolate(inside, inside[::-1], 0.3, 'reencoded') + 1) / 2, atol=1e-5)
     self.assertEqual(hasattr(loaded, 'interpolator_same_class'), model.can_keep_class)
     if model.can_keep_class:
       moved = loaded.interpolator_same_class({'images_a': images, 'images_b': images[::-1].copy(), 'alpha': 0.7})

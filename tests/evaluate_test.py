@@ -81,6 +81,22 @@ class MeasureTest(tf.test.TestCase):
     self.assertLess(result['mean_distance'], 1e-6)
     self.assertLess(result['smoothness_strict'], 0.01)
 
+  def test_paths_that_are_encoded_again(self):
+    def snap(images):
+      return lines.render(measure.nearest_lines(images, 2000)[1])
+
+    dataset = lines.load(lines.Config(test_images=512))
+    settings = measure.Settings(('lines', 'reencoded'), features=lambda images: images[:, ::4, ::4, 0].reshape(-1, 64))
+    # The decoder of the first model shows cross-fades, which its encoder takes to the nearest lines.
+    snapped, faded = (IMAGES.measure(subject.Functions(encode, lambda codes: codes), dataset, 'lines', settings).metrics
+                      for encode in (snap, lambda images: images))
+    self.assertGreater(snapped['mean_distance'], 5e-3)
+    self.assertLess(snapped['mean_distance_reencoded'], 1e-5)
+    for name in ('mean_distance', 'smoothness_published', 'mean_distance_ci95'):
+      place = '_reencoded_ci95' if name.endswith('_ci95') else '_reencoded'
+      self.assertAllClose(faded[name.removesuffix('_ci95') + place], faded[name], rtol=1e-5)
+    self.assertLess(snapped['frechet_gap_reencoded'], faded['frechet_gap_reencoded'] / 2)
+
   def test_paths_that_keep_the_class(self):
     dataset = lines.load(lines.Config(test_images=256))
     settings = measure.Settings(('same_class',), features=lambda images: images[:, ::4, ::4, 0].reshape(-1, 64))
@@ -412,7 +428,7 @@ class MeasureTest(tf.test.TestCase):
         with unittest.mock.patch.object(figures, 'save_rows') as save:
           pictures.save_pictures(functions, dataset, groups.Measured({}, {}, {}), 'a title', new_folder(self))
         shown = save.call_args_list[1].args[1]
-        self.assertLen(shown, 4)
+        self.assertLen(shown, 5)
         strip, = (strip for text, strip in shown.items() if title in text)
         for step in (0, 5, 15):
           self.assertAllClose(strip[:, step], model.interpolate(*ends, step / 15, kind), atol=1e-5)

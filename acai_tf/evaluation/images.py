@@ -55,6 +55,20 @@ def _lines(task):
   measured.curves['alpha'] = np.linspace(0, 1, STEPS).round(6).tolist()
 
 
+def _reencoded(task):
+  dataset, functions, measured, features = task.dataset, task.functions, task.measured, task.settings.features
+  if dataset.benchmark == 'lines':
+    images = reencoded(functions, strips(functions, *dataset.pairs(PAIRS, task.settings.seeds)))
+    measured.metrics.update(_with_suffix(score_lines(images), '_reencoded'))
+  task.progress('reencoded: distances')
+  images = reencoded(functions, strips(functions, *dataset.pairs(QUALITY_PAIRS, PAIR_SEED), 3))
+  real = _real_features(task)
+  first, middle, last = (distribution.frechet(real, features(images[:, k])) for k in range(3))
+  ends = (first + last) / 2
+  measured.metrics.update(frechet_ends_reencoded=ends, frechet_middle_reencoded=middle,
+                          frechet_gap_reencoded=middle - ends)
+
+
 def _with_suffix(metrics, suffix):
   """Appends one of SUFFIXES to the metrics' names, before '_ci95' if a name ends with it."""
   ends = {name: '_ci95' if name.endswith('_ci95') else '' for name in metrics}
@@ -95,9 +109,7 @@ def _clustering(task):
 
 
 def _quality(task):
-  features = task.settings.features
-  real = np.concatenate([features(images) for images, _ in task.dataset.blocks(
-      'test', min(REAL, task.settings.count or REAL))])
+  features, real = task.settings.features, _real_features(task)
   interpolants = np.concatenate(  # [QUALITY_PAIRS, QUALITY_STEPS, d]
       [_features(features, images) for images in _paths(task, QUALITY_PAIRS, QUALITY_STEPS)])
   task.progress('quality: distances')
@@ -120,6 +132,12 @@ def _quality(task):
   steps = [(path.steps(images), path.steps(_features(features, images))) for images in _paths(task, PAIRS, STEPS)]
   for name, sizes in zip(('pixel', 'feature'), zip(*steps, strict=True), strict=True):
     metrics.update({f'{name}_{key}': value for key, value in path.summary(np.concatenate(sizes)).items()})
+
+
+def _real_features(task):
+  """Features of at most `REAL` test images, [n, d]."""
+  return np.concatenate([task.settings.features(images) for images, _ in task.dataset.blocks(
+      'test', min(REAL, task.settings.count or REAL))])
 
 
 def _between_neighbours(task, count):
@@ -215,11 +233,13 @@ GROUPS = {
     'clustering': groups.Group(_clustering, lambda functions, dataset: (
         dataset.classes and dataset.test_labels.ndim == 1)),
     'quality': groups.Group(_quality, lambda functions, dataset: True),
+    'reencoded': groups.Group(_reencoded, lambda functions, dataset: True),
     'likelihood': groups.Group(_likelihood, lambda functions, dataset: functions.posterior),
     'geodesic': groups.Group(_geodesic, lambda functions, dataset: functions.geodesics),
     'same_class': groups.Group(_same_class, lambda functions, dataset: (
         functions.same_class and dataset.test_labels.ndim == 1)),
 }
+FEATURES = ('quality', 'reencoded', 'same_class')  # the groups that need a feature network
 QUICK = tuple(name for name, group in GROUPS.items() if group.quick)
 
 
@@ -231,7 +251,7 @@ class Settings:
   restarts: int = 10  # of k-means; 1000 in the paper
   train_images: int = 60_000  # images for probe and clustering, as in the paper, and for nearest neighbours
   count: int | None = None  # of test images; None for all
-  features: typing.Any = None  # `feature_network.Features` for `quality` and `same_class`
+  features: typing.Any = None  # `feature_network.Features` for the groups of FEATURES
   seeds: tuple = (0, 0)  # of sampled lines and codes, for example the run's seed and step
   codes: object = None  # cache folder of codes; None for no cache
 
@@ -275,6 +295,20 @@ def crossfade(first, second, steps=STEPS) -> np.ndarray:
   """Cross-fades pixels from `first` to `second`, a lower baseline. Shapes as in `strips`."""
   alpha = np.linspace(0, 1, steps, dtype=np.float32)[:, None, None, None]
   return (1 - alpha) * first[:, None] + alpha * second[:, None]
+
+
+def reencoded(functions, paths) -> np.ndarray:
+  """Encodes and decodes the images of paths again.
+
+  Args:
+    functions: `subject.Functions`.
+    paths: [n, steps, height, width, channels] decoded images.
+
+  Returns:
+    [n, steps, height, width, channels].
+  """
+  images = np.clip(paths.reshape(-1, *paths.shape[2:]), -1, 1)
+  return functions.decode(functions.encode(images)).reshape(paths.shape)
 
 
 def score_lines(interpolations) -> dict:

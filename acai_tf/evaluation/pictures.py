@@ -3,7 +3,7 @@
 import numpy as np
 
 from acai_tf.evaluation import figures
-from acai_tf.evaluation.images import PAIR_SEED, STEPS, crossfade, strips
+from acai_tf.evaluation.images import PAIR_SEED, STEPS, crossfade, reencoded, strips
 
 MAPPED = 2000  # test codes in the t-SNE plot; its run time grows with their number
 
@@ -28,6 +28,8 @@ def save_pictures(functions, dataset, measured, title, folder) -> list:
   figures.save_rows(paths[0], {'test images above, their reconstructions below': both}, title)
   shown = {'codes interpolated linearly, both ends reconstructed': strips(functions, first, second),
            'codes interpolated spherically': strips(functions, first, second, kind='spherical')}
+  shown['codes interpolated linearly, the images encoded and decoded again'] = reencoded(
+      functions, strips(functions, first, second))
   if functions.gaussian:
     shown['codes interpolated so that they keep the prior N(0, I)'] = strips(functions, first, second, kind='gaussian')
   if functions.same_class:

@@ -137,8 +137,8 @@ class Autoencoder(base.Model):
       images_a, images_b: images, n of each.
       alpha: [n] or a scalar, in [0, 1].
       path: 'linear', 'spherical', 'gaussian' (`interpolation.gaussian`, for models whose prior is N(0, I)),
-        'same_class' (`with_class_of`: straight towards b, but with a's class) or 'geodesic' (`interpolation.geodesic`,
-        thousands of times slower).
+        'same_class' (`with_class_of`: straight towards b, but with a's class), 'reencoded' (linear, and the decoded
+        image is encoded and decoded again) or 'geodesic' (`interpolation.geodesic`, thousands of times slower).
       training: as in `encode`.
 
     Raises:
@@ -146,7 +146,8 @@ class Autoencoder(base.Model):
         invalid (`interpolation.coefficients`).
     """
     offered = {'gaussian': self.gaussian_prior, 'same_class': self.can_keep_class, 'geodesic': self.smooth}
-    paths = tuple(kind for kind in (*interpolation.PATHS, 'same_class', 'geodesic') if offered.get(kind, True))
+    kinds = (*interpolation.PATHS, 'same_class', 'reencoded', 'geodesic')
+    paths = tuple(kind for kind in kinds if offered.get(kind, True))
     if path not in paths:
       reason = {'gaussian': f': {self.name} has no prior N(0, I) for its latents to keep',
                 'same_class': f': {self.name} has no classifier that reads its latents',
@@ -162,6 +163,9 @@ class Autoencoder(base.Model):
     if path == 'geodesic':
       points = interpolation.geodesic(lambda codes: self.decode(codes, training), first, second)
       return self.decode(interpolation.along(points, alpha), training)
+    if path == 'reencoded':
+      images = self.decode(interpolation.between(first, second, alpha, 'linear'), training)
+      return self.decode(self.encode(tf.clip_by_value(images, -1, 1), training), training)
     return self.decode(interpolation.between(first, second, alpha, path), training)
 
   @property
@@ -228,6 +232,10 @@ class Autoencoder(base.Model):
     def interpolate_gaussian(images_a, images_b, alpha, training=False):
       return interpolate(images_a, images_b, alpha, training, 'gaussian')
 
+    def interpolate_reencoded(images_a, images_b, alpha, training=False):
+      images = interpolate(images_a, images_b, alpha, training)
+      return decode(encode(tf.clip_by_value(images, -1, 1), training), training)
+
     def interpolate_same_class(images_a, images_b, alpha, training=False):
       first, second = encode(images_a, training), encode(images_b, training)
       alpha = interpolation.pair_coefficients(alpha, first)
@@ -249,7 +257,10 @@ class Autoencoder(base.Model):
                       'images'),
         base.Callable('interpolator_spherical', interpolate_spherical, pair,
                       "image decoded at alpha on the great circle between two images' codes, 0 is a's and 1 is b's",
-                      'images')]
+                      'images'),
+        base.Callable('interpolator_reencoded', interpolate_reencoded, pair,
+                      "image decoded at alpha on the straight line between two images' codes, encoded and decoded "
+                      "again, 0 is a's and 1 is b's", 'images')]
     if self.gaussian_prior:
       callables.append(base.Callable(
           'interpolator_gaussian', interpolate_gaussian, pair,
