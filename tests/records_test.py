@@ -1,13 +1,19 @@
 """Result files, tables, the report, and `zoo reproduce`: filing, means over seeds, marks, and going on."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import math
+import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest.mock
 
 import numpy as np
@@ -445,6 +451,15 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
 
 
 class ReproduceTest(tf.test.TestCase):
+
+  def test_a_signal_also_stops_the_program_that_runs(self):
+    threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGTERM]).start()
+    began = time.monotonic()
+    with contextlib.redirect_stderr(io.StringIO()) as printed:
+      status = _reproduce._call(['timeit', '-n1', '-r1', '-s', 'import time', 'time.sleep(60)'], 'a run')
+    self.assertEqual(status, 128 + signal.SIGTERM)
+    self.assertLess(time.monotonic() - began, 30)  # The program slept for 60 seconds otherwise.
+    self.assertStartsWith(printed.getvalue(), 'a run: ')
 
   def test_patterns(self):
     self.assertLen(base.matching(['mnist_acai_*']), 2)

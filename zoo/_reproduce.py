@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.run import Run
 from acai_tf.training import build
+from acai_tf.training.signals import stop_signals
 from acai_tf.zoo import _records, _weights
 
 
@@ -107,13 +109,23 @@ def identities(experiment) -> set:
 
 
 def _call(command, what):
-  """Runs one of our programs and returns its exit status. Prints a message if the status is not 0."""
-  process = subprocess.Popen([sys.executable, '-m', *command], env={
-      **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[2])})
-  try:
-    status = process.wait()
-  except KeyboardInterrupt:  # The program received the signal, too. Wait until it has saved.
-    status = process.wait()
+  """Runs one of our programs and returns its exit status. Prints a message if the status is not 0.
+
+  SIGTERM is passed on to the program. Ctrl-C reaches it from the terminal. In both cases this waits until it has saved,
+  and returns 143 or 130.
+  """
+  with stop_signals() as received:
+    process = subprocess.Popen([sys.executable, '-m', *command], env={
+        **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[2])})
+    told, status = False, None
+    while status is None:
+      if signal.SIGTERM in received and not told:
+        process.terminate()
+        told = True
+      with contextlib.suppress(subprocess.TimeoutExpired):
+        status = process.wait(timeout=0.5)
+  if received:
+    status = 128 + received[0]
   if status:
     print(f'{what}: `python -m {" ".join(command)}` ended with status {status}; the same command resumes from its '
           'last checkpoint', file=sys.stderr)
