@@ -530,10 +530,17 @@ class ReproduceTest(tf.test.TestCase):
         self.assertEqual(run.call_count, 1)
 
   def test_an_interrupt_waits_for_the_training_to_save(self):
+    def wait(timeout):
+      if run.return_value.wait.call_count == 1:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise subprocess.TimeoutExpired('train', timeout)
+      return 0
+
     with unittest.mock.patch.object(_reproduce.subprocess, 'Popen') as run:
-      run.return_value.wait.side_effect = [KeyboardInterrupt, 130]
+      run.return_value.wait.side_effect = wait
       self.assertEqual(self.call(), 130)
       self.assertEqual(run.return_value.wait.call_count, 2)
+      run.return_value.terminate.assert_not_called()  # The terminal has sent the program the same signal.
 
   def test_settings_are_handed_on_and_have_a_folder_of_their_own(self):
     folders = []
