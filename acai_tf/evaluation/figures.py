@@ -123,6 +123,8 @@ def save_series(path, series, x_label, y_label, caption, points=None, log=False,
     if log:
       axis.set(xscale='log', yscale='log')
     elif not any(np.any(np.asarray(y, float) < 0) for _, y in series.values()):
+      axis.update_datalim([(0, 0)], updatex=False)
+      axis.autoscale_view(scalex=False)
       axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
     if len(axis.get_legend_handles_labels()[1]) > 1:
