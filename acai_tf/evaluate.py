@@ -150,7 +150,7 @@ def groups_of(kind) -> tuple[str, ...]:
   for name, needed in NEEDS.items():
     if FLAGS[name].present and not {*needed} & {*groups}:
       raise UserError(f'--{name} does not apply to --metrics {",".join(FLAGS.metrics)} of {kind}; it is for '
-                      f'{" and ".join(needed)} of images.')
+                      f'{", ".join(needed)} of images.')
   if FLAGS['feature_size'].present and not FLAGS.features:
     raise UserError('--feature_size applies only with --features, which is missing.')
   if FLAGS.trust and not (FLAGS.module or FLAGS.features):
@@ -174,7 +174,8 @@ def settings_of(kind, recipe, dataset, dataset_name, data_dir) -> images.Setting
       with cli.Status() as status:
         features = feature_network.load(dataset, dataset_name, data_dir, progress=status)
     else:
-      print(f'skipping quality: {dataset_name} has no labels to train a feature network on (use --features).')
+      print(f'skipping {", ".join(sorted(judged))}: {dataset_name} has no labels to train a feature network on (use '
+            '--features).')
       groups = tuple(group for group in groups if group not in judged)
   return images.Settings(groups, restarts, FLAGS.train_images or images.Settings.train_images, features=features)
 

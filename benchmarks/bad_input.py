@@ -129,8 +129,10 @@ zoo {table lines | card lines_acai} --format pdf
 zoo {table lines --format huggingface | card lines_acai --format html}
 zoo {card lines_acai --format huggingface | publish lines_acai --to kaggle} -> --owner
 zoo table lines --brief {--all | --published} -> are different tables
-zoo table {*acai* | lines_ac?i?} -> several data sets|unknown definition
-zoo table {svhn --brief | *celeba* --published} -> no results
+zoo table {*acai* | lnes_* | folder | arrays --brief} -> several data sets|no definition
+zoo table {lines_* --ablation | yelp_* --sources} -> not the pattern
+zoo table svhn --brief -> no results
+zoo table {celeba | fashion_mnist_*} --published -> no figures are published
 zoo keep lines_acai -> --run is missing
 zoo publish lines_acai {| --to github --owner me} -> --to kaggle
 zoo reproduce x* -> definition

@@ -28,7 +28,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run, checkpoint_steps
 from acai_tf.models import autoencoder, base
-from acai_tf.training import build, cluster, loop, session
+from acai_tf.training import build, cluster, loop, session, signals
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
 from acai_tf.training.optimizer import optimizer
 
@@ -529,6 +529,17 @@ class SessionTest(tf.test.TestCase):
     self.train(self.folder)
     for one, two in zip(Run(self.folder).history(), self.history, strict=True):
       self.assertEqual({**one, 'seconds': 0}, {**two, 'seconds': 0})
+
+  def test_the_same_stop_twice_at_once_is_one_stop_and_a_later_one_ends_the_program(self):
+    with signals.stop_signals() as received:
+      for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+        signal.raise_signal(number)
+      self.assertEqual(received, [signal.SIGTERM])
+      with unittest.mock.patch.object(signals, 'REPEATED', 0.0), unittest.mock.patch.object(signals.os, 'kill') as kill:
+        time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
+        kill.assert_called_once_with(os.getpid(), signal.SIGINT)
+        self.assertEqual(signal.getsignal(signal.SIGINT), signal.SIG_DFL)
 
   def test_a_signal_during_the_last_evaluation_stops_the_program(self):
     write = Run.write_history

@@ -318,7 +318,8 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertStartsWith(published, '| definition | samples | seeds | probe, % | published |\n')
     self.assertNotIn('vae', published)
     for target, error in (('*acai*', 'several data sets .*; expected one'), ('mnits', "did you mean 'mnist'"),
-                          ('lines_ac*i_', 'unknown definition')):
+                          ('lines_acia', "did you mean 'lines_acai'"), ('lines_ac*i_', 'no definition matches'),
+                          ('folder', 'has no definitions')):
       with self.assertRaisesRegex(UserError, error):
         _tables.render(target, folder=self.folder)
 
@@ -459,13 +460,15 @@ class ReproduceTest(tf.test.TestCase):
       status = _reproduce._call(['timeit', '-n1', '-r1', '-s', 'import time', 'time.sleep(60)'], 'a run')
     self.assertEqual(status, 128 + signal.SIGTERM)
     self.assertLess(time.monotonic() - began, 30)  # The program slept for 60 seconds otherwise.
-    self.assertStartsWith(printed.getvalue(), 'a run: ')
+    self.assertStartsWith(printed.getvalue(), 'a run: stopped by signal 15; the same acai zoo reproduce goes on')
 
   def test_patterns(self):
     self.assertLen(base.matching(['mnist_acai_*']), 2)
     self.assertEqual(list(base.matching(['lines_vae', 'lines_acai'])), ['lines_vae', 'lines_acai'])
     with self.assertRaisesRegex(UserError, "did you mean 'lines_vae'"):
       base.matching(['lines_va'])
+    with self.assertRaisesRegex(UserError, 'no figures are published for celeba'):
+      _tables.render_published('celeba')
 
   def test_only_the_definition_s_own_data_and_code_are_filed(self):
     definition = base.definition('lines_acai')
@@ -540,7 +543,7 @@ class ReproduceTest(tf.test.TestCase):
       run.return_value.wait.side_effect = wait
       self.assertEqual(self.call(), 130)
       self.assertEqual(run.return_value.wait.call_count, 2)
-      run.return_value.terminate.assert_not_called()  # The terminal has sent the program the same signal.
+      run.return_value.send_signal.assert_called_once_with(signal.SIGINT)
 
   def test_settings_are_handed_on_and_have_a_folder_of_their_own(self):
     folders = []

@@ -346,7 +346,7 @@ class CardTest(Case):
                  'recipe `fast`, 32 images, seed 0,', f'| version | {version}: `lines_autoencoder.npz`',
                  '| `module.decoder` | `codes` [n, 2, 2, 16] float32 |',
                  '| mean distance, 1e-3 (lower is better) | 5.12 |', '| 6.88 ± 0.21 (ACAI paper, table 1) |',
-                 'Undertrained: 32 samples. The paper trains on 16,777,216.', 'One seed', '](interpolation.png)'):
+                 'Undertrained: 32 samples. Recipe `paper` has 16,777,216.', 'One seed', '](interpolation.png)'):
       self.assertIn(part, card)
     self.assertNotIn('half precision', card)
     changed = {'dtype': 'float16', 'float16_changes': {'psnr': 0.001, 'recon_mse': 0.009, 'x': None}}

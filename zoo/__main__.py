@@ -99,7 +99,7 @@ COMMANDS = {
         'weights': '', **dict.fromkeys(DATA, '')}),
     'keep': Command('NAME --run DIR', 'stores the weights of the run that a definition reports, for zoo.load', {
         'run': 'Folder of that run', 'results': '', 'weights': '', **dict.fromkeys(DATA, '')}),
-    'table': Command('DATASET|PATTERN', 'prints our figures beside the published ones', {
+    'table': Command('DATASET|NAME|PATTERN', 'prints our figures beside the published ones', {
         'brief': '', 'published': '', 'all': '', 'ablation': '', 'sources': '',
         'metrics': 'Metrics to show, not the usual columns', 'format': 'text, markdown or html [text]', 'results': ''}),
     'report': Command('', 'writes all results as one page of HTML', {'to': 'File [report.html]', 'results': ''}),
@@ -353,6 +353,9 @@ def main(words) -> int:
     if FLAGS.ablation + FLAGS.sources + FLAGS.all + FLAGS.brief + FLAGS.published + bool(FLAGS.metrics) > 1:
       raise UserError('--all, --brief, --published, --ablation, --sources and --metrics are different tables; expected '
                       'one of them.')
+    if (FLAGS.ablation or FLAGS.sources) and base.is_pattern(names[0]):
+      raise UserError(f'--{"ablation" if FLAGS.ablation else "sources"} shows one definition; expected its name, not '
+                      f'the pattern {names[0]!r}.')
     kind = chosen_format(_tables.FORMATS)
     print(_tables.render_metrics(names[0], FLAGS.metrics, kind, FLAGS.results) if FLAGS.metrics
           else _tables.render_ablation(names[0], kind, FLAGS.results) if FLAGS.ablation

@@ -233,10 +233,11 @@ def limits(subject) -> list:
   paper = definition.resolve().training.samples
   sentences = []
   if subject.samples < paper:
-    sentences.append(f'Undertrained: {subject.samples:,} samples. The paper trains on {paper:,}.')
+    sentences.append(f'Undertrained: {subject.samples:,} samples. Recipe `paper` has {paper:,}.')
   if other := _compare.other_settings(subject.record, subject.name):
-    sentences.append(f"Its settings differ from the paper's: {_compare.text_of(other, 'paper')}. So its scores are not "
-                     'compared with the published ones.')
+    published = base.published(definition.dataset, definition.model, definition.latent_dimension)
+    sentences.append(f'Its settings differ from those of recipe `paper`: {_compare.text_of(other, "paper")}.'
+                     + ' So its scores are not compared with the published ones.' * bool(published))
   if len(subject.runs) < 2:
     sentences.append('One seed: the variation between seeds is unknown.')
   changes = {name: change for name, change in kept.float16_changes.items() if change}

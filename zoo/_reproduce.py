@@ -6,7 +6,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import sys
 
@@ -111,21 +110,21 @@ def identities(experiment) -> set:
 def _call(command, what):
   """Runs one of our programs and returns its exit status. Prints a message if the status is not 0.
 
-  SIGTERM is passed on to the program. Ctrl-C reaches it from the terminal. In both cases this waits until it has saved,
-  and returns 143 or 130.
+  SIGINT and SIGTERM are passed on to the program, whose training then saves. This waits for it and returns 130 or 143.
   """
   with stop_signals() as received:
     process = subprocess.Popen([sys.executable, '-m', *command], env={
         **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[2])})
     told, status = False, None
     while status is None:
-      if signal.SIGTERM in received and not told:
-        process.terminate()
+      if received and not told:
+        process.send_signal(received[0])
         told = True
       with contextlib.suppress(subprocess.TimeoutExpired):
         status = process.wait(timeout=0.5)
   if received:
-    status = 128 + received[0]
+    print(f'{what}: stopped by signal {received[0]:d}; the same acai zoo reproduce goes on from there', file=sys.stderr)
+    return 128 + received[0]
   if status:
     print(f'{what}: `python -m {" ".join(command)}` ended with status {status}; the same command resumes from its '
           'last checkpoint', file=sys.stderr)

@@ -100,14 +100,17 @@ def chosen(target) -> dict:
   Raises:
     UserError: nothing has that name, or the definitions have several data sets.
   """
-  if target not in registry.names('acai_tf.data') and (set(target) & set('*?[') or target in base.definitions()):
+  if target not in registry.names('acai_tf.data') and (base.is_pattern(target) or target in base.definitions()):
     found = base.matching([target])
     if len(datasets := sorted({definition.dataset for definition in found.values()})) > 1:
       raise UserError(f'{target!r} matches definitions of several data sets ({", ".join(datasets)}); expected one: a '
                       'table has the metrics of one data set.')
     return found
-  registry.check('acai_tf.data', target)
-  return base.definitions(target)
+  if target not in registry.names('acai_tf.data'):
+    raise UserError(unknown('data set or definition', target, [*registry.names('acai_tf.data'), *base.definitions()]))
+  if not (found := base.definitions(target)):
+    raise UserError(f'{target} has no definitions, so it has no table; expected another data set: see acai zoo list.')
+  return found
 
 
 def results_of(target, folder=_records.FOLDER) -> tuple[str, dict]:
@@ -213,7 +216,8 @@ def note(target, results, body, everything=False) -> list:
   if any(others.values()):
     parts.append('"other settings": the model differs from the paper\'s, so it is not compared. The settings are '
                  + '; '.join(f'{name}: {text}' for name, text in others.items() if text) + '.')
-  parts += _compare.ranks(dataset, results)
+  if len(defined) == len(base.definitions(dataset)):
+    parts += _compare.ranks(dataset, results)
   shorter = sum(len(_records.groups(_records.of_recipe(runs, name))) - len(_records.longest(runs, name))
                 for name, runs in results.items())
   if shorter and not everything:
@@ -225,13 +229,16 @@ def note(target, results, body, everything=False) -> list:
   return parts
 
 
-def brief_rows(dataset, results, published_only=False) -> tuple[list[str], list]:
+def brief_rows(target, results, published_only=False) -> tuple[list[str], list]:
   """(headings, rows) like `rows`, but only definitions with results, and one figure per metric beside the published.
 
   With `published_only`, definitions and metrics without published figures are left out, too.
   """
-  published = {name: base.published(dataset, d.model, d.latent_dimension)
-               for name, d in base.definitions(dataset).items()}
+  defined = chosen(target)
+  dataset = next(iter(defined.values())).dataset
+  published = {name: base.published(dataset, d.model, d.latent_dimension) for name, d in defined.items()}
+  if published_only and not any(published.values()):
+    raise UserError(f'no figures are published for {target}; expected other definitions, or --brief.')
   if published_only:
     results = {name: runs for name, runs in results.items() if published[name]}
   compared = {metric for figures in published.values() for metric in figures}
@@ -301,18 +308,19 @@ def render_brief(target, kind='text', folder=_records.FOLDER, published_only=Fal
     UserError: there are no results.
   """
   dataset, results = results_of(target, folder)
-  headings, body = brief_rows(dataset, results, published_only)
+  headings, body = brief_rows(target, results, published_only)
   if not body:
-    raise UserError(f'{target} has no results{" beside published figures" if published_only else ""}; expected some '
-                    'from acai zoo reproduce NAME.')
+    raise UserError(f'{target} has no results; expected some from acai zoo reproduce NAME.')
   results = {row[0]: results[row[0]] for row in body}
   check_networks(dataset, results)
   starred = ' * marks a figure from a single secondary source.' * any(' *' in cell for row in body for cell in row)
-  medians = (' Distance, smoothness and probe are medians of the last 20 evaluations, like the published figures.'
-             * ('published' in headings))
+  medians = [column.heading.split(',')[0] for column in _compare.columns(dataset)
+             if column.metric in _compare.MEDIANS and column.heading in headings]
+  compared = (f' {" and ".join(medians).capitalize()}: medians of the last 20 evaluations, like the published figures.'
+              * bool(medians and 'published' in headings))
   return render_table(headings, body, [
       'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean].'
-      + medians + starred,
+      + compared + starred,
       undertrained(row[0] for row in body),
       *restarts(dataset, [(name, group) for name, runs in results.items()
                           for group in _records.longest(runs, name)[:1]])], kind)

@@ -98,6 +98,11 @@ def definition(name) -> Definition:
   raise UserError(unknown('definition', name, definitions()).split(' Known: ')[0] + ' acai zoo list shows all.')
 
 
+def is_pattern(text) -> bool:
+  """Whether a text has characters that `fnmatch` treats specially, so that it is no name."""
+  return bool(set(text) & set('*?['))
+
+
 def matching(patterns) -> dict:
   """Returns the definitions that match names or patterns ('lines_*'): dict name -> Definition.
 
@@ -106,7 +111,10 @@ def matching(patterns) -> dict:
   """
   known, found = definitions(), {}
   for pattern in patterns:
-    names = [name for name in known if fnmatch.fnmatch(name, pattern)] or [definition(pattern).name]
+    names = [name for name in known if fnmatch.fnmatch(name, pattern)]
+    if not names and is_pattern(pattern):
+      raise UserError(f'no definition matches {pattern!r}; expected a pattern of their names: acai zoo list shows all.')
+    names = names or [definition(pattern).name]
     found.update({name: known[name] for name in names})
   return found
 

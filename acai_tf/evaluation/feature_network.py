@@ -89,8 +89,8 @@ def load(dataset, name, data_dir, seed=0, progress=lambda *_: None) -> Features:
     UserError: the data set has no labels, the stored network is damaged, or the folder cannot be written.
   """
   if not dataset.classes:
-    raise UserError(f'{name} has no labels to train a feature network on; give one with --features, or leave '
-                    '`quality` out of --metrics.')
+    raise UserError(f'{name} has no labels to train a feature network on; give one with --features, or ask for '
+                    'other --metrics.')
   path = path_of(dataset, name, data_dir, seed)
   if path.exists():
     try:
