@@ -936,7 +936,7 @@ class ProgramsTest(tf.test.TestCase):
     self.assertEqual((code, errors), (0, ''))
     self.assertTrue(theirs.exists())
     self.assertEqual([path.name for path in folder.glob('*.part')], ['module.part'])
-    self.assertIn('7 callables at batches of 1, 7, 64 and 6 signatures agree to 1e-05', output)
+    self.assertIn('8 callables at batches of 1, 7, 64 and 6 signatures agree to 1e-05', output)
     code, output, errors = run_module(
         'acai_tf.evaluate', '--module', module, '--dataset', 'lines', '--set', 'dataset.size=8', '--set',
         'dataset.test_images=48', '--metrics', 'reconstruction,probe,lines', '--to', str(folder / 'of_module'))
