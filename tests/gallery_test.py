@@ -73,9 +73,9 @@ def archive(folder, names=tuple(f'package/dist/{name}' for name in _gallery.RUNT
   return path
 
 
-def build_gallery(target, runtime):
+def build_gallery(target, runtime, **more):
   with unittest.mock.patch.object(_gallery, '_paths', return_value=PATHS):  # text_evaluation_test tests it.
-    _gallery.build(target, models(), runtime)
+    return _gallery.build(target, models(), runtime, **more)
 
 
 class FolderTest(tf.test.TestCase):
@@ -84,8 +84,8 @@ class FolderTest(tf.test.TestCase):
     super().setUp()
     self.folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
 
-  def build(self, target):
-    """Builds without conversion."""
+  def build(self, target, **more):
+    """Builds without conversion; see `_gallery.build`."""
     def onnx(model, folder, callables):
       del model
       for name in callables:
@@ -93,7 +93,16 @@ class FolderTest(tf.test.TestCase):
       return {{'encoder': 'encode', 'decoder': 'decode', 'critic': 'critic'}[name]: folder for name in callables}
 
     with unittest.mock.patch.object(formats, 'onnx', onnx):
-      build_gallery(target, archive(self.folder))
+      return build_gallery(target, archive(self.folder), **more)
+
+  def test_pretrained_models_without_data_are_left_out_unless_asked_for(self):
+    with unittest.mock.patch.object(_gallery, '_pairs', side_effect=UserError('no images')):
+      with self.assertRaisesRegex(UserError, 'no images'):
+        self.build(self.folder / 'asked', optional=['lines_acai'])
+      self.assertFalse((self.folder / 'asked').exists())
+      messages = self.build(self.folder / 'all', optional=['lines_acai', 'lines_autoencoder'])
+    self.assertEqual(messages, [f'lines_{name} is left out: no images' for name in ('autoencoder', 'acai')])
+    self.assertIn('"models": []', (self.folder / 'all' / _gallery.DATA).read_text())
 
   def test_pictures_and_readings_are_the_models(self):
     self.build(self.folder / 'gallery')

@@ -305,7 +305,7 @@ def publish(name) -> None:
 
 
 def gallery(names) -> None:
-  """Builds the gallery of the given definitions (default: all with pretrained weights) and of --run.
+  """Builds the gallery of the given definitions (default: all pretrained whose data are available) and of --run.
 
   --serve serves it. If the folder exists already, it is served as it is.
   """
@@ -315,7 +315,10 @@ def gallery(names) -> None:
         names or zoo.names(pretrained=True), Run(FLAGS.run) if FLAGS.run else None, FLAGS.weights)
     archive = _gallery.runtime()  # 33 MB, so only once everything else is there
     with cli.Status() as status:
-      _gallery.build(folder, models, archive, cli.data_dir(FLAGS.data_dir), FLAGS.manual_dir, status)
+      left_out = _gallery.build(folder, models, archive, cli.data_dir(FLAGS.data_dir), FLAGS.manual_dir, status,
+                                optional=() if names else zoo.names(pretrained=True))
+    for message in left_out:
+      print(message)
     print(f'wrote {folder}')
   elif names or FLAGS.run or not FLAGS.serve or not _gallery.is_gallery(folder):
     raise UserError(f'{folder} exists already; expected a new folder (--to), or --serve alone, which serves the '

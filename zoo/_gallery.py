@@ -85,7 +85,7 @@ def collect(names, run: Run | None = None, weights=_weights.FOLDER) -> dict:
   return models
 
 
-def build(target, models, archive, data_dir=None, manual_dir=None, progress=lambda *_: None) -> None:
+def build(target, models, archive, data_dir=None, manual_dir=None, progress=lambda *_: None, optional=()) -> list[str]:
   """Writes the gallery's folder.
 
   Args:
@@ -95,6 +95,10 @@ def build(target, models, archive, data_dir=None, manual_dir=None, progress=lamb
     data_dir: folder of the data sets.
     manual_dir: folder with a data set's official files.
     progress: function (text, done, total).
+    optional: names of models that are left out if their data are missing.
+
+  Returns:
+    Messages on the models that are left out.
 
   Raises:
     UserError: the target exists or cannot be written, or data are missing.
@@ -106,7 +110,7 @@ def build(target, models, archive, data_dir=None, manual_dir=None, progress=lamb
     with files.replacing(target) as made:
       shutil.copytree(PAGE, made)
       unpack(archive, made / 'ort')
-      _write(made, models, data_dir, manual_dir, progress)
+      return _write(made, models, data_dir, manual_dir, progress, optional)
   except OSError as error:
     raise UserError(f'{target} cannot be written: {error.strerror or error}; expected a new folder on a writable '
                     'disk with free space.') from error
@@ -125,9 +129,9 @@ def unpack(archive, folder) -> None:
       opened.extract(opened.getmember(f'package/dist/{name}').replace(name=name), folder, filter='data')
 
 
-def _write(folder, models, data_dir, manual_dir, progress):
-  """Writes all files that depend on the models."""
-  datasets, ends, described, texts = {}, {}, [], []
+def _write(folder, models, data_dir, manual_dir, progress, optional):
+  """Writes all files that depend on the models; returns messages on those that are left out."""
+  datasets, ends, described, texts, left_out = {}, {}, [], [], []
   for done, (name, (experiment, model, samples)) in enumerate(sorted(models.items(), key=_place)):
     progress(f'gallery: {name}', done, len(models))
     title, about = _title(name, experiment), _about(experiment, samples)
@@ -137,7 +141,13 @@ def _write(folder, models, data_dir, manual_dir, progress):
     height, width, _ = model.image_shape
     dataset = f'{experiment.dataset_name} {height}x{width}'
     if dataset not in datasets:
-      ends[dataset], angles = _pairs(experiment, data_dir, manual_dir)
+      try:
+        ends[dataset], angles = _pairs(experiment, data_dir, manual_dir)
+      except UserError as error:
+        if name not in optional:
+          raise
+        left_out.append(f'{name} is left out: {error}')
+        continue
       sheet = f'pairs{len(datasets)}.png'
       datasets[dataset] = {'shape': list(model.image_shape), 'lines': angles is not None, 'angles': angles,
                            'pairs': len(ends[dataset][0]), 'sheet': sheet}
@@ -148,6 +158,7 @@ def _write(folder, models, data_dir, manual_dir, progress):
                       **_write_model(folder / 'models' / name, model, ends[dataset], datasets[dataset]['lines'])})
   data = {'steps': STEPS, 'templates': TEMPLATES, 'datasets': datasets, 'models': described, 'texts': texts}
   (folder / DATA).write_text(f'window.galleryData = {json.dumps(data)};\n')
+  return left_out
 
 
 def _place(item):
