@@ -460,7 +460,7 @@ class ReproduceTest(tf.test.TestCase):
       status = _reproduce._call(['timeit', '-n1', '-r1', '-s', 'import time', 'time.sleep(60)'], 'a run')
     self.assertEqual(status, 128 + signal.SIGTERM)
     self.assertLess(time.monotonic() - began, 30)  # The program slept for 60 seconds otherwise.
-    self.assertStartsWith(printed.getvalue(), 'a run: stopped by signal 15; the same acai zoo reproduce goes on')
+    self.assertStartsWith(printed.getvalue(), 'a run: stopped by signal 15. To resume it, run the same')
 
   def test_patterns(self):
     self.assertLen(base.matching(['mnist_acai_*']), 2)

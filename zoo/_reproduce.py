@@ -123,7 +123,8 @@ def _call(command, what):
       with contextlib.suppress(subprocess.TimeoutExpired):
         status = process.wait(timeout=0.5)
   if received:
-    print(f'{what}: stopped by signal {received[0]:d}; the same acai zoo reproduce goes on from there', file=sys.stderr)
+    print(f'{what}: stopped by signal {received[0]:d}. To resume it, run the same acai zoo reproduce command again.',
+          file=sys.stderr)
     return 128 + received[0]
   if status:
     print(f'{what}: `python -m {" ".join(command)}` ended with status {status}; the same command resumes from its '

@@ -91,32 +91,33 @@ def cells_of(column, runs, paper, other) -> list:
   return [*cells, published_text(column, paper) + (f', {word}' if word else '')]
 
 
-def chosen(target) -> dict:
-  """Returns the definitions of a table: dict name -> `base.Definition`.
+def chosen(target) -> tuple[str, dict]:
+  """Returns the definitions of a table: (data set, dict name -> `base.Definition`).
 
   Args:
     target: name of a data set, or the name or pattern ('mnist_*_d32') of definitions.
 
   Raises:
-    UserError: nothing has that name, or the definitions have several data sets.
+    UserError: nothing has that name, the data set has no definitions, or the definitions have several data sets.
   """
-  if target not in registry.names('acai_tf.data') and (base.is_pattern(target) or target in base.definitions()):
+  datasets, known = registry.names('acai_tf.data'), base.definitions()
+  if target in datasets:
+    found = base.definitions(target)
+  elif base.is_pattern(target) or target in known:
     found = base.matching([target])
-    if len(datasets := sorted({definition.dataset for definition in found.values()})) > 1:
-      raise UserError(f'{target!r} matches definitions of several data sets ({", ".join(datasets)}); expected one: a '
-                      'table has the metrics of one data set.')
-    return found
-  if target not in registry.names('acai_tf.data'):
-    raise UserError(unknown('data set or definition', target, [*registry.names('acai_tf.data'), *base.definitions()]))
-  if not (found := base.definitions(target)):
+  else:
+    raise UserError(unknown('data set or definition', target, [*datasets, *known]))
+  if not found:
     raise UserError(f'{target} has no definitions, so it has no table; expected another data set: see acai zoo list.')
-  return found
+  if len(theirs := sorted({definition.dataset for definition in found.values()})) > 1:
+    raise UserError(f'{target!r} matches definitions of several data sets ({", ".join(theirs)}); expected one: a table '
+                    'has the metrics of one data set.')
+  return theirs[0], found
 
 
 def results_of(target, folder=_records.FOLDER) -> tuple[str, dict]:
   """(data set, results as from `_records.load_all`) of the definitions of `chosen(target)`."""
-  defined = chosen(target)
-  dataset = next(iter(defined.values())).dataset
+  dataset, defined = chosen(target)
   return dataset, {name: runs for name in defined if (runs := _records.load(name, folder))}
 
 
@@ -130,9 +131,8 @@ def rows(target, results, everything=False) -> tuple[list[str], list]:
     results: from `results_of(target)`.
     everything: whether shorter trainings have rows, too.
   """
-  body, defined = [], chosen(target)
-  dataset = next(iter(defined.values())).dataset
-  shown = _compare.columns(dataset)
+  dataset, defined = chosen(target)
+  shown, body = _compare.columns(dataset), []
   compared = {metric for d in defined.values() for metric in base.published(dataset, d.model, d.latent_dimension)}
   for name, definition in defined.items():
     published = base.published(dataset, definition.model, definition.latent_dimension)
@@ -190,8 +190,8 @@ def restarts(dataset, groups) -> list[str]:
 
 def note(target, results, body, everything=False) -> list:
   """Paragraphs below a table: how to read it, what is not compared and why, rankings, and what has no results."""
-  flat, defined = ' | '.join(cell for row in body for cell in row), chosen(target)
-  dataset = next(iter(defined.values())).dataset
+  dataset, defined = chosen(target)
+  flat = ' | '.join(cell for row in body for cell in row)
   parts = [f'{undertrained(defined)} Definitions without samples have not been trained.']
   if any(base.published(dataset, d.model, d.latent_dimension) for d in defined.values()):
     parts += [
@@ -234,8 +234,7 @@ def brief_rows(target, results, published_only=False) -> tuple[list[str], list]:
 
   With `published_only`, definitions and metrics without published figures are left out, too.
   """
-  defined = chosen(target)
-  dataset = next(iter(defined.values())).dataset
+  dataset, defined = chosen(target)
   published = {name: base.published(dataset, d.model, d.latent_dimension) for name, d in defined.items()}
   if published_only and not any(published.values()):
     raise UserError(f'no figures are published for {target}; expected other definitions, or --brief.')

@@ -63,10 +63,8 @@ def _reencoded(task):
   task.progress('reencoded: distances')
   images = reencoded(functions, strips(functions, *dataset.pairs(QUALITY_PAIRS, PAIR_SEED), 3))
   real = _real_features(task)
-  first, middle, last = (distribution.frechet(real, features(images[:, k])) for k in range(3))
-  ends = (first + last) / 2
-  measured.metrics.update(frechet_ends_reencoded=ends, frechet_middle_reencoded=middle,
-                          frechet_gap_reencoded=middle - ends)
+  curve = [distribution.frechet(real, features(images[:, k])) for k in range(3)]
+  measured.metrics.update(_with_suffix(_gap('frechet', curve), '_reencoded'))
 
 
 def _with_suffix(metrics, suffix):
@@ -118,8 +116,7 @@ def _quality(task):
   frechet, kernel = ([measure(real, c) for c in columns] for measure in (distribution.frechet, distribution.kernel))
   curves.update(quality_alpha=np.linspace(0, 1, QUALITY_STEPS).tolist(), frechet=frechet, kernel=kernel)
   for name, curve in (('frechet', frechet), ('kernel', kernel)):
-    ends, middle = (curve[0] + curve[-1]) / 2, curve[QUALITY_STEPS // 2]
-    metrics.update({f'{name}_ends': ends, f'{name}_middle': middle, f'{name}_gap': middle - ends})
+    metrics.update(_gap(name, curve))
   metrics.update(distribution.coverage(real, columns[QUALITY_STEPS // 2]))
   metrics['frechet_interpolated'] = distribution.frechet(real, _between_neighbours(task, len(real)))
   if task.functions.sample:
@@ -132,6 +129,12 @@ def _quality(task):
   steps = [(path.steps(images), path.steps(_features(features, images))) for images in _paths(task, PAIRS, STEPS)]
   for name, sizes in zip(('pixel', 'feature'), zip(*steps, strict=True), strict=True):
     metrics.update({f'{name}_{key}': value for key, value in path.summary(np.concatenate(sizes)).items()})
+
+
+def _gap(name, curve):
+  """Metrics of the distances `curve` along paths, an odd number from end to end; their names begin with `name`."""
+  ends, middle = (curve[0] + curve[-1]) / 2, curve[len(curve) // 2]
+  return {f'{name}_ends': ends, f'{name}_middle': middle, f'{name}_gap': middle - ends}
 
 
 def _real_features(task):

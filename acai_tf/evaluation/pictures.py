@@ -26,10 +26,10 @@ def save_pictures(functions, dataset, measured, title, folder) -> list:
   both = np.stack([images, functions.decode(functions.encode(images))])  # [2, 16, height, width, channels]
   paths = [folder / 'reconstructions.png', folder / 'interpolation.png']
   figures.save_rows(paths[0], {'test images above, their reconstructions below': both}, title)
-  shown = {'codes interpolated linearly, both ends reconstructed': strips(functions, first, second),
+  straight = strips(functions, first, second)
+  shown = {'codes interpolated linearly, both ends reconstructed': straight,
            'codes interpolated spherically': strips(functions, first, second, kind='spherical')}
-  shown['codes interpolated linearly, the images encoded and decoded again'] = reencoded(
-      functions, strips(functions, first, second))
+  shown['codes interpolated linearly, the images encoded and decoded again'] = reencoded(functions, straight)
   if functions.gaussian:
     shown['codes interpolated so that they keep the prior N(0, I)'] = strips(functions, first, second, kind='gaussian')
   if functions.same_class:

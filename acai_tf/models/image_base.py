@@ -165,7 +165,7 @@ class Autoencoder(base.Model):
       return self.decode(interpolation.along(points, alpha), training)
     if path == 'reencoded':
       images = self.decode(interpolation.between(first, second, alpha, 'linear'), training)
-      return self.decode(self.encode(tf.clip_by_value(images, -1, 1), training), training)
+      return self.call(tf.clip_by_value(images, -1, 1), training)
     return self.decode(interpolation.between(first, second, alpha, path), training)
 
   @property
