@@ -155,7 +155,8 @@ class Worker(threading.Thread):
     del what
     if self.stopped:
       return 128 + signal.SIGTERM
-    self.progress = {'acai_tf.train': 'starting', 'acai_tf.evaluate': 'evaluating'}.get(command[0], command[0])
+    self.progress = {'acai_tf.train': 'starting', 'acai_tf.evaluate': 'evaluating',
+                     'acai_tf.zoo': 'storing the weights'}.get(command[0], command[0])
     self.process = subprocess.Popen(
         [sys.executable, '-m', *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
         start_new_session=True,  # Ctrl-C then reaches it only through `stop`.
