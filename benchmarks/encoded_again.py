@@ -1,8 +1,8 @@
 """Measures the features of images that are decoded and encoded again, on the pretrained weights of MNIST.
 
 `python benchmarks/encoded_again.py NAME...` prints, for each definition, the accuracies of logistic regression and of
-k-means (100 restarts) on the latents of 20,000 training and 10,000 test images, and on f(clip(g(z), -1, 1)), the latents
-of their reconstructions.
+k-means (100 restarts) on the latents of 20,000 training and 10,000 test images, and on f(clip(g(z), -1, 1)), the
+latents of their reconstructions.
 """
 
 import numpy as np

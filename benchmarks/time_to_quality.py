@@ -44,7 +44,7 @@ def main(_):
                      *cells, '; '.join(devices)])
   headings = ['definition', 'samples in all', 'seeds', *(f'to {level * 1e3:g}e-3' for level in LEVELS), 'CPUs']
   note = 'Each cell: samples, minutes of training, number of seeds that reached the level.'
-  print(_tables.laid_out(headings, body, [note], 'text'))
+  print(_tables.render_table(headings, body, [note], 'text'))
 
 
 if __name__ == '__main__':
