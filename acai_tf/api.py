@@ -58,6 +58,8 @@ def fit(model: str, images, labels=None, *, run_dir, test_images=None, test_labe
       raise UserError('labels is given beside a tf.data.Dataset; expected a data set of (image, label).')
     images, labels = _collected('images', images)
   if hasattr(test_images, 'as_numpy_iterator'):
+    if test_labels is not None:
+      raise UserError('test_labels is given beside a tf.data.Dataset; expected a data set of (image, label).')
     test_images, test_labels = _collected('test_images', test_images)
   parts = arrays.split(images, labels, test_images, test_labels)
   overrides = parse_overrides([f'{key}={value}' for key, value in (settings or {}).items()])
@@ -98,7 +100,11 @@ def _collected(name, dataset: 'tf.data.Dataset'):
   if not elements or len(elements[0]) > 2 or not all(isinstance(part, (np.ndarray, np.generic))
                                                      for part in elements[0]):
     raise UserError(f'{name} is a tf.data.Dataset of {dataset.element_spec}; expected images, or (image, label).')
-  columns = [np.stack(column) for column in zip(*elements, strict=True)]
+  try:
+    columns = [np.stack(column) for column in zip(*elements, strict=True)]
+  except ValueError as error:
+    raise UserError(f'{name} is a tf.data.Dataset of images that cannot be stacked ({error}); expected one size.'
+                    ) from error
   return columns[0], columns[1] if len(columns) > 1 else None
 
 

@@ -65,8 +65,7 @@ MODES = {
     'paths': ['dataset', 'set', *GROUPS['Data']],
 }
 # The groups of image metrics to which a flag applies.
-NEEDS = {'restarts': ('clustering',), 'train_images': ('clustering', 'fitted_probe', 'quality'),
-         'features': images.FEATURES, 'feature_size': images.FEATURES}
+NEEDS = images.NEEDS | {'features': images.FEATURES, 'feature_size': images.FEATURES}  # flag -> groups it is for
 
 
 def score_file(path) -> None:
@@ -180,14 +179,22 @@ def settings_of(kind, recipe, dataset, dataset_name, data_dir) -> images.Setting
   return images.Settings(groups, restarts, FLAGS.train_images or images.Settings.train_images, features=features)
 
 
+def check_to() -> None:
+  """Raises UserError if --to is given and cannot be written, or is the run folder of a training."""
+  if FLAGS.to:
+    cli.check_folder('to', FLAGS.to)
+    if Run(FLAGS.to).is_claimed():
+      raise UserError(f'--to {FLAGS.to} is the run folder of a training, whose metrics would be lost; expected another '
+                      'folder.')
+
+
 def evaluate_module(data_dir) -> None:
   """Evaluates an exported module, loaded by hub.load, on --dataset; prints the figures and writes them to --to."""
   config = config_of_flags(registry.names('acai_tf.data'))
   build.check_manual_dir(FLAGS.dataset, FLAGS.manual_dir)
   modality = MODALITIES[registry.kind_of('acai_tf.data', FLAGS.dataset)]
   groups_of(modality.name)
-  if FLAGS.to:
-    cli.check_folder('to', FLAGS.to)
+  check_to()
   cli.start_tensorflow()
   # Rejects modules that were trained on an earlier drawing of the lines. For a URL it finds no file and does nothing.
   module_card.load(FLAGS.module)
@@ -234,8 +241,7 @@ def main() -> None:
     experiment = record.experiment
     groups_of(experiment.kind)
     build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
-    if FLAGS.to:
-      cli.check_folder('to', FLAGS.to)
+    check_to()
     experiment, model, samples = _weights.load(FLAGS.zoo)
   else:
     cli.start_tensorflow()

@@ -28,7 +28,7 @@ SAMPLES = 512  # of each training
 # Commands that are not run, and why.
 SKIPPED = {
     r'^make ': 'the continuous integration runs it',
-    r'--dataset (mnist|svhn)|--zoo svhn': 'it downloads a data set',
+    r'acai (train|evaluate) .*(--dataset|--zoo) (mnist|svhn)': 'it downloads a data set',
     r'gallery': 'it downloads ONNX Runtime Web (33 MB)',
     r'--yes': 'it uploads',
     r'--format huggingface': 'it replaces README.md',

@@ -111,6 +111,9 @@ class MeasureTest(tf.test.TestCase):
     jumps = metrics(lambda first, second, alpha: second)
     self.assertEqual(jumps['class_kept_end'], stays['class_kept_straight_end'])
     self.assertAllClose(jumps['class_kept_change'], 1, atol=1e-2)
+    collapsed = subject.Functions(perfect_functions().encode, lambda latents: np.zeros([len(latents), 32, 32, 1]),
+                                  same_class=lambda first, second, alpha: np.zeros_like(first))
+    self.assertIsNone(IMAGES.measure(collapsed, dataset, 'lines', settings).metrics['class_kept_change'])
 
   def test_a_diverged_model_is_reported(self):
     dataset = lines.load(lines.Config(test_images=4))
@@ -539,6 +542,15 @@ class SettingsTest(tf.test.TestCase):
       found = self.settings('--metrics', 'all')
     self.assertEqual((found.groups, found.features), (tuple(measure.GROUPS), network))
 
+
+  def test_figures_of_a_module_or_of_pretrained_weights_replace_no_metrics_of_a_run(self):
+    folder = pathlib.Path(self.get_temp_dir())
+    evaluate.FLAGS.unparse_flags()
+    evaluate.FLAGS(['evaluate', '--zoo', 'lines_acai', '--to', str(folder)])
+    evaluate.check_to()
+    (folder / 'experiment.json').touch()
+    with self.assertRaisesRegex(UserError, 'is the run folder of a training'):
+      evaluate.check_to()
 
   def test_flags_that_do_not_apply_are_refused(self):
     for arguments, message in (

@@ -129,10 +129,17 @@ class FitTest(tf.test.TestCase):
       self.fit(tf.data.Dataset.from_tensor_slices({'image': images()}))
     with self.assertRaisesRegex(UserError, 'labels is given beside'):
       self.fit(tf.data.Dataset.from_tensor_slices(images()), labels)
+    with self.assertRaisesRegex(UserError, 'test_labels is given beside'):
+      self.fit(test_images=tf.data.Dataset.from_tensor_slices(images()), test_labels=labels)
+    with self.assertRaisesRegex(UserError, 'cannot be stacked .*expected one size'):
+      self.fit(tf.data.Dataset.from_generator(lambda: (np.zeros([n, n, 1], np.uint8) for n in (8, 9)),
+                                              output_signature=tf.TensorSpec([None, None, 1], tf.uint8)))
 
   def test_mistakes_leave_nothing_behind(self):
     for message, arguments in (
         ('images has shape .24, 8, 9, 1.', {'data': np.zeros([24, 8, 9, 1], np.uint8)}),
+        ('images is no array .*expected images of one size', {'data': [np.zeros([n, n]) for n in (8, 9)]}),
+        ('labels is no array .*expected whole numbers', {'labels': [[1], [1, 2]]}),
         ('images has type int64; expected uint8, or floats', {'data': images().astype(int)}),
         ('images has values from 0 to 255; expected floats from 0 to 1', {'data': images().astype(float)}),
         ('images has values from nan', {'data': np.full([4, 8, 8], np.nan)}),

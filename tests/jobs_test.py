@@ -48,7 +48,38 @@ class JobsTest(tf.test.TestCase):
     self.assertAllClose([one.seconds for one in jobs], [(1 << 16) / 256, (1 << 14) / 76.8, (1 << 14) / 256])
     printed = _jobs.table(jobs, 2)
     self.assertRegex(printed, 'lines_vae, seed 2 +fast +16,384 +0 +0:03 h')
-    self.assertIn('3 trainings are missing. Run 2 at a time, they take about 0:04 h', printed)
+    self.assertIn('missing trainings: 3. Run 2 at a time, they take about 0:04 h', printed)
+
+  def test_a_plan_has_runs_whose_weights_are_not_stored(self):
+    self.filed('lines_vae', 1 << 14, 160.0)
+    experiment = _reproduce.experiment_of(base.definition('lines_vae'), 0, 'fast', 1 << 14)
+
+    def planned():
+      return [one.name for one in _jobs.plan(
+          [(base.definition('lines_vae'), experiment)], (), self.folder / 'runs', self.folder / 'results')]
+
+    self.assertEqual(planned(), [])  # The run folder is not here.
+    _reproduce.run_of('lines_vae', experiment, (), self.folder / 'runs').folder.mkdir(parents=True)
+    self.assertEqual(planned(), ['lines_vae, seed 0'])
+    with unittest.mock.patch.object(_jobs._weights, 'refusal', return_value='they may not be distributed'):
+      self.assertEqual(planned(), [])
+    record, = _records.load('lines_vae', self.folder / 'results')
+    _records.set_kept('lines_vae', record, _records.Kept('lines_vae.npz', '0' * 64, 10, 'float16', {}),
+                      self.folder / 'results')
+    self.assertEqual(planned(), [])
+
+  def test_a_stop_that_comes_while_a_program_starts_reaches_it(self):
+    worker = _jobs.Worker(0, 1, None, None, None, self.folder)
+    worker.job = job()
+
+    def start(*arguments, **settings):
+      worker.stopped = True  # `stop` has found no process yet.
+      return unittest.mock.DEFAULT
+
+    with unittest.mock.patch.object(_jobs.subprocess, 'Popen', side_effect=start) as program:
+      program.return_value.stdout = []
+      worker.call(['acai_tf.train'], '')
+    program.return_value.terminate.assert_called_once()
 
   def test_the_whole_time(self):
     jobs = [job(seconds=seconds) for seconds in (50, 40, 30, 20)]

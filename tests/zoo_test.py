@@ -185,10 +185,17 @@ class ProgramTest(tf.test.TestCase):
         (['table', 'lines'], {'results': f'{folder}/none'}, 'none is not a folder'),
         (['reproduce', 'lines_acai'], {'weights': f'{folder}/file'}, '--weights .*/file cannot be written'),
         (['reproduce', 'yelp_arae'], {'restarts': 3}, '--restarts is for models of images'),
+        (['reproduce', 'lines_acai'], {'metrics': 'lines', 'restarts': 3}, '--restarts does not apply to --metrics '
+         'lines; it is for clustering'),
+        (['reproduce', 'lines_acai'], {'metrics': 'all,lines'}, "unknown value of --metrics 'all'"),
         (['report'], {'to': folder}, 'is a folder; expected a file'),
         (['card', 'lines_acai'], {'to': f'{folder}/none/card.md'}, 'is in a folder that does not exist')):
       with self.assertRaisesRegex(UserError, message):
         self.run_program(*words, **settings)
+
+  def test_all_metrics_can_be_named(self):
+    self.assertEqual(self.run_program('reproduce', 'lines_acai', metrics='all', samples=1 << 19, plan=True),
+                     'no training is missing\n')
 
   def test_list(self):
     text = self.run_program('list', dataset='cifar10')

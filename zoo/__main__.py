@@ -11,6 +11,7 @@ from rich import box
 from rich import table as rich_table
 
 from acai_tf import cli, zoo
+from acai_tf.evaluation import images
 from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError, unknown
@@ -227,11 +228,15 @@ def reproduce(patterns) -> int:
   for name in ('restarts', 'train_images'):
     if FLAGS[name].present and not all(experiment.kind == 'images' for _, experiment in asked):
       raise UserError(f'--{name} is for models of images; expected only definitions of such.')
-  for group in FLAGS.metrics:
+  groups = [] if FLAGS.metrics == ['all'] else FLAGS.metrics
+  for group in groups:
     for _, experiment in asked:
       if group not in (known := MODALITIES[experiment.kind].groups):
         raise UserError(unknown('value of --metrics', group, known))
-  evaluate_flags.append(f'--metrics={",".join(FLAGS.metrics or ["all"])}')
+  for name, needed in images.NEEDS.items():
+    if FLAGS[name].present and groups and not {*needed} & {*groups}:
+      raise UserError(f'--{name} does not apply to --metrics {",".join(groups)}; it is for {", ".join(needed)}.')
+  evaluate_flags.append(f'--metrics={",".join(groups or ["all"])}')
   if FLAGS.plan:
     jobs = _jobs.plan(asked, settings, FLAGS.runs, FLAGS.results)
     print(_jobs.table(jobs, FLAGS.jobs) if jobs else 'no training is missing')
@@ -255,7 +260,12 @@ def reproduce(patterns) -> int:
 
 
 def side_by_side(asked, data_flags, evaluate_flags) -> int:
-  """Like `reproduce`, with --jobs runs in parallel. `asked`: list of (definition, experiment)."""
+  """Does what `reproduce` does, but --jobs runs in parallel, and prints a summary instead of the tables.
+
+  Args:
+    asked: list of (definition, experiment).
+    data_flags, evaluate_flags: as for `_reproduce.reproduce`.
+  """
   lock = threading.Lock()
 
   def one(job, call):
@@ -263,7 +273,10 @@ def side_by_side(asked, data_flags, evaluate_flags) -> int:
                                 data_flags, evaluate_flags, call, lock)
 
   jobs = _jobs.plan(asked, FLAGS.set, FLAGS.runs, FLAGS.results)
-  print(_jobs.table(jobs, FLAGS.jobs) if jobs else 'no training is missing')
+  if not jobs:
+    print('no training is missing')
+    return 0
+  print(_jobs.table(jobs, FLAGS.jobs))
   return _jobs.work(jobs, FLAGS.jobs, one, FLAGS.runs)
 
 

@@ -21,7 +21,7 @@ from rich import table as rich_table
 from acai_tf import cli
 from acai_tf.experiment import config, machine
 from acai_tf.training.signals import stop_signals
-from acai_tf.zoo import _records, _reproduce, base
+from acai_tf.zoo import _records, _reproduce, _weights, base
 
 PROGRESS = re.compile(r'([\d,]+) / [\d,]+ samples, (\d+) samples/s, (\S+) left')  # printed by training.progress
 QUIET_SECONDS = 60  # between two progress lines of a job, if the output is not a terminal
@@ -48,7 +48,7 @@ class Job:
 
 
 def plan(asked, settings, runs_dir, results) -> list[Job]:
-  """Returns the jobs among `asked` that have no result yet, longest first.
+  """Returns the jobs among `asked` that have no result yet, or whose weights are not stored, longest first.
 
   Args:
     asked: list of (definition, experiment).
@@ -60,11 +60,14 @@ def plan(asked, settings, runs_dir, results) -> list[Job]:
   speeds = _speeds(recorded)
   jobs = []
   for definition, experiment in asked:
-    if _reproduce.identities(experiment) & {run.identity for run in recorded.get(definition.name, [])}:
+    name, records = definition.name, recorded.get(definition.name, [])
+    run = _reproduce.run_of(name, experiment, settings, runs_dir)
+    if _reproduce.recorded(experiment, records) and (
+        _weights.refusal(definition.dataset) or not _reproduce.lacks_weights(name, experiment, run, records)):
       continue
-    steps = _reproduce.run_of(definition.name, experiment, settings, runs_dir).steps()
+    steps = run.steps()
     trained = steps[-1] * experiment.training.batch if steps else 0
-    speed = next((speeds[key] for key in _keys(definition.name, experiment) if key in speeds), None)
+    speed = next((speeds[key] for key in _keys(name, experiment) if key in speeds), None)
     job = Job(definition, experiment, trained, None)
     jobs.append(dataclasses.replace(job, seconds=job.samples / speed if speed else None))
   return sorted(jobs, key=lambda job: (-(job.seconds or 0), -job.samples, job.name))
@@ -113,7 +116,7 @@ def table(jobs, count) -> str:
   for job in jobs:
     training = job.experiment.training
     grid.add_row(job.name, training.recipe, f'{training.samples:,}', f'{job.trained:,}', hours(job.seconds))
-  return (f'{cli.text_of(grid)}\n{len(jobs)} trainings are missing. Run {count} at a time, they take about '
+  return (f'{cli.text_of(grid)}\nmissing trainings: {len(jobs)}. Run {count} at a time, they take about '
           f'{hours(makespan(jobs, count))} at the recorded speeds, without the evaluations.')
 
 
@@ -161,6 +164,8 @@ class Worker(threading.Thread):
         [sys.executable, '-m', *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
         start_new_session=True,  # Ctrl-C then reaches it only through `stop`.
         env={**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[2]), **self.environment})
+    if self.stopped:  # `stop` may have come before the program had started.
+      self.process.terminate()
     for line in self.process.stdout:
       self.write(line)
       if progress := PROGRESS.search(line):
@@ -207,15 +212,16 @@ def _board() -> Iterator[Callable]:
   if screen.is_terminal:
     with live.Live(console=screen, refresh_per_second=2) as shown:
       yield lambda workers: shown.update(text.Text('\n'.join(
-          f'{worker.job.name}: {worker.progress}' for worker in workers if worker.job)))
+          f'{job.name}: {worker.progress}' for worker in workers if (job := worker.job))))
     return
   due: dict[str, float] = {}
 
   def show(workers):
     for worker in workers:
-      if worker.job and time.monotonic() >= due.get(worker.job.name, 0.0):
-        _reproduce.say(f'{worker.job.name}: {worker.progress}')
-        due[worker.job.name] = time.monotonic() + QUIET_SECONDS
+      job = worker.job  # read once: its thread may end the job at any time
+      if job and time.monotonic() >= due.get(job.name, 0.0):
+        _reproduce.say(f'{job.name}: {worker.progress}')
+        due[job.name] = time.monotonic() + QUIET_SECONDS
 
   yield show
 

@@ -106,6 +106,7 @@ def _download(origin, size, path) -> None:
     UserError: the file or server does not exist, sends more than `size` bytes, or fewer than LEAST in STALL seconds.
   """
   for last in (False, True):
+    path.unlink(missing_ok=True)  # An abandoned thread may still write into the file of the first attempt.
     problem = _attempt(origin, size, path)
     if problem is None:
       return

@@ -4,7 +4,6 @@ import pathlib
 import re
 from collections.abc import Callable
 
-from acai_tf.experiment.errors import UserError
 from acai_tf.zoo import _card, _plots, _records, _tables
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -32,13 +31,9 @@ def table(match) -> str:
   kinds: dict[str, Callable[[str, str], str]] = {
       ' --ablation': _tables.render_ablation, ' --sources': _tables.render_sources, ' --brief': _tables.render_brief,
       ' --published': _tables.render_published}
-  special = kinds.get(match[3])
-  if not special:
-    return _tables.render(match[2], 'markdown', everything=bool(match[3]))
-  try:
+  if special := kinds.get(match[3]):
     return special(match[2], 'markdown')
-  except UserError as error:  # There is no result yet: the page says so.
-    return f'{error}\n'
+  return _tables.render(match[2], 'markdown', everything=bool(match[3]))
 
 
 def pictures() -> str:

@@ -68,8 +68,8 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
   """
   training, call, lock = experiment.training, call or _call, lock or contextlib.nullcontext()
   name, what = definition.name, f'{definition.name}, seed {training.seed}'
-  asked, run = identities(experiment), run_of(definition.name, experiment, settings, runs_dir)
-  if asked & {run.identity for run in _records.load(name, results)}:
+  run = run_of(name, experiment, settings, runs_dir)
+  if recorded(experiment, _records.load(name, results)):
     say(f'{what}: already has a result')
   else:
     say(f'{what}: {training.recipe}, {training.samples:,} samples, in {run}')
@@ -83,8 +83,7 @@ def reproduce(definition, experiment, settings, runs_dir, results, weights, data
         return status
     with lock:
       gather(run, definition, results)
-  record = _records.reported(_records.load(name, results), name)
-  if record and record.identity in asked and not record.kept and run.folder.exists():
+  if lacks_weights(name, experiment, run, _records.load(name, results)):
     if reason := _weights.refusal(definition.dataset):
       say(f'{what}: the weights are not stored, since {reason}')
       return 0
@@ -105,6 +104,17 @@ def identities(experiment) -> set:
   samples = experiment.training.steps * experiment.training.batch
   return {_records.identity_of(experiment.with_precision(precision), samples)
           for precision in ('float32', 'mixed_bfloat16')}
+
+
+def recorded(experiment, records) -> bool:
+  """Whether one of `records` is a result of this experiment."""
+  return not identities(experiment).isdisjoint(record.identity for record in records)
+
+
+def lacks_weights(name, experiment, run, records) -> bool:
+  """Whether `run` has the result that definition `name` reports, of `records`, but its weights are not stored."""
+  record = _records.reported(records, name)
+  return bool(record and record.identity in identities(experiment) and not record.kept and run.folder.exists())
 
 
 def _call(command, what):

@@ -19,7 +19,8 @@ SOURCES = {'': 'the sampler', **{end: labels.SUBJECTS[end] for end in (
 SOURCE_COLUMNS = tuple(map(labels.of, ('reverse_perplexity', 'forward_perplexity', 'distinct_share', 'copied_share')))
 FORMATS = ('text', 'markdown', 'html')
 WEIGHTS = {'average': 'EMA', 'raw': 'raw'}
-FEATURES = ('frechet', 'kernel', 'precision', 'recall', 'density', 'coverage', 'feature')  # of a feature network
+# How the names of metrics begin that depend on the feature network.
+FEATURES = ('frechet', 'kernel', 'precision', 'recall', 'density', 'coverage', 'feature', 'class_kept')
 NO_MEDIANS = 'no medians'
 MILESTONES = (1 << 16, 1 << 18)  # numbers of samples at which ablations are compared, beside their ends
 WIDTH = 400  # maximum width of a text table: no table needs so much, so no cell is wrapped and grep finds it
@@ -335,7 +336,7 @@ def check_networks(dataset, results, everything=False) -> None:
 def _one_network(dataset, runs):
   networks = {}
   for name, run in runs:
-    if 'frechet_gap' in run.metrics:
+    if any(metric.startswith(FEATURES) for metric in run.metrics):
       networks.setdefault(run.facts.get('feature_network'), []).append(name)
   if len(networks) > 1:
     kinds = '; '.join(f'{network or "unknown"}: {", ".join(sorted(set(names)))}' for network, names in networks.items())

@@ -156,7 +156,10 @@ def to_bytes(name, images) -> np.ndarray:
   Raises:
     UserError: a wrong shape, type or range.
   """
-  images = np.asarray(images)
+  try:
+    images = np.asarray(images)
+  except ValueError as error:
+    raise UserError(f'{name} is no array ({error}); expected images of one size.') from error
   if images.ndim == 3:
     images = images[..., None]
   if images.ndim != 4 or images.shape[1] != images.shape[2] or images.shape[3] not in (1, 3) or not images.size:
@@ -176,7 +179,10 @@ def _labels(name, labels, images):
   """Returns labels as [n] int32 after checking them; zeros if they are None."""
   if labels is None:
     return np.zeros(len(images), np.int32)
-  labels = np.asarray(labels)
+  try:
+    labels = np.asarray(labels)
+  except ValueError as error:
+    raise UserError(f'{name} is no array ({error}); expected whole numbers, one per image.') from error
   if labels.shape != (len(images),) or labels.dtype.kind not in 'iu':
     raise UserError(f'{name} is {labels.dtype} of shape {labels.shape}; expected whole numbers of shape '
                     f'({len(images)},), one per image.')

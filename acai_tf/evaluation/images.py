@@ -201,7 +201,8 @@ def _same_class(task):
   changes = [np.mean(np.sqrt(np.mean(np.square(path[:, 2] - path[:, 0]), axis=(1, 2, 3)))) for path in (kept, straight)]
   task.measured.metrics.update(
       class_kept_middle=float(shares[1]), class_kept_end=float(shares[2]), class_kept_straight_middle=float(shares[4]),
-      class_kept_straight_end=float(shares[5]), class_kept_change=float(changes[0] / changes[1]))
+      class_kept_straight_end=float(shares[5]),
+      class_kept_change=float(changes[0] / changes[1]) if changes[1] else None)
 
 
 def _likelihood(task):
@@ -243,6 +244,8 @@ GROUPS = {
         functions.same_class and dataset.test_labels.ndim == 1)),
 }
 FEATURES = ('quality', 'reencoded', 'same_class')  # the groups that need a feature network
+# Field of Settings -> the groups that use it.
+NEEDS = {'restarts': ('clustering',), 'train_images': ('clustering', 'fitted_probe', 'quality')}
 QUICK = tuple(name for name, group in GROUPS.items() if group.quick)
 
 

@@ -55,11 +55,6 @@ def parse(lines: Iterable[str]) -> list[list[list[str]]]:
   return paths
 
 
-def format_paths(paths: Paths) -> str:
-  """Formats paths of string words as the text that `parse` reads."""
-  return ''.join('\t'.join(' '.join(sentence) for sentence in path) + '\n' for path in paths)
-
-
 def score(paths: Paths, log_probabilities: Callable[[Sequence[Sequence]], np.ndarray], seed: int = 0) -> dict:
   """Computes all metrics of this module's docstring.
 
