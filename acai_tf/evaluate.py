@@ -65,7 +65,7 @@ MODES = {
     'paths': ['dataset', 'set', *GROUPS['Data']],
 }
 # The groups of image metrics to which a flag applies.
-NEEDS = images.NEEDS | {'features': images.FEATURES, 'feature_size': images.FEATURES}  # flag -> groups it is for
+NEEDS = images.NEEDS | {'features': images.FEATURES, 'feature_size': images.FEATURES}
 
 
 def score_file(path) -> None:
