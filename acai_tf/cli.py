@@ -83,6 +83,9 @@ def define_data_flags(flag_values) -> None:
                       flag_values=flag_values)
   flags.DEFINE_string('manual_dir', None, "Folder with the data set's official files, instead of a download",
                       flag_values=flag_values)
+  # Also if the data set is prepared already, so that the folder is not read: the path must be a mistake.
+  flags.register_validator('manual_dir', lambda folder: not folder or os.path.isdir(os.path.expanduser(folder)),
+                           "there is no such folder; expected one with the data set's official files", flag_values)
 
 
 def run(main, usage, groups, words=False, flag_values=FLAGS, settings=None) -> None:

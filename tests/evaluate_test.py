@@ -902,6 +902,7 @@ class ProgramsTest(tf.test.TestCase):
         (['acai_tf.train', '--dataset', 'lines', '--set', 'model.lamda=1'], "did you mean 'lambda_'"),
         (['acai_tf.train', '--dataset', 'lines', '--latent_width', '3'], 'widths that fit it'),
         (['acai_tf.train', '--dataset', 'lines', '--manual_dir', str(folder)], '--manual_dir does not apply'),
+        (['acai_tf.train', '--dataset', 'mnist', '--manual_dir', str(folder / 'none')], 'there is no such folder'),
         (['acai_tf.train', '--dataset', 'mnist', '--model', 'arae_image', '--latent', '7'], 'network.latent does not'),
         (['acai_tf.evaluate'], 'expected one of --run DIR'),
         (['acai_tf.evaluate', '--interpolations', str(folder / 'no.npy')], 'cannot be read'),
