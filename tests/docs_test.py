@@ -127,7 +127,8 @@ class DocsTest(tf.test.TestCase):
 
   def test_trainings_can_be_asked_for(self):
     folder = pathlib.Path(self.get_temp_dir()) / 'asked'
-    (folder / 'PICTURES').mkdir(parents=True)
+    for name in ('PICTURES', 'FILES'):
+      (folder / name).mkdir(parents=True)
     Image.fromarray(np.zeros([32, 32, 3], np.uint8)).save(folder / 'PICTURES/a.png')
     (folder / 'SENTENCES.txt').write_text('one two\n')
     self.addCleanup(os.chdir, os.getcwd())
