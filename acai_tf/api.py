@@ -31,7 +31,7 @@ def fit(model: str, images, labels=None, *, run_dir, test_images=None, test_labe
 
   It does what `acai train` does: checkpoints, evaluation during training, TensorBoard events, and a report
   at the end. The images are saved in the run folder, so that `acai_tf.train`, `acai_tf.evaluate` and `export` work on
-  it. Call it again with the same arguments to resume.
+  it. Call it again with the same arguments to resume, or with the new `run_dir` if the folder was moved.
 
   Args:
     model: name of a model of images, such as 'acai' (`acai train --help` lists them).
@@ -112,9 +112,11 @@ def _store(run, parts):
   """Saves the images in the run folder and returns the path.
 
   Raises:
-    UserError: a training in the folder has other images, or the folder cannot be written.
+    UserError: a training in the folder has other images or another data set, or the folder cannot be written.
   """
   path = pathlib.Path(os.path.abspath(run.folder)) / DATA
+  if run.is_claimed() and (name := run.experiment().dataset_name) != 'arrays':
+    raise UserError(f'{run} is a training on {name}; expected another run_dir.')
   if path.exists() and run.is_claimed():  # Images of a call that failed before its training began are replaced.
     saved = arrays.read(path, 0.1)
     if any(not np.array_equal(saved[name], part) for name, part in parts.items()):

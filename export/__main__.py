@@ -77,8 +77,8 @@ def texts(vocabulary, count) -> np.ndarray:
   """Returns `count` sentences to compare a reloaded module on, some empty, too long or with unknown words."""
   generator, words = np.random.default_rng(0), vocabulary.known
   drawn = [' '.join(generator.choice(words, size=vocabulary.longest)) for _ in range(count)]
-  return np.array(['', ' '.join(words[0] for _ in range(vocabulary.longest + 2)), f'{words[0]} ?unknown?', *drawn],
-                  'S')[:count]
+  sentences = ['', ' '.join(words[0] for _ in range(vocabulary.longest + 2)), f'{words[0]} ?unknown?', *drawn]
+  return np.array([sentence.encode() for sentence in sentences[:count]])
 
 
 def compare(model, folder) -> str:
@@ -159,7 +159,9 @@ def main() -> None:
     raise UserError(f'{arguments.to} exists already; expected a new folder. Exported modules are never changed.')
   cli.start_tensorflow()
   run = Run(arguments.run)
-  formats_lib.require(arguments.formats, run.experiment())
+  experiment = run.experiment()
+  formats_lib.require(arguments.formats, experiment)
+  build.check_manual_dir(experiment.dataset_name, arguments.manual_dir)
   agreement = export(run, arguments.to, arguments.checkpoint, arguments.weights, arguments.formats,
                      arguments.data_dir, arguments.manual_dir)
   print(f'wrote {arguments.to}; reloaded in a fresh process by hub.load: {agreement}')

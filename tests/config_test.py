@@ -103,6 +103,9 @@ class OverrideTest(tf.test.TestCase):
       with self.assertRaisesRegex(UserError, message):
         resolve('lines', model, 'fast', parse_overrides(texts))
     resolve('lines', 'autoencoder', 'fast', parse_overrides(['training.batch=1']))
+    with self.assertRaisesRegex(UserError, 'training.batch is 65; expected a multiple of 2: arae_transfer has as many'):
+      resolve('yelp', 'arae_transfer', 'paper', parse_overrides(['training.batch=65']))
+    resolve('yelp', 'arae_transfer', 'paper', parse_overrides(['training.batch=65', 'model.by_class=false']))
 
   def test_of_many_names_the_nearest_are_told(self):
     self.assertEqual(unknown('key', 'b', 'abc'), "unknown key 'b'; did you mean 'b'? Known: a, b, c.")

@@ -336,6 +336,8 @@ class FolderTest(tf.test.TestCase):
       data = self.load(test_share=0.3)
     self.assertRegex(out.getvalue(), r'skipped 1 of 13 pictures.*cut.jpg')
     self.assertEqual(len(data.train_images) + len(data.test_images), 12)
+    with self.assertRaisesRegex(UserError, '1 of 13 pictures cannot be read'):
+      self.load(test_share=0.3, broken_share=0.0)  # not from the cache that allows it
     for i in range(folder.FEW):
       cut(f'cut{i}.jpg')
     with self.assertRaisesRegex(UserError, r'6 of 18 pictures cannot .* no more than 5.*broken_share=0.01'):

@@ -21,6 +21,7 @@ import tensorflow_hub as hub
 from tensorflow.python.tools import saved_model_cli
 from tiny import SHAPE, create, exported
 
+from acai_tf import vocabulary
 from acai_tf.evaluation import subject
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
@@ -341,6 +342,11 @@ class ModuleTest(tf.test.TestCase):
     self.assertNotAllClose(model.encode(2 * x - 1), exact.encode(2 * x - 1), atol=1e-6)  # which bfloat16 differs from
     self.assertFalse(hasattr(loaded, 'critic'))  # The model has none.
     self.assertNotIn('critic', loaded.signatures)
+
+  def test_sentences_of_the_check_are_utf_8(self):
+    texts = program.texts(vocabulary.Vocabulary(['niño'], 2), 5)
+    self.assertEqual([text.decode() for text in texts], [
+        '', 'niño niño niño niño', 'niño ?unknown?', 'niño niño', 'niño niño'])
 
   def test_a_module_that_differs_fails_its_check(self):
     """In this process, whose modules of this project the check refuses after all outputs have agreed."""

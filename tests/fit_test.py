@@ -3,6 +3,7 @@
 import contextlib
 import io
 import pathlib
+import sys
 import tempfile
 import unittest.mock
 
@@ -91,6 +92,13 @@ class FitTest(tf.test.TestCase):
       self.assertEqual(again.calls[0][-1], 16)
       self.assertEqual([row['samples'] for row in run.history()], [8, 16, 24])
 
+    with self.subTest('a moved run is resumed'):
+      moved = self.folder.rename(self.folder.with_name('moved'))
+      self.fit(labels=labels, run_dir=moved, settings={**SETTINGS, 'training.samples': 32})
+      self.assertEqual([row['samples'] for row in Run(moved).history()], [8, 16, 24, 32])
+      self.assertEqual(Run(moved).experiment().dataset.path, str(moved / 'images.npz'))
+      moved.rename(self.folder)
+
     with self.subTest('other images are refused'):
       other = images()
       other[5, 0, 0, 0] ^= 1
@@ -146,6 +154,9 @@ class FitTest(tf.test.TestCase):
         ('labels is int64 of shape .3,.; expected whole numbers', {'labels': np.arange(3)}),
         ('test_images has images of shape .8, 8, 3.', {'test_images': images(channels=3)}),
         ('there are test_labels and no test_images', {'test_labels': np.arange(24)}),
+        ('only one of labels and test_labels', {'test_images': images(), 'labels': np.arange(24)}),
+        ('only one of labels and test_labels', {'test_images': images(), 'test_labels': np.arange(24)}),
+        ("unknown strategy 'mirored'; did you mean 'mirrored'", {'strategy': 'mirored'}),
         ('dataset.path cannot be set', {'settings': {'dataset.path': 'x'}}),
         ("unknown key of training 'sampels'; did you mean 'samples'", {'settings': {'training.sampels': 1}}),
         ('expected at least 2', {'data': images(1)})):
@@ -154,6 +165,11 @@ class FitTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, "weights is 'ema'; expected 'average' or 'raw'"):
       acai_tf.load(self.folder, weights='ema')
     self.assertFalse((self.folder / 'experiment.json').exists())
+    other = Run(self.folder.with_name('other'))
+    other.claim(resolve('lines', 'acai'))
+    with self.assertRaisesRegex(UserError, 'other is a training on lines; expected another run_dir'):
+      self.fit(run_dir=other.folder)
+    self.assertEqual([path.name for path in other.folder.iterdir()], ['experiment.json'])
     with unittest.mock.patch('acai_tf.api.session.train', return_value=0), \
          unittest.mock.patch('acai_tf.api.load', return_value=None):
       self.fit(images()[::-1])  # Other images than in the calls that failed: no training has begun.
@@ -201,6 +217,15 @@ class ArraysTest(parameterized.TestCase, tf.test.TestCase):
     path.write_bytes(path.read_bytes()[:-500])
     with self.assertRaisesRegex(UserError, 'cannot be read'):
       self.load(path)
+    np.save(path.with_suffix('.npy'), images())
+    with self.assertRaisesRegex(UserError, r'cannot be read \(it is a single array\)'):
+      self.load(path.with_suffix('.npy'))
+    np.savez_compressed(path, images=images())
+    good = path.read_bytes()
+    for place in range(0, len(good), 29):
+      path.write_bytes(good[:place] + bytes([good[place] ^ 0xff]) + good[place + 1:])
+      with contextlib.suppress(UserError):  # Some bytes, such as those of times, mean nothing.
+        self.load(path)
     with self.assertRaisesRegex(UserError, 'dataset.size is 16, and .* has 8'):
       self.load(self.write(images=images()), size=16)
     with self.assertRaisesRegex(UserError, 'dataset.path is missing'):
@@ -211,6 +236,10 @@ class CallbackTest(tf.test.TestCase):
 
   def test_by_name(self):
     self.assertIsInstance(callback.load(f'{__name__}:Recorder'), Recorder)
+    folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
+    (folder / 'my_tracker.py').write_text('import acai_tf\nclass Mine(acai_tf.Callback): pass\n')
+    with contextlib.chdir(folder), unittest.mock.patch('sys.path', list(sys.path[1:])):
+      self.assertEqual(type(callback.load('my_tracker:Mine')).__name__, 'Mine')
     for name, message in (('no_such_module:A', 'ModuleNotFoundError'), (f'{__name__}:Nothing', 'AttributeError'),
                           ('collections:OrderedDict', 'is not an acai_tf'), ('collections', 'expected package.module')):
       with self.assertRaisesRegex(UserError, message):

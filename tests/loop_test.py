@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 import unittest.mock
 
 import devices
@@ -28,6 +29,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run, checkpoint_steps
 from acai_tf.models import autoencoder, base
+from acai_tf.models.sentences import arae
 from acai_tf.training import build, cluster, loop, session, signals
 from acai_tf.training.checkpoints import Checkpoints, DivergedError, step_of
 from acai_tf.training.optimizer import optimizer
@@ -172,6 +174,17 @@ class LoopTest(tf.test.TestCase):
     training = config.Training(samples=1000, batch=10, learning_rate=1.0, warmup=100)
     rate = optimizer(training)('autoencoder')._learning_rate
     self.assertAllClose([rate(0), rate(5), rate(10), rate(100)], [0.1, 0.55, 1.0, 1.0], atol=1e-6)
+    rate = optimizer(dataclasses.replace(training, schedule='linear'))('autoencoder')._learning_rate
+    self.assertAllClose([rate(s) for s in (0, 4, 9, 50, 75, 100)], [0.1, 0.5, 1.0, 1.0, 0.5, 0.0], atol=1e-6)
+
+  def test_the_schedules_of_a_player_with_several_updates_per_step_last_as_long(self):
+    training = config.Training(samples=1000, batch=10, schedule='linear', warmup=100)
+    model = types.SimpleNamespace(config=arae.Config(joint=False, critic_steps=5))
+    for player, updates in (('autoencoder', 2), ('critic', 5), ('generator', 1)):
+      chosen = arae.Model.training_of(model, player, training)
+      rate = optimizer(chosen)(player)._learning_rate
+      found = [rate(5 * updates - 1), rate(10 * updates - 1), rate(75 * updates), rate(100 * updates)]
+      self.assertAllClose(np.array(found) / chosen.learning_rate, [0.5, 1, 0.5, 0], atol=1e-6)
 
 
 class PrecisionTest(tf.test.TestCase):

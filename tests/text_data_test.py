@@ -149,6 +149,10 @@ class CorpusTest(tf.test.TestCase):
     self.assertLen(set(identities), 3)
     with self.assertRaisesRegex(UserError, 'too few'):
       text_base.build(['a b'], None, 10, 5)
+    with self.assertRaisesRegex(UserError, 'no training sentence has a word of at most 64 bytes; .* by spaces'):
+      text_base.build(['字' * 30 + str(i) for i in range(90)], None, 10, 5, shares=(0.1, 0.1))
+    with self.assertRaisesRegex(UserError, 'class 1 of 2 has no training sentence; .*of at most 5 words'):
+      text_base.SentenceDataset(text_base.build(TEXT, [0] * len(TEXT), 10, 5, shares=(0, 0)), classes=2)
 
   def test_yelp(self):
     text = [' '.join(sentence) for sentence in shared_data.yelp('test0')]

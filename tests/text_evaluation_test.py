@@ -323,6 +323,11 @@ class SnliTest(tf.test.TestCase):
       found = SENTENCES.measure(functions, data, 'snli', text.Settings(('entailment',))).metrics
       blind = subject.TextFunctions(lambda texts: np.ones([len(texts), 4], np.float32) / 2, None, None, None)
       unseen = SENTENCES.measure(blind, data, 'snli', text.Settings(('entailment',))).metrics
+      with self.subTest('pairs to choose settings by are not in the training text'):
+        parts['validation'] = [('an egg', 'an egg', 1)]
+        chosen = snli.load(snli.Config(words=30, longest=3, test_part='valid'), self.get_temp_dir() + '/pairs')
+        self.assertEqual([list(column) for column in chosen.labelled_pairs()[1]], [['an egg'], ['an egg'], [1]])
+        self.assertNotIn('egg', chosen.vocabulary.known)
     most = float(np.mean(held_out[2] == 0))
     self.assertAllClose(found, {'entailment_most_common': most, 'entailment_accuracy_1000': 1.0})
     self.assertAllClose(unseen['entailment_accuracy_1000'], most)
@@ -389,7 +394,7 @@ class YelpTest(tf.test.TestCase):
     data_dir = self.get_temp_dir() + '/forged'
     whole = {f'{part}{end}': value for part, word in (('train', b'soup'), ('test', b'bread')) for end, value in (
         ('', np.frombuffer(b''.join(word + b' %d\n' % i for i in range(9)), np.uint8)),
-        ('_labels', np.zeros(9, np.int32)))}
+        ('_labels', np.arange(9, dtype=np.int32) % 2))}
 
     def forge(**changes):
       folder = pathlib.Path(data_dir) / 'acai_tf' / 'yelp_polarity_reviews_4_3'

@@ -10,7 +10,6 @@
 import dataclasses
 import os
 import pathlib
-import zipfile
 from typing import Annotated, Literal
 
 import numpy as np
@@ -92,18 +91,17 @@ def read(path, test_share) -> dict[str, np.ndarray]:
   try:
     source = files.regular(pathlib.Path(path))
     machine.require_memory({'the size of the images': source.stat().st_size})
-    with np.load(source, allow_pickle=False) as archive:
-      if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError('it is a single array')
+    archive = np.load(source, allow_pickle=False)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+      raise ValueError('it is a single array')
+    with archive:
       unknown = sorted(set(archive.files) - set(NAMES))
       if unknown or 'images' not in archive.files:
         raise ValueError(f'it has the arrays {", ".join(archive.files) or "none"}')
       found = {name: archive[name] for name in archive.files}
   except UserError:
     raise
-  # NumPy and zipfile raise many types for broken files.
-  except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, MemoryError, NotImplementedError,
-          SyntaxError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+  except Exception as error:  # NumPy, zipfile and zlib raise many types for broken files.
     problem = getattr(error, 'strerror', None) or ' '.join(str(error).split())[:120] or type(error).__name__
     raise UserError(f'{path} cannot be read ({problem}); expected an .npz file with the array images, and optionally '
                     'labels, test_images and test_labels.') from error
@@ -125,8 +123,10 @@ def split(images, labels=None, test_images=None, test_labels=None, test_share=0.
     [n] int32, which are 0 without labels.
 
   Raises:
-    UserError: an array has a wrong shape, type or range, or a split is empty.
+    UserError: an array has a wrong shape, type or range, a split is empty, or only one split has labels.
   """
+  if test_images is not None and (labels is None) != (test_labels is None):
+    raise UserError('only one of labels and test_labels is given; expected both, or none.')
   images, labels = to_bytes('images', images), _labels('labels', labels, images)
   if test_images is None:
     if test_labels is not None:

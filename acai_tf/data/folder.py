@@ -78,7 +78,7 @@ def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
   machine.require_memory({'dataset.size': min(len(files), CHUNK) * config.channels * config.size**2})
   if len(names) != config.labels:
     raise UserError(f'{config.path} has {len(names)} class subfolders; expected {config.labels}, as configured.')
-  identity = [READER, str(dataclasses.replace(config, broken_share=0.0))]
+  identity = [READER, str(config)]
   identity += [f'{path} {(stat := path.stat()).st_size} {stat.st_mtime_ns}' for path, _, _ in files]
   key = files_lib.digest([os.fsencode('\n'.join(identity))])[:16]
   arrays = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'folder_{key}',

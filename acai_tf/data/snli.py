@@ -2,7 +2,8 @@
 
 Words are the tokens of the corpus's binary parse in lower case, as in the authors' program, so that punctuation and
 "n't" are words. The training text comes from the train and validation splits: each premise once, then all hypotheses.
-Half of the test split is the valid part, for choosing settings; the other half is the test part. Sentences that are too
+Half of the test split is the valid part, for choosing settings; the other half is the test part. With the valid part,
+entailment is measured on the validation split, which is then no training text. Sentences that are too
 long are dropped, and so are held-out sentences that also occur in the training text; `describe` reports their number.
 """
 
@@ -92,15 +93,17 @@ def builder(data_dir) -> 'tfds.core.DatasetBuilder':
 
 def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
-  parts = _tfds.sentences('snli', data_dir, manual_dir, {'train': 'train+validation', 'test': 'test'}, FIELDS, None,
-                          variant='_tokens', once=('premise',), builder_of=builder)
+  # Entailment must be measured on pairs whose sentences are not in the training text.
+  train, variant = {'test': ('train+validation', '_tokens'), 'valid': ('train', '_tokens_valid')}[config.test_part]
+  parts = _tfds.sentences('snli', data_dir, manual_dir, {'train': train, 'test': 'test'}, FIELDS, None,
+                          variant=variant, once=('premise',), builder_of=builder)
   texts, labels = parts['train']
   corpus = text_base.build(texts, labels, config.words, config.longest, held_out=parts['test'])
   held_out = {'test': 'test', 'valid': 'validation'}[config.test_part]
 
   def pairs():
     parts = _tfds.pairs('snli', data_dir, manual_dir, {'train': 'train', held_out: held_out}, FIELDS, config.longest,
-                        '_tokens', builder)
+                        variant, builder)
     return parts['train'], parts[held_out]
 
   return text_base.SentenceDataset(corpus, test_part=config.test_part, pairs=pairs)

@@ -181,9 +181,9 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
     repeats: whether to keep held-out sentences that also occur in the training part. Short sentences recur in any text.
 
   Raises:
-    UserError: no sentence is short enough, or one of the parts is empty although its share is not 0.
+    UserError: no sentence is short enough, no word is, or one of the parts is empty although its share is not 0.
   """
-  from acai_tf.vocabulary import fit_vocabulary
+  from acai_tf.vocabulary import LONGEST_WORD, fit_vocabulary
 
   texts, classes = _tidy(sentences, labels, longest, lower)
   too_long = 0
@@ -194,7 +194,11 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
     too_long = len(held_out[0]) - len(more)
     parts = [np.arange(len(texts)), *(len(texts) + part for part in split(more, (0.5,), seed))]
     texts, classes = texts + more, np.concatenate([classes, more_classes])
-  vocabulary = fit_vocabulary([texts[i] for i in parts[0]], size, longest, lower)
+  try:
+    vocabulary = fit_vocabulary([texts[i] for i in parts[0]], size, longest, lower)
+  except ValueError as error:
+    raise UserError(f'no training sentence has a word of at most {LONGEST_WORD} bytes; expected words separated by '
+                    'spaces.') from error
   ids = vocabulary.encode(texts).numpy()
   held_out_count = sum(map(len, parts[1:]))
   for name, number, share in zip(('train', 'valid', 'test'), range(3), (1, *shares), strict=True):
@@ -229,7 +233,8 @@ class SentenceDataset(base.Dataset):
       (first sentences, second sentences, [n] int32 labels).
 
   Raises:
-    UserError: a label is out of range, as may happen with a cache of another version.
+    UserError: a label is out of range, as may happen with a cache of another version, or a class has no training
+      sentence.
   """
 
   def __init__(self, corpus: Corpus, classes: int = 0, test_part: str = 'test', pairs: Callable | None = None):
@@ -237,6 +242,10 @@ class SentenceDataset(base.Dataset):
     if last > max(classes - 1, 0):
       raise UserError(f'sentences have labels up to {last}; expected 0 to {max(classes - 1, 0)}. Correct the data, or '
                       'delete the data cache they come from.')
+    absent = sorted(set(range(classes)) - set(corpus.train_labels.tolist()))
+    if absent:
+      raise UserError(f'class {absent[0]} of {classes} has no training sentence; expected sentences of each class, of '
+                      f'at most {corpus.vocabulary.longest} words.')
     self.corpus, self.classes, self.vocabulary = corpus, classes, corpus.vocabulary
     self.train_ids, self.train_labels = corpus.train_ids, corpus.train_labels
     self.test_ids, self.test_labels = getattr(corpus, f'{test_part}_ids'), getattr(corpus, f'{test_part}_labels')

@@ -140,7 +140,7 @@ class Training:
   # 'constant'; 'cosine': decay to `floor` times the rate at the end; 'linear': decay to the same over the second half.
   schedule: Literal['constant', 'cosine', 'linear'] = 'constant'
   floor: Fraction = 0.0  # factor of the learning rate at the end of a schedule
-  warmup: NonNegativeInt = 0  # samples over which the rate grows linearly from 0; 'linear' has no warmup
+  warmup: NonNegativeInt = 0  # samples over which the rate grows linearly from 0
   clipnorm: Annotated[float, '[0, inf)'] = 0.0  # maximum global norm of each player's gradient; 0: no clipping
   average: Fraction = 0.0  # decay per step of the EMA of the weights, which is evaluated and exported; 0: no EMA
   # Keras dtype policy; 'auto': mixed_bfloat16 if the device computes in bfloat16, else float32.
@@ -157,6 +157,10 @@ class Training:
     if self.evaluate_every and self.samples > MAX_EVALUATIONS * self.evaluate_every:
       raise ValueError(f'training.samples is {self.samples} and training.evaluate_every {self.evaluate_every}; '
                        f'expected at most {MAX_EVALUATIONS:,} evaluations: evaluate less often.')
+
+  def of_player(self, updates, **changes) -> 'Training':
+    """The training of a player that is updated `updates` times per step, so that its schedules last as long."""
+    return dataclasses.replace(self, samples=updates * self.samples, warmup=updates * self.warmup, **changes)
 
   @property
   def steps(self) -> int:
@@ -198,7 +202,9 @@ RECIPES = {
 }
 
 # Keys that affect neither weights nor data order. A run may be resumed with other values of these.
-FREE_KEYS = ('training.evaluate_every', 'training.final_evaluations', 'training.checkpoint_every', 'training.keep')
+# Moved data are recognized by their checksum.
+FREE_KEYS = ('dataset.path', 'training.evaluate_every', 'training.final_evaluations', 'training.checkpoint_every',
+             'training.keep')
 
 # Values of keys that are missing in files of older versions: the behaviour before these keys existed.
 DEFAULTS_OF_OLDER_FILES = {

@@ -58,6 +58,10 @@ def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment
   if training.batch < min_batch:
     raise UserError(f'training.batch is {training.batch}; expected {min_batch} or more: {model} mixes or normalises '
                     'the examples of a batch.')
+  multiple = getattr(model_config, 'batch_multiple', 1)
+  if training.batch % multiple:
+    raise UserError(f'training.batch is {training.batch}; expected a multiple of {multiple}: {model} has as many '
+                    'sentences of each class in a batch.')
   return config.Experiment(dataset, model, dataset_config, model_config, network, training)
 
 

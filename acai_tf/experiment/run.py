@@ -118,7 +118,8 @@ class Run:
     """Returns the evaluations during training up to `until` samples, one dict each; UserError for a broken file."""
     rows = self._read_lines(HISTORY)
     for row in rows:
-      wrong = [key for key, value in row.items() if not (value is None or type(value) in (int, float))]
+      wrong = [key for key, value in row.items()
+               if not (type(value) in (int, float) or (value is None and key != 'seconds'))]
       if wrong or row.get('seconds', 0) < 0:
         what = f'{", ".join(wrong) or "seconds"} at {row["samples"]:,} samples is not a valid number'
         raise _unreadable(self.folder / HISTORY, what)

@@ -1,6 +1,7 @@
 """Callbacks of a training, for experiment trackers such as MLflow or Weights & Biases."""
 
 import importlib
+import os
 import sys
 
 from acai_tf.experiment import config
@@ -52,6 +53,8 @@ def load(name) -> Callback:
     UserError: there is no such class, or it cannot be created without arguments.
   """
   module, _, kind = name.partition(':')
+  if os.getcwd() not in sys.path:
+    sys.path.insert(0, os.getcwd())  # The program `acai`, unlike `python -m acai_tf`, does not search it.
   try:
     callback = getattr(importlib.import_module(module), kind)()
   except Exception as error:  # The user's own module may raise anything.

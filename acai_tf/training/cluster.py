@@ -13,8 +13,9 @@ import tensorflow as tf
 
 from acai_tf.data import base
 from acai_tf.experiment import config, strict_json
-from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.errors import UserError, unknown
 
+STRATEGIES, XLA = ('auto', 'one_device', 'mirrored', 'multi_worker', 'tpu'), ('auto', 'on', 'off')
 PRECISIONS = tuple(p for p in typing.get_args(typing.get_type_hints(config.Training)['precision']) if p != 'auto')
 
 
@@ -70,10 +71,13 @@ class Cluster:
     xla: 'on', 'off', or 'auto': on if there is an accelerator.
 
   Raises:
-    UserError: TF_CONFIG is invalid or, for multi_worker, missing; there is no TPU.
+    UserError: an argument is unknown; TF_CONFIG is invalid or, for multi_worker, missing; there is no TPU.
   """
 
   def __init__(self, name='auto', xla='auto'):
+    for what, value, allowed in (('strategy', name, STRATEGIES), ('xla', xla, XLA)):
+      if value not in allowed:
+        raise UserError(unknown(what, value, allowed))
     hosts, task = read_tf_config()
     self.xla = _compile_by_xla(xla)
     self.count, self.chief, self.name, self.addresses = 1, True, '', sum(hosts.values(), [])

@@ -45,18 +45,22 @@ class SGD(keras.optimizers.SGD):
 
 @keras.saving.register_keras_serializable('acai_tf')
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-  """The learning rate `rate` in the first half of `steps`; then it decays linearly to `floor` times `rate`."""
+  """The learning rate `rate` in the first half of `steps`; then it decays linearly to `floor` times `rate`.
 
-  def __init__(self, rate, steps, floor):
-    self.rate, self.steps, self.floor = rate, steps, floor
+  In the first `warmup` steps it grows linearly to what it would be without a warmup.
+  """
+
+  def __init__(self, rate, steps, floor, warmup=0):
+    self.rate, self.steps, self.floor, self.warmup = rate, steps, floor, warmup
 
   def __call__(self, step):
-    done = tf.cast(step, tf.float32) / self.steps
-    return self.rate * (1 - (1 - self.floor) * tf.clip_by_value(2 * done - 1, 0.0, 1.0))
+    step = tf.cast(step, tf.float32)
+    rate = self.rate * (1 - (1 - self.floor) * tf.clip_by_value(2 * step / self.steps - 1, 0.0, 1.0))
+    return rate * tf.minimum(1.0, (step + 1) / self.warmup) if self.warmup else rate
 
   def get_config(self) -> dict:
     """The arguments of the constructor."""
-    return {'rate': self.rate, 'steps': self.steps, 'floor': self.floor}
+    return {'rate': self.rate, 'steps': self.steps, 'floor': self.floor, 'warmup': self.warmup}
 
 
 def optimizer(training) -> Callable[[str], keras.optimizers.Optimizer]:
@@ -78,7 +82,7 @@ def optimizer(training) -> Callable[[str], keras.optimizers.Optimizer]:
           rate / max(warmup, 1), max(training.steps - warmup, 1), training.floor, warmup_target=rate,
           warmup_steps=max(warmup, 1))
     if training.schedule == 'linear':
-      rate = LinearDecay(rate, training.steps, training.floor)
+      rate = LinearDecay(rate, training.steps, training.floor, warmup)
     if training.optimizer == 'sgd':
       return SGD(rate, use_ema=training.average > 0, ema_momentum=training.average)
     return Adam(rate, training.beta_1, training.beta_2, training.epsilon, use_ema=training.average > 0,

@@ -47,8 +47,8 @@ class Session:
     """Evaluates on the test set, writes scalars, decoded paths and the history, and saves a checkpoint.
 
     The checkpoint is also saved as `best` if it is. The EMA of the weights is evaluated if there is one. The `seconds`
-    in the history do not include evaluations. The history is written last, so that it never has a row for training that
-    is not saved.
+    in the history do not include evaluations, nor the time between an evaluation and a checkpoint from which the
+    training was resumed. The history is written last, so that it never has a row for training that is not saved.
     """
     self.seconds += time.monotonic() - self.began
     training = self.experiment.training
@@ -84,12 +84,13 @@ def better(first, second, by) -> bool:
   """Whether the metrics `first` are better than `second`.
 
   Args:
-    first, second: dict: metric -> number.
+    first, second: dict: metric -> number, or None, which is worse than any number.
     by: list of (metric, 1 if higher is better, or -1); the first metric in it that `first` has decides.
   """
   for name, sign in by:
     if name in first:
-      return sign * first[name] > sign * second[name]
+      values = first[name], second.get(name)
+      return values[0] is not None and (values[1] is None or sign * values[0] > sign * values[1])
   return True
 
 
@@ -132,8 +133,7 @@ def _train(experiment, run, cluster, data_dir, manual_dir, published, callbacks)
     model = build.create(experiment)
     checkpoints = Checkpoints(model, run.checkpoints, experiment.training.keep, experiment, identity)
   model.adapt(dataset)
-  if cluster.chief:  # Not earlier, so that wrong data or settings leave no run folder behind.
-    run.claim(experiment)
+  if cluster.chief:
     status = _lead(experiment, run, cluster, dataset, model, checkpoints, published, callbacks)
   else:
     status = _follow(experiment, run, cluster, dataset, model, checkpoints)
@@ -157,6 +157,7 @@ def _lead(experiment, run, cluster, dataset, model, checkpoints, published, call
   """Trains, evaluates, saves and reports on the chief, or on the only host; returns the exit status."""
   training, devices = experiment.training, cluster.describe(experiment.training.batch)
   start, damaged = checkpoints.restore_newest_readable()
+  run.claim(experiment)  # Not earlier, so that wrong data or settings neither take the folder nor change it.
   if damaged:
     print(f'checkpoints of step {", ".join(map(str, damaged))} cannot be read and are put aside (.damaged); going on '
           f'from step {start}')

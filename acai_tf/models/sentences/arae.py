@@ -1,6 +1,5 @@
 """An adversarially regularized autoencoder of sentences (Zhao, Kim, Zhang, Rush, LeCun 2018)."""
 
-import dataclasses
 from typing import Annotated, Literal
 
 import keras
@@ -105,11 +104,9 @@ class Model(text_base.TextAutoencoder):
 
   def training_of(self, player, training) -> Training:
     if player == 'autoencoder':
-      updates = 1 if self.config.joint else 2
-      return dataclasses.replace(training, samples=updates * training.samples)
-    updates = self.config.critic_steps if player == 'critic' else 1
-    return dataclasses.replace(training, optimizer='adam', learning_rate=self.config.gan_learning_rate, beta_1=0.5,
-                               beta_2=self.config.gan_beta_2, samples=updates * training.samples)
+      return training.of_player(1 if self.config.joint else 2)
+    return training.of_player(self.config.critic_steps if player == 'critic' else 1, optimizer='adam', beta_1=0.5,
+                              learning_rate=self.config.gan_learning_rate, beta_2=self.config.gan_beta_2)
 
   def clipnorm_of(self, player) -> float:
     return self.clipnorm if player == 'autoencoder' else 0.0

@@ -3,7 +3,6 @@
 # mypy cannot infer the types of the entries of `RECIPES`.
 # mypy: disable-error-code="index, dict-item"
 
-import dataclasses
 from typing import Annotated
 
 import tensorflow as tf
@@ -35,6 +34,11 @@ class Config(arae.Config):
   # True: the updates of the authors' program, each on sentences of one class. False: one update on all sentences of a
   # batch, with equal weights of both classes.
   by_class: bool = True
+
+  @property
+  def batch_multiple(self) -> int:
+    """What the batch size must be a multiple of."""
+    return 2 if self.by_class else 1
 
   RECIPES = {
       'paper': {'network': {'embedding': 128, 'hidden': 128, 'latent': 128},
@@ -113,10 +117,9 @@ class Model(arae.Model):
 
   def training_of(self, player, training) -> Training:
     if player == 'classifier':
-      updates = 2 if self.config.by_class else 1
-      return dataclasses.replace(training, optimizer='adam', beta_1=0.5, samples=updates * training.samples)
+      return training.of_player(2 if self.config.by_class else 1, optimizer='adam', beta_1=0.5)
     if player == 'autoencoder' and self.config.by_class:
-      return dataclasses.replace(training, samples=(4 + self.has_prior) * training.samples)
+      return training.of_player(4 + self.has_prior)
     return super().training_of(player, training)
 
   def mean_of_classes(self, ids, labels, codes) -> list:
