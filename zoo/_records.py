@@ -95,7 +95,7 @@ def identity_of(experiment, samples) -> Identity:
   values = experiment.to_dict()
   for key in _NOT_IN_SETTINGS:
     section, _, name = key.partition('.')
-    del values[section][name]
+    values[section].pop(name, None)
   training = experiment.training
   return Identity(training.recipe, samples, json.dumps(values, sort_keys=True), training.seed)
 
