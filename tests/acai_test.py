@@ -3,13 +3,14 @@
 import keras
 import numpy as np
 import pytest
+import scipy.ndimage
 import tensorflow as tf
 from absl.testing import parameterized
 from devices import without_graphs
 
 from acai_tf.data import lines
 from acai_tf.experiment import config
-from acai_tf.models import aae, acai, aeai, autoencoder, lrae, lsgan_ae, miae, midrae
+from acai_tf.models import aae, acai, acai_invariant, aeai, autoencoder, lrae, lsgan_ae, miae, midrae
 
 TINY, SHAPE, BATCH = config.Network(latent_width=2, latent=2, depth=2), (8, 8, 1), 4
 
@@ -67,6 +68,33 @@ def numpy_losses(x, alpha, encoder, decoder, critic):
   real = encode(0.2 * x + 0.8 * reconstruction, critic).mean(axis=(1, 2, 3))
   return (np.mean((x - reconstruction)**2) + 0.5 * np.mean(answers**2),
           np.mean((answers - alpha)**2) + np.mean(real**2))
+
+
+class InvariantTest(tf.test.TestCase):
+
+  def test_the_encoder_sees_images_as_scipy_distorts_them(self):
+    model = tiny(acai_invariant)
+    shape = (6, 8, 3)  # not square, so that x and y cannot be exchanged
+    images = np.random.default_rng(1).uniform(-1, 1, [BATCH, *shape])
+    draws = 2 * model.uniform(BATCH, (5,), salt=1).numpy().astype(np.float64) - 1
+    center = (np.array(shape[:2]) - 1) / 2
+    expected = np.empty_like(images)
+    for made, image, (angle, scale, shear, right, down) in zip(expected, images, draws, strict=True):
+      angle, shear = np.radians(15) * angle, 0.2 * shear
+      # In (y, x): output pixel p shows the input at matrix (p - center) + center + shift.
+      matrix = (1 + 0.12 * scale) * np.array(
+          [[np.cos(angle), np.sin(angle)], [shear - np.sin(angle), np.cos(angle)]])
+      shift = 0.08 * np.array([shape[0] * down, shape[1] * right])
+      for channel in range(3):
+        made[..., channel] = scipy.ndimage.affine_transform(
+            image[..., channel], matrix, center - matrix @ center + shift, order=1, mode='nearest')
+    self.assertAllClose(model.augment(tf.constant(images, tf.float32)), expected, atol=1e-5)
+    self.assertGreater(np.abs(expected - images).max(axis=(1, 2, 3)).min(), 0.1)
+
+  def test_without_distortion_it_is_acai(self):
+    zero = dict.fromkeys(('rotation', 'scale', 'shear', 'shift'), 0.0)
+    losses = [made.take_step(batch()) for made in (tiny(acai_invariant, lambda_=0.5, **zero), tiny())]
+    self.assertAllClose(*losses, rtol=1e-6)
 
 
 class StepTest(parameterized.TestCase, tf.test.TestCase):

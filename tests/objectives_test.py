@@ -32,10 +32,10 @@ def entropy(logits, real):
 class Parts:
   """A model's pieces on one batch as its step has them; noise as the step draws it."""
 
-  def __init__(self, model, x, started):
+  def __init__(self, model, x, started, seen=None):
     self.model, self.x, self.config = model, x, model.config
     self.started = started  # 1, or 0 before step `adversarial_from`
-    self.codes = model.encode(x, training=True)
+    self.codes = model.encode(x if seen is None else seen, training=True)
     self.decoded = model.decode(self.codes)
     self.error = mean_square(x - self.decoded)
 
@@ -81,6 +81,10 @@ def acai(p, lambda_=0.5, gamma=0.2):
   loss = mean_square(answer - tf.reshape(alpha, [-1])) + mean_square(p.real(gamma))
   return {'autoencoder': p.error + lambda_ * fool, 'critic': loss,
           'recon_mse': p.error, 'fool_loss': fool, 'critic_loss': loss}
+
+
+def acai_invariant(p, lambda_=2.0, gamma=0.2):
+  return acai(Parts(p.model, p.x, p.started, p.model.augment(p.x)), lambda_, gamma)  # acai_test tests the images
 
 
 def aeai(p, adversarial=0.01, cycle=0.01, smoothness=0.1):

@@ -55,12 +55,17 @@ class Model(image_base.Autoencoder):
         'critic', self.critic, self.inputs_of(images=self.image_shape),
         'the mixing coefficient alpha recovered from an image, [n]', 'alpha')]
 
+  def augment(self, images) -> tf.Tensor:
+    """Hook: the images that the encoder sees in training, [n, h, w, c]; by default `images`."""
+    return images
+
   def iteration(self, data) -> dict:
     images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)  # [n, h, w, c]; m = partners * n mixtures below
     batch, partners = images.shape[0] or tf.shape(images)[0], self.config.partners
     alpha = tf.reshape(tf.transpose(0.5 * self.uniform(batch, (partners,))), [-1])  # [n, partners] -> [m]
     with tf.GradientTape(persistent=True) as tape:
-      codes = self.encode(images, training=True)  # f(x), [n, width, width, latent]
+      seen = self.augment(images)
+      codes = self.encode(seen, training=True)  # f(x), [n, width, width, latent]
       mixed_codes = lerp(self._partners_of(codes), tf.tile(codes, [partners, 1, 1, 1]),
                          tf.reshape(alpha, [-1, 1, 1, 1]))  # [m, width, width, latent]
       reconstructions, mixed = convolutional.map_batches(
@@ -76,7 +81,8 @@ class Model(image_base.Autoencoder):
       fool_loss = self._fool_loss(tape, critic_loss, mixed, answer_mixed, alpha)
       autoencoder_loss = recon_mse + self.config.lambda_ * self.annealing() * fool_loss
 
-      classifier_loss, classifier_logs = self.classifier_losses(self.features(codes), labels)
+      clean_codes = codes if seen is images else self.encode(images)
+      classifier_loss, classifier_logs = self.classifier_losses(self.features(clean_codes), labels)
       self.minimize(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier_loss})
     return {'recon_mse': recon_mse, 'fool_loss': fool_loss, 'critic_loss': critic_loss, **classifier_logs}
 
