@@ -108,7 +108,7 @@ def score_text(data_dir) -> None:
     what = f'{len(sentences):,} sentences, scored by trigrams (docs/benchmarks.md)'
   else:
     try:
-      paths = text_path.parse(strict_json.read_text(FLAGS.paths).splitlines())
+      paths = text_path.parse(strict_json.read_text(FLAGS.paths).removeprefix('\ufeff').split('\n'))
     except (OSError, ValueError) as error:
       raise UserError(f'{FLAGS.paths}: {getattr(error, "strerror", None) or error}; expected paths of sentences, one '
                       'per line.') from error

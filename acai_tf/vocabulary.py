@@ -43,6 +43,7 @@ class Vocabulary:
     unused = [f'[UNUSED {i}]' for i in range((size or len(words)) - len(words))]
     self.words = [*SPECIAL_TOKENS[:2], *words, *unused, *SPECIAL_TOKENS[2:]]  # by id
     self.start, self.end = len(self.words) - 2, len(self.words) - 1
+    self._ids = {word: i for i, word in enumerate(self.known, start=UNKNOWN + 1)}
 
   def __len__(self):
     """Number of ids, the four special tokens included."""
@@ -52,6 +53,15 @@ class Vocabulary:
   def length(self) -> int:
     """Length of an encoded sentence: `longest` words and the end token."""
     return self.longest + 1
+
+  def word_ids(self, sentences: Sequence[str]) -> list[list[int]]:
+    """Converts n sentences to n lists of the ids of their words, without truncation and without end tokens.
+
+    Words that are not in the vocabulary, special tokens among them, become the out-of-vocabulary token.
+    """
+    if self.lower and len(sentences):
+      sentences = [sentence.decode() for sentence in lower_case(list(sentences)).numpy()]
+    return [[self._ids.get(word, UNKNOWN) for word in sentence.split()] for sentence in sentences]
 
   def encode(self, sentences) -> tf.Tensor:
     """Encodes sentences: [n] strings -> [n, longest + 1] int32 ids: words, the end token, padding. Works in graphs.

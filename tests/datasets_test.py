@@ -306,6 +306,17 @@ class FolderTest(tf.test.TestCase):
     for images, labels in ((data.train_images, data.train_labels), (data.test_images, data.test_labels)):
       self.assertAllClose(images.astype(float), np.broadcast_to(
           (100 + 100 * labels)[:, None, None, None], images.shape), atol=4)
+    with self.subTest('a few images are not of the first class alone'):
+      self.assertAllEqual(np.unique(data.train(12)[1]), [0, 1])
+      self.assertAllEqual(np.unique(np.concatenate([labels for _, labels in data.blocks('train', 12)])), [0, 1])
+      for part, count in (('train', len(data.train_images)), ('test', None)):
+        images, labels = getattr(data, part)(count)
+        self.assertAllEqual(labels, getattr(data, f'{part}_labels'))
+        self.assertAllClose(images, getattr(data, f'{part}_images') / 127.5 - 1, atol=1e-6)
+      images, labels = data.test(5)
+      for rows in (slice(1, 4), np.array([1, 2, 3])):
+        self.assertAllEqual(data.test(5, rows)[0], images[1:4])
+      self.assertAllClose(images.mean((1, 2, 3)), (100 + 100 * labels) / 127.5 - 1, atol=0.04)
     grey = self.load(test_share=0.3, channels=1)
     self.assertEqual(grey.shape, (8, 8, 1))
     self.assertLen(grey.test_images, len(data.test_images))

@@ -125,6 +125,13 @@ class MeasureTest(tf.test.TestCase):
     dataset = lines.load(lines.Config(test_images=4))
     with self.assertRaisesRegex(UserError, 'mymodel on lines: no metric of likelihood, codebook applies'):
       IMAGES.measure(perfect_functions(), dataset, 'lines', measure.Settings(('likelihood', 'codebook')), 'mymodel')
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+      settings, dataset.classes = measure.Settings(('reconstruction', 'probe', 'codebook')), 0
+      found = IMAGES.measure(dataclasses.replace(perfect_functions(), classify=lambda images: np.eye(10)[:1]), dataset,
+                             'lines', settings, 'mymodel').metrics
+    self.assertIn('recon_mse', found)
+    self.assertNotIn('probe_accuracy', found)
+    self.assertEqual(out.getvalue(), 'skipping probe, codebook: not applicable to mymodel on lines.\n')
 
   def test_every_group_on_a_perfect_model(self):
     dataset = lines.load(lines.Config(test_images=64))
@@ -200,7 +207,7 @@ class MeasureTest(tf.test.TestCase):
     self.assertAllClose(score(noisy), score(same))
     single = image_base.ArrayDataset({'train_images': train, 'train_labels': train_labels, 'test_images': test[:1],
                                       'test_labels': test_labels[:1]}, 2)
-    with self.assertRaisesRegex(UserError, '^evaluation of mymodel on points: [^\n]*n at least 2[^\n]*$'):
+    with self.assertRaisesRegex(UserError, '^evaluation of mymodel on points: no metric of quality applies[^\n]*$'):
       score(same, single)
 
   def test_geodesics_are_decoded_in_float32_whatever_the_model(self):
@@ -712,6 +719,9 @@ class FiguresTest(tf.test.TestCase):
       self.assertGreater(matplotlib.image.imread(f'{folder}/{name}.png').std(), 0.02)
     self.assertIsNone(figures.embedding(codes[:10]))
     self.assertIsNone(figures.embedding(np.ones([60, 5])))
+    self.assertIsNone(figures.embedding(codes[:, :1]))
+    with unittest.mock.patch('matplotlib.axes.Axes.text', side_effect=AssertionError('a text per cell')):
+      figures.save_table(folder + '/large.png', np.eye(300, dtype=int), 'x', 'y', 'caption')
 
 
 class FeatureNetworkTest(tf.test.TestCase):

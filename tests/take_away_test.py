@@ -301,6 +301,9 @@ class ModuleTest(Case):
     with (unittest.mock.patch.object(_handle, '_make', side_effect=AssertionError('made again')),
           unittest.mock.patch.dict(os.environ, {'ACAI_TF_CACHE': str(self.folder / 'cache')})):
       self.assertEqual(_handle.handle(NAME, self.results, self.archives), str(self.module))
+      empty = pathlib.Path(self.get_temp_dir()) / 'no_archives'  # What is there already needs no archive.
+      self.assertEqual(_handle.handle(NAME, self.results, empty), str(self.module))
+      self.assertEqual(_card.Scored(NAME, self.results, empty).record.experiment.model_name, 'autoencoder')
 
   def test_every_snippet_runs(self):
     which = _card.Subject(NAME, self.results, self.archives)

@@ -175,7 +175,8 @@ class MetricsTest(tf.test.TestCase):
 
   def test_words_that_the_vocabulary_lacks(self):
     vocabulary = self.dataset.vocabulary
-    self.assertEqual(text.word_ids(vocabulary, ['the zebra']), [[vocabulary.words.index('the'), 1]])
+    self.assertEqual(vocabulary.word_ids(['the zebra', '', 'The [END]']), [
+        [vocabulary.words.index('the'), 1], [], [vocabulary.words.index('the'), 1]])
 
 
 class GrammarTest(tf.test.TestCase):

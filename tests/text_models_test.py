@@ -469,6 +469,27 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(tf.errors.InvalidArgumentError, 'as many sentences of one class'):
       model.take_step((ids, tf.zeros_like(labels)))
 
+  def test_each_class_is_evaluated_by_its_decoder(self):
+    model = make('arae_transfer')
+    ids, labels = (part[:6] for part in batch(model))
+    totals = np.zeros(2)
+    for i, label in enumerate(labels.numpy()):
+      logits, targets, _ = (model.decoder, model.decoder_1)[label].targets(ids[i:i + 1], model.encode(ids[i:i + 1]))
+      logits = logits.numpy().astype(np.float64)
+      losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(len(logits)), targets.numpy()]
+      totals += losses.sum(), len(losses)
+    found = model.evaluate(ids.numpy(), labels.numpy(), batch_size=6, verbose=0, return_dict=True)
+    self.assertAllClose(found['recon_loss'], totals[0] / totals[1], rtol=1e-5)
+    with self.assertRaisesRegex(ValueError, 'there are no labels'):
+      model.evaluate(ids.numpy(), batch_size=6, verbose=0)
+
+  @parameterized.parameters('text_autoencoder', 'arae')
+  def test_fit_takes_ids_alone(self, name):
+    model = make(name)
+    ids = np.concatenate([batch(model)[0].numpy()] * 2)[:model.extra_batches * BATCH + BATCH]
+    model.fit(ids, batch_size=len(ids), epochs=1, verbose=0)
+    self.assertEqual(int(model.step), 1)
+
   def test_transfer_without_adversary_of_codes(self):
     model = make('arae_transfer', {**FAST, 'classifier_units': 6, 'lambda_': 0.0, 'by_class': False})
     self.assertCountEqual(model.players(), ['autoencoder', 'classifier'])

@@ -92,7 +92,7 @@ class Scored:
 
   def __init__(self, name, results=_records.FOLDER, folder=_weights.FOLDER):
     self.name, self.definition = name, base.definition(name)
-    self.record, _ = _weights.kept(name, results, folder)
+    self.record, _ = _weights.record_of(name, results)
     self.runs = next(iter(_records.longest(_records.load(name, results), name)), [self.record])
     self.published = base.published(self.definition.dataset, self.definition.model, self.definition.latent_dimension)
 

@@ -136,7 +136,10 @@ def _write(folder, models, data_dir, manual_dir, progress, optional):
     progress(f'gallery: {name}', done, len(models))
     title, about = _title(name, experiment), _about(experiment, samples)
     if experiment.kind == 'sentences':
-      texts.append({'title': title, 'about': about, 'paths': _paths(experiment, model, data_dir, manual_dir)})
+      if paths := _paths(experiment, model, data_dir, manual_dir):
+        texts.append({'title': title, 'about': about, 'paths': paths})
+      else:
+        left_out.append(f'{name} is left out: it does not interpolate between sentences')
       continue
     height, width, _ = model.image_shape
     dataset = f'{experiment.dataset_name} {height}x{width}'
@@ -228,9 +231,9 @@ def _strips(functions, ends):
 
 
 def _paths(experiment, model, data_dir, manual_dir):
-  """PAIRS lists of STEPS sentences, decoded along paths between held-out sentences."""
-  dataset = build_lib.load_data(experiment, data_dir, manual_dir)
-  return text.paths_of(subject.of_text_model(model), dataset, PAIRS, STEPS)
+  """PAIRS lists of STEPS sentences, decoded along paths between held-out sentences; [] if the model has no paths."""
+  dataset, functions = build_lib.load_data(experiment, data_dir, manual_dir), subject.of_text_model(model)
+  return text.paths_of(functions, dataset, PAIRS, STEPS) if functions.interpolate else []
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):

@@ -22,8 +22,8 @@ def handle(name, results=_records.FOLDER, folder=_weights.FOLDER) -> str:
     UserError: the definition is unknown, it has no weights, the file does not match its checksum, or the cache cannot
       be written.
   """
-  record, _ = _weights.kept(name, results, folder)
-  target = _mirror.cache() / 'modules' / _code() / name / str(record.kept.version)
+  _, entry = _weights.record_of(name, results)
+  target = _mirror.cache() / 'modules' / _code() / name / str(entry.version)
   if not intact(target):
     with _mirror.writable(), files.locked(target.with_suffix('.lock')):
       if not intact(target):  # Another process may have exported it meanwhile.

@@ -13,6 +13,20 @@ FOLDER = pathlib.Path(__file__).parent / 'weights'
 RECON_CHANGE = 0.01  # tolerated relative difference of the reconstruction metric between a record and its checkpoint
 
 
+def record_of(name, results=_records.FOLDER) -> tuple[_records.Record, _records.Kept]:
+  """Returns the record of a definition's pretrained weights, and its entry on them, without a look at the archive.
+
+  Raises:
+    UserError: the definition is unknown, or it has no weights.
+  """
+  base.definition(name)
+  record = next((run for run in _records.load(name, results) if run.kept), None)
+  if record is None or record.kept is None:
+    raise UserError(f'there are no pretrained weights of {name}; expected a definition that has some (zoo.names('
+                    f'pretrained=True)). Train it: acai zoo reproduce {name}.')
+  return record, record.kept
+
+
 def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
   """Returns (record, path) of a definition's archive after checking its checksum; for the arguments see `load`.
 
@@ -21,15 +35,11 @@ def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
   Raises:
     UserError: the definition is unknown, it has no weights, or the file is missing or does not match its checksum.
   """
-  base.definition(name)
-  record = next((run for run in _records.load(name, results) if run.kept), None)
-  if record is None or record.kept is None:
-    raise UserError(f'there are no pretrained weights of {name}; expected a definition that has some (zoo.names('
-                    f'pretrained=True)). Train it: acai zoo reproduce {name}.')
-  path = pathlib.Path(folder) / record.kept.file
+  record, entry = record_of(name, results)
+  path = pathlib.Path(folder) / entry.file
   if not path.exists():
-    return record, _mirror.fetch(record.kept)
-  if problem := _mirror.difference(path, record.kept):
+    return record, _mirror.fetch(entry)
+  if problem := _mirror.difference(path, entry):
     raise UserError(f'{path} {problem}, as {name}.json says. It is damaged or of another run: restore it with git.')
   return record, path
 
@@ -96,14 +106,16 @@ def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, 
     raise UserError(f'{run}, of {samples:,} samples, seed {own.seed}, is not the run that {name} reports, which is '
                     f'{reported}. Add it to the results first: acai zoo reproduce {name}.')
   dataset, modality = build.load_data(experiment, data_dir, manual_dir), MODALITIES[experiment.kind]
-  reconstruction = modality.reconstruction
   model.adapt(dataset)
   functions = modality.functions_of(model)
 
   def figures():
     return modality.measure(functions, dataset, experiment.dataset_name, model_name=experiment.model_name).metrics
 
-  recorded, measured = record.metrics.get(reconstruction), figures()[reconstruction]
+  found = figures()
+  # Style transfer has no reconstruction of its own; its metrics include the BLEU of one.
+  reconstruction = modality.reconstruction if modality.reconstruction in found else 'reconstruction_bleu'
+  recorded, measured = record.metrics.get(reconstruction), found[reconstruction]
   if recorded is not None and abs(measured - recorded) > RECON_CHANGE * recorded:
     raise UserError(f'{run} has a {reconstruction} of {measured:.4g}; expected {recorded:.4g}, as in its record. '
                     f'Measure it again (acai evaluate), then acai zoo reproduce {name}.')

@@ -15,8 +15,9 @@ PAPER_MODELS = ('autoencoder', 'dropout', 'denoising', 'vae', 'aae', 'vqvae', 'a
 QIAN_MODELS = ('miae', 'lrae', 'midrae')
 
 # Names of models as the papers write them, where it is not the file's name in words.
-TITLES = {'aae': 'AAE', 'acai': 'ACAI', 'acai_invariant': 'pose-invariant ACAI', 'aeai': 'AEAI', 'amr': 'AMR', 'arae': 'ARAE', 'arae_acai': 'ARAE with ACAI',
-          'arae_image': 'ARAE', 'arae_transfer': 'ARAE for style transfer', 'gaia': 'GAIA', 'irvae': 'IRVAE',
+TITLES = {'aae': 'AAE', 'acai': 'ACAI', 'acai_invariant': 'pose-invariant ACAI', 'aeai': 'AEAI', 'amr': 'AMR',
+          'arae': 'ARAE', 'arae_acai': 'ARAE with ACAI', 'arae_image': 'ARAE',
+          'arae_transfer': 'ARAE for style transfer', 'gaia': 'GAIA', 'irvae': 'IRVAE',
           'lrae': 'LR-AE', 'lsgan_ae': 'LSGAN-AE', 'miae': 'MI-AE', 'midrae': 'MIDR-AE', 'text_aae': 'AAE',
           'text_autoencoder': 'autoencoder', 'text_daae': 'DAAE', 'vae': 'VAE', 'vqvae': 'VQ-VAE'}
 

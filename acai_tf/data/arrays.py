@@ -83,7 +83,7 @@ def load(config, data_dir=None, manual_dir=None) -> image_base.ArrayDataset:
   last = max(arrays['train_labels'].max(), arrays['test_labels'].max())
   if last >= max(config.labels, 1):
     raise UserError(f'{config.path} has label {last}; expected labels from 0 to {config.labels - 1}, as configured.')
-  return image_base.ArrayDataset(arrays, classes(config))
+  return image_base.ArrayDataset(arrays, classes(config), ordered=True)
 
 
 def read(path, test_share) -> dict[str, np.ndarray]:

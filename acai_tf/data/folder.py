@@ -83,7 +83,7 @@ def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
   key = files_lib.digest([os.fsencode('\n'.join(identity))])[:16]
   arrays = base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'folder_{key}',
                               lambda append: _read(files, config, append))
-  return image_base.checked(arrays, shape(config), classes(config))
+  return image_base.checked(arrays, shape(config), classes(config), ordered=True)
 
 
 def _files(config):

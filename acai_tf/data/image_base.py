@@ -33,6 +33,7 @@ class ImageDataset(base.Dataset):
 
   shape: tuple
   classes = 0
+  ordered = False  # whether the images may be sorted, for example by class, so that the first ones are no fair sample
   test_images: np.ndarray
   test_labels: np.ndarray
 
@@ -42,8 +43,19 @@ class ImageDataset(base.Dataset):
     return to_float(images), labels
 
   def test(self, count=None, rows=slice(None)) -> tuple:
-    """Returns the `rows` of the first `count` test images (None: all): [n, *shape] float32 in [-1, 1], and labels."""
-    return to_float(self.test_images[:count][rows]), self.test_labels[:count][rows]
+    """Returns the `rows` of the first `count` test images (None: all): [n, *shape] float32 in [-1, 1], and labels.
+
+    If the images are `ordered`, they are not the first ones, but a random choice that is always the same.
+    """
+    chosen = self._chosen(len(self.test_images), count, rows)
+    return to_float(self.test_images[chosen]), np.asarray(self.test_labels[chosen])
+
+  def _chosen(self, total, count, rows):
+    """The indices, an array or a slice, of the `rows` of `count` of `total` images."""
+    if self.ordered and count is not None and count < total:
+      return base.permutation(0, 0, total)[:count][rows]
+    return np.arange(total)[:count][rows] if not isinstance(rows, slice) else slice(
+        *rows.indices(total if count is None else min(count, total)))
 
   def blocks(self, part, count=None) -> Iterator[tuple]:
     """Yields the first `count` images of 'train' or 'test' in pieces of up to BLOCK bytes, each as `test` returns them.
@@ -82,12 +94,14 @@ class ArrayDataset(ImageDataset):
   Args:
     arrays: dict with `train_images`, `train_labels`, `test_images` and `test_labels`.
     classes: number of classes; 0: no labels.
+    ordered: as the attribute.
 
   Raises:
     UserError: there are no training or no test images.
   """
 
-  def __init__(self, arrays, classes):
+  def __init__(self, arrays, classes, ordered=False):
+    self.ordered = ordered
     self.train_images, self.train_labels = arrays['train_images'], arrays['train_labels']
     self.test_images, self.test_labels = arrays['test_images'], arrays['test_labels']
     self.shape, self.classes = self.train_images.shape[1:], classes
@@ -103,20 +117,22 @@ class ArrayDataset(ImageDataset):
     return base.checksum(self.train_images, self.train_labels)
 
   def train(self, count, rows=slice(None)) -> tuple:
-    return to_float(self.train_images[:count][rows]), np.asarray(self.train_labels[:count][rows])
+    chosen = self._chosen(len(self.train_images), count, rows)
+    return to_float(self.train_images[chosen]), np.asarray(self.train_labels[chosen])
 
   def batch(self, seed, step, size, rows) -> tuple:
     indices = base.shuffled(seed, step, size, rows, len(self.train_images))
     return self.train_images[indices], self.train_labels[indices]
 
 
-def checked(arrays, shape, classes) -> ArrayDataset:
+def checked(arrays, shape, classes, ordered=False) -> ArrayDataset:
   """Returns an `ArrayDataset` of cached arrays after checking them, because another version may have written the cache.
 
   Args:
     arrays: dict, as for `ArrayDataset`.
     shape: (height, width, channels) of the images.
     classes: number of classes; 0: all labels are 0.
+    ordered: as for `ArrayDataset`.
 
   Raises:
     UserError: an array is missing, or has a wrong shape, type or range. The message names the cache's folder.
@@ -137,7 +153,7 @@ def checked(arrays, shape, classes) -> ArrayDataset:
     last = max(classes - 1, 0) if labels.ndim == 1 else 1
     if labels.size and not 0 <= labels.min() <= labels.max() <= last:
       refuse(f'{part}_labels go from {labels.min()} to {labels.max()}; expected 0 to {last}')
-  return ArrayDataset(arrays, classes)
+  return ArrayDataset(arrays, classes, ordered)
 
 
 def to_float(images) -> np.ndarray:

@@ -68,7 +68,8 @@ def path_of(dataset, name, data_dir, seed=0) -> pathlib.Path:
   """File in which `load` stores the network of a data set. The name depends on data, architecture and training."""
   sample, _ = dataset.train(64)
   settings = dataset.shape, dataset.classes, seed, IMAGES, EPOCHS, BATCH, RATE, CHANNELS, WIDTH
-  key = files.digest([sample.tobytes(), str(settings).encode()])[:12]
+  own = dataset.identity().encode() if dataset.ordered else b''  # Images and labels of a user may change.
+  key = files.digest([sample.tobytes(), str(settings).encode(), own])[:12]
   return pathlib.Path(data_dir) / 'acai_tf' / f'features_{name}_{key}.keras'
 
 
@@ -141,7 +142,8 @@ def of_module(handle, size, trust=False) -> Features:
     module, folder = hub.load(handle), pathlib.Path(hub.resolve(handle))
     shape = features(np.zeros([2, size, size, 3], np.float32)).shape
   except Exception as error:  # As in `subject.of_module`.
-    raise UserError(f'--features {handle} cannot be used ({type(error).__name__}: {str(error).splitlines()[0][:120]}); '
+    problem = f'{type(error).__name__}: {" ".join(str(error).split())[:120]}'
+    raise UserError(f'--features {handle} cannot be used ({problem}); '
                     f'expected a TF-Hub image feature vector of [n, {size}, {size}, 3] in [0, 1].') from error
   if len(shape) != 2:
     raise UserError(f'--features {handle} gives {shape}; expected [n, d].')

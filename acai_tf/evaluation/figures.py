@@ -10,6 +10,7 @@ import numpy as np
 import threadpoolctl
 
 MARKERS = 'os^vDPX*'
+WRITTEN = 40  # rows and columns of a table of counts up to which the numbers are written
 
 
 @contextlib.contextmanager
@@ -132,16 +133,21 @@ def save_series(path, series, x_label, y_label, caption, points=None, log=False,
 
 
 def save_table(path, counts, x_label, y_label, caption) -> None:
-  """Writes a PNG of a [rows, columns] table of counts. Cells are shaded by their share of the row."""
+  """Writes a PNG of a [rows, columns] table of counts. Cells are shaded by their share of the row.
+
+  Larger tables than WRITTEN rows and columns have no room for numbers; they are only shaded.
+  """
   counts = np.asarray(counts)
   shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
   with _figure(path, caption, (7, 6.5)) as figure:
     axis = figure.subplots()
     axis.imshow(shares, cmap='Blues', vmin=0, vmax=1)
-    for row, column in np.ndindex(*counts.shape):
+    for row, column in np.ndindex(*counts.shape) if max(counts.shape) <= WRITTEN else ():
       axis.text(column, row, str(counts[row, column]), ha='center', va='center', fontsize=8,
                 color='white' if shares[row, column] > 0.5 else 'black')
-    axis.set(xlabel=x_label, ylabel=y_label, xticks=range(counts.shape[1]), yticks=range(counts.shape[0]))
+    axis.set(xlabel=x_label, ylabel=y_label)
+    if max(counts.shape) <= WRITTEN:
+      axis.set(xticks=range(counts.shape[1]), yticks=range(counts.shape[0]))
 
 
 def save_scatter(path, points, labels, caption) -> None:
@@ -157,11 +163,11 @@ def save_scatter(path, points, labels, caption) -> None:
 
 
 def embedding(codes, seed=0) -> np.ndarray | None:
-  """t-SNE of codes, [n, d] -> [n, 2]; None if there are fewer than 50 codes or all are equal."""
+  """t-SNE of codes, [n, d] -> [n, 2]; None if there are fewer than 50 codes, all are equal, or d is 1."""
   from sklearn import manifold
 
   codes = np.asarray(codes)
-  if len(codes) < 50 or (codes == codes[0]).all():
+  if len(codes) < 50 or codes.shape[1] < 2 or (codes == codes[0]).all():
     return None
   with threadpoolctl.threadpool_limits(1):  # On two busy cores, several threads took 4 to 20 times as long.
     return manifold.TSNE(init='pca', random_state=seed).fit_transform(codes)

@@ -230,18 +230,18 @@ def _likelihood(task):
 # In the order in which they are computed. Quick groups take seconds each, and are also computed during training.
 GROUPS = {
     'reconstruction': groups.Group(_reconstruction, lambda functions, dataset: True, quick=True),
-    'probe': groups.Group(_probe, lambda functions, dataset: functions.classify, quick=True),
+    'probe': groups.Group(_probe, lambda functions, dataset: functions.classify and dataset.classes, quick=True),
     'lines': groups.Group(_lines, lambda functions, dataset: dataset.benchmark == 'lines', quick=True),
     'codebook': groups.Group(_codebook, lambda functions, dataset: functions.indices, quick=True),
     'fitted_probe': groups.Group(_fitted_probe, lambda functions, dataset: dataset.classes),
     'clustering': groups.Group(_clustering, lambda functions, dataset: (
         dataset.classes and dataset.test_labels.ndim == 1)),
-    'quality': groups.Group(_quality, lambda functions, dataset: True),
+    'quality': groups.Group(_quality, lambda functions, dataset: len(dataset.test_images) > distribution.NEIGHBOURS),
     'reencoded': groups.Group(_reencoded, lambda functions, dataset: True),
     'likelihood': groups.Group(_likelihood, lambda functions, dataset: functions.posterior),
     'geodesic': groups.Group(_geodesic, lambda functions, dataset: functions.geodesics),
     'same_class': groups.Group(_same_class, lambda functions, dataset: (
-        functions.same_class and dataset.test_labels.ndim == 1)),
+        functions.same_class and dataset.classes and dataset.test_labels.ndim == 1)),
 }
 FEATURES = ('quality', 'reencoded', 'same_class')  # the groups that need a feature network
 # Field of Settings -> the groups that use it.

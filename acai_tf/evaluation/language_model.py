@@ -146,6 +146,8 @@ def train(sentences: Sentences, vocabulary_size: int, epochs: int = 12, seed: in
       best, best_weights, epochs_since_best = perplexity, [w.numpy() for w in weights], 0
     elif (epochs_since_best := epochs_since_best + 1) == 2:
       break
-  for weight, value in zip(weights, best_weights or (), strict=True):
+  if best_weights is None:
+    raise ValueError('the perplexity of the language model is not finite; expected text that can be learned.')
+  for weight, value in zip(weights, best_weights, strict=True):
     weight.assign(value)
   return model

@@ -49,11 +49,16 @@ class Modality:
         message names the model.
     """
     task = self.task(functions, dataset, settings or self.settings(), progress, Measured({}, {}, {}))
+    chosen = {name: group.applies(functions, dataset) for name, group in self.groups.items()
+              if name in task.settings.groups}
+    missing = [name for name, applies in chosen.items() if not applies]
+    if missing and any(chosen.values()) and {*chosen} not in ({*self.quick}, {*self.groups}):  # They were asked for.
+      print(f'skipping {", ".join(missing)}: not applicable to {model_name} on {dataset_name}.')
     try:
-      for name, group in self.groups.items():
-        if name in task.settings.groups and group.applies(functions, dataset):
+      for name, applies in chosen.items():
+        if applies:
           progress(name)
-          group.score(task)
+          self.groups[name].score(task)
     except UserError:
       raise
     except ValueError as error:

@@ -131,8 +131,8 @@ def report(experiment, model, dataset, samples, run: Run | None, settings=None, 
       results = record(experiment, measured, settings, samples, seconds, run, weights)
       try:
         run.folder.mkdir(parents=True, exist_ok=True)
-        paths += modality.save_pictures(functions, dataset, measured, title, run.folder)
         files.write(run.metrics, json.dumps(results, indent=2) + '\n')
+        paths += modality.save_pictures(functions, dataset, measured, title, run.folder)
       except OSError as error:
         raise UserError(f'results cannot be written to {run}: {error.strerror or error}; free space and run '
                         'acai evaluate again.') from error

@@ -51,7 +51,6 @@ class TextFunctions:
   prior: object = None  # (count, seed) -> codes sampled from the prior, without noise; live models only
   untrained: object = None  # (count, seed) -> codes of the untrained generator
   transfer: object = None  # (texts, [n] target classes) -> texts
-  identity: object = None  # () -> hex digest of the current weights
 
 
 def batch_of(shape) -> int:
@@ -210,9 +209,7 @@ def of_text_model(model) -> TextFunctions:
     draw = getattr(model, name, None) if model.has_prior else None
     return (lambda count, seed: draw(count, seed).numpy()) if draw else None
 
-  return dataclasses.replace(
-      functions, prior=drawn('prior_codes'), untrained=drawn('untrained_codes'),
-      identity=lambda: digest(weight.numpy() for weight in model.weights))
+  return dataclasses.replace(functions, prior=drawn('prior_codes'), untrained=drawn('untrained_codes'))
 
 
 def _text_functions(graphs):
@@ -266,7 +263,7 @@ def of_text_module(handle, trust=False) -> tuple[TextFunctions, None]:
 
 
 def _unloaded(handle, error):
-  return UserError(f'module {handle} cannot be loaded ({type(error).__name__}: {str(error).splitlines()[0][:120]}); '
+  return UserError(f'module {handle} cannot be loaded ({type(error).__name__}: {" ".join(str(error).split())[:120]}); '
                    'expected what acai export wrote: a folder or an http(s) address.')
 
 

@@ -41,13 +41,7 @@ class Task(groups.Task):
 
   def words(self, texts) -> list[list[int]]:
     """Converts texts to word ids."""
-    return word_ids(self.dataset.vocabulary, texts)
-
-
-def word_ids(vocabulary, texts) -> list[list[int]]:
-  """Converts n texts to n lists of word ids, without truncating them to the data set's longest sentence."""
-  known = {word: i for i, word in enumerate(vocabulary.words)}
-  return [[known.get(word, 1) for word in text.split()] for text in texts]
+    return self.dataset.vocabulary.word_ids(texts)
 
 
 def texts_of(dataset, ids) -> list[str]:
@@ -104,8 +98,8 @@ def score_samples(texts, dataset, suffix='', unseen=None) -> dict[str, float]:
     `copied_share`.
   """
   vocabulary, (training, judge) = dataset.vocabulary, _training(dataset)
-  words, real = word_ids(vocabulary, texts), vocabulary.strip(dataset.test_ids[:HELD_OUT])
-  compared = words if unseen is None else word_ids(vocabulary, unseen)
+  words, real = vocabulary.word_ids(texts), vocabulary.strip(dataset.test_ids[:HELD_OUT])
+  compared = words if unseen is None else vocabulary.word_ids(unseen)
   metrics = {'reverse_perplexity': language.reverse_perplexity(words, real, _size(vocabulary)),
              'forward_perplexity': judge.perplexity(compared),
              'distinct_share': sentences.distinct_share(words),
@@ -239,7 +233,7 @@ def pairs(total, count) -> tuple[np.ndarray, np.ndarray]:
 
 def score_paths(paths, dataset) -> dict:
   """`text_path.score` of paths of words, with a trigram model of all training sentences."""
-  ids = [word_ids(dataset.vocabulary, [' '.join(sentence) for sentence in path]) for path in paths]
+  ids = [dataset.vocabulary.word_ids([' '.join(sentence) for sentence in path]) for path in paths]
   return text_path.score(ids, _training(dataset)[1].log_probabilities)
 
 
@@ -333,13 +327,14 @@ def _entailment(task):
 
 GROUPS = {
     'reconstruction': groups.Group(_reconstruction, lambda functions, dataset: functions.decode, quick=True),
-    'codes': groups.Group(_codes, lambda functions, dataset: True, quick=True),
+    'codes': groups.Group(_codes, lambda functions, dataset: len(dataset.test_ids) > 1, quick=True),
     'samples': groups.Group(_samples, lambda functions, dataset: functions.sample, quick=True),
     'sources': groups.Group(_sources, lambda functions, dataset: functions.decode),
     'lstm': groups.Group(_lstm, lambda functions, dataset: functions.sample),
     'swaps': groups.Group(_swaps, lambda functions, dataset: functions.log_probability),
     'paths': groups.Group(_paths, lambda functions, dataset: functions.interpolate),
-    'transfer': groups.Group(_transfer, lambda functions, dataset: functions.transfer, quick=True),
+    'transfer': groups.Group(_transfer, lambda functions, dataset: (
+        functions.transfer and {0, 1} <= {*dataset.test_labels.tolist()}), quick=True),
     'entailment': groups.Group(_entailment, lambda functions, dataset: dataset.labelled_pairs),
     'neighbours': groups.Group(_neighbours, lambda functions, dataset: True),
     'arithmetic': groups.Group(_arithmetic, lambda functions, dataset: functions.decode),

@@ -29,9 +29,10 @@ def nearest_lines(images, angles, templates) -> tuple:
   norms = np.sqrt(np.einsum('ij,ij->i', templates, templates, dtype=np.float64))
   directions = (templates / norms[:, None].astype(np.float32)).T
   distances, nearest = np.empty([2, len(images)])
+  count = min(CANDIDATES, len(templates))
   for start in range(0, len(images), CHUNK):
     chunk = images[start:start + CHUNK]
-    candidates = np.argpartition(chunk @ directions, -CANDIDATES, axis=1)[:, -CANDIDATES:]  # [chunk, CANDIDATES]
+    candidates = np.argpartition(chunk @ directions, -count, axis=1)[:, -count:]  # [chunk, count]
     exact = chunk.astype(np.float64)
     cosines = np.einsum('ij,ikj->ik', exact, templates[candidates], dtype=np.float64) / norms[candidates]
     lengths = np.linalg.norm(exact, axis=1, keepdims=True)

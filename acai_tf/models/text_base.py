@@ -114,10 +114,14 @@ class TextAutoencoder(base.Model):
     Returns:
       (Mean cross-entropy in nats per word, accuracy: share of words that have the largest logit).
     """
-    logits, targets, _ = (decoder or self.decoder).targets(ids, codes)
-    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-    hits = tf.cast(tf.equal(tf.argmax(logits, 1, tf.int32), targets), tf.float32)
+    entropy, hits = self.word_scores(ids, codes, decoder or self.decoder)
     return replicas.mean(entropy), replicas.mean(hits)
+
+  def word_scores(self, ids, codes, decoder) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `reconstruction`, of each word: ([words] cross-entropies, [words] 1 if it has the largest logit, else 0)."""
+    logits, targets, _ = decoder.targets(ids, codes)
+    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+    return entropy, tf.cast(tf.equal(tf.argmax(logits, 1, tf.int32), targets), tf.float32)
 
   def check_inputs(self, inputs, labels) -> None:
     base.check_fit(inputs, (self.length,), 'ids of sentences', 'ints')

@@ -137,7 +137,8 @@ class Model(text_base.TextAutoencoder):
 
   def iteration(self, data) -> dict:
     settings = self.config
-    ids, *others = tf.split(data[0], 1 + self.extra_batches)  # [n, longest + 1] each
+    batches = keras.utils.unpack_x_y_sample_weight(data)[0]
+    ids, *others = tf.split(batches, 1 + self.extra_batches)  # [n, longest + 1] each
     # Equation 1, and with `joint` the encoder's part of equation 3.
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(self.corrupt(ids, 0))  # [n, latent]

@@ -5,6 +5,7 @@
 
 from typing import Annotated
 
+import keras
 import tensorflow as tf
 
 from acai_tf import replicas
@@ -121,6 +122,19 @@ class Model(arae.Model):
     if player == 'autoencoder' and self.config.by_class:
       return training.of_player(4 + self.has_prior)
     return super().training_of(player, training)
+
+  def test_step(self, data) -> dict:
+    """As in `text_base`; each sentence is decoded by the decoder of its class."""
+    self.check_batch(data)
+    ids, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    if labels is None:
+      raise ValueError('there are no labels; expected (ids, labels), since each class has a decoder.')
+    codes, scores = self.encode(ids), []
+    for label, decoder in enumerate((self.decoder, self.decoder_1)):
+      rows = tf.where(tf.equal(labels, label))[:, 0]
+      scores.append(self.word_scores(tf.gather(ids, rows), tf.gather(codes, rows), decoder))
+    entropy, hits = (tf.concat(column, 0) for column in zip(*scores, strict=True))
+    return self.means({'recon_loss': replicas.mean(entropy), 'token_accuracy': replicas.mean(hits)}, data)
 
   def mean_of_classes(self, ids, labels, codes) -> list:
     """Reconstruction of sentences by the decoders of their classes: mean over the classes of [loss, accuracy]."""

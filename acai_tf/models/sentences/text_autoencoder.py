@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import keras
 import tensorflow as tf
 
 from acai_tf.experiment.fields import config_dataclass
@@ -32,7 +33,7 @@ class Model(text_base.TextAutoencoder):
     return {'autoencoder': [self.encoder, self.decoder]}
 
   def iteration(self, data) -> dict:
-    ids, _ = data
+    ids = keras.utils.unpack_x_y_sample_weight(data)[0]
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(ids)  # [n, longest + 1] -> [n, latent]
       loss, accuracy = self.reconstruction(ids, self.add_noise(codes))
