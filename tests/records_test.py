@@ -270,7 +270,8 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     for rendered in (text, markdown, page):
       for part in ('262,144', '1.10 ± 0.10', '[-0.17, 2.37]', '0.24 ± 0.01, unclear', '1.21 ± 0.17 *'):
         self.assertIn(part, rendered)
-      self.assertIn('Not trained, and without published figures: lines_acai_invariant, lines_aeai', ' '.join(rendered.split()))
+      self.assertIn('Not trained, and without published figures: lines_acai_invariant, lines_aeai',
+                    ' '.join(rendered.split()))
       for part in ('The papers train on 16,777,216 samples (1,000,000 for arae_image).', 'have not been trained.'):
         self.assertIn(part, ' '.join(rendered.split()))
     weights = f'{_tables.WEIGHTS[record().weights]}, {record().experiment.training.precision.removeprefix("mixed_")}'
