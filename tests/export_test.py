@@ -365,6 +365,21 @@ class ModuleTest(tf.test.TestCase):
   def test_a_module_passes_its_check_in_a_fresh_process(self):
     self.assertIn('agree', program.compare(self.model, self.folder))
 
+  def test_the_program_exports_with_the_folders_of_the_data(self):
+    folder = tempfile.mkdtemp(dir=self.get_temp_dir())
+    run = Run(folder + '/run')
+    run.folder.mkdir()
+    run.claim(resolve('mnist', 'autoencoder', 'fast'))
+    self.addCleanup(program.FLAGS.unparse_flags)
+    for words, expected in (([], os.path.expanduser('~/tensorflow_datasets')), (['--data_dir', folder], folder)):
+      program.FLAGS.unparse_flags()
+      program.FLAGS(['export', '--run', str(run), '--to', folder + '/to', '--manual_dir', folder, *words])
+      with (unittest.mock.patch.object(program, 'export', return_value='') as made,
+            unittest.mock.patch.dict(os.environ), contextlib.redirect_stdout(io.StringIO())):
+        os.environ.pop('TFDS_DATA_DIR', None)
+        program.main()
+      self.assertEqual([str(folder) for folder in made.call_args.args[-2:]], [expected, folder])
+
 
 if __name__ == '__main__':
   tf.test.main()
