@@ -60,10 +60,10 @@ def _reencoded(task):
   if dataset.benchmark == 'lines':
     images = reencoded(functions, strips(functions, *dataset.pairs(PAIRS, task.settings.seeds)))
     measured.metrics.update(_with_suffix(score_lines(images), '_reencoded'))
-  task.progress('reencoded: distances')
-  images = reencoded(functions, strips(functions, *dataset.pairs(QUALITY_PAIRS, PAIR_SEED), 3))
   real = _real_features(task)
-  curve = [distribution.frechet(real, features(images[:, k])) for k in range(3)]
+  decoded = np.concatenate([_features(features, reencoded(functions, images))
+                            for images in _paths(task, QUALITY_PAIRS, 3)])  # [n, 3, d]
+  curve = [distribution.frechet(real, decoded[:, k]) for k in range(3)]
   measured.metrics.update(_with_suffix(_gap('frechet', curve), '_reencoded'))
 
 
@@ -160,13 +160,19 @@ def _features(features, images):
   return features(images.reshape(-1, *images.shape[2:])).reshape(*images.shape[:2], -1)
 
 
-def _paths(task, count, steps):
-  """Yields decoded paths between `count` pairs, [n, steps, height, width, channels], in pieces that fit a block."""
+def _pairs(task, count, steps):
+  """Yields `count` pairs, two arrays [n, height, width, channels], in pieces whose paths of `steps` fit a block."""
   first, second = task.dataset.pairs(count, PAIR_SEED)
   size = max(1, image_base.BLOCK // (steps * first[0].nbytes))
   for start in range(0, count, size):
-    task.progress(f'quality: paths of {steps} images', start, count)
-    yield strips(task.functions, first[start:start + size], second[start:start + size], steps)
+    task.progress(f'paths of {steps} images', start, count)
+    yield first[start:start + size], second[start:start + size]
+
+
+def _paths(task, count, steps):
+  """Yields decoded paths between `count` pairs, [n, steps, height, width, channels], in pieces that fit a block."""
+  for pair in _pairs(task, count, steps):
+    yield strips(task.functions, *pair, steps)
 
 
 def _geodesic(task):
@@ -188,21 +194,22 @@ def _geodesic(task):
 
 def _same_class(task):
   features, between = task.settings.features, task.functions.same_class
-  first, second = task.dataset.pairs(QUALITY_PAIRS, PAIR_SEED)
-  task.progress('same_class: paths')
-  straight = strips(task.functions, first, second, 3)  # [n, 3, height, width, channels]
-  kept = np.stack([straight[:, 0], *(between(first, second, alpha) for alpha in (0.5, 1.0))], axis=1)
+  pieces, changes = [], []
+  for first, second in _pairs(task, QUALITY_PAIRS, 6):
+    straight = strips(task.functions, first, second, 3)  # [n, 3, height, width, channels]
+    kept = np.stack([straight[:, 0], *(between(first, second, alpha) for alpha in (0.5, 1.0))], axis=1)
+    pieces.append(_features(features, np.concatenate([kept, straight], axis=1)))  # [n, 6, d]
+    changes.append([np.sqrt(np.mean(np.square(path[:, 2] - path[:, 0]), axis=(1, 2, 3))) for path in (kept, straight)])
   task.progress('same_class: judge')
   seen = [(features(images), labels) for images, labels in task.dataset.blocks('train', REAL)]
-  both = _features(features, np.concatenate([kept, straight], axis=1))  # [n, 6, d]
+  both, (change_kept, change_straight) = np.concatenate(pieces), np.concatenate(changes, axis=1).mean(axis=1)
   judged = probe.predictions(*map(np.concatenate, zip(*seen, strict=True)), both.reshape(-1, both.shape[2])).reshape(
       both.shape[:2])
   shares = np.mean(judged == judged[:, :1], axis=0)
-  changes = [np.mean(np.sqrt(np.mean(np.square(path[:, 2] - path[:, 0]), axis=(1, 2, 3)))) for path in (kept, straight)]
   task.measured.metrics.update(
       class_kept_middle=float(shares[1]), class_kept_end=float(shares[2]), class_kept_straight_middle=float(shares[4]),
       class_kept_straight_end=float(shares[5]),
-      class_kept_change=float(changes[0] / changes[1]) if changes[1] else None)
+      class_kept_change=float(change_kept / change_straight) if change_straight else None)
 
 
 def _likelihood(task):

@@ -122,7 +122,9 @@ def _sources(task):
   For real sentences and their codes, reverse perplexity fits its trigram model to training sentences. Forward
   perplexity and copies use held-out sentences, since they compare with the training sentences.
   """
-  functions, count, generator = task.functions, task.settings.samples, np.random.default_rng(task.settings.seeds)
+  functions, generator = task.functions, np.random.default_rng(task.settings.seeds)
+  # Equally many of each source, since reverse perplexity depends on their number.
+  count = min(task.settings.samples, len(task.dataset.train_ids))
   order = generator.permutation(len(task.dataset.train_ids))[:count]
   real, unseen = texts_of(task.dataset, task.dataset.train_ids[order]), task.real(HELD_OUT)
   codes, unseen_codes = functions.encode(real), functions.encode(unseen)
