@@ -35,7 +35,8 @@ class Model(acai.Model):
 
   T x is interpolated bilinearly and continued beyond its edge by the nearest pixel. Probe, interpolation and exported
   modules encode undistorted images. Use the model for images whose class does not depend on a small change of pose. It
-  does not fit images that are nothing but pose, such as lines, and its reconstructions have an average pose.
+  does not fit images that differ in pose alone: trained on lines, it decodes blank images. Reconstructions have an
+  average pose.
   """
 
   def augment(self, images) -> tf.Tensor:
