@@ -35,7 +35,7 @@ def main(_):
   """Prints the table."""
   body = []
   for name, runs in _records.load_all('lines').items():
-    for group in _records.groups(runs).values():
+    for group in _records.groups(runs):
       cells = [cell(group, level) for level in LEVELS]
       if any(cells):
         changed = _compare.text_of(_records.changes(group[0].experiment, name), 'recipe')

@@ -182,7 +182,8 @@ class CriticTest(tf.test.TestCase):
     own = model.training_of('critic', training)
     self.assertEqual((own.learning_rate, own.beta_1, own.beta_2, own.average), (0.003, 0.9, 0.8, 0.9))
     for player in ('autoencoder', 'generator'):
-      self.assertEqual(model.training_of(player, training), training)
+      own = model.training_of(player, training)
+      self.assertEqual((own.learning_rate, own.beta_2), (training.learning_rate, 0.8))
 
 
 class CodesTest(tf.test.TestCase):

@@ -53,6 +53,14 @@ def state(model):
       v.numpy() for player in sorted(model.optimizers) for v in model.optimizers[player].variables]
 
 
+def assert_schedules_fit(test, model):
+  """Keras's schedules count updates: each player's must be as long as its updates in a training of so many steps."""
+  training = config.Training(samples=int(model.step), batch=1, warmup=int(model.step))
+  for player, optimizer in model.optimizers.items():
+    own = model.training_of(player, training)
+    test.assertEqual((own.steps, own.warmup), (int(optimizer.iterations),) * 2, player)
+
+
 each = parameterized.named_parameters(*((name, name) for name in NAMES))
 
 
@@ -151,6 +159,16 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
         for player, values in before.items():
           for old, new in zip(values, model.variables_of(player), strict=True):
             self.assertEqual(bool((old != new.numpy()).any()), player == mover, f'{player}: {new.path}')
+    assert_schedules_fit(self, model)
+
+  @parameterized.parameters(('amr', {'generator_every': 2}), ('aeai', {'critic_every': 2}))
+  def test_schedules_of_players_that_skip_steps(self, name, settings):
+    model = registry.load('acai_tf.models', name).Model(
+        registry.load('acai_tf.models', name).Config(**settings), TINY, SHAPE, 3, 0, 'float32')
+    model.compile()
+    for _ in range(4):
+      model.take_step(batch())
+    assert_schedules_fit(self, model)
 
   @each
   @pytest.mark.each_model

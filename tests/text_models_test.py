@@ -86,6 +86,18 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
         else:  # A bias in front of batch norm, and of a Wasserstein critic's answer, has no gradient.
           still = [v.path for v, m in zip(model.variables_of(player), moved, strict=True) if not m]
           self.assertTrue(all(path.endswith('bias') for path in still), still)
+    self.assert_schedules_fit(model)
+
+  def test_schedules_of_transfer_without_a_prior(self):
+    model = make('arae_transfer', {**SETTINGS['arae_transfer'][1], 'lambda_': 0.0})
+    model.take_step(batch(model))
+    self.assert_schedules_fit(model)
+
+  def assert_schedules_fit(self, model):
+    """After one step, each player's schedule must be as long as its updates: Keras's schedules count updates."""
+    for player, optimizer in model.optimizers.items():
+      own = model.training_of(player, config.Training(samples=1, batch=1, warmup=1))
+      self.assertEqual((own.steps, own.warmup), (int(optimizer.iterations),) * 2, player)
 
   @each
   @pytest.mark.each_model

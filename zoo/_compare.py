@@ -38,8 +38,8 @@ def mark(column, ours, published) -> str:
   The published figure is a mean with the population standard deviation s over an unstated number of runs. Ours is a
   mean with a 95 % confidence interval of half-width h. They agree if the means differ by at most
   sqrt(h^2 + (1.96 s)^2). The published mean is taken to be as uncertain as a single run, since the number of runs is
-  unknown. The mark is 'unclear' if they agree but h is larger than the published figure itself, or, for accuracies,
-  larger than its distance to 100 %: such an agreement says nothing.
+  unknown. The mark is 'unclear' if they agree but h is larger than half the published figure, or, for accuracies,
+  larger than half its distance to 100 %: such an agreement says little.
 
   Args:
     column: `labels.Label`.
@@ -56,7 +56,7 @@ def mark(column, ours, published) -> str:
   difference = ours.mean - published.value
   if abs(difference) <= math.hypot(ours.half, NORMAL * (published.spread or 0)):
     room = min(published.value, 1 - published.value) if column.more else published.value
-    return 'agrees' if ours.half <= room else 'unclear'
+    return 'agrees' if ours.half <= room / 2 else 'unclear'
   return 'better' if (difference > 0) == column.more else 'worse'
 
 

@@ -287,12 +287,26 @@ def _write(name, records, folder):
   files.write(pathlib.Path(folder) / f'{name}.json', json.dumps({'definition': name, 'runs': runs}, indent=1) + '\n')
 
 
-def groups(runs) -> dict:
-  """Groups runs that differ only in their seeds: dict (recipe, samples, settings) -> runs, most samples first."""
-  grouped = {}
+def groups(runs) -> list[list[Record]]:
+  """Groups runs that differ only in their seeds, most samples first.
+
+  Runs in float32 and in bfloat16 are pooled, because the precision changes the figures by less than the seed does. If
+  a seed was trained in both, they are two groups, which compare the precisions.
+  """
+  grouped: dict = {}
   for run in sorted(runs, key=lambda run: (-run.samples, run.identity)):
     grouped.setdefault(run.identity[:3], []).append(run)
-  return grouped
+  pooled: dict = {}
+  for (recipe, samples, settings), group in grouped.items():
+    values = json.loads(settings)
+    values['training'].pop('precision')
+    same = pooled.setdefault((recipe, samples, json.dumps(values)), [])
+    other = next((other for other in same if not {run.seed for run in group} & {run.seed for run in other}), None)
+    if other is None:
+      same.append(group)
+    else:
+      other += group
+  return [group for same in pooled.values() for group in same]
 
 
 def shorter_training(record, samples) -> list[Record]:
@@ -328,7 +342,7 @@ def of_recipe(runs, name) -> list:
 
 def longest(runs, name) -> list:
   """List of groups (lists of runs): the definition's own trainings with the most samples; [] if there are none."""
-  grouped = list(groups(of_recipe(runs, name)).values())
+  grouped = groups(of_recipe(runs, name))
   return [group for group in grouped if group[0].samples == grouped[0][0].samples]
 
 

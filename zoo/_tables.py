@@ -7,6 +7,7 @@ from rich import box
 from rich import table as rich_table
 
 from acai_tf import cli
+from acai_tf.evaluation import ranges
 from acai_tf.evaluation.report import PAPER_RESTARTS
 from acai_tf.experiment import registry
 from acai_tf.experiment.config import PAPER_SAMPLES
@@ -34,7 +35,8 @@ def figure(column, summary, interval=False) -> str:
   if summary.half is not None:
     text += f' ± {column.number(summary.deviation)}'
     if interval:
-      ends = (column.number(summary.mean + side * summary.half) for side in (-1, 1))
+      low, high = ranges.range_of(column.metric)
+      ends = (column.number(min(max(summary.mean + side * summary.half, low), high)) for side in (-1, 1))
       text += f' [{", ".join(ends)}]'
   return text + (f' ({summary.count} of {summary.seeds} seeds)' if summary.count < summary.seeds else '')
 
@@ -138,7 +140,7 @@ def rows(target, results, everything=False) -> tuple[list[str], list]:
   for name, definition in defined.items():
     published = base.published(dataset, definition.model, definition.latent_dimension)
     runs = results.get(name, [])
-    grouped = (list(_records.groups(_records.of_recipe(runs, name)).values()) if everything
+    grouped = (_records.groups(_records.of_recipe(runs, name)) if everything
                else _records.longest(runs, name))
     for group in grouped or ([[]] if published else []):
       other = bool(group) and bool(_compare.other_settings(group[0], name))
@@ -204,9 +206,10 @@ def note(target, results, body, everything=False) -> list:
         'published medians.',
         '"agrees": the means differ by at most √(h² + (1.96 s)²), where h is the half-width of our interval and s the '
         'published deviation. "better" or "worse": they differ by more. "unclear": they agree, but h is larger than '
-        'the published figure (for an accuracy, also if it is larger than the distance to 100 %).']
+        'half the published figure (for an accuracy, also if it is larger than half the distance to 100 %). Intervals '
+        'end where the range of a metric ends.']
   parts += restarts(dataset, [(name, group) for name, runs in results.items() for group in (
-      _records.groups(_records.of_recipe(runs, name)).values() if everything else _records.longest(runs, name))])
+      _records.groups(_records.of_recipe(runs, name)) if everything else _records.longest(runs, name))])
   if 'one seed' in flat:
     parts.append('"one seed": a single run has no interval, so it is not compared.')
   if NO_MEDIANS in flat:
@@ -272,7 +275,7 @@ def ablation_rows(name, results) -> tuple[list[str], list]:
   known = {run.identity for run in results}
   results = results + [shorter for run in results for samples in MILESTONES
                        for shorter in _records.shorter_training(run, samples) if shorter.identity not in known]
-  for group in _records.groups(results).values():
+  for group in _records.groups(results):
     changed.setdefault((group[0].samples, group[0].experiment.training.recipe), []).append(
         (_records.changes(group[0].experiment, name), group))
   medians = [column.metric in _compare.MEDIANS and any(column.metric in run.medians for run in results)
@@ -409,7 +412,7 @@ def render_metrics(target, metrics, kind='text', folder=_records.FOLDER) -> str:
   if any(metric.startswith(FEATURES) for metric in metrics):
     _one_network(dataset, [(name, run) for name, runs in results.items() for run in runs])
   for name, runs in results.items():
-    for group in _records.groups(runs).values():
+    for group in _records.groups(runs):
       summaries = [_records.summary(group, metric) for metric in metrics]
       if any(summaries):
         changed = _compare.text_of(_records.changes(group[0].experiment, name), 'recipe')

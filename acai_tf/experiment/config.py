@@ -147,7 +147,7 @@ class Training:
   precision: Literal['float32', 'mixed_bfloat16', 'mixed_float16', 'auto'] = 'float32'
   evaluate_every: NonNegativeInt = 1 << 16  # samples between evaluations; 0: no evaluations
   final_evaluations: NonNegativeInt = 20  # last evaluations, 1/256 of the training apart (paper: median of 20)
-  checkpoint_every: NonNegativeInt = 1 << 16  # samples between checkpoints; 0: only at the end
+  checkpoint_every: NonNegativeInt = 1 << 16  # samples between checkpoints; 0: only at evaluations and at the end
   keep: PositiveInt = 3  # number of latest checkpoints to keep
 
   def __post_init__(self):
@@ -159,8 +159,13 @@ class Training:
                        f'expected at most {MAX_EVALUATIONS:,} evaluations: evaluate less often.')
 
   def of_player(self, updates, **changes) -> 'Training':
-    """The training of a player that is updated `updates` times per step, so that its schedules last as long."""
-    return dataclasses.replace(self, samples=updates * self.samples, warmup=updates * self.warmup, **changes)
+    """The training of a player with `updates` updates per step, so that its schedules end with the training.
+
+    Keras's schedules count the updates of an optimizer, not the steps of the training. `updates` is below 1 for a
+    player that is not updated in every step.
+    """
+    samples, warmup = (round(updates * count) for count in (self.samples, self.warmup))
+    return dataclasses.replace(self, samples=max(1, samples), warmup=warmup, evaluate_every=0, **changes)
 
   @property
   def steps(self) -> int:

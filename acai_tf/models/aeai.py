@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from acai_tf import losses
-from acai_tf.experiment.config import Annealing
+from acai_tf.experiment.config import Annealing, Training
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
 from acai_tf.models import base, image_base
@@ -45,6 +45,9 @@ class Model(image_base.Autoencoder):
 
   def players(self) -> dict:
     return {'autoencoder': [self.encoder, self.decoder], 'critic': [self.critic], **self._classifier_player()}
+
+  def training_of(self, player, training) -> Training:
+    return training.of_player(2 / self.config.critic_every if player == 'critic' else 1)
 
   def callables(self) -> list[base.Callable]:
     return [*super().callables(), base.Callable(

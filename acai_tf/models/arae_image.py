@@ -1,6 +1,5 @@
 """An adversarially regularized autoencoder of binarized images (Zhao, Kim, Zhang, Rush, LeCun, ICML 2018)."""
 
-import dataclasses
 from typing import Annotated
 
 import keras
@@ -109,8 +108,9 @@ class Model(image_base.Autoencoder):
             **self._classifier_player()}
 
   def training_of(self, player, training) -> Training:
-    rate = self.config.critic_learning_rate
-    return dataclasses.replace(training, learning_rate=rate) if player == 'critic' else training
+    steps, rate = self.config.critic_steps, self.config.critic_learning_rate
+    updates = {'autoencoder': 1 + steps, 'critic': steps}.get(player, 1)
+    return training.of_player(updates, **({'learning_rate': rate} if player == 'critic' else {}))
 
   def callables(self) -> list[base.Callable]:
     def generate(noise, training=False):

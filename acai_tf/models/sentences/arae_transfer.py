@@ -119,8 +119,9 @@ class Model(arae.Model):
   def training_of(self, player, training) -> Training:
     if player == 'classifier':
       return training.of_player(2 if self.config.by_class else 1, optimizer='adam', beta_1=0.5)
-    if player == 'autoencoder' and self.config.by_class:
-      return training.of_player(4 + self.has_prior)
+    if player == 'autoencoder':
+      return training.of_player(4 + self.has_prior if self.config.by_class else
+                                1 + (self.has_prior and not self.config.joint))
     return super().training_of(player, training)
 
   def test_step(self, data) -> dict:
