@@ -128,6 +128,15 @@ class JobsTest(tf.test.TestCase):
     self.assertIn('lines_vae, seed 2: FAILED with status 3', printed)
     self.assertIn('OSError: disk full', (self.folder / 'lines_vae_s1.log').read_text())
 
+  def test_a_log_that_cannot_be_written_stops_no_training(self):
+    def reproduce(one, call):
+      return call(['acai_tf.zoo.nothing'], '') - 1 + one.experiment.training.seed
+
+    with unittest.mock.patch.object(_jobs, 'log_of', return_value=pathlib.Path('/dev/full')), unittest.mock.patch(
+        'sys.stdout') as out:
+      self.assertEqual(self.work(reproduce, seeds=2), 1)
+    self.assertIn('1 done, 1 failed, 0 left', ''.join(call.args[0] for call in out.write.call_args_list))
+
   def test_a_signal_ends_all_and_says_what_is_left(self):
     def reproduce(one, call):
       if one.experiment.training.seed == 0:

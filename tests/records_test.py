@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 import unittest.mock
+from concurrent import futures
 
 import numpy as np
 import pytest
@@ -156,6 +157,12 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'mnist_acai_d32.json, run 1 cannot be read .it is a run of mnist_acai_d256'):
       _records.load('mnist_acai_d32', self.folder)
 
+  def test_records_that_are_added_at_once_are_all_kept(self):
+    records = [record(seed) for seed in range(16)]
+    with futures.ThreadPoolExecutor(8) as pool:
+      list(pool.map(lambda each: _records.add('lines_acai', each, self.folder), records))
+    self.assertEqual([run.seed for run in _records.load('lines_acai', self.folder)], list(range(16)))
+
   def test_weights_are_of_one_run(self):
     runs = [{**record(seed).to_dict(), 'kept': KEPT} for seed in (0, 1)]
     (self.folder / 'lines_acai.json').write_text(json.dumps({'runs': runs}))
@@ -167,6 +174,10 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     copy = dataclasses.replace(record(1), metrics=first.metrics)
     self.file('lines_acai', first, first)
     self.assertLen(_records.load('lines_acai', self.folder), 1)
+    # A metric that is counted may be the same for two seeds; its history and the times are then not.
+    other = dataclasses.replace(copy, history=[{'samples': 1 << 18, 'seconds': 7.0}])
+    _records.add('lines_acai', other, pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir())))
+    _records._refuse_duplicates([first, other], 'here')
     with self.assertRaisesRegex(UserError, 'seeds 0 and 1 have the same metrics'):
       _records.add('lines_acai', copy, self.folder)
     for other in (copy, dataclasses.replace(first, metrics={'mean_distance': 2.0})):
@@ -268,7 +279,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.file('lines_vae', record(name='lines_vae', distance=1.21e-3))
     text, markdown, page = (_tables.render('lines', kind, self.folder) for kind in _tables.FORMATS)
     for rendered in (text, markdown, page):
-      for part in ('262,144', '1.10 ± 0.10', '[-0.17, 2.37]', '0.24 ± 0.01, unclear', '1.21 ± 0.17 *'):
+      for part in ('262,144', '1.10 ± 0.10', '[0.00, 2.37]', '0.24 ± 0.01, unclear', '1.21 ± 0.17 *'):
         self.assertIn(part, rendered)
       self.assertIn('Not trained, and without published figures: lines_acai_invariant, lines_aeai',
                     ' '.join(rendered.split()))
@@ -293,7 +304,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.file('lines_miae', record(name='lines_miae', distance=2e-3))
     text = _tables.render_brief('lines', 'markdown', self.folder)
     acai, = (line for line in text.splitlines() if 'lines_acai' in line)
-    self.assertStartsWith(acai, '| lines_acai | 262,144 | 0, 1 | 1.10 ± 0.10 [-0.17, 2.37] | 0.24 ± 0.01, unclear |')
+    self.assertStartsWith(acai, '| lines_acai | 262,144 | 0, 1 | 1.10 ± 0.10 [0.00, 2.37] | 0.24 ± 0.01, unclear |')
     self.assertLen([line for line in text.splitlines() if line.startswith('|')], 4)
     self.assertEndsWith(text, 'The papers train on 16,777,216 samples. Models with fewer samples are undertrained.\n')
     self.file('yelp_arae', record(0, 64, name='yelp_arae', reverse_perplexity=40.0))
@@ -354,9 +365,9 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     found = _records.load(name, self.folder)
     self.assertLen(_records.of_recipe(found, name), 2)
     self.assertLen(_records.longest(found, name), 2)  # one seed in both precisions compares them: two rows
-    self.file(name, record(1, settings=['training.precision=mixed_bfloat16']))
-    pooled = _records.longest(_records.load(name, self.folder), name)
-    self.assertEqual([[run.seed for run in group] for group in pooled], [[0, 1], [0]])
+    other = record(1, settings=['training.precision=mixed_bfloat16'])
+    for runs, expected in (([*found, other], [[0, 1], [0]]), ([record(0), other], [[0, 1]])):
+      self.assertEqual([[run.seed for run in group] for group in _records.groups(runs)], expected)
     auto = _reproduce.identities(_reproduce.experiment_of(definition, 0, 'fast'))
     self.assertEqual(auto, {run.identity for run in found})
     for precision in ('float32', 'mixed_bfloat16'):
@@ -377,7 +388,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     changed = [line.split(' | ')[0].removeprefix('| ') for line in text.splitlines()[2:5]]
     self.assertEqual(changed, ['none (the recipe)', 'model.gamma 0.9 (recipe: 0.2)',
                                'model.gamma 0.9 (recipe: 0.2), model.lambda_ 0.1 (recipe: 0.5)'])
-    self.assertIn('1.50 ± 0.50 [-4.85, 7.85]', text)
+    self.assertIn('1.50 ± 0.50 [0.00, 7.85]', text)
     self.assertNotIn('128', text)  # nothing was changed at that length
     self.assertNotIn('3.50', _tables.render('lines', 'markdown', self.folder, everything=True))
     readme = '<!-- acai zoo table lines_acai --ablation --format markdown -->\nold\n<!-- end -->'

@@ -244,8 +244,12 @@ def reproduce(patterns) -> int:
   if FLAGS.jobs > 1:
     return side_by_side(asked, data_flags, evaluate_flags)
   for definition, experiment in asked:
-    status = _reproduce.reproduce(definition, experiment, settings, FLAGS.runs, FLAGS.results, FLAGS.weights,
-                                  data_flags, evaluate_flags)
+    try:
+      status = _reproduce.reproduce(definition, experiment, settings, FLAGS.runs, FLAGS.results, FLAGS.weights,
+                                    data_flags, evaluate_flags)
+    except UserError as error:  # One failed run must not end the others.
+      _reproduce.say(f'{definition.name}, seed {experiment.training.seed}: {error}')
+      status = 1
     if status in (130, 143):  # The user stopped it; it did not fail.
       return status
     failed += [f'{definition.name}, seed {experiment.training.seed}'] if status else []

@@ -174,8 +174,8 @@ class Worker(threading.Thread):
     return self.process.wait()
 
   def write(self, text) -> None:
-    """Appends text to the job's log."""
-    with log_of(self.logs, self.job).open('a') as file:
+    """Appends text to the job's log. If that fails, for example on a full disk, the job goes on without."""
+    with contextlib.suppress(OSError), log_of(self.logs, self.job).open('a') as file:
       file.write(text)
 
   def stop(self) -> None:
@@ -239,7 +239,7 @@ def work(jobs, count, reproduce, logs) -> int:
     logs: folder of the jobs' logs.
 
   Returns:
-    0; 1 if a job failed; 130 or 143 if a signal ended the work.
+    0; 1 if a job failed or is left; 130 or 143 if a signal ended the work.
   """
   waiting, statuses = collections.deque(jobs), {}
   pathlib.Path(logs).mkdir(parents=True, exist_ok=True)
@@ -278,4 +278,4 @@ def work(jobs, count, reproduce, logs) -> int:
   if left:
     print(f'left: {"; ".join(job.name for job in left)}. The same command resumes them; --plan prints how long that '
           'takes.')
-  return 128 + received[0] if received else 1 if failed else 0
+  return 128 + received[0] if received else 1 if failed or left else 0

@@ -18,6 +18,7 @@ from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.zoo import base
 
 FOLDER = pathlib.Path(__file__).parent / 'results'
+LOCK = '.lock'  # in that folder; held while a file is read, changed and written
 
 # Keys of every run in a result file, in this order. All other keys are facts.
 _REQUIRED = ('weights', 'medians', 'curves', 'history', 'train_seconds', 'experiment', 'samples', 'metrics')
@@ -223,7 +224,7 @@ def _is_figure(value):
 def _check_ranges(values, where):
   for name, value in values.items():
     low, high = ranges.range_of(name)
-    if value is not None and not low <= value <= high:
+    if value is not None and not low - ranges.ROUNDING <= value <= high + ranges.ROUNDING:
       raise _broken(where, f'{name} is {value:.6g}, outside [{low:g}, {high:g}]')
 
 
@@ -268,18 +269,27 @@ def load_all(dataset=None, folder=FOLDER) -> dict[str, list[Record]]:
 def add(name, record: Record, folder=FOLDER) -> None:
   """Adds a record to the definition's result file. It replaces an older record of the same run.
 
+  Several processes may add records to one file.
+
   Raises:
-    UserError: another run has exactly the same metrics, to the last digit.
+    UserError: another run has exactly the same metrics and history, to the last digit.
   """
-  records = [run for run in load(name, folder) if run.identity != record.identity] + [record]
-  _refuse_duplicates(records, name)
-  _write(name, records, folder)
+  with files.locked(pathlib.Path(folder) / LOCK):
+    records = with_record(load(name, folder), record)
+    _refuse_duplicates(records, name)
+    _write(name, records, folder)
+
+
+def with_record(records, record) -> list[Record]:
+  """`records` and `record`, without an older record of the same run."""
+  return [run for run in records if run.identity != record.identity] + [record]
 
 
 def set_kept(name, record: Record, kept: Kept, folder=FOLDER) -> None:
   """Records that the definition's archive has the weights of `record`'s run, and of no other run."""
-  _write(name, [dataclasses.replace(run, kept=kept if run.identity == record.identity else None)
-                for run in load(name, folder)], folder)
+  with files.locked(pathlib.Path(folder) / LOCK):
+    _write(name, [dataclasses.replace(run, kept=kept if run.identity == record.identity else None)
+                  for run in load(name, folder)], folder)
 
 
 def _write(name, records, folder):
@@ -291,7 +301,7 @@ def groups(runs) -> list[list[Record]]:
   """Groups runs that differ only in their seeds, most samples first.
 
   Runs in float32 and in bfloat16 are pooled, because the precision changes the figures by less than the seed does. If
-  a seed was trained in both, they are two groups, which compare the precisions.
+  a seed was trained in both, they are two groups, the one with more seeds first.
   """
   grouped: dict = {}
   for run in sorted(runs, key=lambda run: (-run.samples, run.identity)):
@@ -306,7 +316,7 @@ def groups(runs) -> list[list[Record]]:
       same.append(group)
     else:
       other += group
-  return [group for same in pooled.values() for group in same]
+  return [group for same in pooled.values() for group in sorted(same, key=len, reverse=True)]
 
 
 def shorter_training(record, samples) -> list[Record]:
@@ -393,9 +403,10 @@ def _refuse_duplicates(runs, where):
       if run.identity == other.identity:
         raise UserError(f'{where}: the run of {run.samples:,} samples, seed {run.seed}, occurs twice; '
                         'expected it once. Delete one of the two.')
-      if run.metrics and run.metrics == other.metrics:
-        raise UserError(f'{where}: the runs of seeds {other.seed} and {run.seed} have the same metrics, so that '
-                        'one is a copy; expected separate trainings. Delete one of the two.')
+      if run.metrics and (run.metrics, run.history, run.train_seconds) == (
+          other.metrics, other.history, other.train_seconds):
+        raise UserError(f'{where}: the runs of seeds {other.seed} and {run.seed} have the same metrics and times, so '
+                        'that one is a copy; expected separate trainings. Delete one of the two.')
 
 
 def _broken(where, problem):

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 
+from acai_tf import files
 from acai_tf.experiment import strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
@@ -160,12 +161,14 @@ def gather(run: Run, definition, results) -> None:
           'recon_nll', 'reverse_perplexity', 'transfer_accuracy')
   record = dataclasses.replace(
       record, history=[{key: row[key] for key in keep if key in row} for row in run.history()])
-  _records.add(definition.name, record, results)
-  reported = _records.reported(_records.load(definition.name, results), definition.name)
+  known = _records.with_record(_records.load(definition.name, results), record)
+  reported = _records.reported(known, definition.name)
   if reported and record.identity == reported.identity:
     for name in ('interpolation.png', 'paths.png'):  # for images, for sentences
       if (run.folder / name).exists():
-        shutil.copyfile(run.folder / name, pathlib.Path(results) / f'{definition.name}.png')
+        with files.replacing(pathlib.Path(results) / f'{definition.name}.png') as made:
+          shutil.copyfile(run.folder / name, made)
+  _records.add(definition.name, record, results)  # last: a run with a result is not gathered again
 
 
 def check_measured(record, where) -> None:

@@ -16,10 +16,9 @@ RANGES = tuple((re.compile(f'(?:{pattern})(?:_.*)?'), low, high) for pattern, lo
     ('frechet_gap|kernel|psnr|log_likelihood', -math.inf, math.inf),
     ('.*perplexity|recon|nll|rate|smoothness|frechet|density|distortion|code_dimensions|path_distinct|.*length|.*variance',
      0, math.inf)))
-ROUNDING = 1e-6
+ROUNDING = 1e-6  # by which a computed metric may exceed its range
 
 
 def range_of(name) -> tuple[float, float]:
-  """Returns (minimum, maximum) of a metric, with a tolerance for rounding; (-inf, inf) if it has no range."""
-  low, high = next(((low, high) for pattern, low, high in RANGES if pattern.fullmatch(name)), (-math.inf, math.inf))
-  return low - ROUNDING, high + ROUNDING
+  """Returns (minimum, maximum) of a metric; (-inf, inf) if it has no range."""
+  return next(((low, high) for pattern, low, high in RANGES if pattern.fullmatch(name)), (-math.inf, math.inf))
