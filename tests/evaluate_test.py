@@ -433,6 +433,14 @@ class MeasureTest(tf.test.TestCase):
     for name, kind, title in (('vae', 'gaussian', 'keep the prior'), ('acai', 'same_class', 'with the class')):
       model, folder = tiny(name), str(new_folder(self) / 'module')
       module_lib.save(model, folder)
+      if name == 'vae':  # Its posterior is sampled for a module, too, as for a run.
+        live, loaded = subject.of_model(model), subject.of_module(folder)[0]
+        codes = live.encode_sample(ends[0], [1])
+        self.assertNotAllClose(codes, live.encode(ends[0]))
+        for ours, theirs in ((codes, loaded.encode_sample(ends[0], [1])),
+                             (live.posterior(ends[0]), loaded.posterior(ends[0])),
+                             (live.logits(codes.reshape(6, -1)), loaded.logits(codes.reshape(6, -1)))):
+          self.assertAllClose(ours, theirs, atol=1e-5)
       for functions in (subject.of_model(model), subject.of_module(folder)[0]):
         self.assertEqual(functions.gaussian, name == 'vae')
         with unittest.mock.patch.object(figures, 'save_rows') as save:

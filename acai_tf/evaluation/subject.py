@@ -279,6 +279,7 @@ def of_module(handle, trust=False) -> tuple[Functions, tuple]:
   Raises:
     UserError: as in `of_text_module`.
   """
+  import tensorflow as tf
   import tensorflow_hub as hub
 
   if not trust:
@@ -297,8 +298,15 @@ def of_module(handle, trust=False) -> tuple[Functions, tuple]:
   except Exception as error:  # hub.load raises OSError, AttributeError, and errors of urllib and TensorFlow.
     raise _unloaded(handle, error) from error
   size, more = batch_of(outside), {}
-  if hasattr(module, 'classifier'):
-    more['classify'] = _batched(lambda x: module.classifier((x + 1) / 2), size)
+  for field, name in (('classify', 'classifier'), ('posterior', 'posterior')):
+    if hasattr(module, name):
+      more[field] = _batched(lambda x, part=getattr(module, name): part((x + 1) / 2), size)
+  if hasattr(module, 'sampling_encoder'):
+    more['encode_sample'] = _batched(
+        lambda x, seed: module.sampling_encoder({'images': (x + 1) / 2, 'seed': seed}), size)
+  if hasattr(module, 'pixel_logits'):
+    shape = module.signatures['decode'].structured_input_signature[1]['codes'].shape[1:]
+    more['logits'] = _batched(lambda z: module.pixel_logits(tf.reshape(z, [-1, *shape])), size)
   if hasattr(module, 'interpolator_same_class'):
     more['same_class'] = _pairwise(lambda a, b, alpha: 2 * module.interpolator_same_class(
         {'images_a': (a + 1) / 2, 'images_b': (b + 1) / 2, 'alpha': alpha}) - 1, size)
