@@ -79,6 +79,7 @@ class DefinitionsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(experiment_of(found['lines_acai']).network.latent_width, 2)
     self.assertEqual(experiment_of(found['svhn_midrae_d256']).model.advfake, 0.05)
     self.assertEqual(experiment_of(found['cifar10_amr_d1024']).model.lam, 50)
+    self.assertEqual(found['cifar10_amr_d1024'].resolve('fast').model.lam, 500)
     for model in ('acai', 'arae_image'):  # the latter has codes of its own, as large as the row's
       self.assertEqual(found[f'cifar10_{model}_d1024'].latent_dimension, 1024)
     self.assertEqual(found['binarized_mnist_arae_image'].latent_dimension, 100)
@@ -126,8 +127,14 @@ class DefinitionsTest(parameterized.TestCase, tf.test.TestCase):
                       {'network': {'latent_width': 4, 'latent': 4}}):
       self.assertEmpty(base.published_for(resolve('lines', 'acai', 'paper', overrides)))
     self.assertEmpty(base.published_for(resolve('svhn', 'acai', overrides={'dataset': {'extra': False}})))
-    self.assertIn('mean_distance', base.published_for(resolve(
-        'lines', 'acai', 'fast', {'dataset': {'test_images': 64}})))
+    for recipe, model, comparable in (('paper', 'acai', True), ('fast', 'acai', False), ('fast', 'vae', True)):
+      found = base.published_for(resolve('lines', model, recipe, {'dataset': {'test_images': 64}}))
+      self.assertEqual(found['mean_distance'].comparable, comparable)
+    self.assertFalse(base.published_for(resolve('svhn', 'midrae'))['probe_accuracy'].comparable)  # MNIST's weights
+    for recipe in ('paper', 'fast'):  # as behind the published figure
+      experiment = resolve('cifar10', 'dropout', recipe)
+      self.assertEqual((experiment.model.keep, resolve('mnist', 'dropout', recipe).model.keep), (0.75, 0.5))
+      self.assertTrue(base.published_for(experiment)['probe_accuracy'].comparable)
 
   def test_recipes_of_models_and_what_the_user_sets(self):
     paper, fast = (resolve('lines', 'amr', recipe) for recipe in ('paper', 'fast'))

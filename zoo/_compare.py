@@ -5,7 +5,6 @@ import math
 from acai_tf.evaluation.images import PAIRS
 from acai_tf.evaluation.modality import IMAGES as OF_IMAGES
 from acai_tf.experiment import registry
-from acai_tf.experiment.overrides import differences
 from acai_tf.metrics import labels
 from acai_tf.zoo import _records, base
 
@@ -66,19 +65,8 @@ def motionless(runs) -> bool:
 
 
 def other_settings(record, name) -> list:
-  """Lists the settings of model and network that differ from the paper's recipe: [(key, value, paper's value)].
-
-  A model with other settings has another objective, so its figures are not compared with published ones. Settings
-  that its Config lists in `ESTIMATION` are left out: they only change how the same objective is estimated.
-
-  Args:
-    record: a run of the definition.
-    name: name of the definition.
-  """
-  experiment, paper = record.experiment, base.definition(name).resolve()
-  same = {f'model.{key}' for key in getattr(experiment.model, 'ESTIMATION', ())}
-  return [difference for difference in differences(experiment.to_dict(), paper.to_dict())
-          if difference[0].startswith(('model.', 'network.')) and difference[0] not in same]
+  """`base.other_settings` of a record of the definition `name`."""
+  return base.other_settings(record.experiment, base.definition(name))
 
 
 def text_of(differences, other) -> str:

@@ -5,6 +5,7 @@ import fnmatch
 
 from acai_tf.experiment import config, registry
 from acai_tf.experiment.errors import UserError, unknown
+from acai_tf.experiment.overrides import differences
 from acai_tf.experiment.resolve import resolve
 
 PAPER = 'ACAI paper'
@@ -34,6 +35,7 @@ class Published:
   spread: float | None  # the published +-
   source: str  # paper and table
   confirmed: bool = False  # by a second source; otherwise it is from a single secondary source or from memory
+  comparable: bool = True  # False if the model beside it has other settings than the paper's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +137,8 @@ def published_for(experiment) -> dict:
   """`published` figures for a `config.Experiment`; empty unless its data and network are those of a definition.
 
   Figures for 32 x 32 images do not apply to 64 x 64 images, and latents of the same dimension may differ in shape.
-  Settings named test_* are ignored, because they only choose what is measured.
+  Settings named test_* are ignored, because they only choose what is measured. If the model has `other_settings`, the
+  figures are not `comparable`.
   """
   usual = dataclasses.asdict(registry.load('acai_tf.data', experiment.dataset_name).Config())
   if any(value != usual[key] for key, value in dataclasses.asdict(experiment.dataset).items()
@@ -144,8 +147,25 @@ def published_for(experiment) -> dict:
   for definition in definitions(experiment.dataset_name, experiment.model_name).values():
     if all(value == getattr(experiment.network, key) for key, value in dataclasses.asdict(definition.network).items()
            if key not in ('normalization', 'slope')):
-      return published(definition.dataset, definition.model, definition.latent_dimension)
+      comparable = not other_settings(experiment, definition)
+      figures = published(definition.dataset, definition.model, definition.latent_dimension)
+      return {metric: dataclasses.replace(row, comparable=comparable) for metric, row in figures.items()}
   return {}
+
+
+def other_settings(experiment, definition) -> list:
+  """Lists the settings of model and network that differ from the paper's recipe: [(key, value, paper's value)].
+
+  A model with other settings has another objective, so its figures are not compared with published ones. Settings
+  that its Config lists in `ESTIMATION` are left out: they only change how the same objective is estimated.
+
+  Args:
+    experiment: `config.Experiment`.
+    definition: `Definition` of which it is a run.
+  """
+  same = {f'model.{key}' for key in getattr(experiment.model, 'ESTIMATION', ())}
+  return [difference for difference in differences(experiment.to_dict(), definition.resolve().to_dict())
+          if difference[0].startswith(('model.', 'network.')) and difference[0] not in same]
 
 
 def percentages(metric, source, models, table) -> dict:

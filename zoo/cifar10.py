@@ -4,12 +4,8 @@ from acai_tf.zoo.base import PAPER, PAPER_MODELS, QIAN, QIAN_MODELS, merged, per
 
 ROWS = {'d256': {'latent': 16}, 'd1024': {'latent': 64}}
 EXCEPTIONS = {
-    ('dropout', 'd256'): {'model': {'keep': 0.75}},
-    ('dropout', 'd1024'): {'model': {'keep': 0.75}},
     ('midrae', 'd256'): {'model': {'advnoise': 0.01, 'advfake': 0.01}},
     ('midrae', 'd1024'): {'model': {'advnoise': 0.01, 'advfake': 0.04}},
-    ('amr', 'd256'): {'model': {'lam': 50.0}},
-    ('amr', 'd1024'): {'model': {'lam': 50.0}},
 }
 
 PUBLISHED = merged(

@@ -36,8 +36,11 @@ class Config(Annealing):
                'model': {'generator_every': 1, 'lam': 500.0, 'adversarial_from': 512, 'error': 'squared'}},
   }
   # Their scripts' epochs: 2,000 of MNIST's 60,000 images, 6,000 of SVHN's 73,257 and 3,000 of CIFAR-10's 50,000.
-  DATA_RECIPES = {dataset: {'paper': {'training': {'samples': samples}}} for dataset, samples in (
-      ('mnist', 120_000_000), ('svhn', 439_542_000), ('cifar10', 150_000_000))}
+  DATA_RECIPES = {
+      'mnist': {'paper': {'training': {'samples': 120_000_000}}},
+      'svhn': {'paper': {'training': {'samples': 439_542_000}}},
+      'cifar10': {'paper': {'training': {'samples': 150_000_000}, 'model': {'lam': 50.0}}},
+  }
 
   def __post_init__(self):
     if self.mixing == 'bernoulli' and self.parts > 2:
