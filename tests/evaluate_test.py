@@ -420,8 +420,8 @@ class MeasureTest(tf.test.TestCase):
     published = zoo.published_for(experiment)
     text = report.table(experiment, 1 << 18, metrics, {'mean_distance': 0.25}, published=published)
     self.assertRegex(
-        text, r'mean distance, 1e-3 \(lower is better\) +500.00 +0.24 ± 0.01, other settings +250.00')
-    self.assertIn("the model has other settings than the paper's", text)
+        text, r'mean distance, 1e-3 \(lower is better\) +500.00 +0.24 ± 0.01 † +250.00')
+    self.assertIn("† not compared: the model has other settings than the paper's.", text)
     self.assertIn('undefined', text)
     self.assertIn('undertrained: 262,144 samples, 1.6% of', text)
     self.assertNotIn('undertrained', report.table(experiment, 1 << 24, {'mean_distance': 0.5}))

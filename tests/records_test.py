@@ -206,7 +206,8 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     for column, mean, half, expected in (
         (distance, 0.55, 0.0, 'agrees'), (distance, 0.69, 0.0, 'agrees'), (distance, 0.71, 0.0, 'worse'),
         (distance, 0.29, 0.0, 'better'), (distance, 0.9, 0.36, 'unclear'), (distance, 0.9, 0.34, 'worse'),
-        (distance, 0.7, 0.24, 'agrees'), (distance, 0.7, 0.26, 'unclear'), (accuracy, 0.71, 0.01, 'better'), (accuracy, 0.29, 0.01, 'worse')):
+        (distance, 0.7, 0.24, 'agrees'), (distance, 0.7, 0.26, 'unclear'),
+        (accuracy, 0.71, 0.01, 'better'), (accuracy, 0.29, 0.01, 'worse')):
       self.assertEqual(_compare.mark(column, _records.Summary(mean, 0.1, half, 3, 3), paper), expected, (mean, half))
     exact = base.Published('', 0.98, None, '')
     self.assertEqual(_compare.mark(accuracy, _records.Summary(0.97, 0.1, 0.03, 2, 2), exact), 'unclear')

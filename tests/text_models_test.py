@@ -95,9 +95,9 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
 
   def assert_schedules_fit(self, model):
     """After one step, each player's schedule must be as long as its updates: Keras's schedules count updates."""
-    for player, optimizer in model.optimizers.items():
-      own = model.training_of(player, config.Training(samples=1, batch=1, warmup=1))
-      self.assertEqual((own.steps, own.warmup), (int(optimizer.iterations),) * 2, player)
+    for player, own in model.optimizers.items():
+      schedule = model.training_of(player, config.Training(samples=1, batch=1, warmup=1))
+      self.assertEqual((schedule.steps, schedule.warmup), (int(own.iterations),) * 2, player)
 
   @each
   @pytest.mark.each_model

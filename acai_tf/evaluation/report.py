@@ -38,7 +38,7 @@ def table(experiment, samples, metrics, crossfade=None, weights=None, restarts=N
     starred = '; * from a single secondary source' if any(not row.confirmed for row in shown) else ''
     text += f'\n  published: {sources}{starred}; the ACAI paper trained on {config.PAPER_SAMPLES:,} samples.'
     if not all(row.comparable for row in shown):
-      text += '\n  other settings: the model has other settings than the paper\'s, so the figures are not compared.'
+      text += '\n  † not compared: the model has other settings than the paper\'s.'
   paper = resolve.paper_samples(experiment)
   if samples < paper and experiment.kind == 'images':
     text += f'\n  this run is undertrained: {samples:,} samples, {samples / paper:.1%} of the paper\'s.'
@@ -67,7 +67,7 @@ def grid_of(metrics, published=None, crossfade=None) -> str:
     if published:
       paper = published.get(name)
       spread = f' ± {label.number(paper.spread)}' if paper and paper.spread is not None else ''
-      marks = ('' if paper.confirmed else ' *') + ('' if paper.comparable else ', other settings') if paper else ''
+      marks = ('' if paper.confirmed else ' *') + ('' if paper.comparable else ' †') if paper else ''
       cells.append(f'{label.number(paper.value)}{spread}{marks}' if paper else '')
     if crossfade:
       cells.append(label.number(crossfade[name]) if name in crossfade else '')

@@ -300,7 +300,7 @@ def of_module(handle, trust=False) -> tuple[Functions, tuple]:
   size, more = batch_of(outside), {}
   for field, name in (('classify', 'classifier'), ('posterior', 'posterior')):
     if hasattr(module, name):
-      more[field] = _batched(lambda x, part=getattr(module, name): part((x + 1) / 2), size)
+      more[field] = _batched(lambda x, name=name: getattr(module, name)((x + 1) / 2), size)
   if hasattr(module, 'sampling_encoder'):
     more['encode_sample'] = _batched(
         lambda x, seed: module.sampling_encoder({'images': (x + 1) / 2, 'seed': seed}), size)
