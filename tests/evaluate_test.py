@@ -176,6 +176,13 @@ class MeasureTest(tf.test.TestCase):
       settings = measure.Settings(('quality',), features=lambda images: images.reshape(len(images), -1), **settings)
       return IMAGES.measure(functions, data, 'points', settings, 'mymodel').metrics['frechet_interpolated']
 
+    order = np.argsort(test_labels, kind='stable')  # sorted by class: the first half has one class only
+    ordered = image_base.ArrayDataset({'train_images': train, 'train_labels': train_labels, 'test_images': test[order],
+                                       'test_labels': test_labels[order]}, 2, ordered=True)
+    same = subject.Functions(lambda images: images, lambda codes: codes)
+    with unittest.mock.patch.object(measure, 'REAL', 20):
+      self.assertLess(score(same, ordered), 0.1)  # Between the corners of the classes: 4.
+
     def frechet(fakes):  # by scipy
       real, fake = (x.reshape(-1, 2).astype(np.float64) for x in (test, fakes))
       one, two = np.cov(real, rowvar=False), np.cov(fake, rowvar=False)

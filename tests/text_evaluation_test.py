@@ -68,6 +68,19 @@ class MetricsTest(tf.test.TestCase):
     self.assertEqual((found['nll_swap_0'], found['nll_swap_1']), (1, 5))  # No two neighbouring words are the same.
     self.assertBetween(found['nll_swap_4'], 3, 5)  # A later swap may undo an earlier one.
 
+  def test_a_collapsed_encoder_is_undefined_and_not_nan(self):
+    functions = dataclasses.replace(known(self.dataset), encode=lambda texts: np.full([len(texts), 2], 0.125))
+    found = SENTENCES.measure(functions, self.dataset, 'grammar', text.Settings(('codes',))).metrics
+    self.assertEqual((found['code_std'], found['code_dimensions']), (0, None))
+    json.dumps(found, allow_nan=False)
+
+  def test_all_sources_have_as_many_sentences(self):
+    counts = []
+    functions = dataclasses.replace(
+        known(self.dataset), sample=lambda count, seed: counts.append(count) or ['the dog runs .'] * count)
+    SENTENCES.measure(functions, self.dataset, 'grammar', text.Settings(('samples',), samples=1 << 20))
+    self.assertEqual(counts, [len(self.dataset.train_ids)])
+
   def test_samples_that_repeat_fifty_sentences(self):
     found = self.measure('samples').metrics
     self.assertAllClose(found['distinct_share'], 50 / 400, atol=0.02)

@@ -47,11 +47,11 @@ class ImageDataset(base.Dataset):
 
     If the images are `ordered`, they are not the first ones, but a random choice that is always the same.
     """
-    chosen = self._chosen(len(self.test_images), count, rows)
+    chosen = self.chosen(len(self.test_images), count, rows)
     return to_float(self.test_images[chosen]), np.asarray(self.test_labels[chosen])
 
-  def _chosen(self, total, count, rows):
-    """The indices, an array or a slice, of the `rows` of `count` of `total` images."""
+  def chosen(self, total, count, rows=slice(None)) -> np.ndarray | slice:
+    """Returns which of `total` images the `rows` of `count` images are, as `test` chooses them."""
     if self.ordered and count is not None and count < total:
       return base.permutation(0, 0, total)[:count][rows]
     return np.arange(total)[:count][rows] if not isinstance(rows, slice) else slice(
@@ -117,7 +117,7 @@ class ArrayDataset(ImageDataset):
     return base.checksum(self.train_images, self.train_labels)
 
   def train(self, count, rows=slice(None)) -> tuple:
-    chosen = self._chosen(len(self.train_images), count, rows)
+    chosen = self.chosen(len(self.train_images), count, rows)
     return to_float(self.train_images[chosen]), np.asarray(self.train_labels[chosen])
 
   def batch(self, seed, step, size, rows) -> tuple:

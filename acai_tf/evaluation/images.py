@@ -148,7 +148,7 @@ def _between_neighbours(task, count):
   train, test = (part.get('means', part['codes']) for part in map(_codes(task).get, codes_lib.PARTS))
   task.progress('quality: nearest neighbours')
   image, _ = task.dataset.test(1)
-  codes = distribution.between_neighbours(test[:count], train).astype(np.float32)
+  codes = distribution.between_neighbours(test[task.dataset.chosen(len(test), count)], train).astype(np.float32)
   codes = codes.reshape(-1, *task.functions.encode(image).shape[1:])
   size = max(1, image_base.BLOCK // image.nbytes)
   return np.concatenate([task.settings.features(task.functions.decode(codes[start:start + size]))

@@ -1,6 +1,7 @@
 """The two kinds of data, images and sentences: how models of each are evaluated, as one object per kind."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 from acai_tf.evaluation import images, pictures, subject, text
@@ -66,6 +67,8 @@ class Modality:
     if not task.measured.metrics and not task.measured.arrays:
       raise UserError(f'evaluation of {model_name} on {dataset_name}: no metric of {", ".join(task.settings.groups)} '
                       'applies; expected --metrics reconstruction, or others (docs/benchmarks.md).')
+    task.measured.metrics.update({name: None for name, value in task.measured.metrics.items()
+                                  if value is not None and not math.isfinite(value)})  # JSON has no NaN.
     return task.measured
 
 

@@ -35,6 +35,11 @@ class Task(groups.Task):
     """The first `count` held-out sentences, or all if there are fewer."""
     return texts_of(self.dataset, self.dataset.test_ids[:count])
 
+  @property
+  def samples(self) -> int:
+    """Number of sentences of each source. It is the same for all, because reverse perplexity depends on it."""
+    return min(self.settings.samples, len(self.dataset.train_ids))
+
   def seed(self, salt) -> int:
     """A seed for this evaluation and `salt`."""
     return int(np.random.SeedSequence([*self.settings.seeds, salt]).generate_state(1)[0] >> 1)
@@ -108,7 +113,7 @@ def score_samples(texts, dataset, suffix='', unseen=None) -> dict[str, float]:
 
 
 def _samples(task):
-  texts = task.functions.sample(task.settings.samples, task.seed(1))
+  texts = task.functions.sample(task.samples, task.seed(1))
   task.measured.metrics.update(score_samples(texts, task.dataset))
   task.measured.metrics['self_bleu'] = sentences.self_bleu(task.words(texts[:1000]))
   task.measured.arrays['samples'] = texts[:2 * SHOWN]
@@ -123,8 +128,7 @@ def _sources(task):
   perplexity and copies use held-out sentences, since they compare with the training sentences.
   """
   functions, generator = task.functions, np.random.default_rng(task.settings.seeds)
-  # Equally many of each source, since reverse perplexity depends on their number.
-  count = min(task.settings.samples, len(task.dataset.train_ids))
+  count = task.samples
   order = generator.permutation(len(task.dataset.train_ids))[:count]
   real, unseen = texts_of(task.dataset, task.dataset.train_ids[order]), task.real(HELD_OUT)
   codes, unseen_codes = functions.encode(real), functions.encode(unseen)
@@ -173,7 +177,7 @@ def _lstm(task):
   """Reverse and forward perplexity under LSTMs, as in the paper, and scores of samples of the LSTM of real text."""
   from acai_tf.evaluation import language_model
 
-  vocabulary, count = task.dataset.vocabulary, task.settings.samples
+  vocabulary, count = task.dataset.vocabulary, task.samples
   task.progress('lstm: a language model of the text')
   judge = _lstm_of(task.dataset)
   texts = [' '.join(vocabulary.words[i] for i in row) for row in judge.sample(count, task.seed(3))]
@@ -359,7 +363,7 @@ class Settings:
 
   def facts(self) -> dict:
     """The settings that a record stores."""
-    return {'pairs': {'count': PAIRS, 'steps': STEPS}, 'generated': self.samples, 'draw': list(self.seeds),
+    return {'pairs': {'count': PAIRS, 'steps': STEPS}, 'max_generated': self.samples, 'draw': list(self.seeds),
             'held_out': HELD_OUT, 'source_noise': NOISE,
             'language_model': 'trigram, interpolated Kneser-Ney, discount 0.75, end mark counted'}
 
