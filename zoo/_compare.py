@@ -88,6 +88,7 @@ def ranks(dataset, results) -> list:
 
   column = columns(dataset)[0]
   sizes: dict[str, dict] = {}
+  lengths: dict[str, set] = {}
   for name, runs in results.items():
     definition = base.definition(name)
     published = base.published(dataset, definition.model, definition.latent_dimension).get(column.metric)
@@ -95,6 +96,7 @@ def ranks(dataset, results) -> list:
       ours = summary(group, column.metric)
       if published and ours:
         models = sizes.setdefault(definition.row, {})
+        lengths.setdefault(definition.row, set()).add(group[0].samples)
         models[definition.model] = (ours.mean, published.value, bool(other_settings(group[0], name)))
   lines = []
   for row, models in sizes.items():
@@ -106,6 +108,8 @@ def ranks(dataset, results) -> list:
         models, key=lambda m, k=k: models[m][k], reverse=column.more)) for k in (0, 1)]  # type: ignore[misc]
     brackets = (" Models in brackets have other settings than the paper's." if any(m[2] for m in models.values())
                 else '')
+    if len(lengths[row]) > 1:
+      brackets += f' Ours have {min(lengths[row]):,} to {max(lengths[row]):,} training samples.'
     lines.append(f'Ranking by {column.metric}{f" at {row}" if row else ""}, best first. Ours: {orders[0]}. Published: '
                  f"{orders[1]}. Kendall's tau is {tau:.2f} over {len(models)} models.{brackets}")
   return lines

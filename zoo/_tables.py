@@ -191,6 +191,12 @@ def restarts(dataset, groups) -> list[str]:
           f'{PAPER_RESTARTS:,} restarts.']
 
 
+def restarts_of(runs) -> str:
+  """The number of k-means restarts of runs, '1,000' or '10, 1,000'; '' if none of them has clustering."""
+  return ', '.join(f'{count:,}' for count in sorted({
+      run.facts.get('kmeans_restarts', 0) for run in runs if 'clustering_accuracy' in run.metrics}))
+
+
 def note(target, results, body, everything=False) -> list:
   """Paragraphs below a table: how to read it, what is not compared and why, rankings, and what has no results."""
   dataset, defined = chosen(target)
@@ -278,6 +284,7 @@ def ablation_rows(name, results) -> tuple[list[str], list]:
   for group in _records.groups(results):
     changed.setdefault((group[0].samples, group[0].experiment.training.recipe), []).append(
         (_records.changes(group[0].experiment, name), group))
+  clustered = any(restarts_of([run]) for run in results)
   medians = [column.metric in _compare.MEDIANS and any(column.metric in run.medians for run in results)
              for column in shown]
   for kinds in changed.values():
@@ -285,12 +292,13 @@ def ablation_rows(name, results) -> tuple[list[str], list]:
       continue
     for differences, group in sorted(kinds, key=lambda kind: (len(kind[0]), str(kind[0]))):
       cells = [_compare.text_of(differences, 'recipe') or 'none (the recipe)', *common(group)]
+      cells += [restarts_of(group)] if clustered else []
       for column, also in zip(shown, medians, strict=True):
         cells.append(figure(column, _records.summary(group, column.metric), not also))
         if also:
           cells.append(figure(column, _compare.summary(group, column.metric), True) or NO_MEDIANS)
       body.append(cells)
-  headings = ['changed', *COMMON]
+  headings = ['changed', *COMMON] + ['restarts of k-means'] * clustered
   for column, also in zip(shown, medians, strict=True):
     headings += [column.heading] + ['median of 20'] * also
   return headings, body
@@ -411,15 +419,17 @@ def render_metrics(target, metrics, kind='text', folder=_records.FOLDER) -> str:
       raise UserError(unknown(f'metric in the results of {target}', metric, known))
   if any(metric.startswith(FEATURES) for metric in metrics):
     _one_network(dataset, [(name, run) for name, runs in results.items() for run in runs])
+  clustered = any(metric.startswith('clustering') for metric in metrics)
   for name, runs in results.items():
     for group in _records.groups(runs):
       summaries = [_records.summary(group, metric) for metric in metrics]
       if any(summaries):
         changed = _compare.text_of(_records.changes(group[0].experiment, name), 'recipe')
         body.append([name + (f': {changed}' if changed else ''), f'{group[0].samples:,}', seeds_of(group),
-                     *(plain(summary) for summary in summaries)])
+                     *[restarts_of(group)] * clustered, *(plain(summary) for summary in summaries)])
   headings = metrics if kind == 'text' else [metric.replace('_', ' ') for metric in metrics]  # Pages break at spaces.
-  return render_table(['definition', 'samples', 'seeds', *headings], body, [
+  headings = ['definition', 'samples', 'seeds', *['restarts of k-means'] * clustered, *headings]
+  return render_table(headings, body, [
       'Figures are mean ± population standard deviation over seeds.'], kind)
 
 
