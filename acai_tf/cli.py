@@ -264,7 +264,8 @@ def _help(usage, groups, flag_values):
       kind = '|'.join(getattr(flag.parser, 'enum_values', None) or []) or {'int': 'N', 'float': 'X', 'bool': ''}.get(
           flag.parser.flag_type(), 'TEXT')
       text = special or flag.help.split('>: ')[-1].split(';\n')[0]
-      default = '' if flag.default in (None, '', [], False) else f' [{flag.default}]'
+      value = ','.join(flag.default) if isinstance(flag.default, list) else flag.default
+      default = '' if value in (None, '', False) else f' [{value}]'
       left = f'  --{name} {kind}'.rstrip()
       column = ' ' * (HELP_COLUMN - 1)
       lines += [left] if len(left) >= HELP_COLUMN - 1 else []

@@ -22,7 +22,7 @@ from acai_tf.zoo import _card, _weights
 from acai_tf.zoo import base as zoo
 
 FLAGS = flags.FlagValues()  # Not absl's global flags: acai_tf.train defines some of the same names.
-flags.DEFINE_string('run', None, 'Folder made by acai_tf.train', flag_values=FLAGS)
+flags.DEFINE_string('run', None, 'Run folder of acai train', flag_values=FLAGS)
 flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Checkpoint of --run', flag_values=FLAGS)
 flags.DEFINE_enum('weights', 'average', WEIGHTS, 'EMA of the weights (if the run has one), or raw weights',
                   flag_values=FLAGS)

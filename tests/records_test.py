@@ -225,7 +225,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
       run.medians['mean_distance'] = median
       self.file('lines_acai', run)
     row = self.row('lines', 'lines_acai')
-    self.assertEqual(row['images/s|mean distance, 1e-3'], '8.50 ± 0.50')
+    self.assertEqual(row['samples/s|mean distance, 1e-3'], '8.50 ± 0.50')
     self.assertEqual(row['mean distance, 1e-3|median of 20'], '0.20 ± 0.00 [0.14, 0.27]')
     self.assertEqual(row['median of 20|published'], '0.100 ± 0.010 *, agrees')  # the last of that name: smoothness
     self.assertIn('0.24 ± 0.01, agrees', _tables.render('lines', 'markdown', self.folder))

@@ -215,7 +215,7 @@ class ProgramTest(tf.test.TestCase):
     text = self.run_program('list', pretrained=True)
     names = [line.split()[0] for line in text.splitlines() if ' samples ' in line]
     self.assertEqual(names, zoo.names(pretrained=True))
-    self.assertRegex(text, r'lines_acai +64 +524,288 samples +mean distance, 1e-3 0\.\d\d; smoothness 0\.\d')
+    self.assertRegex(text, r'lines_acai +64 +524,288 samples +mean distance 0\.\d\de-3, smoothness 0\.\d')
     text = self.run_program('list', 'lines_v*', 'mnist_acai_d32')
     for name in ('lines_vae', 'lines_vqvae', 'mnist_acai_d32'):
       self.assertIn(name, text)
@@ -229,7 +229,7 @@ class ProgramTest(tf.test.TestCase):
     with unittest.mock.patch.object(program.cli, 'start_tensorflow'):
       text = self.run_program('show', 'lines_acai')
     for part in ('latent 2 x 2 x 16, latent dimension 64', '1,569,579 parameters', 'critic: ', 'lambda_ 0.5',
-                 'mean_distance 0.24 ± 0.01e-3,', 'ACAI paper, table 1', 'acai train --zoo lines_acai',
+                 'mean distance (0.24 ± 0.01)e-3,', 'ACAI paper, table 1', 'acai train --zoo lines_acai',
                  "zoo.load('lines_acai')", 'mean distance, 1e-3 (lower is better)', '--samples 524288 --seed 0'):
       self.assertIn(part, text)
 

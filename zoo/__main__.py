@@ -16,6 +16,7 @@ from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.run import Run
+from acai_tf.metrics import labels
 from acai_tf.training import build, weights
 from acai_tf.zoo import (
   _card,
@@ -61,8 +62,7 @@ flags.DEFINE_bool('sources', False, 'Compare samples of a sentence model with ot
 flags.DEFINE_list('metrics', [], 'Groups of metrics for reproduce [all]; metrics that the table shows instead of its '
                   'columns', flag_values=FLAGS)
 flags.DEFINE_string('results', str(_records.FOLDER), 'Folder of the result files', flag_values=FLAGS)
-flags.DEFINE_enum('format', None, sorted({*_tables.FORMATS, *_card.FORMATS}),
-                  'Format of the table [text] or card [markdown]', flag_values=FLAGS)
+flags.DEFINE_string('format', None, 'Format of the table [text] or card [markdown]', flag_values=FLAGS)
 flags.DEFINE_string('to', None, 'File for the report [report.html] or card [standard output]; new folder for the '
                     'gallery [gallery]; where to publish: kaggle or huggingface', flag_values=FLAGS)
 flags.DEFINE_bool('serve', False, 'Serve the gallery on this machine until Ctrl-C', flag_values=FLAGS)
@@ -119,13 +119,10 @@ OVERVIEW = '\n'.join(['acai zoo COMMAND ...',
 
 
 def figures(definition) -> list:
-  """Published figures as texts, in percent or thousandths as the papers print them."""
-  texts = []
-  for row in base.published(definition.dataset, definition.model, definition.latent_dimension).values():
-    scale, unit = {'mean_distance': (1e3, 'e-3'), 'smoothness_published': (1, '')}.get(row.metric, (100, ' %'))
-    spread = '' if row.spread is None else f' ± {row.spread * scale:.2f}'
-    texts.append(f'{row.metric} {row.value * scale:.2f}{spread}{unit}{"" if row.confirmed else " *"}')
-  return texts
+  """Published figures as texts."""
+  published = base.published(definition.dataset, definition.model, definition.latent_dimension).values()
+  return [f'{(label := labels.of(row.metric)).name} {label.quantity(row.value, row.spread)}'
+          f'{"" if row.confirmed else " *"}' for row in published]
 
 
 def show_list(patterns, dataset, model, pretrained) -> None:
@@ -147,9 +144,9 @@ def show_list(patterns, dataset, model, pretrained) -> None:
     samples, score = '', ''
     if name in kept:
       metrics = kept[name].metrics
-      labels = [label for label in _compare.columns(definition.dataset) if metrics.get(label.metric) is not None]
+      shown_labels = [label for label in _compare.columns(definition.dataset) if metrics.get(label.metric) is not None]
       samples = f'{kept[name].samples:,} samples' + ('' if name in local else ', download')
-      score = '; '.join(f'{label.heading} {label.number(metrics[label.metric])}' for label in labels[:2])
+      score = ', '.join(f'{label.name} {label.quantity(metrics[label.metric])}' for label in shown_labels[:2])
     grid.add_row(name, str(definition.latent_dimension), samples, score, ', '.join(figures(definition)))
   print(cli.text_of(grid, 220))
   print(f'{len(shown)} definitions, {len(shown.keys() & kept.keys())} with pretrained weights (--pretrained); * from a '

@@ -50,7 +50,7 @@ def published_text(column, paper) -> str:
 
 
 def common(runs) -> list:
-  """[recipe, weights and precision, samples, seeds, minutes, images per second] of a group of runs, as texts."""
+  """[recipe, weights and precision, samples, seeds, minutes, samples per second] of a group of runs, as texts."""
   if not runs:
     return [''] * len(COMMON)
   precisions = {run.experiment.training.precision.removeprefix('mixed_') for run in runs}
@@ -62,7 +62,7 @@ def common(runs) -> list:
           f'{samples:,}', seeds_of(runs), *time]
 
 
-COMMON = ['recipe', 'weights', 'samples', 'seeds', 'minutes', 'images/s']
+COMMON = ['recipe', 'weights', 'samples', 'seeds', 'minutes', 'samples/s']
 
 
 def seeds_of(runs) -> str:

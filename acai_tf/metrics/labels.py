@@ -36,6 +36,23 @@ class Label:
     return f'{value * self.scale:.4g}' if self.decimals is None else f'{value * self.scale:.{self.decimals}f}'
 
   @property
+  def name(self) -> str:
+    """The heading without the unit: 'mean distance'."""
+    return self.heading.removesuffix(self.unit)
+
+  @property
+  def unit(self) -> str:
+    """How the heading ends if the metric has a scale, ', %' or ', 1e-3'; else ''."""
+    return next((unit for unit in (', %', ', 1e-3') if self.heading.endswith(unit)), '')
+
+  def quantity(self, value, spread=None) -> str:
+    """Formats a value, and its deviation, with the unit: '97.54 %', '0.24e-3', '(0.24 ± 0.01)e-3'."""
+    text = self.number(value) + ('' if spread is None else f' ± {self.number(spread)}')
+    if self.unit == ', 1e-3':
+      return f'{text}e-3' if spread is None else f'({text})e-3'
+    return text + self.unit.removeprefix(',')
+
+  @property
   def text(self) -> str:
     """The heading with the direction: 'mean distance, 1e-3 (lower is better)'."""
     return self.heading + {None: '', True: ' (higher is better)', False: ' (lower is better)'}[self.more]
@@ -54,8 +71,8 @@ LABELS = {label.metric: label for label in (
     Label('clustering_ari', 'clustering, ARI', 1, 3, True),
     Label('mean_distance', 'mean distance, 1e-3', 1e3, 2, False),
     Label('smoothness_published', 'smoothness', 1, 3, False),
-    Label('smoothness_strict', 'smoothness of moving rows', 1, 3, False),
-    Label('smoothness_undefined', 'rows that do not move', 1, 0),
+    Label('smoothness_strict', 'smoothness without motionless paths', 1, 3, False),
+    Label('smoothness_undefined', 'motionless paths', 1, 0),
     Label('codebook_usage', 'codebook vectors in use, %', 100, 1, True),
     Label('codebook_perplexity', 'codebook perplexity', 1, 0, True),
     Label('rate_bits', 'entropy of the codes, bits per image', 1, 1),
