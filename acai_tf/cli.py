@@ -312,8 +312,3 @@ class Status:
     elif text != self.text or time.monotonic() >= self.next_line:
       print(f'  {text}{count} ...', flush=True)
       self.text, self.next_line = text, time.monotonic() + self.quiet_seconds
-
-
-def data_dir(given) -> str:
-  """Returns the folder of the data sets: the value of --data_dir, or else TFDS's default."""
-  return os.path.expanduser(given or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets')

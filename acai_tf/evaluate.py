@@ -11,7 +11,7 @@ from acai_tf.data import base, text_base
 from acai_tf.data import lines as lines_data
 from acai_tf.evaluation import images, report, text
 from acai_tf.evaluation.modality import IMAGES, MODALITIES, SENTENCES
-from acai_tf.experiment import module_card, registry, strict_json
+from acai_tf.experiment import machine, module_card, registry, strict_json
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve_dataset
@@ -226,7 +226,7 @@ def main() -> None:
     raise UserError('expected one of --run DIR (made by acai_tf.train), --zoo NAME, --module DIR --dataset NAME, '
                     '--interpolations FILE.npy, --sentences FILE and --paths FILE.')
   cli.only(FLAGS, [*modes, *MODES[modes[0]]], f'with --{modes[0]}')
-  data_dir = cli.data_dir(FLAGS.data_dir)
+  data_dir = machine.data_dir(FLAGS.data_dir)
   if FLAGS.interpolations:
     if FLAGS.metrics not in (['quick'], ['all'], ['lines']):
       raise UserError(f'--interpolations are scored by --metrics lines, not {",".join(FLAGS.metrics)}.')

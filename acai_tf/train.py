@@ -107,7 +107,7 @@ def main() -> int:
     cli.make_deterministic()
     xla = 'off' if xla == 'auto' else xla  # XLA chooses kernels by timing them, so that results may differ.
   cluster = Cluster(arguments.strategy, xla)
-  return session.train(cluster.agreed(experiment), run, cluster, cli.data_dir(arguments.data_dir), arguments.manual_dir,
+  return session.train(cluster.agreed(experiment), run, cluster, arguments.data_dir, arguments.manual_dir,
                        zoo.published_for(experiment), callbacks)
 
 

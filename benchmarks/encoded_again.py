@@ -26,7 +26,6 @@ def latents(functions, dataset, part, count):
 
 def main(names):
   """Prints two lines for each definition."""
-  from acai_tf import cli
   from acai_tf.evaluation import subject
   from acai_tf.metrics import clustering, probe
   from acai_tf.training import build
@@ -34,7 +33,7 @@ def main(names):
 
   for name in names[1:]:
     experiment, model, _ = _weights.load(name)
-    dataset = build.load_data(experiment, cli.data_dir(flags.FLAGS.data_dir), flags.FLAGS.manual_dir)
+    dataset = build.load_data(experiment, flags.FLAGS.data_dir, flags.FLAGS.manual_dir)
     functions = subject.of_model(model)
     train = latents(functions, dataset, 'train', TRAIN)
     test = latents(functions, dataset, 'test', TEST)

@@ -163,7 +163,7 @@ def main() -> None:
   formats_lib.require(arguments.formats, experiment)
   build.check_manual_dir(experiment.dataset_name, arguments.manual_dir)
   agreement = export(run, arguments.to, arguments.checkpoint, arguments.weights, arguments.formats,
-                     cli.data_dir(arguments.data_dir), arguments.manual_dir)
+                     arguments.data_dir, arguments.manual_dir)
   print(f'wrote {arguments.to}; reloaded in a fresh process by hub.load: {agreement}')
 
 

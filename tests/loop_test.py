@@ -434,19 +434,6 @@ class CheckpointsTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, r'does not fit loop_test: a/bias has shape \[3\] there and none here.*anew'):
       Checkpoints(Layers('bc'), self.get_temp_dir(), 1).restore()
 
-  def test_checkpoints_of_numbered_variables_are_read(self):
-    devices.without_graphs(self)
-    made = experiment('autoencoder', average=0.9, samples=16)
-    old, new = trained(made), make(made)[0]
-    variables = [v.value for v in old.variables] + [
-        v.value for player in sorted(old.optimizers) for v in old.optimizers[player].variables]
-    manager = tf.train.CheckpointManager(tf.train.Checkpoint(variables=variables), f'{self.get_temp_dir()}/last', 1,
-                                         checkpoint_name='step')
-    manager.save(step_of(old))
-    self.assertEqual(Checkpoints(new, self.get_temp_dir(), 1).restore(), made.training.steps)
-    for one, two in zip(state(old), state(new), strict=True):
-      self.assertAllEqual(one, two)
-
   def test_weights_that_are_not_finite_are_not_saved(self):
     model = Layers('ab')
     checkpoints = Checkpoints(model, self.get_temp_dir(), 2)

@@ -285,7 +285,7 @@ def keep(name) -> None:
   """Stores the weights of --run as the pretrained weights of a definition."""
   if not FLAGS.run:
     raise UserError(f'--run is missing; expected the folder of the run that {name} reports: keep {name} --run DIR.')
-  kept = _weights.keep(name, Run(FLAGS.run), FLAGS.results, FLAGS.weights, cli.data_dir(FLAGS.data_dir),
+  kept = _weights.keep(name, Run(FLAGS.run), FLAGS.results, FLAGS.weights, FLAGS.data_dir,
                        FLAGS.manual_dir)
   changes = ', '.join(f'{name} {"to an undefined value" if change is None else f"{change:.2%}"}'
                       for name, change in kept.float16_changes.items())
@@ -329,7 +329,7 @@ def gallery(names) -> None:
         names or zoo.names(pretrained=True), Run(FLAGS.run) if FLAGS.run else None, FLAGS.weights)
     archive = _gallery.runtime()  # 33 MB, so only once everything else is there
     with cli.Status() as status:
-      left_out = _gallery.build(folder, models, archive, cli.data_dir(FLAGS.data_dir), FLAGS.manual_dir, status,
+      left_out = _gallery.build(folder, models, archive, FLAGS.data_dir, FLAGS.manual_dir, status,
                                 optional=() if names else zoo.names(pretrained=True))
     for message in left_out:
       print(message)

@@ -209,8 +209,10 @@ def scores(subject) -> tuple[list, list]:
       over, published = (_tables.cells_of(column, subject.runs, paper, other)[-2:] if paper else
                          [_tables.figure(column, _records.summary(subject.runs, column.metric), True), ''])
       source = f' ({paper.source})' if paper else ''
-      restarts = _tables.restarts_of(subject.runs) if column.metric.startswith('clustering') else ''
-      body.append([column.text + (f', {restarts} restarts' if restarts else ''), column.number(value), over, published + source])
+      heading = column.text
+      if column.metric.startswith('clustering'):
+        heading += f', {_tables.restarts_of(subject.runs)} restarts'
+      body.append([heading, column.number(value), over, published + source])
   over = f'seed{"s" * (len(subject.runs) > 1)} {_tables.seeds_of(subject.runs)}'
   return ['score', 'these weights', over, 'published'], body
 

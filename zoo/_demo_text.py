@@ -11,6 +11,8 @@ from acai_tf.training import build
 
 flags.DEFINE_string('module', None, 'Exported model of sentences with a sampler: a folder made by acai export')
 
+cli.define_data_flags(flags.FLAGS)
+
 SAMPLES, SHOWN, STEPS = 5000, 8, 7
 
 
@@ -26,7 +28,8 @@ def main() -> None:
   experiment, samples = card
   import tensorflow_hub as hub
 
-  module, dataset = hub.load(arguments.module), build.load_data(experiment)
+  module, dataset = hub.load(arguments.module), build.load_data(
+      experiment, arguments.data_dir, arguments.manual_dir)
   if not hasattr(module, 'sampler'):
     raise UserError(f'{experiment.model_name} has no sampler; expected a module of a model with one, for example arae.')
 
@@ -50,4 +53,4 @@ def main() -> None:
 
 if __name__ == '__main__':
   cli.run(main, 'python -m acai_tf.zoo._demo_text --module DIR: samples and interpolates sentences with an exported '
-          'model.', {'What': ['module']})
+          'model.', {'What': ['module'], 'Data': ['data_dir', 'manual_dir']})

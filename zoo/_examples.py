@@ -13,7 +13,7 @@ from PIL import Image
 
 from acai_tf import cli
 from acai_tf.evaluation import figures
-from acai_tf.experiment import registry
+from acai_tf.experiment import machine, registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve_dataset
 
@@ -58,7 +58,8 @@ def main(words) -> None:
   if registry.kind_of('acai_tf.data', name) != 'images':
     raise UserError(f'{name} has sentences; expected a data set of images.')
   cli.start_tensorflow()
-  dataset = registry.load('acai_tf.data', name).load(config, cli.data_dir(flags.FLAGS.data_dir), flags.FLAGS.manual_dir)
+  folder = machine.data_dir(flags.FLAGS.data_dir)
+  dataset = registry.load('acai_tf.data', name).load(config, folder, flags.FLAGS.manual_dir)
   images, _ = dataset.test(2 * PAIRS)
   FOLDER.mkdir(exist_ok=True)
   save_sheet(FOLDER / f'{name}.png', images.reshape(PAIRS, 2, *images.shape[1:]))

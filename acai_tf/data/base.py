@@ -119,7 +119,7 @@ def check_shared(size, replicas) -> None:
                     f'such as {" or ".join(map(str, near))}.')
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)  # a batch by class with further batches needs several at once
 def permutation(seed, epoch, count) -> np.ndarray:
   """Returns the order of `count` items in an epoch, [count] int64. It is a function of (seed, epoch)."""
   return np.random.default_rng([seed, epoch]).permutation(count)

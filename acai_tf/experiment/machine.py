@@ -95,3 +95,8 @@ def provenance() -> dict:
       'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__, 'keras': keras.__version__},
       'device': f'{len(gpus)} GPU' if gpus else f'{processor()["model name"]}, {len(cores())} cores',
   }
+
+
+def data_dir(given) -> str:
+  """Returns the folder of the data sets: the value of --data_dir, or else TFDS's default."""
+  return os.path.expanduser(given or os.environ.get('TFDS_DATA_DIR') or '~/tensorflow_datasets')

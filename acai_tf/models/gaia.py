@@ -1,11 +1,13 @@
 """Generative adversarial interpolative autoencoding: GAIA (Sainburg, Thielk, Theilman, Migliori, Gentner 2018)."""
 
+import dataclasses
 from typing import Annotated, Literal
 
 import keras
 import tensorflow as tf
 
 from acai_tf import losses, replicas
+from acai_tf.experiment.config import Training
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
 from acai_tf.models import base, image_base
@@ -137,6 +139,12 @@ class Model(image_base.Autoencoder):
       self.minimize_at(tape, {'autoencoder': autoencoder_loss, 'critic': critic_loss, **classifier_loss}, rates)
     return {'recon_mse': losses.mean_squared_error(images, reconstructions), 'fool_loss': fool_loss,
             'distance_loss': distance_loss, 'critic_loss': critic_loss, 'real_loss': real_error, **classifier_logs}
+
+  def training_of(self, player, training) -> Training:
+    """With balance 'sigmoid' there is no EMA of autoencoder and critic: it would average steps at the full rate."""
+    if self.config.balance == 'sigmoid' and player != 'classifier':
+      return dataclasses.replace(training, average=0.0)
+    return training
 
   def minimize_at(self, tape, objectives, rates) -> None:
     """`minimize` of `objectives`, where the learning rates of some players are multiplied by `rates`.

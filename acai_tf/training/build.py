@@ -85,8 +85,8 @@ def load_data(experiment, data_dir=None, manual_dir=None) -> typing.Any:
 
 
 def load_dataset(name, config, data_dir=None, manual_dir=None) -> typing.Any:
-  """Loads the data set of a name and a Config, and prints its description."""
-  dataset = registry.load('acai_tf.data', name).load(config, data_dir, manual_dir)
+  """Loads the data set of a name and a Config, and prints its description. `data_dir`: by default TFDS's folder."""
+  dataset = registry.load('acai_tf.data', name).load(config, machine.data_dir(data_dir), manual_dir)
   print(f'{name}: {dataset.describe()}')
   return dataset
 

@@ -5,7 +5,6 @@ import pathlib
 import shutil
 import tempfile
 
-import numpy as np
 import tensorflow as tf
 
 from acai_tf import files
@@ -176,25 +175,18 @@ class Checkpoints:
     if self.data and theirs not in ('', self.data):
       raise UserError(f'checkpoint {path} was trained on other data than there are now (checksum {theirs}, now '
                       f'{self.data}). Put the data back as they were, or train in another run folder.')
-    keys = {name: name for name in self.variables}
-    if _numbered_key(0) in shapes:  # an older format: variables are numbered
-      keys = {name: _numbered_key(i) for i, name in enumerate(self.variables)}
-      shapes = {key: shape for key, shape in shapes.items() if key.startswith('variables/')}  # TensorFlow adds others
-    wanted = {keys[name]: list(variable.shape) for name, variable in self.variables.items()}
+    wanted = {name: list(variable.shape) for name, variable in self.variables.items()}
     for key in sorted(wanted.keys() | shapes.keys()):
       if wanted.get(key) != shapes.get(key):
         raise UserError(f'checkpoint {path} does not fit {self.model.name}: {key} has shape {shapes.get(key, "none")} '
                         f'there and {wanted.get(key, "none")} here; expected this version\'s model. Go on with the '
                         'version that wrote it, or train anew in another run folder.')
-    counter = next(keys[name] for name, variable in self.variables.items() if variable is self.model.step.value)
+    counter = next(name for name, variable in self.variables.items() if variable is self.model.step.value)
     if path.name != f'step-{reader.get_tensor(counter)}':
       raise DamagedError(f'checkpoint {path} holds step {reader.get_tensor(counter)}; expected the file as it was '
                          'written, under its own name.')
     for name, variable in self.variables.items():
-      value = reader.get_tensor(keys[name])
-      if value.dtype == np.uint8:  # an older format of the vocabulary
-        value = value.astype(variable.dtype.as_numpy_dtype)
-      variable.assign(value)
+      variable.assign(reader.get_tensor(name))
 
   def _advice(self):
     found = checkpoint_steps(self.last)
@@ -229,10 +221,6 @@ def variables(model) -> dict[str, tf.Variable]:
   if len(named) < len(pairs):
     raise ValueError(f'{model.name}: {len(pairs) - len(named)} names of variables occur twice; expected each once.')
   return named
-
-
-def _numbered_key(place):
-  return f'variables/{place}/.ATTRIBUTES/VARIABLE_VALUE'
 
 
 def _delete(folder, step):
