@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import glob
 import hashlib
+import os
 import pathlib
 import shutil
 import tempfile
@@ -72,7 +73,9 @@ def write(path, text: str) -> None:
 
 @contextlib.contextmanager
 def locked(path, wait=True) -> Iterator[str]:
-  """A context manager that holds an exclusive lock on a lock file. The lock of a killed process is released.
+  """A context manager that holds an exclusive lock on a lock file, or on a folder if `path` is one.
+
+  The lock of a killed process is released.
 
   Gives '', or the system's error message if the file system does not support locks; nothing is locked then.
 
@@ -80,16 +83,20 @@ def locked(path, wait=True) -> Iterator[str]:
     BlockingIOError: another process holds the lock, and `wait` is False.
     OSError: the file cannot be written.
   """
-  path, problem = regular(path), ''
+  path, problem = pathlib.Path(path), ''
   path.parent.mkdir(parents=True, exist_ok=True)
-  with path.open('w') as stream:
+  descriptor = (os.open(path, os.O_RDONLY) if path.is_dir() else
+                os.open(regular(path), os.O_WRONLY | os.O_CREAT, 0o666))
+  try:
     try:
-      fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+      fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
       raise
     except OSError as error:
       problem = error.strerror or str(error)
     yield problem
+  finally:
+    os.close(descriptor)
 
 
 def digest(parts: Iterable[bytes | memoryview]) -> str:

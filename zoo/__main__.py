@@ -149,8 +149,8 @@ def show_list(patterns, dataset, model, pretrained) -> None:
       score = ', '.join(f'{label.name} {label.quantity(metrics[label.metric])}' for label in shown_labels[:2])
     grid.add_row(name, str(definition.latent_dimension), samples, score, ', '.join(figures(definition)))
   print(cli.text_of(grid, 220))
-  print(f'{len(shown)} definitions, {len(shown.keys() & kept.keys())} with pretrained weights (--pretrained); * from a '
-        'single secondary source')
+  print(f'{len(shown)} definitions, {len(shown.keys() & kept.keys())} with pretrained weights (--pretrained); * not '
+        'checked against a second source')
 
 
 def show(name, recipe) -> None:
@@ -176,7 +176,7 @@ def show(name, recipe) -> None:
   published = figures(definition)
   sources = sorted({row.source for row in base.published(
       definition.dataset, definition.model, definition.latent_dimension).values()})
-  print('published: ' + (f'{", ".join(published)} ({"; ".join(sources)}; * from a single secondary source)'
+  print('published: ' + (f'{", ".join(published)} ({"; ".join(sources)}; * not checked against a second source)'
                          if published else 'nothing'))
   print(f'train it: acai train --zoo {name} --recipe {recipe}')
   if name in zoo.names(pretrained=True):

@@ -264,7 +264,7 @@ def _scores(subject, level):
   if subject.published:
     text += ('\nThe third column has the mean ± population standard deviation over seeds, and the 95 % confidence '
              'interval of the mean. Where the published figure is a median of the last 20 evaluations, so is ours. '
-             '* marks a figure from a single secondary source.\n')
+             '* marks a published figure that was not checked against a second source.\n')
   return [f'{level} Scores\n', text]
 
 

@@ -1,5 +1,6 @@
 """Result files. zoo/results/NAME.json has a record of every run of a definition, written by `acai_tf.evaluate`."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -18,7 +19,6 @@ from acai_tf.experiment.resolve import parse_experiment
 from acai_tf.zoo import base
 
 FOLDER = pathlib.Path(__file__).parent / 'results'
-LOCK = '.lock'  # in that folder; held while a file is read, changed and written
 
 # Keys of every run in a result file, in this order. All other keys are facts.
 _REQUIRED = ('weights', 'medians', 'curves', 'history', 'train_seconds', 'experiment', 'samples', 'metrics')
@@ -274,10 +274,18 @@ def add(name, record: Record, folder=FOLDER) -> None:
   Raises:
     UserError: another run has exactly the same metrics and history, to the last digit.
   """
-  with files.locked(pathlib.Path(folder) / LOCK):
+  with _locked(folder):
     records = with_record(load(name, folder), record)
     _refuse_duplicates(records, name)
     _write(name, records, folder)
+
+
+@contextlib.contextmanager
+def _locked(folder):
+  """Holds a lock on a folder of result files, which is created if it does not exist."""
+  pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
+  with files.locked(folder):
+    yield
 
 
 def with_record(records, record) -> list[Record]:
@@ -287,7 +295,7 @@ def with_record(records, record) -> list[Record]:
 
 def set_kept(name, record: Record, kept: Kept, folder=FOLDER) -> None:
   """Records that the definition's archive has the weights of `record`'s run, and of no other run."""
-  with files.locked(pathlib.Path(folder) / LOCK):
+  with _locked(folder):
     _write(name, [dataclasses.replace(run, kept=kept if run.identity == record.identity else None)
                   for run in load(name, folder)], folder)
 

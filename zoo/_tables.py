@@ -1,6 +1,7 @@
 """Tables of results beside published figures and tables of ablations, as text, Markdown and HTML."""
 
 import html
+import re
 
 import numpy as np
 from rich import box
@@ -206,7 +207,7 @@ def note(target, results, body, everything=False) -> list:
     parts += [
         f'Published figures: mean ± population standard deviation after {PAPER_SAMPLES:,} samples. The papers do not '
         'report the number of runs. Distance, smoothness and probe are medians of the last 20 evaluations (20/256 of '
-        'the training). * marks a figure from a single secondary source.',
+        'the training). * marks a published figure that was not checked against a second source.',
         'Our figures: mean ± population standard deviation over seeds, [95 % confidence interval of the mean, '
         'Student\'s t]. They are from the last checkpoint, except in the columns "median of 20", which compare to '
         'published medians.',
@@ -324,14 +325,14 @@ def render_brief(target, kind='text', folder=_records.FOLDER, published_only=Fal
     raise UserError(f'{target} has no results; expected some from acai zoo reproduce NAME.')
   results = {row[0]: results[row[0]] for row in body}
   check_networks(dataset, results)
-  starred = ' * marks a figure from a single secondary source.' * any(' *' in cell for row in body for cell in row)
+  starred = (' * marks a published figure that was not checked against a second source.'
+             * any(' *' in cell for row in body for cell in row))
   medians = [column.heading.split(',')[0] for column in _compare.columns(dataset)
              if column.metric in _compare.MEDIANS and column.heading in headings]
   compared = (f' {" and ".join(medians).capitalize()}: medians of the last 20 evaluations, like the published figures.'
               * bool(medians and 'published' in headings))
   return render_table(headings, body, [
-      'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean].'
-      + compared + starred,
+      ' '.join(over_seeds(body, headings, ', [95 % confidence interval of the mean]')) + compared + starred,
       undertrained(row[0] for row in body),
       *restarts(dataset, [(name, group) for name, runs in results.items()
                           for group in _records.longest(runs, name)[:1]])], kind)
@@ -366,9 +367,9 @@ def render_ablation(name, kind='text', folder=_records.FOLDER) -> str:
   if not body:
     raise UserError(f'{name} has no training with other settings than its recipe\'s; expected some from '
                     f'acai zoo reproduce {name} --set SECTION.KEY=VALUE.')
-  return render_table(headings, body, [
-      'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean, Student\'s '
-      't]. All settings that are not named in a row are those of its recipe.'], kind)
+  return render_table(headings, body, [' '.join([
+      *over_seeds(body, headings, ', [95 % confidence interval of the mean, Student\'s t]'),
+      'All settings that are not named in a row are those of its recipe.'])], kind)
 
 
 def render_sources(name, kind='text', folder=_records.FOLDER) -> str:
@@ -429,8 +430,13 @@ def render_metrics(target, metrics, kind='text', folder=_records.FOLDER) -> str:
                      *[restarts_of(group)] * clustered, *(plain(summary) for summary in summaries)])
   headings = metrics if kind == 'text' else [metric.replace('_', ' ') for metric in metrics]  # Pages break at spaces.
   headings = ['definition', 'samples', 'seeds', *['restarts of k-means'] * clustered, *headings]
-  return render_table(headings, body, [
-      'Figures are mean ± population standard deviation over seeds.'], kind)
+  return render_table(headings, body, over_seeds(body, headings), kind)
+
+
+def over_seeds(body, headings, interval='') -> list[str]:
+  """[how the figures of several seeds are summarized], or [] if each row of a table has one seed."""
+  several = any(re.search(r'\D', row[headings.index('seeds')]) for row in body)
+  return [f'Figures are mean ± population standard deviation over seeds{interval}.'] * several
 
 
 def plain(summary) -> str:

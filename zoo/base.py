@@ -34,7 +34,7 @@ class Published:
   value: float
   spread: float | None  # the published +-
   source: str  # paper and table
-  confirmed: bool = False  # by a second source; otherwise it is from a single secondary source or from memory
+  confirmed: bool = False  # whether it was checked against a second source
   comparable: bool = True  # False if the model beside it has other settings than the paper's
 
 

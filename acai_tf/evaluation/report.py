@@ -35,7 +35,7 @@ def table(experiment, samples, metrics, crossfade=None, weights=None, restarts=N
   shown = [row for name, row in published.items() if name in metrics]
   if shown:
     sources = '; '.join(sorted({row.source for row in shown}))
-    starred = '; * from a single secondary source' if any(not row.confirmed for row in shown) else ''
+    starred = '; * not checked against a second source' if any(not row.confirmed for row in shown) else ''
     text += f'\n  published: {sources}{starred}; the ACAI paper trained on {config.PAPER_SAMPLES:,} samples.'
     if not all(row.comparable for row in shown):
       text += '\n  † not compared: the model has other settings than the paper\'s.'
