@@ -46,17 +46,30 @@ def export(run: Run, target, checkpoint='last', weights='average', formats=(), d
   Raises:
     UserError: there is no run or checkpoint, the target exists or cannot be written, or the module differs.
   """
+  experiment, model, step = build.load_model(run, checkpoint, precision='float32', weights=weights)
+  facts = {'checkpoint': checkpoint, 'weights': weights if experiment.training.average else 'raw'}
+  return export_model(model, experiment, step * experiment.training.batch, target, formats, data_dir, manual_dir, facts)
+
+
+def export_model(model, experiment, samples, target, formats=(), data_dir=None, manual_dir=None, facts=None) -> str:
+  """Exports a model in float32 as `export` does a run.
+
+  Args:
+    model: the Keras model.
+    experiment: its `config.Experiment`.
+    samples: number of training samples.
+    target, formats, data_dir, manual_dir: as for `export`.
+    facts: further values for training.json.
+  """
   from acai_tf.export import module
 
-  experiment, model, step = build.load_model(run, checkpoint, precision='float32', weights=weights)
   target = pathlib.Path(target)
   try:
     with files.replacing(target) as made:
       made.mkdir()
       module.save(model, made)
       agreement = compare(model, made)
-      card = {**module.card(model, experiment, step * experiment.training.batch), 'checkpoint': checkpoint,
-              'weights': weights if experiment.training.average else 'raw'}
+      card = {**module.card(model, experiment, samples), **(facts or {})}
       if set(formats) - {'saved_model'}:
         dataset = build.load_data(experiment, data_dir, manual_dir)
         card['formats'] = compare_formats(made, formats, formats_lib.write(model, made, formats, dataset))
@@ -150,13 +163,18 @@ def expected(model) -> dict:
   return found
 
 
+def check_new(target) -> None:
+  """Raises UserError if `target` exists."""
+  if pathlib.Path(target).exists():
+    raise UserError(f'{target} exists already; expected a new folder. Exported modules are never changed.')
+
+
 def main() -> None:
   """Runs the program."""
   arguments = FLAGS
   if not arguments.run or not arguments.to:
-    raise UserError('--run DIR and --to DIR are both needed; --run is a folder made by acai_tf.train.')
-  if pathlib.Path(arguments.to).exists():
-    raise UserError(f'{arguments.to} exists already; expected a new folder. Exported modules are never changed.')
+    raise UserError('--run DIR and --to DIR are both needed; --run is a run folder of acai train.')
+  check_new(arguments.to)
   cli.start_tensorflow()
   run = Run(arguments.run)
   experiment = run.experiment()

@@ -196,9 +196,21 @@ class ProgramTest(tf.test.TestCase):
          'lines; it is for clustering'),
         (['reproduce', 'lines_acai'], {'metrics': 'all,lines'}, "unknown value of --metrics 'all'"),
         (['report'], {'to': folder}, 'is a folder; expected a file'),
-        (['card', 'lines_acai'], {'to': f'{folder}/none/card.md'}, 'is in a folder that does not exist')):
+        (['card', 'lines_acai'], {'to': f'{folder}/none/card.md'}, 'is in a folder that does not exist'),
+        (['export', 'lines_acai'], {}, '--to is missing; expected a new folder: acai zoo export lines_acai --to DIR'),
+        (['export', 'lines_acai'], {'to': folder}, 'exists already; expected a new folder'),
+        (['export', 'yelp_arae'], {'to': f'{folder}/new'}, "no pretrained weights of yelp_arae, since Yelp's terms"),
+        (['export', 'grammar_arae'], {'to': f'{folder}/new', 'formats': 'onx'}, "unknown format 'onx'")):
       with self.assertRaisesRegex(UserError, message):
         self.run_program(*words, **settings)
+
+  @pytest.mark.slow
+  def test_a_pretrained_model_is_exported(self):
+    folder = self.get_temp_dir() + '/new'
+    self.assertIn('6 signatures agree to 1e-05', self.run_program('export', 'lines_denoising', to=folder))
+    images = np.random.default_rng(0).random([2, 32, 32, 1], np.float32)
+    self.assertAllClose(tf.saved_model.load(folder).encoder(images), zoo.load('lines_denoising').encode(2 * images - 1),
+                        atol=1e-5)
 
   def test_all_metrics_can_be_named(self):
     self.assertEqual(self.run_program('reproduce', 'lines_acai', metrics='all', samples=1 << 19, plan=True),

@@ -1,4 +1,4 @@
-"""The program `acai zoo`: lists, trains, compares and publishes definitions (`COMMANDS`)."""
+"""The program `acai zoo`: lists, trains, compares, exports and publishes definitions (`COMMANDS`)."""
 
 import dataclasses
 import inspect
@@ -16,6 +16,8 @@ from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment.config import TextNetwork
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.run import Run
+from acai_tf.export import __main__ as export_program
+from acai_tf.export import formats
 from acai_tf.metrics import labels
 from acai_tf.training import build, weights
 from acai_tf.zoo import (
@@ -65,6 +67,8 @@ flags.DEFINE_string('results', str(_records.FOLDER), 'Folder of the result files
 flags.DEFINE_string('format', None, 'Format of the table [text] or card [markdown]', flag_values=FLAGS)
 flags.DEFINE_string('to', None, 'File for the report [report.html] or card [standard output]; new folder for the '
                     'gallery [gallery]; where to publish: kaggle or huggingface', flag_values=FLAGS)
+flags.DEFINE_list('formats', [], 'Further formats beside saved_model: litert, onnx; they are compared on the data set',
+                  flag_values=FLAGS)
 flags.DEFINE_bool('serve', False, 'Serve the gallery on this machine until Ctrl-C', flag_values=FLAGS)
 flags.DEFINE_string('owner', None, 'Account to publish under, named in the card', flag_values=FLAGS)
 flags.DEFINE_bool('yes', False, 'Upload; otherwise only print what would be uploaded', flag_values=FLAGS)
@@ -107,6 +111,8 @@ COMMANDS = {
     'card': Command('NAME', 'prints the model card of a definition', {
         'format': 'markdown or huggingface [markdown]', 'owner': 'Account that the card names',
         'to': 'File [standard output]'}),
+    'export': Command('NAME --to DIR', 'exports a pretrained model as a SavedModel, and in further formats', {
+        'to': 'New folder for the exported model', 'formats': '', **dict.fromkeys(DATA, '')}),
     'publish': Command('NAME --to kaggle|huggingface --owner OWNER', 'uploads the exported model of a definition', {
         'to': 'kaggle or huggingface', 'owner': 'Account to publish under', 'yes': ''}),
     'gallery': Command('[NAME...]', 'builds a page to interpolate on, with the given or all pretrained models', {
@@ -311,6 +317,18 @@ def card(name) -> None:
   print(f'wrote {FLAGS.to}' if FLAGS.to else text)
 
 
+def export(name) -> None:
+  """Exports the pretrained model of a definition to --to."""
+  if not FLAGS.to:
+    raise UserError(f'--to is missing; expected a new folder: acai zoo export {name} --to DIR.')
+  export_program.check_new(FLAGS.to)
+  experiment, model, samples = _weights.load(name, 'float32')
+  formats.require(FLAGS.formats, experiment)
+  agreement = export_program.export_model(
+      model, experiment, samples, FLAGS.to, FLAGS.formats, FLAGS.data_dir, FLAGS.manual_dir)
+  print(f'wrote {FLAGS.to}; reloaded in a fresh process by hub.load: {agreement}')
+
+
 def publish(name) -> None:
   """Uploads the exported model of a definition. Without --yes, only prints what would be uploaded."""
   if FLAGS.to not in _publish.PLACES or not FLAGS.owner:
@@ -386,6 +404,8 @@ def main(words) -> int:
     print(f'wrote {target}')
   elif command == 'card' and len(names) == 1:
     card(names[0])
+  elif command == 'export' and len(names) == 1:
+    export(names[0])
   elif command == 'publish' and len(names) == 1:
     publish(names[0])
   elif command == 'gallery':

@@ -22,8 +22,10 @@ def record_of(name, results=_records.FOLDER) -> tuple[_records.Record, _records.
   base.definition(name)
   record = next((run for run in _records.load(name, results) if run.kept), None)
   if record is None or record.kept is None:
-    raise UserError(f'there are no pretrained weights of {name}; expected a definition that has some (zoo.names('
-                    f'pretrained=True)). Train it: acai zoo reproduce {name}.')
+    reason = refusal(base.definition(name).dataset)
+    raise UserError(f'there are no pretrained weights of {name}{f", since {reason}" if reason else ""}; expected a '
+                    'definition that has some (zoo.names(pretrained=True)). '
+                    f'Train it: acai train --zoo {name} --recipe fast.')
   return record, record.kept
 
 
