@@ -207,8 +207,9 @@ class KerasTest(tf.test.TestCase):
                          (np.full([4, 5], 13), 'ids go from 13 to 13; expected 0 to 12')):
       with self.assertRaisesRegex(ValueError, message):
         model.fit(ids, verbose=0)
-    with self.assertRaisesRegex(ValueError, 'ids of sentences are string; expected ints'):
-      model.encode(['a cat'])
+    for texts in (['a cat'], np.array(['a cat'])):
+      with self.assertRaisesRegex(ValueError, 'ids of sentences .represent takes strings. are string; expected ints'):
+        model.encode(texts)
     with self.assertRaisesRegex(ValueError, 'codes have shape'):
       model.decode(np.zeros([2, 7], np.float32))
 

@@ -197,6 +197,25 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(np.linalg.norm(loaded(tf.constant(texts)), axis=1), np.ones(5), atol=1e-6)
     return model, folder
 
+  def test_sentences_in_and_out(self):
+    """The Keras model's methods on strings against its callables, which a module exports."""
+    model, texts, others = make('arae'), ['cat eats it', 'dog sees me !'], ['owl likes some', 'hen has it']
+    offered = {c.name: c.function for c in model.callables()}
+    self.assertAllEqual(model.represent(texts), offered['encoder'](tf.constant(texts)))
+    for alpha in (0.25, [0.0, 1.0]):
+      ours = model.interpolate(texts, others, alpha)
+      theirs = offered['interpolator'](tf.constant(texts), tf.constant(others), tf.reshape(alpha, [-1]))
+      self.assertEqual(ours, [text.decode() for text in theirs.numpy()])
+    self.assertEqual(model.sample(3, 5), [text.decode() for text in offered['sampler'](3, 5).numpy()])
+    for call, message in ((lambda: model.interpolate(texts, texts[:1], 0.5), '2 texts_a and 1 texts_b'),
+                          (lambda: model.interpolate(texts, others, 2.0), 'expected numbers in'),
+                          (lambda: model.represent([3]), 'texts are of type list; expected a list of strings'),
+                          (lambda: model.sample(0), 'count is 0'),
+                          (lambda: make('text_autoencoder').sample(2), 'text_autoencoder has no sampler'),
+                          (lambda: make('arae_transfer').interpolate(texts, texts, 0.5), 'has no interpolator')):
+      with self.assertRaisesRegex(ValueError, message):
+        call()
+
   @each
   @pytest.mark.each_model
   def test_weights_are_assigned_with_their_vocabulary(self, name, settings):

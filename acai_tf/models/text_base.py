@@ -75,8 +75,9 @@ class TextAutoencoder(base.Model):
   # Ids and latents.
 
   def encode(self, ids) -> tf.Tensor:
-    """[n, longest + 1] ids -> [n, latent] float32 latents of norm 1."""
-    return self.encoder(base.as_checked_tensor(ids, (self.length,), 'ids of sentences', 'ints'))
+    """[n, longest + 1] ids -> [n, latent] float32 latents of norm 1. `represent` takes sentences."""
+    what = 'ids of sentences (represent takes strings)'
+    return self.encoder(base.as_checked_tensor(ids, (self.length,), what, 'ints'))
 
   def decode(self, codes) -> tf.Tensor:
     """[n, latent] latents -> [n, longest + 1] ids by greedy decoding."""
@@ -139,6 +140,47 @@ class TextAutoencoder(base.Model):
     return self.means({'recon_loss': loss, 'token_accuracy': accuracy}, data)
 
   # Functions for users: plain text.
+
+  def represent(self, texts) -> tf.Tensor:
+    """n sentences -> their latents, [n, latent] of norm 1. Unknown words are read as [UNK], long sentences cut."""
+    try:
+      texts = tf.constant(texts, tf.string)
+    except (TypeError, ValueError):
+      raise ValueError(f'texts are of type {type(texts).__name__}; expected a list of strings.') from None
+    return self.encode(self.vocabulary.encode(texts))
+
+  def interpolate(self, texts_a, texts_b, alpha) -> list[str]:
+    """Decodes the points at `alpha` on the great circles from a's latents (0) to b's (1).
+
+    Args:
+      texts_a, texts_b: n sentences of each.
+      alpha: [n] or a scalar, in [0, 1].
+
+    Raises:
+      ValueError: the model has no interpolation, there are not equally many sentences, or `alpha` is invalid
+        (`interpolation.coefficients`).
+    """
+    self._require('interpolator')
+    first, second = self.represent(texts_a), self.represent(texts_b)
+    if first.shape[0] != second.shape[0]:
+      raise ValueError(f'there are {first.shape[0]} texts_a and {second.shape[0]} texts_b; expected equally many.')
+    alpha = interpolation.coefficients(alpha, first.shape[0], first.dtype)
+    return self.vocabulary.decode(self.decode(self.mix(first, second, alpha)).numpy())
+
+  def sample(self, count, seed=0) -> list[str]:
+    """`count` sentences decoded from samples of the prior; a function of `seed`.
+
+    Raises:
+      ValueError: the model has no prior that is decoded, or `count` is below 1.
+    """
+    self._require('sampler')
+    codes = self.sample_codes(base.integer(count, 'count', 1), base.integer(seed, 'seed', 0))
+    return self.vocabulary.decode(self.decode(codes).numpy())
+
+  def _require(self, name):
+    offered = [c.name for c in self.callables()]
+    if name not in offered:
+      raise ValueError(f'{self.name} has no {name}; expected a model that has one. It has {", ".join(offered)}.')
 
   def callables(self) -> list[base.Callable]:
     """As in `base.Model`; inputs and outputs named texts* are strings."""
