@@ -204,7 +204,7 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual(model.represent(texts), offered['encoder'](tf.constant(texts)))
     for alpha in (0.25, [0.0, 1.0]):
       ours = model.interpolate(texts, others, alpha)
-      theirs = offered['interpolator'](tf.constant(texts), tf.constant(others), tf.reshape(alpha, [-1]))
+      theirs = offered['interpolator'](tf.constant(texts), tf.constant(others), np.float32(np.broadcast_to(alpha, [2])))
       self.assertEqual(ours, [text.decode() for text in theirs.numpy()])
     self.assertEqual(model.sample(3, 5), [text.decode() for text in offered['sampler'](3, 5).numpy()])
     for call, message in ((lambda: model.interpolate(texts, texts[:1], 0.5), '2 texts_a and 1 texts_b'),
