@@ -91,7 +91,7 @@ def require_packages(*names) -> None:
   missing = [name for name in names if importlib.util.find_spec(name) is None]
   if missing:
     raise UserError(f"{' and '.join(missing)} not installed; expected the extra `export`, which other formats than "
-                    "saved_model need: pip install 'acai_tf[export]'.")
+                    "saved_model need: pip install -e '.[export]' in a checkout.")
 
 
 def inputs(module, images) -> dict:

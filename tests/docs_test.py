@@ -83,6 +83,8 @@ class DocsTest(tf.test.TestCase):
     save_module('demo/module', 'lines', 'acai', {'network': {'latent_width': 16, 'latent': 2, 'depth': 2}})
     save_module('demo-text/module', 'text', 'arae', {
         'dataset': {'path': 'sentences.txt', 'longest': 4}, 'network': {'embedding': 4, 'hidden': 5, 'latent': 6}})
+    for name in ('first.png', 'second.png'):
+      Image.fromarray(np.zeros([28, 28], np.uint8)).save(folder / name)
     ran = 0
     for name, page in PAGES.items():
       scope = {'__name__': 'page'}

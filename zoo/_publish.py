@@ -40,8 +40,8 @@ def publish(name, place, owner, really=False, results=_records.FOLDER, folder=_w
     try:
       {'kaggle': _kaggle, 'huggingface': _huggingface}[place](handle, staged, note)
     except ImportError as error:
-      raise UserError(f"{error.name} is not installed; expected the extra publish: pip install 'acai_tf[publish]'."
-                      ) from error
+      raise UserError(f"{error.name} is not installed; expected the extra publish: pip install -e '.[publish]' in a "
+                      'checkout.') from error
     except Exception as error:  # The libraries and their HTTP clients raise many types.
       raise UserError(f'{place} refused {handle} ({" ".join(str(error).split())[:300]}); expected an account that may '
                       'write there, logged in with the library of the site.') from error

@@ -325,14 +325,15 @@ def render_brief(target, kind='text', folder=_records.FOLDER, published_only=Fal
     raise UserError(f'{target} has no results; expected some from acai zoo reproduce NAME.')
   results = {row[0]: results[row[0]] for row in body}
   check_networks(dataset, results)
-  starred = (' * marks a published figure that was not checked against a second source.'
+  starred = ('* marks a published figure that was not checked against a second source.'
              * any(' *' in cell for row in body for cell in row))
   medians = [column.heading.split(',')[0] for column in _compare.columns(dataset)
              if column.metric in _compare.MEDIANS and column.heading in headings]
-  compared = (f' {" and ".join(medians).capitalize()}: medians of the last 20 evaluations, like the published figures.'
+  compared = (f'{" and ".join(medians).capitalize()}: medians of the last 20 evaluations, like the published figures.'
               * bool(medians and 'published' in headings))
+  spread = over_seeds(body, headings, ', [95 % confidence interval of the mean]')
   return render_table(headings, body, [
-      ' '.join(over_seeds(body, headings, ', [95 % confidence interval of the mean]')) + compared + starred,
+      *filter(None, [' '.join(filter(None, [*spread, compared, starred]))]),
       undertrained(row[0] for row in body),
       *restarts(dataset, [(name, group) for name, runs in results.items()
                           for group in _records.longest(runs, name)[:1]])], kind)
