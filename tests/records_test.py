@@ -435,13 +435,17 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertIn('| 64,000 | 0, 1 | 50 ± 0 | 41 ± 1 |', named)
     with self.assertRaisesRegex(UserError, "in the results of yelp 'reverse_perplexty'; did you mean 'reverse_perp"):
       _tables.render_metrics('yelp', ['reverse_perplexity', 'reverse_perplexty'], folder=self.folder)
-    readme = '<!-- acai zoo table yelp --metrics a,b_1 --format markdown -->\nold\n<!-- end -->'
-    with unittest.mock.patch.object(_tables, 'render_metrics', return_value='new\n') as rendered:
-      self.assertIn('-->\nnew\n<!-- end', _readme.updated(readme))
-    rendered.assert_called_once_with('yelp', ['a', 'b_1'], 'markdown')
-    readme = '<!-- acai zoo table yelp_arae --sources --format markdown -->\nold\n<!-- end -->'
-    with unittest.mock.patch.object(_tables, 'render_sources', return_value='new\n'):
-      self.assertIn('-->\nnew\n<!-- end', _readme.updated(readme))
+    for brief in (False, True):
+      flag = ' --brief' * brief
+      readme = f'<!-- acai zoo table yelp{flag} --metrics a,b_1 --format markdown -->\nold\n<!-- end -->'
+      with unittest.mock.patch.object(_tables, 'render_metrics', return_value='new\n') as rendered:
+        self.assertEqual(_readme.updated(readme), readme.replace('old', 'new'))
+      rendered.assert_called_once_with('yelp', ['a', 'b_1'], 'markdown', brief=brief)
+    self.file('yelp_arae', record(0, 64, name='yelp_arae', reverse_perplexity=7.0))
+    everything, short = (_tables.render_metrics('yelp', ['reverse_perplexity'], 'markdown', self.folder, brief)
+                         for brief in (False, True))
+    self.assertIn('| yelp_arae | 64 | 0 | 7 |', everything)
+    self.assertNotIn('| 64 |', short)
 
   def test_the_report_is_one_file(self):
     _records.add('lines_acai', record(), self.folder)

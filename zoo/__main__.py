@@ -385,14 +385,15 @@ def main(words) -> int:
   elif command == 'keep' and len(names) == 1:
     keep(names[0])
   elif command == 'table' and len(names) == 1:
-    if FLAGS.ablation + FLAGS.sources + FLAGS.all + FLAGS.brief + FLAGS.published + bool(FLAGS.metrics) > 1:
+    brief = FLAGS.brief and not FLAGS.metrics  # Both together are one table.
+    if FLAGS.ablation + FLAGS.sources + FLAGS.all + brief + FLAGS.published + bool(FLAGS.metrics) > 1:
       raise UserError('--all, --brief, --published, --ablation, --sources and --metrics are different tables; expected '
-                      'one of them.')
+                      'one of them, or --brief with --metrics.')
     if (FLAGS.ablation or FLAGS.sources) and base.is_pattern(names[0]):
       raise UserError(f'--{"ablation" if FLAGS.ablation else "sources"} shows one definition; expected its name, not '
                       f'the pattern {names[0]!r}.')
     kind = chosen_format(_tables.FORMATS)
-    print(_tables.render_metrics(names[0], FLAGS.metrics, kind, FLAGS.results) if FLAGS.metrics
+    print(_tables.render_metrics(names[0], FLAGS.metrics, kind, FLAGS.results, FLAGS.brief) if FLAGS.metrics
           else _tables.render_ablation(names[0], kind, FLAGS.results) if FLAGS.ablation
           else _tables.render_sources(names[0], kind, FLAGS.results) if FLAGS.sources
           else _tables.render_brief(names[0], kind, FLAGS.results, FLAGS.published) if FLAGS.brief or FLAGS.published

@@ -8,9 +8,9 @@ from acai_tf.zoo import _card, _plots, _records, _tables
 
 ROOT = pathlib.Path(__file__).parents[2]
 # <!-- acai zoo table DATASET|PATTERN --format markdown --> ... <!-- end -->, also with --all, --brief, --published or
-# --metrics NAME,...; with --ablation or --sources it has a DEFINITION.
+# --metrics NAME,..., or the last two; with --ablation or --sources it has a DEFINITION.
 MARKED = re.compile(r'(<!-- acai zoo table ([\w*]+)( --all| --brief| --published| --ablation| --sources'
-                    r'| --metrics [\w,]+)? --format markdown -->\n).*?(<!-- end -->)', re.S)
+                    r'|(?: --brief)? --metrics [\w,]+)? --format markdown -->\n).*?(<!-- end -->)', re.S)
 
 # <!-- pictures --> ... <!-- end -->: the pictures of all results, in docs/records, which is a link to zoo/results.
 PICTURES = re.compile(r'(<!-- pictures -->\n).*?(<!-- end -->)', re.S)
@@ -26,8 +26,8 @@ def pages() -> list[pathlib.Path]:
 
 def table(match) -> str:
   """Renders the table for a match of `MARKED`."""
-  if (match[3] or '').startswith(' --metrics '):
-    return _tables.render_metrics(match[2], match[3].split()[1].split(','), 'markdown')
+  if ' --metrics ' in (match[3] or ''):
+    return _tables.render_metrics(match[2], match[3].split()[-1].split(','), 'markdown', brief='--brief' in match[3])
   kinds: dict[str, Callable[[str, str], str]] = {
       ' --ablation': _tables.render_ablation, ' --sources': _tables.render_sources, ' --brief': _tables.render_brief,
       ' --published': _tables.render_published}

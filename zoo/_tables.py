@@ -408,8 +408,10 @@ def render_published(target, kind='text', folder=_records.FOLDER) -> str:
   return render_brief(target, kind, folder, published_only=True)
 
 
-def render_metrics(target, metrics, kind='text', folder=_records.FOLDER) -> str:
+def render_metrics(target, metrics, kind='text', folder=_records.FOLDER, brief=False) -> str:
   """Renders a table of chosen metrics for every training of `chosen(target)` that has at least one of them.
+
+  With `brief`, only the longest training of each definition with its own settings is shown.
 
   Raises:
     UserError: no record has a metric of that name, or the figures come from several feature networks.
@@ -423,7 +425,7 @@ def render_metrics(target, metrics, kind='text', folder=_records.FOLDER) -> str:
     _one_network(dataset, [(name, run) for name, runs in results.items() for run in runs])
   clustered = any(metric.startswith('clustering') for metric in metrics)
   for name, runs in results.items():
-    for group in _records.groups(runs):
+    for group in _records.longest(runs, name)[:1] if brief else _records.groups(runs):
       summaries = [_records.summary(group, metric) for metric in metrics]
       if any(summaries):
         changed = _compare.text_of(_records.changes(group[0].experiment, name), 'recipe')

@@ -6,7 +6,7 @@ import dataclasses
 SUBJECTS = {
     '_of_means': 'means of the posterior',
     '_of_features': 'features of the probe',
-    '_reencoded': 'encoded again',
+    '_reencoded': 're-encoded',
     '_gaussian': 'a Gaussian fitted to the latents',
     '_sphere': 'uniform points on the sphere',
     '_untrained': 'the generator before training',

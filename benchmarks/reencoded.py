@@ -1,6 +1,6 @@
-"""Measures the features of images that are decoded and encoded again, on the pretrained weights of MNIST.
+"""Measures the features of images that are decoded and re-encoded, on the pretrained weights of MNIST.
 
-`python benchmarks/encoded_again.py NAME...` prints, for each definition, the accuracies of logistic regression and of
+`python benchmarks/reencoded.py NAME...` prints, for each definition, the accuracies of logistic regression and of
 k-means (100 restarts) on the latents of 20,000 training and 10,000 test images, and on f(clip(g(z), -1, 1)), the
 latents of their reconstructions.
 """
@@ -37,7 +37,7 @@ def main(names):
     functions = subject.of_model(model)
     train = latents(functions, dataset, 'train', TRAIN)
     test = latents(functions, dataset, 'test', TEST)
-    for what, seen, unseen in zip(('latents', 'encoded again'), train, test[:2], strict=False):
+    for what, seen, unseen in zip(('latents', 're-encoded'), train, test[:2], strict=False):
       accuracy, _ = probe.fitted_accuracy(seen, train[2], unseen, test[2])
       scores, _ = clustering.score(seen, unseen, test[2], dataset.classes, RESTARTS)
       print(f'{name:24} {what:14} probe {accuracy:.2%}   clustering {scores["clustering_accuracy"]:.2%}   '
