@@ -155,13 +155,26 @@ def render(subject, kind='markdown', owner='') -> str:
 
 
 def page() -> str:
-  """All cards in one page for docs/, without the parts that are the same for all."""
+  """An overview of all cards and the cards, in one page for docs/, without the parts that are the same for all."""
   names = [name for name, runs in _records.load_all().items() if any(run.kept for run in runs)]
-  return '\n'.join(
-      '\n'.join([f'## {subject.name}\n\n{_what(subject)}', _tables.markdown(['', ''], facts(subject)),
-                 *_scores(subject, '###'), *_limits(subject, '###'),
+  subjects = [subject_of(name) for name in names]
+  overview = _tables.markdown(
+      ['name', 'model', 'latent dimension', 'training samples', 'size, MB', 'scores'], [
+          [f'[`{subject.name}`](#{subject.name})', base.title(subject.definition.model),
+           str(subject.definition.latent_dimension), f'{subject.samples:,}', f'{subject.record.kept.bytes / 1e6:.1f}',
+           scores_line(subject)] for subject in subjects])
+  return '\n'.join([overview, *(
+      '\n'.join([f'## {subject.name}\n\n{_summary(subject)}', _tables.markdown(['', ''], facts(subject)),
+                 *_scores(subject, '###'), *_limits(subject, '###', own=True),
                  f'![Interpolations by {subject.name}](records/{subject.name}.png)\n'])
-      for subject in map(subject_of, names))
+      for subject in subjects)])
+
+
+def scores_line(subject) -> str:
+  """The first two scores of a model's weights: 'probe 97.54 %, clustering 92.60 %'."""
+  columns = [column for column in _compare.columns(subject.definition.dataset)
+             if subject.record.metrics.get(column.metric) is not None]
+  return ', '.join(f'{column.name} {column.quantity(subject.record.metrics[column.metric])}' for column in columns[:2])
 
 
 def facts(subject) -> list:
@@ -214,7 +227,9 @@ def scores(subject) -> tuple[list, list]:
         heading += f', {_tables.restarts_of(subject.runs)} restarts'
       body.append([heading, column.number(value), over, published + source])
   over = f'seed{"s" * (len(subject.runs) > 1)} {_tables.seeds_of(subject.runs)}'
-  return ['score', 'these weights', over, 'published'], body
+  headings = ['score', 'these weights', over, 'published']
+  shown = [0, 1, *([2, 3] if subject.published else [2] if len(subject.runs) > 1 else [])]
+  return _tables.columns_of(headings, body, shown)
 
 
 def scores_text(name) -> str:
@@ -230,8 +245,8 @@ def scores_text(name) -> str:
           'interval].')
 
 
-def limits(subject) -> list:
-  """Sentences about what the model cannot do and what its scores do not show."""
+def limits(subject, own=False) -> list:
+  """Sentences about what the model cannot do and what its scores do not show; with `own`, without those of its kind."""
   definition, kept = subject.definition, subject.record.kept
   paper = definition.resolve().training.samples
   sentences = []
@@ -248,14 +263,18 @@ def limits(subject) -> list:
     name = max(changes, key=changes.__getitem__)
     sentences.append('The weights are stored in half precision, which changes no score by more than '
                      f'{changes[name]:.2%} ({name}).')
-  return sentences + [subject.text(limit) for limit in subject.wording.limits]
+  return sentences + [subject.text(limit) for limit in subject.wording.limits if not own]
+
+
+def _summary(subject):
+  """The first paragraph of the docstring of a model's file."""
+  text = inspect.cleandoc(sys.modules[type(subject.model).__module__].__doc__).split('\n\n')[0]
+  return f'{" ".join(text.split())}\n'
 
 
 def _what(subject):
-  """Describes the model: the first paragraph of its file's docstring and the equations of its class."""
-  kind = type(subject.model)
-  module = inspect.cleandoc(sys.modules[kind.__module__].__doc__).split('\n\n')[0]
-  return f'{" ".join(module.split())}\n\n{inspect.getdoc(kind)}\n'
+  """Describes the model: `_summary` and the equations of its class."""
+  return f'{_summary(subject)}\n{inspect.getdoc(type(subject.model))}\n'
 
 
 def _scores(subject, level):
@@ -268,8 +287,8 @@ def _scores(subject, level):
   return [f'{level} Scores\n', text]
 
 
-def _limits(subject, level):
-  return [f'{level} Limits\n', ''.join(f'- {sentence}\n' for sentence in limits(subject))]
+def _limits(subject, level, own=False):
+  return [f'{level} Limits\n', ''.join(f'- {sentence}\n' for sentence in limits(subject, own))]
 
 
 def _snippet(subject, kind, handle):
