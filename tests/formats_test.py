@@ -164,7 +164,7 @@ class RequireTest(tf.test.TestCase):
       formats.require(['saved_model', 'onnx'], text)
     missing = dataclasses.replace(formats.FORMATS['onnx'], packages=('no_such_package',))
     with (mock.patch.dict(formats.FORMATS, {'onnx': missing}),
-          self.assertRaisesRegex(UserError, r"no_such_package not installed.*pip install 'acai_tf\[export\]'")):
+          self.assertRaisesRegex(UserError, r"no_such_package not installed.*pip install -e '\.\[export\]' in")):
       formats.require(['onnx'], lines)
 
   def test_every_format_has_its_tolerance(self):
