@@ -499,7 +499,7 @@ class PublishTest(parameterized.TestCase, Case):
       self.assertEqual(first, f'{NAME} -> {address}')
       self.assertCountEqual(lines, [f'  {path}  {len(data):,} bytes' for path, data in self.files(place).items()])
       self.assertEqual(last, 'nothing was uploaded; --yes uploads it')
-      with self.assertRaisesRegex(UserError, r"^\w+ is not installed; .*pip install -e '\.\[publish\]' in a checkout\."):
+      with self.assertRaisesRegex(UserError, r"^\w+ is not installed; .*pip install -e '\.\[publish\]' in a"):
         self.publish(place, really=True)
     self.assertEmpty(self.seen)
 
