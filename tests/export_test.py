@@ -22,6 +22,7 @@ from tensorflow.python.tools import saved_model_cli
 from tiny import SHAPE, create, exported
 
 from acai_tf import vocabulary
+from acai_tf.data import mnist
 from acai_tf.evaluation import subject
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
@@ -371,14 +372,18 @@ class ModuleTest(tf.test.TestCase):
     run.folder.mkdir()
     run.claim(resolve('mnist', 'autoencoder', 'fast'))
     self.addCleanup(program.FLAGS.unparse_flags)
-    for words, expected in (([], os.path.expanduser('~/tensorflow_datasets')), (['--data_dir', folder], folder)):
+    for words, expected in (([], None), (['--data_dir', folder], folder)):
       program.FLAGS.unparse_flags()
       program.FLAGS(['export', '--run', str(run), '--to', folder + '/to', '--manual_dir', folder, *words])
       with (unittest.mock.patch.object(program, 'export', return_value='') as made,
-            unittest.mock.patch.dict(os.environ), contextlib.redirect_stdout(io.StringIO())):
-        os.environ.pop('TFDS_DATA_DIR', None)
+            contextlib.redirect_stdout(io.StringIO())):
         program.main()
-      self.assertEqual([str(folder) for folder in made.call_args.args[-2:]], [expected, folder])
+      self.assertEqual(made.call_args.args[-2:], (expected, folder))
+    with (unittest.mock.patch.object(mnist, 'load') as load, unittest.mock.patch.dict(os.environ),
+          contextlib.redirect_stdout(io.StringIO())):
+      os.environ.pop('TFDS_DATA_DIR', None)
+      build.load_data(run.experiment())  # without a folder, as from Python
+    self.assertEqual(load.call_args.args[1:], (os.path.expanduser('~/tensorflow_datasets'), None))
 
 
 if __name__ == '__main__':
