@@ -10,6 +10,7 @@ from absl.testing import parameterized
 
 from acai_tf import losses
 from acai_tf.experiment import config
+from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve
 from acai_tf.models import aae, aeai, amr, gaia, irvae, lsgan_ae, midrae, vae
 from acai_tf.networks import convolutional
@@ -207,6 +208,15 @@ class InterpolativeTest(parameterized.TestCase, tf.test.TestCase):
         one, two = np.log(1 + pairs[0, i, j] / pairs[0].mean()), np.log(1 + pairs[1, i, j] / pairs[1].mean())
         wanted += (one - two)**2 / BATCH**2
     self.assertAllClose(make(gaia).distance_loss(*(tf.constant(v, tf.float32) for v in (x, codes))), wanted, rtol=1e-4)
+
+  def test_steps_that_are_partly_undone_have_no_average(self):
+    for recipe, average in (('paper', 0.0), ('fast', 0.998)):
+      training = resolve('lines', 'gaia', recipe).training
+      self.assertEqual((make(gaia, balance='bound').training_of('critic', training), training.average),
+                       (training, average))
+    self.assertEqual(make(gaia, balance='sigmoid').training_of('critic', config.Training()), config.Training())
+    with self.assertRaisesRegex(UserError, r'training.average is 0.998; expected 0 with model.balance'):
+      make(gaia, balance='sigmoid').training_of('critic', training)
 
   @parameterized.product(error=('absolute', 'squared'), balance=('sigmoid', 'bound'), far=(False, True))
   def test_losses_and_steps_from_the_outputs(self, error, balance, far):

@@ -367,7 +367,8 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertLen(_records.of_recipe(found, name), 2)
     self.assertLen(_records.longest(found, name), 2)  # one seed in both precisions compares them: two rows
     other = record(1, settings=['training.precision=mixed_bfloat16'])
-    for runs, expected in (([*found, other], [[0, 1], [0]]), ([record(0), other], [[0, 1]])):
+    half = record(2, settings=['training.precision=mixed_float16'])
+    for runs, expected in (([*found, other], [[0, 1], [0]]), ([record(0), other, half], [[0, 1], [2]])):
       self.assertEqual([[run.seed for run in group] for group in _records.groups(runs)], expected)
     auto = _reproduce.identities(_reproduce.experiment_of(definition, 0, 'fast'))
     self.assertEqual(auto, {run.identity for run in found})
@@ -386,6 +387,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     for settings in (['model.gamma=0.9'], ['model.gamma=0.9', 'model.lambda_=0.1']):
       self.file('lines_acai', *(record(s, 64, distance=(3 + s) * 1e-3, settings=settings) for s in (0, 1)))
     text = _tables.render_ablation('lines_acai', 'markdown', self.folder)
+    self.assertNotIn('restarts', text)  # Tables of lines have no clustering.
     changed = [line.split(' | ')[0].removeprefix('| ') for line in text.splitlines()[2:5]]
     self.assertEqual(changed, ['none (the recipe)', 'model.gamma 0.9 (recipe: 0.2)',
                                'model.gamma 0.9 (recipe: 0.2), model.lambda_ 0.1 (recipe: 0.5)'])

@@ -209,7 +209,8 @@ class ConformanceTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual(model.sample(3, 5), [text.decode() for text in offered['sampler'](3, 5).numpy()])
     for call, message in ((lambda: model.interpolate(texts, texts[:1], 0.5), '2 texts_a and 1 texts_b'),
                           (lambda: model.interpolate(texts, others, 2.0), 'expected numbers in'),
-                          (lambda: model.represent([3]), 'texts are of type list; expected a list of strings'),
+                          *((lambda wrong=wrong: model.represent(wrong), 'texts are not a list of strings')
+                            for wrong in ([3], [None], [], [['a b']], 'a b')),
                           (lambda: model.sample(0), 'count is 0'),
                           (lambda: make('text_autoencoder').sample(2), 'text_autoencoder has no sampler'),
                           (lambda: make('arae_transfer').interpolate(texts, texts, 0.5), 'has no interpolator')):

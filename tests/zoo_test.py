@@ -212,6 +212,15 @@ class ProgramTest(tf.test.TestCase):
     self.assertAllClose(tf.saved_model.load(folder).encoder(images), zoo.load('lines_denoising').encode(2 * images - 1),
                         atol=1e-5)
 
+  def test_a_run_that_fails_does_not_end_the_others(self):
+    folder, outcomes = self.get_temp_dir(), [UserError('it is a copy'), OSError('disk full'), 0]
+    with (unittest.mock.patch.object(program._reproduce, 'reproduce', side_effect=outcomes),
+          unittest.mock.patch.object(program._reproduce, 'say') as said,
+          self.assertRaisesRegex(UserError, '^2 runs are missing: grammar_arae, seed 0; grammar_arae, seed 1; their')):
+      self.run_program('reproduce', 'grammar_arae', seeds=3, runs=folder, results=folder, weights=folder)
+    self.assertEqual([call.args[0] for call in said.call_args_list],
+                     ['grammar_arae, seed 0: it is a copy', 'grammar_arae, seed 1: disk full'])
+
   def test_all_metrics_can_be_named(self):
     self.assertEqual(self.run_program('reproduce', 'lines_acai', metrics='all', samples=1 << 19, plan=True),
                      'no training is missing\n')

@@ -250,7 +250,7 @@ def reproduce(patterns) -> int:
     try:
       status = _reproduce.reproduce(definition, experiment, settings, FLAGS.runs, FLAGS.results, FLAGS.weights,
                                     data_flags, evaluate_flags)
-    except UserError as error:  # One failed run must not end the others.
+    except (UserError, OSError) as error:  # One failed run must not end the others.
       _reproduce.say(f'{definition.name}, seed {experiment.training.seed}: {error}')
       status = 1
     if status in (130, 143):  # The user stopped it; it did not fail.
@@ -322,8 +322,10 @@ def export(name) -> None:
   if not FLAGS.to:
     raise UserError(f'--to is missing; expected a new folder: acai zoo export {name} --to DIR.')
   export_program.check_new(FLAGS.to)
-  experiment, model, samples = _weights.load(name, 'float32')
+  experiment = _weights.record_of(name)[0].experiment
   formats.require(FLAGS.formats, experiment)
+  build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
+  _, model, samples = _weights.load(name, 'float32')
   agreement = export_program.export_model(
       model, experiment, samples, FLAGS.to, FLAGS.formats, FLAGS.data_dir, FLAGS.manual_dir)
   print(f'wrote {FLAGS.to}; reloaded in a fresh process by hub.load: {agreement}')

@@ -280,10 +280,13 @@ def _what(subject):
 def _scores(subject, level):
   headings, body = scores(subject)
   text = _tables.markdown(headings, body)
+  notes = []
+  if len(subject.runs) > 1:
+    notes.append(f'The third column has {_tables.SPREAD}, {_tables.INTERVAL}.')
   if subject.published:
-    text += ('\nThe third column has the mean ± population standard deviation over seeds, and the 95 % confidence '
-             'interval of the mean. Where the published figure is a median of the last 20 evaluations, so is ours. '
-             '* marks a published figure that was not checked against a second source.\n')
+    notes.append('Where the published figure is a median of the last 20 evaluations, so is that of the third column. '
+                 '* marks a published figure that was not checked against a second source.')
+  text += f'\n{" ".join(notes)}\n' * bool(notes)
   return [f'{level} Scores\n', text]
 
 

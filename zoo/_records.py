@@ -9,6 +9,7 @@ import pathlib
 import re
 import statistics
 import typing
+from collections.abc import Iterator
 
 from acai_tf import files
 from acai_tf.evaluation import ranges
@@ -274,17 +275,22 @@ def add(name, record: Record, folder=FOLDER) -> None:
   Raises:
     UserError: another run has exactly the same metrics and history, to the last digit.
   """
-  with _locked(folder):
+  with locked(folder):
     records = with_record(load(name, folder), record)
     _refuse_duplicates(records, name)
     _write(name, records, folder)
 
 
 @contextlib.contextmanager
-def _locked(folder):
-  """Holds a lock on a folder of result files, which is created if it does not exist."""
+def locked(folder=FOLDER) -> Iterator[None]:
+  """Holds a lock on a folder of result files, which is created if it does not exist. Locks must not be nested.
+
+  It prints a warning if the file system does not support locks.
+  """
   pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
-  with files.locked(folder):
+  with files.locked(folder) as problem:
+    if problem:
+      print(f'{folder} cannot be locked ({problem}): do not write results with several programs at once.')
     yield
 
 
@@ -294,10 +300,12 @@ def with_record(records, record) -> list[Record]:
 
 
 def set_kept(name, record: Record, kept: Kept, folder=FOLDER) -> None:
-  """Records that the definition's archive has the weights of `record`'s run, and of no other run."""
-  with _locked(folder):
-    _write(name, [dataclasses.replace(run, kept=kept if run.identity == record.identity else None)
-                  for run in load(name, folder)], folder)
+  """Records that the definition's archive has the weights of `record`'s run, and of no other run.
+
+  If several programs may write, call it, and write the archive, under `locked`.
+  """
+  _write(name, [dataclasses.replace(run, kept=kept if run.identity == record.identity else None)
+                for run in load(name, folder)], folder)
 
 
 def _write(name, records, folder):
@@ -308,8 +316,8 @@ def _write(name, records, folder):
 def groups(runs) -> list[list[Record]]:
   """Groups runs that differ only in their seeds, most samples first.
 
-  Runs in float32 and in bfloat16 are pooled, because the precision changes the figures by less than the seed does. If
-  a seed was trained in both, they are two groups, the one with more seeds first.
+  Runs in float32 and in bfloat16 are pooled, because recipe `fast` leaves this choice to the device. If a seed was
+  trained in both, they are two groups, the one with more seeds first.
   """
   grouped: dict = {}
   for run in sorted(runs, key=lambda run: (-run.samples, run.identity)):
@@ -317,7 +325,8 @@ def groups(runs) -> list[list[Record]]:
   pooled: dict = {}
   for (recipe, samples, settings), group in grouped.items():
     values = json.loads(settings)
-    values['training'].pop('precision')
+    if values['training']['precision'] in ('float32', 'mixed_bfloat16'):
+      values['training'].pop('precision')
     same = pooled.setdefault((recipe, samples, json.dumps(values)), [])
     other = next((other for other in same if not {run.seed for run in group} & {run.seed for run in other}), None)
     if other is None:

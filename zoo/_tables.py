@@ -19,6 +19,8 @@ from acai_tf.zoo import _compare, _records, base
 SOURCES = {'': 'the sampler', **{end: labels.SUBJECTS[end] for end in (
     '_prior', '_gaussian', '_sphere', '_untrained', '_real_codes', '_language_model', '_real_text')}}
 SOURCE_COLUMNS = tuple(map(labels.of, ('reverse_perplexity', 'forward_perplexity', 'distinct_share', 'copied_share')))
+SPREAD = 'mean ± population standard deviation over seeds'
+INTERVAL = "[95 % confidence interval of the mean, Student's t, within the range of the metric]"
 FORMATS = ('text', 'markdown', 'html')
 WEIGHTS = {'average': 'EMA', 'raw': 'raw'}
 # How the names of metrics begin that depend on the feature network.
@@ -57,7 +59,7 @@ def common(runs) -> list:
   precisions = {run.experiment.training.precision.removeprefix('mixed_') for run in runs}
   weights = f'{" or ".join(sorted({WEIGHTS[run.weights] for run in runs}))}, {" or ".join(sorted(precisions))}'
   samples = runs[0].samples
-  seconds = [run.train_seconds for run in runs if run.train_seconds]
+  seconds = [run.train_seconds for run in runs if run.train_seconds] if len(precisions) == 1 else []
   time = [f'{np.mean(seconds) / 60:.0f}', f'{samples / np.mean(seconds):.0f}'] if seconds else ['', '']
   return [runs[0].experiment.training.recipe, weights,
           f'{samples:,}', seeds_of(runs), *time]
@@ -285,7 +287,7 @@ def ablation_rows(name, results) -> tuple[list[str], list]:
   for group in _records.groups(results):
     changed.setdefault((group[0].samples, group[0].experiment.training.recipe), []).append(
         (_records.changes(group[0].experiment, name), group))
-  clustered = any(restarts_of([run]) for run in results)
+  clustered = any(column.metric.startswith('clustering') for column in shown)
   medians = [column.metric in _compare.MEDIANS and any(column.metric in run.medians for run in results)
              for column in shown]
   for kinds in changed.values():
@@ -331,7 +333,7 @@ def render_brief(target, kind='text', folder=_records.FOLDER, published_only=Fal
              if column.metric in _compare.MEDIANS and column.heading in headings]
   compared = (f'{" and ".join(medians).capitalize()}: medians of the last 20 evaluations, like the published figures.'
               * bool(medians and 'published' in headings))
-  spread = over_seeds(body, headings, ', [95 % confidence interval of the mean]')
+  spread = over_seeds(body, headings)
   return render_table(headings, body, [
       *filter(None, [' '.join(filter(None, [*spread, compared, starred]))]),
       undertrained(row[0] for row in body),
@@ -369,7 +371,7 @@ def render_ablation(name, kind='text', folder=_records.FOLDER) -> str:
     raise UserError(f'{name} has no training with other settings than its recipe\'s; expected some from '
                     f'acai zoo reproduce {name} --set SECTION.KEY=VALUE.')
   return render_table(headings, body, [' '.join([
-      *over_seeds(body, headings, ', [95 % confidence interval of the mean, Student\'s t]'),
+      *over_seeds(body, headings),
       'All settings that are not named in a row are those of its recipe.'])], kind)
 
 
@@ -396,9 +398,9 @@ def render_sources(name, kind='text', folder=_records.FOLDER) -> str:
     raise UserError(f'{name} has no figures of sources; expected a run of sentences that was measured with them: '
                     'acai evaluate --run DIR --metrics all.')
   return render_table(['sentences from', *(column.heading for column in SOURCE_COLUMNS)], body, [
-      f'{name}: {runs[0].samples:,} samples, recipe {runs[0].experiment.training.recipe}, seeds {seeds_of(runs)}. '
-      'Figures are mean ± population standard deviation over seeds, [95 % confidence interval of the mean, Student\'s '
-      't]. For real sentences and their latents, forward perplexity and copies are measured on held-out sentences.'
+      f'{name}: {runs[0].samples:,} samples, recipe {runs[0].experiment.training.recipe}, '
+      f'seed{"s" * (len(runs) > 1)} {seeds_of(runs)}. '
+      + f'Figures are {SPREAD}, {INTERVAL}. ' * (len(runs) > 1) + 'For real sentences and their latents, forward perplexity and copies are measured on held-out sentences.'
       + (f' "with noise": N(0, {runs[0].facts.get("source_noise")}²) is added to every component of the latents '
          'before decoding.' if noisy else '')], kind)
 
@@ -436,10 +438,11 @@ def render_metrics(target, metrics, kind='text', folder=_records.FOLDER, brief=F
   return render_table(headings, body, over_seeds(body, headings), kind)
 
 
-def over_seeds(body, headings, interval='') -> list[str]:
+def over_seeds(body, headings) -> list[str]:
   """[how the figures of several seeds are summarized], or [] if each row of a table has one seed."""
   several = any(re.search(r'\D', row[headings.index('seeds')]) for row in body)
-  return [f'Figures are mean ± population standard deviation over seeds{interval}.'] * several
+  intervals = any(' [' in cell for row in body for cell in row)
+  return [f'Figures are {SPREAD}{f", {INTERVAL}" if intervals else ""}.'] * several
 
 
 def plain(summary) -> str:

@@ -2,6 +2,7 @@
 
 import pathlib
 
+from acai_tf.evaluation import report
 from acai_tf.evaluation.modality import MODALITIES
 from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
@@ -118,12 +119,17 @@ def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, 
   # Style transfer has no reconstruction of its own; its metrics include the BLEU of one.
   reconstruction = modality.reconstruction if modality.reconstruction in found else 'reconstruction_bleu'
   recorded, measured = record.metrics.get(reconstruction), found[reconstruction]
-  if recorded is not None and abs(measured - recorded) > RECON_CHANGE * recorded:
-    raise UserError(f'{run} has a {reconstruction} of {measured:.4g}; expected {recorded:.4g}, as in its record. '
+  if recorded is not None and (measured is None or abs(measured - recorded) > RECON_CHANGE * recorded):
+    raise UserError(f'{run} has a {reconstruction} of {report.number(measured)}; expected {recorded:.4g}, as in its record. '
                     f'Measure it again (acai evaluate), then acai zoo reproduce {name}.')
   arrays, chosen = weights.compact(model, figures)
   about = {'definition': name, 'experiment': experiment.to_dict(), 'samples': samples, 'weights': record.weights,
            **chosen}
-  kept = _records.Kept(**weights.write(pathlib.Path(folder) / f'{name}.npz', arrays, about), **chosen)
-  _records.set_kept(name, record, kept, results)
+  with _records.locked(results):
+    latest = _records.reported(_records.load(name, results), name)
+    if latest is None or latest.identity != own:
+      raise UserError(f'{run} is not the run that {name} reports any longer: another program has added a result. '
+                      f'To store the weights of the new one: acai zoo reproduce {name}.')
+    kept = _records.Kept(**weights.write(pathlib.Path(folder) / f'{name}.npz', arrays, about), **chosen)
+    _records.set_kept(name, record, kept, results)
   return kept

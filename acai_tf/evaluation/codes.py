@@ -12,14 +12,13 @@ FILE = 'codes.npz'
 PARTS = ('train', 'test')
 
 
-def encode(functions, dataset, train_images, count=None, seed=(0, 0), folder=None, progress=lambda *_: None) -> dict:
+def encode(functions, dataset, train_images, seed=(0, 0), folder=None, progress=lambda *_: None) -> dict:
   """Encodes training and test images block by block, so that no set has to fit into memory as float32.
 
   Args:
     functions: `subject.Functions`.
     dataset: the data set.
     train_images: maximum number of training images.
-    count: maximum number of test images; None for all.
     seed: ints, the seed of codes sampled from q(z|x).
     folder: cache folder; None for no cache. The cache is valid while weights, images and settings are the same.
     progress: function (text, done, total).
@@ -35,7 +34,7 @@ def encode(functions, dataset, train_images, count=None, seed=(0, 0), folder=Non
   Raises:
     UserError: the folder cannot be written.
   """
-  totals = {'train': train_images, 'test': len(dataset.test_images[:count])}
+  totals = {'train': train_images, 'test': len(dataset.test_images)}
   key, path = None, None
   if folder is not None:
     path = pathlib.Path(folder) / FILE

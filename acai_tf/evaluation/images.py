@@ -28,18 +28,18 @@ class Task(groups.Task):
 
   def over(self, function) -> np.ndarray:
     """Applies a function to all test images, block by block: [n, ...] outputs."""
-    return np.concatenate([function(images) for images, _ in self.dataset.blocks('test', self.settings.count)])
+    return np.concatenate([function(images) for images, _ in self.dataset.blocks('test')])
 
 
 def _reconstruction(task):
-  blocks = task.dataset.blocks('test', task.settings.count)
+  blocks = task.dataset.blocks('test')
   task.measured.metrics.update(reconstruction.score(
       (images, task.functions.decode(task.functions.encode(images))) for images, _ in blocks))
 
 
 def _probe(task):
-  labels = task.dataset.test_labels[:task.settings.count]
-  task.measured.metrics['probe_accuracy'] = probe.accuracy(task.over(task.functions.classify), labels)
+  answers = task.over(task.functions.classify)
+  task.measured.metrics['probe_accuracy'] = probe.accuracy(answers, task.dataset.test_labels)
 
 
 def _lines(task):
@@ -83,8 +83,7 @@ def _codes(task):
   settings = task.settings
   if 'codes' not in task.measured.arrays:
     task.measured.arrays['codes'] = codes_lib.encode(
-        task.functions, task.dataset, settings.train_images, settings.count, settings.seeds, settings.codes,
-        task.progress)
+        task.functions, task.dataset, settings.train_images, settings.seeds, settings.codes, task.progress)
   return task.measured.arrays['codes']
 
 
@@ -140,7 +139,7 @@ def _gap(name, curve):
 def _real_features(task):
   """Features of at most `REAL` test images, [n, d]."""
   return np.concatenate([task.settings.features(images) for images, _ in task.dataset.blocks(
-      'test', min(REAL, task.settings.count or REAL))])
+      'test', REAL)])
 
 
 def _between_neighbours(task, count):
@@ -263,7 +262,6 @@ class Settings:
   groups: tuple = QUICK  # names of the groups of metrics
   restarts: int = 10  # of k-means; 1000 in the paper
   train_images: int = 60_000  # images for probe and clustering, as in the paper, and for nearest neighbours
-  count: int | None = None  # of test images; None for all
   features: typing.Any = None  # `feature_network.Features` for the groups of FEATURES
   seeds: tuple = (0, 0)  # of sampled lines and codes, for example the run's seed and step
   codes: object = None  # cache folder of codes; None for no cache

@@ -47,6 +47,8 @@ class Label:
 
   def quantity(self, value, spread=None) -> str:
     """Formats a value, and its deviation, with the unit: '97.54 %', '0.24e-3', '(0.24 ± 0.01)e-3'."""
+    if value is None:
+      return self.number(value)
     text = self.number(value) + ('' if spread is None else f' ± {self.number(spread)}')
     if self.unit == ', 1e-3':
       return f'{text}e-3' if spread is None else f'({text})e-3'

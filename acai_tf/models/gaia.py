@@ -1,6 +1,5 @@
 """Generative adversarial interpolative autoencoding: GAIA (Sainburg, Thielk, Theilman, Migliori, Gentner 2018)."""
 
-import dataclasses
 from typing import Annotated, Literal
 
 import keras
@@ -8,6 +7,7 @@ import tensorflow as tf
 
 from acai_tf import losses, replicas
 from acai_tf.experiment.config import Training
+from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf.interpolation import lerp
 from acai_tf.models import base, image_base
@@ -141,9 +141,9 @@ class Model(image_base.Autoencoder):
             'distance_loss': distance_loss, 'critic_loss': critic_loss, 'real_loss': real_error, **classifier_logs}
 
   def training_of(self, player, training) -> Training:
-    """With balance 'sigmoid' there is no EMA of autoencoder and critic: it would average steps at the full rate."""
-    if self.config.balance == 'sigmoid' and player != 'classifier':
-      return dataclasses.replace(training, average=0.0)
+    if self.config.balance == 'sigmoid' and training.average:
+      raise UserError(f"training.average is {training.average}; expected 0 with model.balance='sigmoid', which undoes "
+                      'parts of the steps that an EMA would contain.')
     return training
 
   def minimize_at(self, tape, objectives, rates) -> None:

@@ -146,7 +146,9 @@ class TextAutoencoder(base.Model):
     try:
       texts = tf.constant(texts, tf.string)
     except (TypeError, ValueError):
-      raise ValueError(f'texts are of type {type(texts).__name__}; expected a list of strings.') from None
+      texts = None
+    if texts is None or texts.shape.rank != 1 or not texts.shape[0]:
+      raise ValueError('texts are not a list of strings; expected one or more sentences, such as ["a cat sleeps"].')
     return self.encode(self.vocabulary.encode(texts))
 
   def interpolate(self, texts_a, texts_b, alpha) -> list[str]:
