@@ -400,7 +400,8 @@ def render_sources(name, kind='text', folder=_records.FOLDER) -> str:
   return render_table(['sentences from', *(column.heading for column in SOURCE_COLUMNS)], body, [
       f'{name}: {runs[0].samples:,} samples, recipe {runs[0].experiment.training.recipe}, '
       f'seed{"s" * (len(runs) > 1)} {seeds_of(runs)}. '
-      + f'Figures are {SPREAD}, {INTERVAL}. ' * (len(runs) > 1) + 'For real sentences and their latents, forward perplexity and copies are measured on held-out sentences.'
+      + f'Figures are {SPREAD}, {INTERVAL}. ' * (len(runs) > 1)
+      + 'For real sentences and their latents, forward perplexity and copies are measured on held-out sentences.'
       + (f' "with noise": N(0, {runs[0].facts.get("source_noise")}²) is added to every component of the latents '
          'before decoding.' if noisy else '')], kind)
 
