@@ -120,8 +120,8 @@ def keep(name, run: Run, results=_records.FOLDER, folder=FOLDER, data_dir=None, 
   reconstruction = modality.reconstruction if modality.reconstruction in found else 'reconstruction_bleu'
   recorded, measured = record.metrics.get(reconstruction), found[reconstruction]
   if recorded is not None and (measured is None or abs(measured - recorded) > RECON_CHANGE * recorded):
-    raise UserError(f'{run} has a {reconstruction} of {report.number(measured)}; expected {recorded:.4g}, as in its record. '
-                    f'Measure it again (acai evaluate), then acai zoo reproduce {name}.')
+    raise UserError(f'{run} has a {reconstruction} of {report.number(measured)}; expected {recorded:.4g}, as in its '
+                    f'record. Measure it again (acai evaluate), then acai zoo reproduce {name}.')
   arrays, chosen = weights.compact(model, figures)
   about = {'definition': name, 'experiment': experiment.to_dict(), 'samples': samples, 'weights': record.weights,
            **chosen}
