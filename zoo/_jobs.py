@@ -116,8 +116,10 @@ def table(jobs, count) -> str:
   for job in jobs:
     training = job.experiment.training
     grid.add_row(job.name, training.recipe, f'{training.samples:,}', f'{job.trained:,}', hours(job.seconds))
-  return (f'{cli.text_of(grid)}\nmissing trainings: {len(jobs)}. Run {count} at a time, they take about '
-          f'{hours(makespan(jobs, count))} at the recorded speeds, without the evaluations.')
+  total = makespan(jobs, count)
+  return f'{cli.text_of(grid)}\nmissing trainings: {len(jobs)}. ' + (
+      'How long they take is unknown, since no result of such a model has a speed.' if total is None else
+      f'Run {count} at a time, they take about {hours(total)} at the recorded speeds, without the evaluations.')
 
 
 class Worker(threading.Thread):
