@@ -66,6 +66,7 @@ class PipelineTest(tf.test.TestCase):
       self.assertAllLess(-np.abs(pairs[0] - pairs[1]), 0)
       self.assertLen(np.unique(pairs[:, :5]), 10)
     self.assertAllEqual(dataset.pairs(5, 3)[0], dataset.pairs(5, 3)[0])
+    self.assertAllEqual(np.stack(dataset.pairs(5, 3))[:, 2:4], dataset.pairs(5, 3, slice(2, 4)))
     self.assertNotAllEqual(dataset.pairs(5, 3)[0], dataset.pairs(5, 4)[0])
 
   def test_arrays_that_another_version_left_are_refused(self):

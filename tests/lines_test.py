@@ -165,6 +165,7 @@ class DatasetTest(tf.test.TestCase):
     self.assertEqual(first.shape, (256, 32, 32, 1))
     self.assertLen(np.unique(np.concatenate([first, second]).reshape(512, -1), axis=0), 512)
     self.assertAllEqual(first, dataset.pairs(256, (0, 5))[0])
+    self.assertAllEqual(second[10:12], dataset.pairs(256, (0, 5), slice(10, 12))[1])
     for other in ((0, 6), (1, 5)):
       self.assertNotAllClose(first, dataset.pairs(256, other)[0])
 

@@ -69,8 +69,8 @@ class ImageDataset(base.Dataset):
         return
       yield images, labels
 
-  def pairs(self, count, seed) -> tuple:
-    """Returns `count` pairs of different test images as two arrays [count, *shape] float32 in [-1, 1].
+  def pairs(self, count, seed, rows=slice(None)) -> tuple:
+    """Returns the `rows` of `count` pairs of different test images: two arrays [n, *shape] float32 in [-1, 1].
 
     The pairs are a function of `seed`. Each image is in one pair only, unless there are too few images.
     """
@@ -79,7 +79,7 @@ class ImageDataset(base.Dataset):
     generator = np.random.default_rng(seed)
     order = np.concatenate([generator.permutation(total)[:max(total - total % 2, 1)] for _ in range(rounds)])
     first, second = np.resize(order, 2 * count).reshape(count, 2).T
-    return to_float(self.test_images[first]), to_float(self.test_images[second])
+    return to_float(self.test_images[first[rows]]), to_float(self.test_images[second[rows]])
 
   def prepare(self, images, labels) -> tuple:
     """Converts uint8 images to float32 in [-1, 1]."""

@@ -111,17 +111,18 @@ class Lines(image_base.ImageDataset):
     size = 'x'.join(map(str, self.shape))
     return f'training lines drawn as they are needed, {len(self.test_images):,} test lines, {size}'
 
-  def pairs(self, count, seed) -> tuple[np.ndarray, ...]:
-    """Draws `count` pairs of new lines, as every evaluation of the authors does.
+  def pairs(self, count, seed, rows=slice(None)) -> tuple[np.ndarray, ...]:
+    """Draws the `rows` of `count` pairs of new lines, as every evaluation of the authors does.
 
     Args:
       count: number of pairs.
       seed: an int or a sequence of ints; `seed` and `test_seed` determine the angles.
+      rows: slice or indices of the pairs that are returned.
 
     Returns:
-      Two arrays [count, size, size, 1] float32 in [-1, 1].
+      Two arrays [n, size, size, 1] float32 in [-1, 1].
     """
-    angles = np.random.default_rng([self.test_seed, *np.atleast_1d(seed)]).uniform(0, TWO_PI, [2, count])
+    angles = np.random.default_rng([self.test_seed, *np.atleast_1d(seed)]).uniform(0, TWO_PI, [2, count])[:, rows]
     return tuple(render(half, self.shape[0]) for half in angles)
 
   def batch(self, seed, step, size, rows) -> tuple:

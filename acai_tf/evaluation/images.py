@@ -1,6 +1,7 @@
 """Evaluation of image models: groups of metrics, the data on which they are computed, and their settings."""
 
 import dataclasses
+import math
 import typing
 
 import numpy as np
@@ -161,11 +162,10 @@ def _features(features, images):
 
 def _pairs(task, count, steps):
   """Yields `count` pairs, two arrays [n, height, width, channels], in pieces whose paths of `steps` fit a block."""
-  first, second = task.dataset.pairs(count, PAIR_SEED)
-  size = max(1, image_base.BLOCK // (steps * first[0].nbytes))
+  size = max(1, image_base.BLOCK // (4 * steps * math.prod(task.dataset.shape)))
   for start in range(0, count, size):
     task.progress(f'paths of {steps} images', start, count)
-    yield first[start:start + size], second[start:start + size]
+    yield task.dataset.pairs(count, PAIR_SEED, slice(start, start + size))
 
 
 def _paths(task, count, steps):
