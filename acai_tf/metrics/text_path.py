@@ -86,31 +86,47 @@ def score(paths: Paths, log_probabilities: Callable[[Sequence[Sequence]], np.nda
   steps = np.abs(np.diff(progress, axis=1)).max(axis=1)  # [n]
   distinct = np.array([len({tuple(sentence) for sentence in path}) for path in paths])  # [n]
 
-  # [1 + DRAWS, n]: how often each path counts, first in the original sample, then in each bootstrap resample.
-  weights = np.concatenate([np.ones([1, n]), np.random.default_rng(seed).multinomial(n, [1 / n] * n, size=DRAWS)])
   middle, ends = [(k - 1) // 2, k // 2], [0, k - 1]
-
-  def ratio(above, below):
-    """Ratio of sums over paths, per resample: [n, ...] twice -> [1 + DRAWS, ...]; NaN for 0 / 0."""
-    with np.errstate(invalid='ignore', divide='ignore'):
-      return (weights @ above) / (weights @ below)
 
   def mean(values):
     defined = np.isfinite(values)
-    return ratio(np.where(defined, values, 0), defined.astype(float))
+    return np.where(defined, values, 0), defined.astype(float)
 
   def fluency(columns):
-    return np.exp(ratio(surprise[:, columns].sum(axis=1), tokens[:, columns].sum(axis=1)))
+    return surprise[:, columns].sum(axis=1), tokens[:, columns].sum(axis=1)
 
+  # Numerators and denominators, [n] or [n, k] each. A metric is the ratio of their sums over the paths.
+  fractions = {'middle': fluency(middle), 'ends': fluency(ends), 'largest_step': mean(steps), 'distinct': mean(distinct),
+               'stray': inner.T, 'perplexity': (surprise, tokens), 'share_a': mean(share_a), 'share_b': mean(share_b),
+               'progress': mean(progress)}
+  drawn = {name: _resampled(*fraction, seed) for name, fraction in fractions.items()}
+  drawn['perplexity'] = np.exp(drawn['perplexity'])
+  drawn = {'perplexity_gap': np.exp(drawn.pop('middle') - drawn.pop('ends')), **drawn}
   scores = {'still': float(np.isnan(steps).mean()), 'alpha': np.linspace(0, 1, k).tolist()}
-  for name, drawn in {
-      'perplexity_gap': fluency(middle) / fluency(ends), 'largest_step': mean(steps), 'distinct': mean(distinct),
-      'stray': ratio(inner[:, 0], inner[:, 1]), 'perplexity': np.exp(ratio(surprise, tokens)), 'share_a': mean(share_a),
-      'share_b': mean(share_b), 'progress': mean(progress)}.items():
-    columns = [_with_interval(column) for column in drawn.reshape(len(drawn), -1).T]
-    values, intervals = (list(part) for part in zip(*columns, strict=True))
-    scores[name], scores[f'{name}_interval'] = (values, intervals) if drawn.ndim == 2 else (values[0], intervals[0])
+  for name, columns in drawn.items():
+    values, intervals = (list(part) for part in zip(*map(_with_interval, columns.T), strict=True))
+    scores[name], scores[f'{name}_interval'] = (values[0], intervals[0]) if len(values) == 1 else (values, intervals)
   return scores
+
+
+def _resampled(above, below, seed):
+  """Ratios of sums over n paths, in the sample and in each bootstrap resample of a seed.
+
+  Args:
+    above, below: [n] or [n, k].
+    seed: seed of the resamples.
+
+  Returns:
+    [1 + DRAWS, 1 or k]; NaN for 0 / 0.
+  """
+  n, generator = len(above), np.random.default_rng(seed)
+  above, below = np.reshape(above, [n, -1]), np.reshape(below, [n, -1])
+  sums = [(above.sum(axis=0), below.sum(axis=0))]
+  for _ in range(DRAWS):  # One at a time: an array of all draws would have DRAWS n elements.
+    counts = generator.multinomial(n, [1 / n] * n)
+    sums.append((counts @ above, counts @ below))
+  with np.errstate(invalid='ignore', divide='ignore'):
+    return np.divide(*np.swapaxes(sums, 0, 1))
 
 
 def _with_interval(drawn):
