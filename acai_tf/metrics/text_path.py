@@ -96,9 +96,10 @@ def score(paths: Paths, log_probabilities: Callable[[Sequence[Sequence]], np.nda
     return surprise[:, columns].sum(axis=1), tokens[:, columns].sum(axis=1)
 
   # Numerators and denominators, [n] or [n, k] each. A metric is the ratio of their sums over the paths.
-  fractions = {'middle': fluency(middle), 'ends': fluency(ends), 'largest_step': mean(steps), 'distinct': mean(distinct),
-               'stray': inner.T, 'perplexity': (surprise, tokens), 'share_a': mean(share_a), 'share_b': mean(share_b),
-               'progress': mean(progress)}
+  fractions = {
+      'middle': fluency(middle), 'ends': fluency(ends), 'largest_step': mean(steps), 'distinct': mean(distinct),
+      'stray': inner.T, 'perplexity': (surprise, tokens), 'share_a': mean(share_a), 'share_b': mean(share_b),
+      'progress': mean(progress)}
   drawn = {name: _resampled(*fraction, seed) for name, fraction in fractions.items()}
   drawn['perplexity'] = np.exp(drawn['perplexity'])
   drawn = {'perplexity_gap': np.exp(drawn.pop('middle') - drawn.pop('ends')), **drawn}
