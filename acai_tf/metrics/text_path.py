@@ -98,8 +98,8 @@ def score(paths: Paths, log_probabilities: Callable[[Sequence[Sequence]], np.nda
   # Numerators and denominators, [n] or [n, k] each. A metric is the ratio of their sums over the paths.
   fractions = {
       'middle': fluency(middle), 'ends': fluency(ends), 'largest_step': mean(steps), 'distinct': mean(distinct),
-      'stray': (inner[:, 0], inner[:, 1]), 'perplexity': (surprise, tokens), 'share_a': mean(share_a), 'share_b': mean(share_b),
-      'progress': mean(progress)}
+      'stray': (inner[:, 0], inner[:, 1]), 'perplexity': (surprise, tokens), 'share_a': mean(share_a),
+      'share_b': mean(share_b), 'progress': mean(progress)}
   drawn = {name: _resampled(above, below, seed) for name, (above, below) in fractions.items()}
   drawn['perplexity'] = np.exp(drawn['perplexity'])
   drawn = {'perplexity_gap': np.exp(drawn.pop('middle') - drawn.pop('ends')), **drawn}
