@@ -150,24 +150,30 @@ def render(subject, kind='markdown', owner='') -> str:
       head + _what(subject), _tables.markdown(['', ''], facts(subject)),
       '## Usage\n', _snippet(subject, kind, handle),
       '## Callables\n', _tables.markdown(['callable', 'inputs', 'output'], callables(subject)),
-      *_scores(subject, '##'), *_limits(subject, '##'),
+      *_scores(subject, '## {}'), *_limits(subject, '## {}'),
       f'## Interpolations\n\n![Interpolations by {subject.name}]({PICTURE})\n'])
 
 
 def page() -> str:
-  """An overview of all cards and the cards, in one page for docs/, without the parts that are the same for all."""
-  names = [name for name, runs in _records.load_all().items() if any(run.kept for run in runs)]
-  subjects = [subject_of(name) for name in names]
-  overview = _tables.markdown(
+  """All cards in one page for docs/, without the parts that are the same for all."""
+  return '\n'.join(
+      '\n'.join([f'## {subject.name}\n\n{_summary(subject)}', _tables.markdown(['', ''], facts(subject)),
+                 *_scores(subject, '**{}**'), *_limits(subject, '**{}**', own=True),
+                 f'![Interpolations by {subject.name}](records/{subject.name}.png)\n'])
+      for subject in _pretrained())
+
+
+def overview() -> str:
+  """A table of all pretrained models, in Markdown, with links to their cards on the same page."""
+  return _tables.markdown(
       ['name', 'model', 'latent dimension', 'training samples', 'size, MB', 'scores'], [
           [f'[`{subject.name}`](#{subject.name})', base.title(subject.definition.model),
            str(subject.definition.latent_dimension), f'{subject.samples:,}', f'{subject.record.kept.bytes / 1e6:.1f}',
-           scores_line(subject)] for subject in subjects])
-  return '\n'.join([overview, *(
-      '\n'.join([f'## {subject.name}\n\n{_summary(subject)}', _tables.markdown(['', ''], facts(subject)),
-                 *_scores(subject, '###'), *_limits(subject, '###', own=True),
-                 f'![Interpolations by {subject.name}](records/{subject.name}.png)\n'])
-      for subject in subjects)])
+           scores_line(subject)] for subject in _pretrained()])
+
+
+def _pretrained():
+  return [subject_of(name) for name, runs in _records.load_all().items() if any(run.kept for run in runs)]
 
 
 def scores_line(subject) -> str:
@@ -277,7 +283,7 @@ def _what(subject):
   return f'{_summary(subject)}\n{inspect.getdoc(type(subject.model))}\n'
 
 
-def _scores(subject, level):
+def _scores(subject, heading):
   headings, body = scores(subject)
   text = _tables.markdown(headings, body)
   notes = []
@@ -287,11 +293,11 @@ def _scores(subject, level):
     notes.append('Where the published figure is a median of the last 20 evaluations, so is that of the third column. '
                  '* marks a published figure that was not checked against a second source.')
   text += f'\n{" ".join(notes)}\n' * bool(notes)
-  return [f'{level} Scores\n', text]
+  return [heading.format('Scores') + '\n', text]
 
 
-def _limits(subject, level, own=False):
-  return [f'{level} Limits\n', ''.join(f'- {sentence}\n' for sentence in limits(subject, own))]
+def _limits(subject, heading, own=False):
+  return [heading.format('Limits') + '\n', ''.join(f'- {sentence}\n' for sentence in limits(subject, own))]
 
 
 def _snippet(subject, kind, handle):

@@ -15,6 +15,9 @@ MARKED = re.compile(r'(<!-- acai zoo table ([\w*]+)( --all| --brief| --published
 # <!-- pictures --> ... <!-- end -->: the pictures of all results, in docs/records, which is a link to zoo/results.
 PICTURES = re.compile(r'(<!-- pictures -->\n).*?(<!-- end -->)', re.S)
 
+# <!-- overview --> ... <!-- end -->: a table of all pretrained models.
+OVERVIEW = re.compile(r'(<!-- overview -->\n).*?(<!-- end -->)', re.S)
+
 # <!-- cards --> ... <!-- end -->: the cards of all pretrained models.
 CARDS = re.compile(r'(<!-- cards -->\n).*?(<!-- end -->)', re.S)
 
@@ -44,6 +47,7 @@ def pictures() -> str:
 
 def updated(text) -> str:
   """Returns a page's text with up-to-date tables, pictures and cards."""
+  text = OVERVIEW.sub(lambda match: match[1] + _card.overview() + match[2], text)
   text = CARDS.sub(lambda match: match[1] + _card.page() + match[2], text)
   text = PICTURES.sub(lambda match: match[1] + pictures() + match[2], text)
   return MARKED.sub(lambda match: match[1] + table(match) + match[4], text)
