@@ -149,10 +149,8 @@ def show_list(patterns, dataset, model, pretrained) -> None:
   for name, definition in shown.items():
     samples, score = '', ''
     if name in kept:
-      metrics = kept[name].metrics
-      shown_labels = [label for label in _compare.columns(definition.dataset) if metrics.get(label.metric) is not None]
       samples = f'{kept[name].samples:,} samples' + ('' if name in local else ', download')
-      score = ', '.join(f'{label.name} {label.quantity(metrics[label.metric])}' for label in shown_labels[:2])
+      score = _compare.scores_line(definition.dataset, kept[name].metrics)
     grid.add_row(name, str(definition.latent_dimension), samples, score, ', '.join(figures(definition)))
   print(cli.text_of(grid, 220))
   print(f'{len(shown)} definitions, {len(shown.keys() & kept.keys())} with pretrained weights (--pretrained); * not '

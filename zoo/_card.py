@@ -169,18 +169,11 @@ def overview() -> str:
       ['name', 'model', 'latent dimension', 'training samples', 'size, MB', 'scores'], [
           [f'[`{subject.name}`](#{subject.name})', base.title(subject.definition.model),
            str(subject.definition.latent_dimension), f'{subject.samples:,}', f'{subject.record.kept.bytes / 1e6:.1f}',
-           scores_line(subject)] for subject in _pretrained()])
+           _compare.scores_line(subject.definition.dataset, subject.record.metrics)] for subject in _pretrained()])
 
 
 def _pretrained():
   return [subject_of(name) for name, runs in _records.load_all().items() if any(run.kept for run in runs)]
-
-
-def scores_line(subject) -> str:
-  """The first two scores of a model's weights: 'probe 97.54 %, clustering 92.60 %'."""
-  columns = [column for column in _compare.columns(subject.definition.dataset)
-             if subject.record.metrics.get(column.metric) is not None]
-  return ', '.join(f'{column.name} {column.quantity(subject.record.metrics[column.metric])}' for column in columns[:2])
 
 
 def facts(subject) -> list:

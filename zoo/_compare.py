@@ -26,6 +26,12 @@ def columns(dataset):
   return COLUMNS.get(getattr(registry.load('acai_tf.data', dataset), 'BENCHMARK', None), kind)
 
 
+def scores_line(dataset, metrics) -> str:
+  """The first two scores of a data set's table that are among `metrics`: 'probe 97.54 %, clustering 92.60 %'."""
+  known = [column for column in columns(dataset) if metrics.get(column.metric) is not None]
+  return ', '.join(f'{column.name} {column.quantity(metrics[column.metric])}' for column in known[:2])
+
+
 def summary(runs, metric) -> _records.Summary | None:
   """Summarizes `metric` over runs as the papers publish it: from medians if the published figure is a median."""
   return _records.summary(runs, metric, 'medians' if metric in MEDIANS else 'metrics')
@@ -88,7 +94,6 @@ def ranks(dataset, results) -> list:
 
   column = columns(dataset)[0]
   sizes: dict[str, dict] = {}
-  lengths: dict[str, set] = {}
   for name, runs in results.items():
     definition = base.definition(name)
     published = base.published(dataset, definition.model, definition.latent_dimension).get(column.metric)
@@ -96,20 +101,21 @@ def ranks(dataset, results) -> list:
       ours = summary(group, column.metric)
       if published and ours:
         models = sizes.setdefault(definition.row, {})
-        lengths.setdefault(definition.row, set()).add(group[0].samples)
-        models[definition.model] = (ours.mean, published.value, bool(other_settings(group[0], name)))
+        models[definition.model] = (
+            ours.mean, published.value, bool(other_settings(group[0], name)), group[0].samples)
   lines = []
   for row, models in sizes.items():
     if len(models) < 3:
       continue
-    pairs = [(ours, theirs) for ours, theirs, _ in models.values()]
+    pairs = [(ours, theirs) for ours, theirs, *_ in models.values()]
     tau = scipy.stats.kendalltau(*zip(*pairs, strict=True)).statistic
     orders = [', '.join(f'({m})' if models[m][2] else m for m in sorted(
         models, key=lambda m, k=k: models[m][k], reverse=column.more)) for k in (0, 1)]  # type: ignore[misc]
     brackets = (" Models in brackets have other settings than the paper's." if any(m[2] for m in models.values())
                 else '')
-    if len(lengths[row]) > 1:
-      brackets += f' Ours have {min(lengths[row]):,} to {max(lengths[row]):,} training samples.'
+    lengths = {m[3] for m in models.values()}
+    if len(lengths) > 1:
+      brackets += f' Ours have {min(lengths):,} to {max(lengths):,} training samples.'
     lines.append(f'Ranking by {column.metric}{f" at {row}" if row else ""}, best first. Ours: {orders[0]}. Published: '
                  f"{orders[1]}. Kendall's tau is {tau:.2f} over {len(models)} models.{brackets}")
   return lines

@@ -13,9 +13,10 @@ from PIL import Image
 
 from acai_tf import cli
 from acai_tf.evaluation import figures
-from acai_tf.experiment import machine, registry
+from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.resolve import resolve_dataset
+from acai_tf.training import build
 
 FOLDER = pathlib.Path(__file__).parent / 'examples'
 PAIRS = 6
@@ -58,8 +59,7 @@ def main(words) -> None:
   if registry.kind_of('acai_tf.data', name) != 'images':
     raise UserError(f'{name} has sentences; expected a data set of images.')
   cli.start_tensorflow()
-  folder = machine.data_dir(flags.FLAGS.data_dir)
-  dataset = registry.load('acai_tf.data', name).load(config, folder, flags.FLAGS.manual_dir)
+  dataset = build.load_dataset(name, config, flags.FLAGS.data_dir, flags.FLAGS.manual_dir)
   images, _ = dataset.test(2 * PAIRS)
   FOLDER.mkdir(exist_ok=True)
   save_sheet(FOLDER / f'{name}.png', images.reshape(PAIRS, 2, *images.shape[1:]))

@@ -176,7 +176,7 @@ class Worker(threading.Thread):
     return self.process.wait()
 
   def write(self, text) -> None:
-    """Appends text to the job's log. If that fails, for example on a full disk, the job goes on without."""
+    """Appends text to the job's log. An error, such as a full disk, is ignored: it must not stop the job."""
     with contextlib.suppress(OSError), log_of(self.logs, self.job).open('a') as file:
       file.write(text)
 

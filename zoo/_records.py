@@ -16,13 +16,14 @@ from acai_tf.evaluation import ranges
 from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import differences
-from acai_tf.experiment.resolve import parse_experiment
+from acai_tf.experiment.resolve import parse_experiment, recipe_of
 from acai_tf.zoo import base
 
 FOLDER = pathlib.Path(__file__).parent / 'results'
 
 # Keys of every run in a result file, in this order. All other keys are facts.
 _REQUIRED = ('weights', 'medians', 'curves', 'history', 'train_seconds', 'experiment', 'samples', 'metrics')
+AUTO = ('float32', 'mixed_bfloat16')  # what precision 'auto' becomes
 _NOT_IN_SETTINGS = {'training.recipe', 'training.seed', 'training.samples', *config.FREE_KEYS}
 
 
@@ -316,24 +317,30 @@ def _write(name, records, folder):
 def groups(runs) -> list[list[Record]]:
   """Groups runs that differ only in their seeds, most samples first.
 
-  Runs in float32 and in bfloat16 are pooled, because recipe `fast` leaves this choice to the device. If a seed was
-  trained in both, they are two groups, the one with more seeds first.
+  Where the recipe leaves the precision to the device ('auto'), runs in float32 and in bfloat16 are one group. If a
+  seed was trained in both, they are two groups, the one with more seeds first.
   """
-  grouped: dict = {}
-  for run in sorted(runs, key=lambda run: (-run.samples, run.identity)):
-    grouped.setdefault(run.identity[:3], []).append(run)
   pooled: dict = {}
-  for (recipe, samples, settings), group in grouped.items():
-    values = json.loads(settings)
-    if values['training']['precision'] in ('float32', 'mixed_bfloat16'):
+  for run in sorted(runs, key=lambda run: (-run.samples, run.identity)):
+    recipe, samples, settings, _ = run.identity
+    values, precision = json.loads(settings), run.experiment.training.precision
+    if precision in AUTO and _recipe_precision(run.experiment) == 'auto':
       values['training'].pop('precision')
-    same = pooled.setdefault((recipe, samples, json.dumps(values)), [])
-    other = next((other for other in same if not {run.seed for run in group} & {run.seed for run in other}), None)
-    if other is None:
-      same.append(group)
-    else:
-      other += group
-  return [group for same in pooled.values() for group in sorted(same, key=len, reverse=True)]
+    by_precision = pooled.setdefault((recipe, samples, json.dumps(values)), {})
+    by_precision.setdefault(precision, []).append(run)
+  found = []
+  for by_precision in pooled.values():
+    together = [run for group in by_precision.values() for run in group]
+    once = len({run.seed for run in together}) == len(together)
+    found += [together] if once else sorted(by_precision.values(), key=len, reverse=True)
+  return found
+
+
+def _recipe_precision(experiment):
+  """The precision that an experiment's recipe sets."""
+  recipe = experiment.training.recipe
+  values = recipe_of(experiment.model, recipe, experiment.dataset_name).get('training', {})
+  return {**config.RECIPES[recipe], **values}.get('precision', config.Training.precision)
 
 
 def shorter_training(record, samples) -> list[Record]:

@@ -139,8 +139,7 @@ def _gap(name, curve):
 
 def _real_features(task):
   """Features of at most `REAL` test images, [n, d]."""
-  return np.concatenate([task.settings.features(images) for images, _ in task.dataset.blocks(
-      'test', REAL)])
+  return np.concatenate([task.settings.features(images) for images, _ in task.dataset.blocks('test', REAL)])
 
 
 def _between_neighbours(task, count):

@@ -100,7 +100,11 @@ def score(paths: Paths, log_probabilities: Callable[[Sequence[Sequence]], np.nda
       'middle': fluency(middle), 'ends': fluency(ends), 'largest_step': mean(steps), 'distinct': mean(distinct),
       'stray': (inner[:, 0], inner[:, 1]), 'perplexity': (surprise, tokens), 'share_a': mean(share_a),
       'share_b': mean(share_b), 'progress': mean(progress)}
-  drawn = {name: _resampled(above, below, seed) for name, (above, below) in fractions.items()}
+  parts = [np.reshape(part, [n, -1]) for fraction in fractions.values() for part in fraction]
+  ends_of_parts = np.cumsum([part.shape[1] for part in parts])[:-1]
+  sums = np.split(_resampled(np.concatenate(parts, axis=1), seed), ends_of_parts, axis=1)
+  with np.errstate(invalid='ignore', divide='ignore'):  # 0 / 0 is NaN
+    drawn = {name: above / below for name, above, below in zip(fractions, sums[::2], sums[1::2], strict=True)}
   drawn['perplexity'] = np.exp(drawn['perplexity'])
   drawn = {'perplexity_gap': np.exp(drawn.pop('middle') - drawn.pop('ends')), **drawn}
   scores = {'still': float(np.isnan(steps).mean()), 'alpha': np.linspace(0, 1, k).tolist()}
@@ -110,24 +114,11 @@ def score(paths: Paths, log_probabilities: Callable[[Sequence[Sequence]], np.nda
   return scores
 
 
-def _resampled(above, below, seed):
-  """Ratios of sums over n paths, in the sample and in each bootstrap resample of a seed.
-
-  Args:
-    above, below: [n] or [n, k].
-    seed: seed of the resamples.
-
-  Returns:
-    [1 + DRAWS, 1 or k]; NaN for 0 / 0.
-  """
-  n, generator = len(above), np.random.default_rng(seed)
-  above, below = np.reshape(above, [n, -1]), np.reshape(below, [n, -1])
-  sums = [(above.sum(axis=0), below.sum(axis=0))]
-  for _ in range(DRAWS):  # One at a time: an array of all draws would have DRAWS n elements.
-    counts = generator.multinomial(n, [1 / n] * n)
-    sums.append((counts @ above, counts @ below))
-  with np.errstate(invalid='ignore', divide='ignore'):
-    return np.divide(*np.swapaxes(sums, 0, 1))
+def _resampled(values, seed):
+  """[n, c] values of n paths -> [1 + DRAWS, c]: their sums in the sample, and in each bootstrap resample of a seed."""
+  n, generator = len(values), np.random.default_rng(seed)
+  draws = (generator.multinomial(n, [1 / n] * n) for _ in range(DRAWS))  # together they would have DRAWS n elements
+  return np.array([values.sum(axis=0), *(counts @ values for counts in draws)])
 
 
 def _with_interval(drawn):
