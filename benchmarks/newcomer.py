@@ -73,6 +73,8 @@ def prepare(folder) -> None:
   for i in range(40):
     Image.fromarray(pixels.integers(256, size=[40, 40, 3], dtype=np.uint8)).save(folder / f'PICTURES/{i}.png')
   words = [f'{a} and {b} .' for a in range(20) for b in range(20)]
+  for name in ('first.png', 'second.png'):
+    Image.fromarray(pixels.integers(256, size=[28, 28], dtype=np.uint8)).save(folder / name)
   (folder / 'SENTENCES.txt').write_text('\n'.join(words))
   (folder / 'SAMPLES.txt').write_text('\n'.join(words[:200]))
   (folder / 'PATHS.tsv').write_text('\n'.join('\t'.join(words[i:i + 5]) for i in range(50)))
