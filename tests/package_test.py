@@ -58,8 +58,7 @@ class PackageTest(tf.test.TestCase):
       shutil.copy(ROOT / name, source)
     must('-c', BUILD, 'build_sdist', cls.folder, cwd=source)
     cls.sdist, = cls.folder.glob('*.tar.gz')
-    with tarfile.open(cls.sdist) as archive:
-      archive.extractall(cls.folder, filter='data')
+    shutil.unpack_archive(cls.sdist, cls.folder)
     must('-c', BUILD, 'build_wheel', cls.folder, cwd=cls.folder / cls.sdist.name.removesuffix('.tar.gz'))
     cls.wheel, = cls.folder.glob('*.whl')
     must('-m', 'pip', 'install', '--quiet', '--no-index', '--no-deps', '--target', cls.site, cls.wheel, cwd=cls.folder)
