@@ -86,13 +86,13 @@ def prepare(folder) -> None:
 class Environment:
   """A virtual environment and a working folder. `failures` is the number of commands that failed."""
 
-  def __init__(self, name, folder, requirement):
+  def __init__(self, name, folder, options):
     self.name, self.work, self.failures = name, folder / f'work_{name}', 0
     self.binaries = folder / f'venv_{name}' / 'bin'
     self.work.mkdir()
     prepare(self.work)
     subprocess.run([sys.executable, '-m', 'venv', self.binaries.parent], check=True)
-    self.run('install', f'pip install --quiet --constraint {ROOT}/requirements.txt "{requirement}"')
+    self.run('install', f'pip install --quiet --constraint {ROOT}/requirements.txt {options}')
     self.run('acai --version', 'acai --version && python -m acai_tf zoo list --pretrained')
 
   def run(self, what, script):
@@ -141,8 +141,9 @@ def main(_) -> None:
     print(f'{wheel.name}: {wheel.stat().st_size / 1e6:.1f} MB')
     pages = FLAGS.pages or ['README.md', *sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'docs').glob('*.md'))]
     failures = 0
-    for name, requirement, chosen in (('wheel', f'{wheel}[export]', pages), ('editable', f'-e {clone}', pages[:1])):
-      environment = Environment(name, folder, requirement)
+    for name, options, chosen in (('wheel', f"'{wheel}[export]'", pages),
+                                  ('editable', f"--editable '{clone}'", pages[:1])):
+      environment = Environment(name, folder, options)
       for kind, settings in (('demo', '--dataset lines'), ('demo-text', '--dataset grammar')):
         environment.run(kind, f'acai train {settings} --recipe fast --samples {SAMPLES} --run_dir {kind}/run\n'
                               f'acai export --run {kind}/run --to {kind}/module')
