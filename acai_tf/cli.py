@@ -26,13 +26,20 @@ NUMBER = re.compile(r"(?:invalid literal for int\(\) with base 10|could not conv
 
 
 def set_environment() -> None:
-  """Sets environment variables that TensorFlow reads at import: no start-up notices, and oneDNN's kernels.
+  """Sets environment variables that TensorFlow reads at import: no start-up notices, oneDNN's kernels, and GPU memory
+  only as it is needed, so that several programs can share a GPU.
 
   oneDNN's convolutions are about twice as fast on every x86 processor (docs/speed.md). TensorFlow enables them by
   default on the newest processors only.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
   os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
+  os.environ.setdefault('TF_FORCE_GPU_ALLOW_GROWTH', 'true')
+
+
+def use_cpu() -> None:
+  """Hides GPUs from this process and from those that it starts, for comparisons of outputs to the last digits."""
+  os.environ['CUDA_VISIBLE_DEVICES'] = '-1'
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ flags.DEFINE_enum('checkpoint', 'last', ['last', 'best'], 'Checkpoint of --run',
 flags.DEFINE_enum('weights', 'average', WEIGHTS, 'EMA of the weights (if the run has one), or raw weights',
                   flag_values=FLAGS)
 flags.DEFINE_string('zoo', None, 'Definition with pretrained weights (acai zoo list)', flag_values=FLAGS)
-flags.DEFINE_string('module', None, 'Folder or address of an exported module', flag_values=FLAGS)
+flags.DEFINE_string('module', None, 'Folder of an exported module; an address needs --trust', flag_values=FLAGS)
 flags.DEFINE_string('dataset', None, 'Data set that --module, --sentences or --paths is evaluated on',
                     flag_values=FLAGS)
 flags.DEFINE_multi_string('set', [], 'dataset.KEY=VALUE, a setting of --dataset (repeatable)', flag_values=FLAGS)

@@ -30,8 +30,8 @@ flags.DEFINE_integer('seed', 0, 'Seed of weights, data order and noise', lower_b
 flags.DEFINE_string('run_dir', None, 'Run folder; the same command resumes training [runs/NAME]')
 flags.DEFINE_enum('strategy', 'auto', ['auto', 'one_device', 'mirrored', 'multi_worker', 'tpu'],
                   'Devices; auto: the hosts of TF_CONFIG, a TPU, or all GPUs')
-flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16', 'mixed_float16'],
-                  'Precision of the layers; auto: bfloat16 if the device computes in it. float16 scales losses')
+flags.DEFINE_enum('precision', None, ['auto', 'float32', 'mixed_bfloat16'],
+                  'Precision of the layers; auto: bfloat16 if the device computes in it')
 flags.DEFINE_bool('deterministic', False, 'Use only deterministic operations, also on a GPU (slower)')
 flags.DEFINE_enum('xla', 'auto', ['auto', 'on', 'off'],
                   'Compile with XLA; auto: on an accelerator, unless --deterministic')

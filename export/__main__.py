@@ -175,6 +175,7 @@ def main() -> None:
   if not arguments.run or not arguments.to:
     raise UserError('--run DIR and --to DIR are both needed; --run is a run folder of acai train.')
   check_new(arguments.to)
+  cli.use_cpu()
   cli.start_tensorflow()
   run = Run(arguments.run)
   experiment = run.experiment()

@@ -17,6 +17,8 @@ from absl import flags
 
 from acai_tf import train
 from acai_tf.experiment.errors import UserError
+from acai_tf.experiment.overrides import parse_overrides
+from acai_tf.experiment.resolve import resolve
 from acai_tf.experiment.run import Run, checkpoint_steps
 from acai_tf.training import cluster, session
 
@@ -112,6 +114,21 @@ class ConfigTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'training.batch=10 cannot be shared by 2 devices; .* such as 8 or 12'):
       session.train(train.experiment_of(own), Run(folder), two)
     self.assertFalse(folder.exists())
+
+  def test_what_devices_cannot_share_is_told_with_what_they_can(self):
+    def check(devices, model, recipe, *texts):
+      cluster_of = cluster.Cluster('one_device')
+      cluster_of.strategy = unittest.mock.Mock(num_replicas_in_sync=devices)
+      cluster_of.check(resolve('yelp', model, recipe, parse_overrides(texts)))
+
+    for arguments, message in (
+        ((3, 'arae', 'fast', 'training.batch=96'), 'model.queue=320 cannot be shared by 3 devices; .* model.queue=330'),
+        ((2, 'arae_transfer', 'paper', 'training.batch=68'), 'batch=68 cannot be shared by class by 2 .* such as 72')):
+      with self.assertRaisesRegex(UserError, message):
+        check(*arguments)
+    for arguments in ((1, 'arae', 'fast'), (2, 'arae', 'fast'), (2, 'arae_transfer', 'paper', 'training.batch=72'),
+                      (3, 'arae', 'fast', 'training.batch=96', 'model.queue=330')):
+      check(*arguments)
 
   def test_xla_is_for_accelerators_unless_it_is_asked_for(self):
     self.addCleanup(tf.config.optimizer.set_jit, False)

@@ -147,6 +147,9 @@ class OverrideTest(tf.test.TestCase):
     self.assertEqual((paper.model.anneal_to, paper.training.schedule), (1.0, 'constant'))
     own = resolve('lines', 'acai', 'fast', {'model': {'anneal_to': 1.0}})
     self.assertEqual((own.model.anneal_to, own.training.schedule), (1.0, 'linear'))
+    # Fits the values of the recipe, but not the model's defaults.
+    queue = resolve('yelp', 'arae_transfer', 'fast', {'model': {'queue': 640}})
+    self.assertEqual((queue.model.queue, queue.model.by_class), (640, False))
 
   def test_papers_evaluations(self):
     training = resolve('lines', 'acai', 'paper').training

@@ -397,11 +397,12 @@ class YelpTest(tf.test.TestCase):
 
   def test_sentences_have_their_review_s_class(self):
     texts = {'train[:3]': [('Bad soup. Never!', 0), ('Good soup. Never was it better than today.', 1)],
-             'test[:1]': [('A bad one. A soup.', 0), ('Good. Soup is good.', 1)]}
+             'test[:1]': [('A bad one. A soup.', 0), ('Good. Soup is good. Never was it better than today.', 1)]}
     with prepared(texts, 'text', 'label'):
       data = yelp_polarity.load(yelp_polarity.Config(reviews=3, longest=4), self.get_temp_dir())
     self.assertEqual(text.texts_of(data, data.train_ids), ['bad soup .', 'never !', 'good soup .'])
     self.assertAllEqual(data.train_labels, [0, 0, 1])
+    self.assertEqual(data.corpus.too_long, 1)
     self.assertEqual((data.classes, yelp_polarity.shape(yelp_polarity.Config())), (2, (13, 5004)))
 
   def test_caches_that_another_version_left_are_refused(self):
@@ -411,7 +412,7 @@ class YelpTest(tf.test.TestCase):
         ('_labels', np.arange(9, dtype=np.int32) % 2))}
 
     def forge(**changes):
-      folder = pathlib.Path(data_dir) / 'acai_tf' / 'yelp_polarity_reviews_4_3'
+      folder = pathlib.Path(data_dir) / 'acai_tf' / 'yelp_polarity_reviews_3'
       shutil.rmtree(folder, ignore_errors=True)
       found = {name: array for name, array in {**whole, **changes}.items() if array is not None}
       base.cached_arrays(folder, lambda append: [append(*item) for item in found.items()])

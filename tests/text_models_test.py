@@ -352,6 +352,17 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllEqual([part[0, 0] for part in model.update_queue(second)], [2, 1])
     self.assertAllEqual([part[0, 0] for part in model.update_queue(third)], [3, 2])
 
+  def test_a_fine_tuned_model_fills_its_empty_queue(self):
+    model = self.model()
+    model.step.assign(100)
+    self.assertAllEqual(tf.concat(model.update_queue(tf.ones([BATCH, 8])), 0), tf.ones([16, 8]))
+
+  def test_a_batch_that_cannot_be_split_is_refused(self):
+    model = make('arae')
+    ids = batch(model)[0][:6]
+    with self.assertRaisesRegex(ValueError, 'a batch has 6 sentences; expected a multiple of 4, because an iteration'):
+      model.train_step(ids)
+
   def test_phases_and_the_linear_schedule(self):
     model = make('arae', {**FAST, 'alone': 0.4, 'ramp': 0.2})
     for step, expected in ((0, 0), (40, 0), (50, 0.5), (60, 1), (100, 1)):
@@ -514,6 +525,23 @@ class AraeTest(parameterized.TestCase, tf.test.TestCase):
     self.assertAllClose(found['recon_loss'], totals[0] / totals[1], rtol=1e-5)
     with self.assertRaisesRegex(ValueError, 'there are no labels'):
       model.evaluate(ids.numpy(), batch_size=6, verbose=0)
+    for by_class in (True, False):
+      with self.assertRaisesRegex(ValueError, 'there are no labels'):
+        make('arae_transfer', {**SETTINGS['arae_transfer'][0], 'by_class': by_class}).train_step(ids)
+
+  def test_transfer_takes_the_decoder_of_each_class(self):
+    model, texts = make('arae_transfer'), ['cat eats it', 'owl sees some !', 'dog likes me']
+    codes = model.represent(texts)
+    by_class = [model.vocabulary.decode(decoder.greedy(codes, LENGTH).numpy())
+                for decoder in (model.decoder, model.decoder_1)]
+    self.assertNotEqual(*by_class)
+    self.assertEqual(model.transfer(texts, [1, 0, 1]), [by_class[c][i] for i, c in enumerate((1, 0, 1))])
+    self.assertEqual([model.transfer(texts, c) for c in (0, 1)], by_class)
+    for to in (2, [0, 1], 0.5, [0, 1, -1], None):
+      with self.assertRaisesRegex(ValueError, 'expected 0 or 1, or a list of them, one for each of the 3 texts'):
+        model.transfer(texts, to)
+    with self.assertRaisesRegex(ValueError, 'expected decode.codes, to. with the class of each'):
+      model.decode(codes)
 
   @parameterized.parameters('text_autoencoder', 'arae')
   def test_fit_takes_ids_alone(self, name):

@@ -374,6 +374,8 @@ def main(words) -> int:
   if command in ('reproduce', 'keep'):  # Checked before the training starts.
     for name in ('results', 'weights', *(['runs'] if command == 'reproduce' else [])):
       cli.check_folder(name, FLAGS[name].value)
+  if command == 'export':
+    cli.use_cpu()
   if command != 'list':
     cli.start_tensorflow()
   if command == 'list':

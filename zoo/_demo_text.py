@@ -41,13 +41,14 @@ def main() -> None:
   print('\n'.join(f'  {sentence}' for sentence in drawn[:SHOWN]))
   first, second = (text.texts_of(dataset, dataset.test_ids[part]) for part in text.pairs(len(dataset.test_ids), 2))
   for pair in zip(first, second, strict=True):
-    inputs = {f'texts_{end}': np.array([sentence] * STEPS, 'S') for end, sentence in zip('ab', pair, strict=True)}
+    inputs = {f'texts_{end}': np.array([sentence.encode()] * STEPS) for end, sentence in zip('ab', pair, strict=True)}
     print(f'\nfrom "{pair[0]}" to "{pair[1]}"\n')
     print('\n'.join(f'  {sentence}' for sentence in strings(
         module.interpolator({**inputs, 'alpha': np.linspace(0, 1, STEPS, dtype=np.float32)}))))
   metrics = text.score_samples(drawn, dataset)
-  real = text.texts_of(dataset, dataset.train_ids[:SAMPLES])
-  metrics.update(text.score_samples(real, dataset, '_real_text'))
+  real, held_out = (text.texts_of(dataset, ids) for ids in (
+      dataset.train_ids[:SAMPLES], dataset.test_ids[:text.HELD_OUT]))
+  metrics.update(text.score_samples(real, dataset, '_real_text', held_out))
   print(f'\n{SAMPLES:,} sentences, scored by trigram models (docs/benchmarks.md)\n\n{report.grid_of(metrics)}')
 
 

@@ -52,15 +52,13 @@ def arrays(name, data_dir, manual_dir=None, variant='', splits=None, convert=Non
   return base.cached_arrays(pathlib.Path(data_dir) / 'acai_tf' / f'{name}{variant}', prepare)
 
 
-def sentences(name, data_dir, manual_dir, splits, fields, longest, parse=None, variant='', once=(),
-              builder_of=None) -> dict:
+def sentences(name, data_dir, manual_dir, splits, fields, parse=None, variant='', once=(), builder_of=None) -> dict:
   """Returns the sentences of a TFDS text data set; reads them from the cache after the first call.
 
   Args:
     name, data_dir, manual_dir, variant: as in `arrays`.
     splits: dict: part -> TFDS splits, read one after the other, for example 'train+validation'.
     fields: text features of an example. All sentences of the first field come before those of the second.
-    longest: maximum number of words; longer sentences are dropped. None: no maximum.
     parse: function from a text to a list of its sentences, which all get the example's `label`. None: each text is one
       sentence, without a label.
     once: fields in which a text that occurs several times in a part is read only once.
@@ -84,13 +82,13 @@ def sentences(name, data_dir, manual_dir, splits, fields, longest, parse=None, v
               continue
             seen.add(text)
             for words in map(str.split, parse(text.decode()) if parse else [text.decode()]):
-              if 0 < len(words) <= (longest or len(words)):
+              if words:
                 kept.append(' '.join(words) + '\n')
                 labels.append(batch['label'][i] if parse else 0)
           append(ours, np.frombuffer(''.join(kept).encode(), np.uint8))
           append(f'{ours}_labels', np.array(labels, np.int32))
 
-  folder = pathlib.Path(data_dir) / 'acai_tf' / f'{name}{f"_{longest}" if longest else ""}{variant}'
+  folder = pathlib.Path(data_dir) / 'acai_tf' / f'{name}{variant}'
   arrays, parts = base.cached_arrays(folder, prepare), {}
   for part in splits:
     texts, labels = _lines(folder, arrays, part, f'{part}_labels')

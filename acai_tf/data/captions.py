@@ -22,7 +22,7 @@ NO_WEIGHTS = 'Multi30k has no licence that allows it'
 class Config:
   """Settings of the data set."""
 
-  words: Annotated[int, '[1, 1e7]'] = 5000  # vocabulary size, without the special tokens
+  words: Annotated[int, '[1, 2e6]'] = 5000  # vocabulary size, without the special tokens
   longest: Annotated[int, '[1, 1000]'] = 15  # words; longer sentences are dropped
   test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
 

@@ -1,7 +1,7 @@
 """Synthetic sentences of a small grammar in two classes, for experiments, demonstrations and tests without any files.
 
 Verbs agree with their subject in number (the cat sleeps, the cats sleep). The words of a sentence agree in mood: class
-1 has cheerful adjectives and verbs, class 0 gloomy ones. Sentences have 4 to 10 words, final punctuation included.
+1 has cheerful adjectives and verbs, class 0 gloomy ones. Sentences have 4 to 9 words, final punctuation included.
 """
 
 from typing import Annotated, Literal

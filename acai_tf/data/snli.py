@@ -28,7 +28,7 @@ FIELDS = ('premise', 'hypothesis')
 class Config:
   """Settings of the data set; the defaults are those of the ARAE paper."""
 
-  words: Annotated[int, '[1, 1e7]'] = 11_000  # vocabulary size, without the special tokens
+  words: Annotated[int, '[1, 2e6]'] = 11_000  # vocabulary size, without the special tokens
   longest: Annotated[int, '[1, 1000]'] = 15  # words; longer sentences are dropped
   test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
 
@@ -95,7 +95,7 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
   """Returns the data set; `data_dir` and `manual_dir` as in `_tfds.sentences`."""
   # Entailment must be measured on pairs whose sentences are not in the training text.
   train, variant = {'test': ('train+validation', '_tokens'), 'valid': ('train', '_tokens_valid')}[config.test_part]
-  parts = _tfds.sentences('snli', data_dir, manual_dir, {'train': train, 'test': 'test'}, FIELDS, None,
+  parts = _tfds.sentences('snli', data_dir, manual_dir, {'train': train, 'test': 'test'}, FIELDS,
                           variant=variant, once=('premise',), builder_of=builder)
   texts, labels = parts['train']
   corpus = text_base.build(texts, labels, config.words, config.longest, held_out=parts['test'])

@@ -23,7 +23,7 @@ class Config:
   # valid part, without those that also occur in the training text. '': each part is a twentieth of `path`.
   held_out: str = ''
   labels: str = ''  # names of the classes, separated by commas, if each line is a label, a tab and a sentence
-  words: Annotated[int, '[1, 1e7]'] = 2000  # vocabulary size: the most frequent words, without the special tokens
+  words: Annotated[int, '[1, 2e6]'] = 2000  # vocabulary size: the most frequent words, without the special tokens
   longest: Annotated[int, '[1, 1000]'] = 10  # words; longer sentences are dropped
   lower: bool = True  # convert text to lower case
   split_seed: Annotated[int, '[0, inf)'] = 0  # seed of the split into parts

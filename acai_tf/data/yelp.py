@@ -25,7 +25,7 @@ class Config:
   """Settings of the data set."""
 
   full: bool = False  # train on train1 and train2 instead of test0 and test1
-  words: Annotated[int, '[1, 1e7]'] = 2000  # vocabulary size, without the special tokens
+  words: Annotated[int, '[1, 2e6]'] = 2000  # vocabulary size, without the special tokens
   longest: Annotated[int, '[1, 1000]'] = 10  # words; longer sentences are dropped
   test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
   test_repeats: bool = True  # keep held-out sentences that also occur in the training text

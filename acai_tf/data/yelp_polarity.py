@@ -22,7 +22,7 @@ class Config:
   """Settings of the data set. The test and valid parts are halves of the test split."""
 
   reviews: Annotated[int, '[0, inf)'] = 50_000  # from the training split, and a fifth as many from test; 0: all
-  words: Annotated[int, '[1, 1e7]'] = 5000  # vocabulary size, without the special tokens
+  words: Annotated[int, '[1, 2e6]'] = 5000  # vocabulary size, without the special tokens
   longest: Annotated[int, '[1, 1000]'] = 12  # words and punctuation marks; longer sentences are dropped
   test_part: Literal['test', 'valid'] = 'test'  # part on which models are evaluated; 'valid' to choose settings
 
@@ -62,8 +62,8 @@ def load(config, data_dir, manual_dir=None) -> base.Dataset:
   splits = {'train': 'train', 'test': 'test'}
   if count:
     splits = {'train': f'train[:{count}]', 'test': f'test[:{max(count // 5, 1)}]'}
-  parts = _tfds.sentences('yelp_polarity_reviews', data_dir, manual_dir, splits, ('text',), config.longest,
-                          sentences_of, f'_{count}' if count else '')
+  parts = _tfds.sentences('yelp_polarity_reviews', data_dir, manual_dir, splits, ('text',), sentences_of,
+                          f'_{count}' if count else '')
   texts, labels = parts['train']
   corpus = text_base.build(texts, labels, config.words, config.longest, held_out=parts['test'])
   return text_base.SentenceDataset(corpus, classes(config), config.test_part)

@@ -100,7 +100,7 @@ def record(experiment, measured, settings, samples, seconds, run: Run, weights) 
       **settings.facts(),
       **machine.provenance(),
       'trained_by': run.provenance(),
-      'train_seconds': history[-1].get('seconds') if history else None,
+      'train_seconds': next((row.get('seconds') for row in history if row['samples'] == samples), None),
       'evaluation_seconds': round(seconds, 2),
       'date': time.strftime('%Y-%m-%d'),
   }

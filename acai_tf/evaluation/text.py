@@ -5,6 +5,7 @@ import functools
 
 import numpy as np
 
+from acai_tf import files
 from acai_tf.data import text_base
 from acai_tf.evaluation import figures, groups
 from acai_tf.experiment.errors import UserError, one_of
@@ -387,7 +388,7 @@ def save_pictures(functions, dataset, measured, title, folder) -> list:
     lines += ['', name.replace('_', ' '), '']
     lines += ['\t'.join(row) if not isinstance(row, str) else row for row in rows]
   paths = [folder / 'sentences.txt']
-  paths[0].write_text('\n'.join(lines) + '\n')
+  files.write(paths[0], '\n'.join(lines) + '\n')
   if 'path_perplexity' in measured.curves:
     paths.append(folder / 'paths.png')
     figures.save_curves(paths[-1], measured.curves['alpha'], {'decoded sentences': measured.curves['path_perplexity']},

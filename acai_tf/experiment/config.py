@@ -144,7 +144,7 @@ class Training:
   clipnorm: Annotated[float, '[0, inf)'] = 0.0  # maximum global norm of each player's gradient; 0: no clipping
   average: Fraction = 0.0  # decay per step of the EMA of the weights, which is evaluated and exported; 0: no EMA
   # Keras dtype policy; 'auto': mixed_bfloat16 if the device computes in bfloat16, else float32.
-  precision: Literal['float32', 'mixed_bfloat16', 'mixed_float16', 'auto'] = 'float32'
+  precision: Literal['float32', 'mixed_bfloat16', 'auto'] = 'float32'
   evaluate_every: NonNegativeInt = 1 << 16  # samples between evaluations; 0: no evaluations
   final_evaluations: NonNegativeInt = 20  # last evaluations, 1/256 of the training apart (paper: median of 20)
   checkpoint_every: NonNegativeInt = 1 << 16  # samples between checkpoints; 0: only at evaluations and at the end

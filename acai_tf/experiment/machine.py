@@ -89,11 +89,12 @@ def provenance() -> dict:
   if (root / '.git').exists() and shutil.which('git'):  # An installed package may be inside another project's checkout.
     commit = subprocess.run(['git', '-C', root, 'describe', '--always', '--dirty', '--abbrev=12'],
                             capture_output=True, text=True, check=False).stdout.strip()
-  gpus = tf.config.list_physical_devices('GPU')
+  gpus = [tf.config.experimental.get_device_details(gpu).get('device_name', 'GPU')
+          for gpu in tf.config.list_physical_devices('GPU')]
   return {
       'commit': commit or 'unknown',
       'versions': {'python': platform.python_version(), 'tensorflow': tf.__version__, 'keras': keras.__version__},
-      'device': f'{len(gpus)} GPU' if gpus else f'{processor()["model name"]}, {len(cores())} cores',
+      'device': f'{len(gpus)} x {gpus[0]}' if gpus else f'{processor()["model name"]}, {len(cores())} cores',
   }
 
 

@@ -43,13 +43,13 @@ def resolve(dataset, model, recipe='paper', overrides=None) -> config.Experiment
     raise UserError(f'{model} is a model of {kinds[1]}, but {dataset} has {kinds[0]}; expected one of {fitting}.')
   dataset_config = resolve_dataset(dataset, overrides.get('dataset'))
   data = registry.load('acai_tf.data', dataset)
-  model_config = make(registry.load('acai_tf.models', model).Config, overrides.get('model', {}), 'model')
+  model_class = registry.load('acai_tf.models', model).Config
   if 'recipe' in overrides.get('training', {}):
     raise UserError('training.recipe cannot be overridden, since it sets the other keys; choose it with --recipe.')
   if recipe not in config.RECIPES:
     raise UserError(unknown('recipe', recipe, config.RECIPES))
-  values = recipe_of(model_config, recipe, dataset)
-  model_config = override(model_config, {**values.get('model', {}), **overrides.get('model', {})}, 'model')
+  values = recipe_of(model_class, recipe, dataset)
+  model_config = make(model_class, {**values.get('model', {}), **overrides.get('model', {})}, 'model')
   network = override(data.NETWORK, {**values.get('network', {}), **overrides.get('network', {})}, 'network')
   network.check(data.shape(dataset_config))
   training = make(config.Training, {'recipe': recipe, **config.RECIPES[recipe]}, 'training')
@@ -69,8 +69,8 @@ def recipe_of(model, recipe, dataset) -> dict:
   """Returns the values that a model's recipe sets on a data set, {'model' | 'network' | 'training': {key: value}}.
 
   Args:
-    model: Config of the model. Its RECIPES, {recipe: {section: {key: value}}}, apply to all data sets. Its
-      DATA_RECIPES, {data set: RECIPES}, apply to single data sets and take precedence.
+    model: Config of the model, or its class. Its RECIPES, {recipe: {section: {key: value}}}, apply to all data sets.
+      Its DATA_RECIPES, {data set: RECIPES}, apply to single data sets and take precedence.
     recipe, dataset: names.
   """
   general = getattr(model, 'RECIPES', {}).get(recipe, {})

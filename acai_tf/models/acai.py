@@ -26,7 +26,7 @@ class Config(Annealing):
   MIN_BATCH = 2
   RECIPES = {'paper': {}, 'fast': {'model': {'partners': 4}, 'training': {'batch': 8, 'average': 0.999}}}
   # On lines, the mean distance is limited by reconstruction late in the training, so the weight and the learning rate
-  # fall in its second half (ablation: docs/images.md). On MNIST that schedule costs the probe and clustering more than
+  # fall in its second half (ablation: docs/results.md). On MNIST that schedule costs the probe and clustering more than
   # it gains.
   DATA_RECIPES = {'lines': {'fast': {'model': {'anneal_to': 0.02}, 'training': {'schedule': 'linear', 'floor': 0.1}}}}
   ESTIMATION = ('partners',)  # settings that change how the objective is estimated, not the objective (zoo/_compare.py)
@@ -108,10 +108,7 @@ class Model(image_base.Autoencoder):
     Returns:
       Scalar, whose only gradient is that with respect to `mixed`.
     """
-    # Under float16 the loss is scaled as the autoencoder's losses are; its small gradients would be 0 otherwise.
-    scale = getattr(self.optimizers['autoencoder'], 'dynamic_scale', None)
     with tape.stop_recording():
       ratio = tf.math.divide_no_nan(answers, answers - alpha)  # [m]
-      gradient = tape.gradient(critic_loss, mixed, scale) * tf.reshape(ratio, [-1, 1, 1, 1])  # [m, h, w, c]
-      gradient = gradient if scale is None else gradient / scale
+      gradient = tape.gradient(critic_loss, mixed) * tf.reshape(ratio, [-1, 1, 1, 1])  # [m, h, w, c]
     return losses.with_gradient(losses.mean_square(tf.stop_gradient(answers)), mixed, gradient)

@@ -314,8 +314,7 @@ class Model(keras.Model):
 
     Variables that no optimizer trains, such as a codebook, have no EMA and are used as they are.
     """
-    plain = {player: getattr(optimizer, 'inner_optimizer', optimizer) for player, optimizer in self.optimizers.items()}
-    return [pair for player, optimizer in plain.items() if optimizer.use_ema
+    return [pair for player, optimizer in self.optimizers.items() if optimizer.use_ema
             for pair in zip(self.variables_of(player), optimizer._model_variables_moving_average, strict=True)]
 
   def use_averages(self) -> None:
@@ -349,8 +348,7 @@ class Model(keras.Model):
     """The gradient of each player's loss with respect to its variables, clipped. `tape` must not be recording.
 
     Losses are divided by the number of replicas, because Keras sums gradients over them. Where a loss does not depend
-    on a variable, the gradient is 0; the momentum of the optimizer may still change that variable. If the player's
-    optimizer scales losses (Keras's LossScaleOptimizer), the gradient is scaled too.
+    on a variable, the gradient is 0; the momentum of the optimizer may still change that variable.
 
     Args:
       tape: a persistent tf.GradientTape.
@@ -363,19 +361,19 @@ class Model(keras.Model):
     share = 1 / context.num_replicas_in_sync
     gradients = {}
     for player, loss in losses.items():
-      scale, bound = getattr(self.optimizers[player], 'dynamic_scale', None), self.clipnorm_of(player)
+      bound = self.clipnorm_of(player)
       values = [variable.value for variable in self.variables_of(player)]
-      gradient = tape.gradient(loss, values, scale, tf.UnconnectedGradients.ZERO)
+      gradient = tape.gradient(loss, values, unconnected_gradients=tf.UnconnectedGradients.ZERO)
       gradient = [tf.convert_to_tensor(g) for g in gradient]  # embeddings give IndexedSlices
-      if share < 1 and (bound or scale is not None):  # The global gradient is clipped, or tested for overflow.
+      if share < 1 and bound:  # The global gradient is clipped.
         gradient = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradient)
       if bound:
-        gradient, _ = tf.clip_by_global_norm(gradient, bound * (1.0 if scale is None else scale))
+        gradient, _ = tf.clip_by_global_norm(gradient, bound)
       gradients[player] = [g * share for g in gradient] if share < 1 else gradient
     return gradients
 
   def apply(self, gradients, skip=None) -> None:
-    """One step of each player's optimizer. An optimizer that scales losses skips gradients that are not finite.
+    """One step of each player's optimizer.
 
     Args:
       gradients: dict: player -> list of tensors, as `gradients` returns them.

@@ -142,9 +142,12 @@ class Cluster:
     if self.from_chief(checksum) != checksum:
       raise UserError(f'{self.name} has {what} than the chief; expected {expected}.')
 
-  def check(self, batch) -> None:
-    """Raises UserError if the devices cannot share a global `batch`."""
-    base.check_shared(batch, self.strategy.num_replicas_in_sync)
+  def check(self, experiment) -> None:
+    """Raises UserError if the devices cannot share the global batch, or what else a model has of it."""
+    batch, devices = experiment.training.batch, self.strategy.num_replicas_in_sync
+    base.check_shared(batch, devices)
+    if hasattr(experiment.model, 'check_devices'):
+      experiment.model.check_devices(batch, devices)
 
   def describe(self, batch) -> str:
     """Describes the devices, their share of a global `batch`, and whether XLA compiles."""

@@ -67,12 +67,6 @@ def optimizer(training) -> Callable[[str], keras.optimizers.Optimizer]:
   """The argument of `model.compile`: a function player's name -> optimizer, made from a `config.Training`."""
 
   def make(player):
-    made = plain(player)
-    # Small gradients would be 0 in float16. Each player's loss scale doubles every 2,000 steps; a step whose gradient
-    # overflows is skipped and halves the scale (Keras).
-    return keras.optimizers.LossScaleOptimizer(made) if training.precision == 'mixed_float16' else made
-
-  def plain(player):
     rate = training.classifier_learning_rate if player == 'classifier' else training.learning_rate
     warmup = math.ceil(training.warmup / training.batch)
     if training.schedule == 'constant' and warmup:

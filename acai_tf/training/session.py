@@ -44,13 +44,15 @@ class Session:
       self.callbacks('on_losses', step * self.experiment.training.batch, logs)
 
   def evaluate(self, step) -> None:
-    """Evaluates on the test set, writes scalars, decoded paths and the history, and saves a checkpoint.
+    """Saves a checkpoint, evaluates on the test set, and writes scalars, decoded paths and the history.
 
-    The checkpoint is also saved as `best` if it is. The EMA of the weights is evaluated if there is one. The `seconds`
-    in the history do not include evaluations, nor the time between an evaluation and a checkpoint from which the
-    training was resumed. The history is written last, so that it never has a row for training that is not saved.
+    The checkpoint is saved first, so that an evaluation that fails loses no training. It is also saved as `best` if no
+    earlier one was better. The EMA of the weights is evaluated if there is one. The `seconds` in the history do not
+    include evaluations, nor the time between an evaluation and a checkpoint from which the training was resumed. The
+    history is written last, so that it never has a row for training that is not saved.
     """
     self.seconds += time.monotonic() - self.began
+    self.save(step)
     training = self.experiment.training
     samples = step * training.batch
     with self.model.averaged():
@@ -66,7 +68,6 @@ class Session:
     self.history.append({'samples': samples, 'seconds': round(self.seconds, 1), **metrics})
     if best:
       self.checkpoints.save(self.checkpoints.best)
-    self.save(step)
     self.run.write_history(self.history)
     print(f'evaluated at {samples:,} samples: ' + ', '.join(f'{k} {report.number(v)}' for k, v in metrics.items()),
           flush=True)
@@ -115,7 +116,7 @@ def train(experiment, run: Run, cluster, data_dir=None, manual_dir=None, publish
     UserError: the run folder belongs to another experiment or is in use, the devices cannot share the batch, there is
       too little memory, the data is not available, the training diverges, ...
   """
-  cluster.check(experiment.training.batch)  # before the run folder records the batch size
+  cluster.check(experiment)  # before the run folder records the batch size
   build.require_memory(experiment, cluster.count)
   if not cluster.chief:
     with cluster.reporting_lost_hosts():

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from acai_tf import losses, replicas
 from acai_tf.experiment.config import Annealing, Training
+from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.fields import config_dataclass
 from acai_tf.models import text_base
 from acai_tf.networks import codes as code_networks
@@ -62,6 +63,14 @@ class Config(Annealing):
   def __post_init__(self):
     if self.queue % self.critic_steps:
       raise ValueError(f'model.queue is {self.queue}; expected a multiple of model.critic_steps, {self.critic_steps}.')
+
+  def check_devices(self, batch, devices) -> None:
+    """Raises UserError if several devices cannot share the parts of the queue as complete pairs."""
+    del batch
+    unit = 2 * devices * self.critic_steps
+    if devices > 1 and self.queue % unit:
+      raise UserError(f'model.queue={self.queue} cannot be shared by {devices} devices; expected a multiple of {unit}, '
+                      f'for example --set model.queue={-(-self.queue // unit) * unit}.')
 
 
 class Model(text_base.TextAutoencoder):
@@ -138,7 +147,7 @@ class Model(text_base.TextAutoencoder):
   def iteration(self, data) -> dict:
     settings = self.config
     batches = keras.utils.unpack_x_y_sample_weight(data)[0]
-    ids, *others = tf.split(batches, 1 + self.extra_batches)  # [n, longest + 1] each
+    ids, *others = self.split_batch(batches)  # [n, longest + 1] each
     # Equation 1, and with `joint` the encoder's part of equation 3.
     with tf.GradientTape(persistent=True) as tape:
       codes = self.encode(self.corrupt(ids, 0))  # [n, latent]
@@ -150,6 +159,18 @@ class Model(text_base.TextAutoencoder):
       self.minimize(tape, {'autoencoder': loss + term, **further_losses})
     logs = {'recon_loss': recon_loss, 'token_accuracy': accuracy, **self.code_spread(codes), **further_logs}
     return {**logs, **self.adversaries(ids, codes, others)}
+
+  def split_batch(self, values) -> list:
+    """Splits a batch into the 1 + `extra_batches` batches of an iteration.
+
+    Raises:
+      ValueError: it cannot be split evenly.
+    """
+    count = 1 + self.extra_batches
+    if values.shape[0] and values.shape[0] % count:
+      raise ValueError(f'a batch has {values.shape[0]} sentences; expected a multiple of {count}, because an iteration '
+                       f'of {self.name} uses {count} batches.')
+    return tf.split(values, count)
 
   def corrupt(self, ids, salt) -> tf.Tensor:
     """Hook: [n, longest + 1] ids as the encoder sees them in training. `salt` differs for each call in an iteration."""
@@ -247,6 +268,7 @@ class Model(text_base.TextAutoencoder):
     rows = fresh.shape[0] or tf.shape(fresh)[0]
     size = self.config.queue
     full = tf.tile(fresh, [-(-size // rows), 1])[:size]
-    queue = tf.where(tf.equal(self.step, 0), full, tf.concat([fresh, self.queue.value], 0)[:size])
+    empty = tf.reduce_all(tf.equal(self.queue, 0.0))  # at the first step, also of a fine-tuned model
+    queue = tf.where(empty, full, tf.concat([fresh, self.queue.value], 0)[:size])
     self.queue.assign(queue)
     return [replicas.local_rows(part) for part in tf.split(queue, self.config.critic_steps)]

@@ -6,6 +6,7 @@
 from typing import Annotated
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from acai_tf import replicas
@@ -57,6 +58,15 @@ class Config(arae.Config):
       if self.by_class and getattr(self, key):
         raise ValueError(f'model.by_class has a step of its own for each loss, and codes drawn for each; expected no '
                          f'model.{key} beside it, or model.by_class=false.')
+
+  def check_devices(self, batch, devices) -> None:
+    """Raises UserError if several devices cannot share the batch by class, or the queue."""
+    if self.lambda_:
+      super().check_devices(batch, devices)
+    unit = 4 * devices
+    if self.by_class and devices > 1 and batch % unit:
+      raise UserError(f'training.batch={batch} cannot be shared by class by {devices} devices; expected a multiple of '
+                      f'{unit}, such as {-(-batch // unit) * unit}.')
 
 
 def balanced(values, labels) -> tf.Tensor:
@@ -152,18 +162,13 @@ class Model(arae.Model):
     return balanced(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), labels), logits
 
   def iteration(self, data) -> dict:
-    return self.steps_by_class(data) if self.config.by_class else self.joint_steps(data)
+    ids, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    if labels is None:
+      raise ValueError('there are no labels; expected (ids, labels), since each class has a decoder.')
+    return (self.steps_by_class if self.config.by_class else self.joint_steps)((ids, labels))
 
   def halves(self, ids, labels) -> tuple:
-    """[n, longest + 1] ids -> (those of class 0, those of class 1), [n / 2, longest + 1] each.
-
-    Raises:
-      UserError: several devices cannot share n such that each has equally many sentences of both classes.
-    """
-    count = tf.distribute.get_replica_context().num_replicas_in_sync
-    if count > 1 and ids.shape[0] % 4:
-      raise UserError(f'training.batch={ids.shape[0] * count} cannot be shared by class by {count} devices; expected a '
-                      f'multiple of {4 * count}.')
+    """[n, longest + 1] ids -> (those of class 0, those of class 1), [n / 2, longest + 1] each."""
     order = tf.argsort(labels, stable=True)
     half = (ids.shape[0] or tf.shape(ids)[0]) // 2
     with tf.control_dependencies([tf.debugging.assert_equal(
@@ -175,7 +180,7 @@ class Model(arae.Model):
     """An iteration with the updates of the authors' program."""
     settings, weight, decoders = self.config, self.adversarial_factor(), (self.decoder, self.decoder_1)
     batch, *others = (self.halves(*part) for part in zip(
-        *(tf.split(column, 1 + self.extra_batches) for column in data[:2]), strict=True))
+        *(self.split_batch(column) for column in data), strict=True))
     by_label: dict[str, list] = {name: [] for name in ('recon_loss', 'token_accuracy', 'class_loss', 'class_accuracy')}
     for label in ORDER:
       with tf.GradientTape(persistent=True) as tape:
@@ -217,7 +222,7 @@ class Model(arae.Model):
   def joint_steps(self, data) -> dict:
     """An iteration with joint updates on batches of both classes."""
     settings = self.config
-    ids, *others = tf.split(data[0], 1 + self.extra_batches)
+    ids, *others = self.split_batch(data[0])
     labels = data[1][:ids.shape[0] or tf.shape(ids)[0]]
     weight = self.adversarial_factor()
     with tf.GradientTape(persistent=True) as tape:
@@ -234,21 +239,42 @@ class Model(arae.Model):
             'class_accuracy': balanced(hits, labels), 'weight': weight}
     return {**logs, **self.adversaries(ids, codes, others)} if self.has_prior else logs
 
+  def decode(self, codes, to=None) -> tf.Tensor:
+    """[n, latent] latents -> [n, longest + 1] ids, by the decoders of the classes `to`, [n] ints, 0 or 1.
+
+    Raises:
+      ValueError: `to` is missing, or the latents have another shape.
+    """
+    if to is None:
+      raise ValueError('a latent is decoded by the decoder of a class; expected decode(codes, to) with the class of '
+                       'each, or transfer(texts, to).')
+    codes = base.as_checked_tensor(codes, self.code_shape, 'codes')
+    first, second = (decoder.greedy(codes, self.length) for decoder in (self.decoder, self.decoder_1))
+    return tf.where(tf.equal(to, 0)[:, None], first, second)
+
+  def transfer(self, texts, to) -> list[str]:
+    """Transfers n sentences to the classes `to`, an int for each or one for all, 0 or 1.
+
+    Raises:
+      ValueError: `texts` is not a list of strings, or `to` has other values or another length.
+    """
+    codes = self.represent(texts)
+    classes = np.asarray(to)
+    if classes.dtype.kind not in 'iu' or classes.shape not in ((), (len(codes),)) or not np.isin(classes, (0, 1)).all():
+      raise ValueError(f'to is {to!r}; expected 0 or 1, or a list of them, one for each of the {len(codes)} texts.')
+    return self.vocabulary.decode(self.decode(codes, np.broadcast_to(classes, len(codes))).numpy())
+
   def callables(self) -> list[base.Callable]:
     vocabulary, kept = self.vocabulary, (self.vocabulary.layer,)
     text, classes = tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.int32)
 
-    def decode_as(codes, to):
-      first, second = (decoder.greedy(codes, self.length) for decoder in (self.decoder, self.decoder_1))
-      return vocabulary.join(tf.where(tf.equal(to, 0)[:, None], first, second))
-
     def transfer(texts, to, training=False):
       del training
-      return decode_as(self.encode(vocabulary.encode(texts)), to)
+      return vocabulary.join(self.decode(self.encode(vocabulary.encode(texts)), to))
 
     def decode(codes, to, training=False):
       del training
-      return decode_as(codes, to)
+      return vocabulary.join(self.decode(codes, to))
 
     codes = tf.TensorSpec([None, self.network.latent], tf.float32)
     inherited = [c for c in super().callables() if c.name in ('features', 'encoder')]
