@@ -11,7 +11,7 @@ from acai_tf.data import base, text_base
 from acai_tf.data import lines as lines_data
 from acai_tf.evaluation import images, report, text
 from acai_tf.evaluation.modality import IMAGES, MODALITIES, SENTENCES
-from acai_tf.experiment import machine, module_card, registry, strict_json
+from acai_tf.experiment import machine, registry, strict_json
 from acai_tf.experiment.errors import UserError, unknown
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.resolve import resolve_dataset
@@ -196,8 +196,6 @@ def evaluate_module(data_dir) -> None:
   groups_of(modality.name)
   check_to()
   cli.start_tensorflow()
-  # Rejects modules that were trained on an earlier drawing of the lines. For a URL it finds no file and does nothing.
-  module_card.load(FLAGS.module)
   functions, shape = modality.functions_of_module(FLAGS.module, FLAGS.trust)
   dataset = build.load_dataset(FLAGS.dataset, config, data_dir, FLAGS.manual_dir)
   if shape and tuple(dataset.shape) != shape:
@@ -237,8 +235,7 @@ def main() -> None:
     return evaluate_module(data_dir)
   if FLAGS.zoo:
     cli.start_tensorflow()
-    record, _ = _weights.kept(FLAGS.zoo)
-    experiment = record.experiment
+    experiment = _weights.record_of(FLAGS.zoo)[0].experiment
     groups_of(experiment.kind)
     build.check_manual_dir(experiment.dataset_name, FLAGS.manual_dir)
     check_to()

@@ -142,7 +142,7 @@ def cache(**changes):
 
 LINE, ROW = np.full([2, 3, 32, 32, 1], -1), np.arange(32)[:, None] == 5
 ABOUT = {'about.json.npy': array(list(b'{"experiment": {}, "samples": 3}'), 'uint8')}
-KEPT = {'file': 'x.npz', 'sha256': 'a' * 64, 'bytes': 3}
+KEPT = {'file': 'x.npz', 'sha256': 'a' * 64, 'bytes': 3, 'dtype': 'float16', 'float16_changes': {}}
 GZIP = gzip.compress(b'a cat sees\n' * 100)
 
 # Name -> the new content of the file, or a function of its path.
@@ -237,7 +237,7 @@ SETS = {
         'history of no list': with_value('runs.0.history', {}),
         'a negative error': with_value('runs.0.history', [{'samples': 64, 'recon_mse': -1}]),
         'settings missing': with_value('runs.0.experiment.training', {'batch': 3}),
-        'weights elsewhere': with_value('runs.0.kept', {'file': '../x.npz'}),
+        'weights elsewhere': with_value('runs.0.kept', {**KEPT, 'file': '../x.npz'}),
         'weights of -1 bytes': with_value('runs.0.kept', {**KEPT, 'bytes': -1}),
         'weights of all runs': rewritten(lambda found: {**found, 'runs': [
             {**run, 'kept': KEPT} for run in found['runs']]})}}

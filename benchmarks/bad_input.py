@@ -159,7 +159,7 @@ TF_CONFIG={"cluster":{"chief":["a:1","b:2"]},"task":{"type":"chief","index":0}} 
 TRAIN --model acai --set model.{lambda_=-1 | lambda_=x | lambda_=nan | gamma=1.5 | partners=0}
 TRAIN --model {dropout --set model.keep=2 | dropout --set model.keep=0 | denoising --set model.sigma=-1}
 TRAIN --model vqvae --set model.{codes=0 | codes=10**20 | epsilon=1e-320 | decay=2 | bottleneck=foo | codebook=-1}
-TRAIN --model {vae --set model.beta=-1 | aae --set model.units=-3 | lrae --set model.interpolate=foo}
+TRAIN --model {vae --set model.beta=-1 | aae --set model.units=-3 | lrae --set model.weight=-1}
 TRAIN --model {amr --set model.mixing=foo | amr --set model.parts=1 | midrae --set model.target=foo}
 TRAIN --model arae_image --set model.{encoder=foo | clip=0}
 TRAIN --model {gaia --set model.balance=foo | gaia --set model.cap=2 | irvae --set model.lambda_=-1}
@@ -289,7 +289,6 @@ zoo gallery lines_autoencoder --weights weights --to other [weights/*.npz: {bit 
 evaluate --module {nowhere | pictures | sentences.txt} --dataset lines -> cannot be loaded|cannot be read
 evaluate --module {http://127.0.0.1:9/x | https://nowhere.invalid/x} --dataset lines -> is at an address
 evaluate {--module text_module --dataset lines | --module module --dataset grammar} -> cannot be loaded
-MODULE [module/training.json: {NO_JSON | samples=-1 | experiment=3}] -> training.json
 MODULE [module/saved_model.pb: {missing | empty | x | half | not readable}] -> cannot be loaded
 MODULE [module/variables{ | /*.index}: missing] -> cannot be loaded
 MODULE [module/variables/*.{index | data-*}: {half | bit flipped}] -> cannot be loaded

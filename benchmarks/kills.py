@@ -6,7 +6,6 @@ most of a training, so that they hit imports, steps, checkpoints and the last ev
 kill, and at the end the number of finished trainings and how long TERM and INT took to end one.
 """
 
-import pathlib
 import random
 import re
 import signal
@@ -19,7 +18,7 @@ import numpy as np
 from absl import app, flags
 
 from acai_tf import cli
-from acai_tf.experiment.run import checkpoint_steps
+from acai_tf.experiment.run import Run
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer('kills', 50, 'Number of kills', 1)
@@ -40,16 +39,11 @@ def start(folder):
   return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def saved(folder) -> list[int]:
-  """Steps of a run's checkpoints."""
-  return checkpoint_steps(pathlib.Path(folder) / 'checkpoints' / 'last')
-
-
 def state(folder) -> dict:
   """All arrays of a run's newest checkpoint."""
   import tensorflow as tf
 
-  reader = tf.train.load_checkpoint(f'{folder}/checkpoints/last/step-{saved(folder)[-1]}')
+  reader = tf.train.load_checkpoint(f'{folder}/checkpoints/last/step-{Run(folder).steps()[-1]}')
   return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
@@ -77,7 +71,7 @@ def disturbed(folder, whole_seconds, generator, kills) -> list:
   """
   done: list = []
   for i in range(kills + 1):
-    before = saved(folder)
+    before = Run(folder).steps()
     process, moment = start(folder), generator.uniform(0, 0.7 * whole_seconds)
     try:
       if i == kills:
@@ -88,7 +82,7 @@ def disturbed(folder, whole_seconds, generator, kills) -> list:
       killed = generator.choice(SIGNALS)
       seconds, output = ended(process, killed)
       done.append((killed, seconds))
-    after, resumed = saved(folder), re.search(r'resumed from step (\d+)', output)
+    after, resumed = Run(folder).steps(), re.search(r'resumed from step (\d+)', output)
     if resumed and int(resumed[1]) != before[-1]:
       raise SystemExit(f'{folder} resumed from step {resumed[1]}; expected {before[-1]}, its newest checkpoint.')
     if before and not (after and after[-1] >= before[-1]):

@@ -8,8 +8,9 @@ latents of their reconstructions.
 import numpy as np
 from absl import app, flags
 
-flags.DEFINE_string('data_dir', None, 'Folder of the data sets')
-flags.DEFINE_string('manual_dir', None, "Folder with the data set's official files, instead of a download")
+from acai_tf import cli
+
+cli.define_data_flags(flags.FLAGS)
 
 TRAIN, TEST, RESTARTS = 20_000, 10_000, 100
 

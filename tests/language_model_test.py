@@ -38,7 +38,7 @@ class LanguageModelTest(tf.test.TestCase):
 
   def test_learns_a_language_and_samples_it(self):
     epochs = []
-    model = language_model.train(draw(4000, 1), SIZE, 6, units=32, embedding=16, learning_rate=1e-2,
+    model = language_model.train(draw(4000, 1), SIZE, draw(200, 2), 6, units=32, embedding=16, learning_rate=1e-2,
                                  progress=lambda epoch, perplexity: epochs.append((epoch, perplexity)))
     self.assertEqual([epoch for epoch, _ in epochs], list(range(1, len(epochs) + 1)))
     chance = 10**(10 / (8 * 4 + 2 + 1))  # of every sentence 1 / 10; 35 words and end marks in ten
@@ -60,7 +60,7 @@ class LanguageModelTest(tf.test.TestCase):
     generator = np.random.default_rng(0)
     noise, held_out = ([list(generator.integers(2, 10, size=6)) for _ in range(n)] for n in (60, 60))
     epochs = []
-    model = language_model.train(noise, SIZE, 60, held_out=held_out, units=32, embedding=16, learning_rate=2e-2,
+    model = language_model.train(noise, SIZE, held_out, 60, units=32, embedding=16, learning_rate=2e-2,
                                  batch=8, progress=lambda _, perplexity: epochs.append(perplexity))
     self.assertLess(len(epochs), 60)
     self.assertGreater(min(epochs[-2:]), min(epochs))
@@ -68,7 +68,8 @@ class LanguageModelTest(tf.test.TestCase):
 
   def test_a_function_of_the_seed(self):
     def probabilities(seed):
-      return language_model.train(draw(200, 1), SIZE, 1, seed, units=8, embedding=4).log_probabilities(LANGUAGE)
+      model = language_model.train(draw(200, 1), SIZE, draw(20, 2), 1, seed, units=8, embedding=4)
+      return model.log_probabilities(LANGUAGE)
 
     self.assertAllClose(probabilities(5), probabilities(5), rtol=1e-6)
     self.assertNotAllClose(probabilities(5), probabilities(6), rtol=1e-4)
@@ -79,7 +80,7 @@ class LanguageModelTest(tf.test.TestCase):
       with self.assertRaisesRegex(ValueError, 'not a word'):
         model.log_probabilities([[2], sentence])
     with self.assertRaisesRegex(ValueError, 'too few'):
-      language_model.train([[2]], SIZE)
+      language_model.train([[2]], SIZE, [[2]])
 
 
 if __name__ == '__main__':

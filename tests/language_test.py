@@ -94,11 +94,11 @@ class YelpTest(tf.test.TestCase):
     real = [self.train[i] for i in self.generator.permutation(len(self.train))[:20000]]
     reverse = language.reverse_perplexity(real, self.held_out, 2001)
     self.assertAllClose(reverse, 32.2, rtol=0.04)  # The choice of the sentences changes it by about 1.
-    self.assertAllClose(language.forward_perplexity(self.held_out, real, 2001), 32.6, rtol=0.04)
+    self.assertAllClose(language.KneserNey(real, 2001).perplexity(self.held_out), 32.6, rtol=0.04)
     words = np.concatenate(self.train)
     unigrams = [list(self.generator.choice(words, len(sentence))) for sentence in real]
     self.assertAllClose(language.reverse_perplexity(unigrams, self.held_out, 2001), 198.7, rtol=0.04)
-    self.assertGreater(language.forward_perplexity(unigrams, real, 2001), 1000)
+    self.assertGreater(language.KneserNey(real, 2001).perplexity(unigrams), 1000)
 
   @pytest.mark.slow
   def test_samples_of_ngram_models(self):

@@ -6,8 +6,6 @@ import numpy as np
 import tensorflow as tf
 
 from acai_tf.data import lines as data
-from acai_tf.experiment.errors import UserError
-from acai_tf.experiment.resolve import parse_experiment, resolve
 from acai_tf.metrics import lines
 
 ALPHA = np.arange(16) / 15
@@ -168,13 +166,6 @@ class DatasetTest(tf.test.TestCase):
     self.assertAllEqual(second[10:12], dataset.pairs(256, (0, 5), slice(10, 12))[1])
     for other in ((0, 6), (1, 5)):
       self.assertNotAllClose(first, dataset.pairs(256, other)[0])
-
-  def test_runs_of_the_old_lines_are_refused(self):
-    values = resolve('lines', 'acai').to_dict()
-    self.assertEqual(parse_experiment(values), resolve('lines', 'acai'))
-    del values['dataset']['drawing']
-    with self.assertRaisesRegex(UserError, "differently from the ACAI authors'.*Train it again"):
-      parse_experiment(values)
 
   def test_sizes_that_make_no_sense(self):
     with self.assertRaisesRegex(ValueError, 'dataset.size'):

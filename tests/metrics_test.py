@@ -188,15 +188,18 @@ class DistributionTest(tf.test.TestCase):
 class PathTest(tf.test.TestCase):
 
   def test_even_jump_and_motionless_paths(self):
+    def score(points):
+      return path.summary(path.steps(points))
+
     even = np.linspace(0, 1, 5)[None, :, None] * np.ones([1, 1, 9])
-    self.assertAllClose(path.score(even), {'path_length': 1, 'step_variance': 0})
+    self.assertAllClose(score(even), {'path_length': 1, 'step_variance': 0})
     jump = np.array([0, 0, 0, 1, 1.0])[None, :, None] * np.ones([1, 1, 9])
-    self.assertAllClose(path.score(jump), {'path_length': 1, 'step_variance': 3})
-    self.assertAllClose(path.score(np.concatenate([even, jump]))['step_variance'], 1.5)
-    self.assertEqual(path.score(np.ones([2, 4, 3])), {'path_length': 0, 'step_variance': None})
+    self.assertAllClose(score(jump), {'path_length': 1, 'step_variance': 3})
+    self.assertAllClose(score(np.concatenate([even, jump]))['step_variance'], 1.5)
+    self.assertEqual(score(np.ones([2, 4, 3])), {'path_length': 0, 'step_variance': None})
     for bad in (np.zeros([2, 2, 3]), np.full([1, 4, 2], np.nan)):
       with self.assertRaises(ValueError):
-        path.score(bad)
+        path.steps(bad)
 
   def test_gain_by_hand(self):
     found = path.gain(np.array([4.0, 2.0, 0.0]), np.array([1.0, 2.0, 0.0]), np.array([1.0, 1.0, 1.0]))

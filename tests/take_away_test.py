@@ -303,7 +303,7 @@ class ModuleTest(Case):
       self.assertEqual(_handle.handle(NAME, self.results, self.archives), str(self.module))
       empty = pathlib.Path(self.get_temp_dir()) / 'no_archives'  # What is there already needs no archive.
       self.assertEqual(_handle.handle(NAME, self.results, empty), str(self.module))
-      self.assertEqual(_card.Scored(NAME, self.results, empty).record.experiment.model_name, 'autoencoder')
+      self.assertEqual(_card.Scored(NAME, self.results).record.experiment.model_name, 'autoencoder')
 
   def test_every_snippet_runs(self):
     which = _card.Subject(NAME, self.results, self.archives)

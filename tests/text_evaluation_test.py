@@ -137,7 +137,7 @@ class MetricsTest(tf.test.TestCase):
     with unittest.mock.patch.object(language_model, 'train', side_effect=language_model.train) as train:
       found = self.measure('lstm').metrics
     validation = self.dataset.vocabulary.strip(self.dataset.corpus.valid_ids)
-    self.assertEqual([call.kwargs['held_out'] for call in train.call_args_list], 2 * [validation])
+    self.assertEqual([call.args[2] for call in train.call_args_list], 2 * [validation])
     # The samples are real sentences, but only fifty of them.
     self.assertLess(found['forward_perplexity_lstm'], 0.7 * found['reverse_perplexity_lstm'])
     self.assertGreater(found['distinct_share_language_model'], 0.8)

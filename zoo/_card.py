@@ -90,7 +90,7 @@ class Scored:
     UserError: the definition is unknown, or has no pretrained weights.
   """
 
-  def __init__(self, name, results=_records.FOLDER, folder=_weights.FOLDER):
+  def __init__(self, name, results=_records.FOLDER):
     self.name, self.definition = name, base.definition(name)
     self.record, _ = _weights.record_of(name, results)
     self.runs = next(iter(_records.longest(_records.load(name, results), name)), [self.record])
@@ -101,7 +101,7 @@ class Subject(Scored):
   """The definition that a card describes, with its model, too."""
 
   def __init__(self, name, results=_records.FOLDER, folder=_weights.FOLDER):
-    super().__init__(name, results, folder)
+    super().__init__(name, results)
     self.experiment, self.model, self.samples = _weights.load(name, 'float32', results, folder)
 
   @property

@@ -172,12 +172,8 @@ def _place(item):
   Models of sentences are last, because conversion to ONNX would warn about their lookup tables.
   """
   name, (experiment, _, _) = item
-  return (experiment.kind == 'sentences', _rank(FIRST_DATASETS, experiment.dataset_name), experiment.dataset_name,
-          experiment.latent_dimension, _rank(FIRST, experiment.model_name), name)
-
-
-def _rank(first, name):
-  return first.index(name) if name in first else len(first)
+  return (experiment.kind == 'sentences', *base.rank(FIRST_DATASETS, experiment.dataset_name),
+          experiment.latent_dimension, *base.rank(FIRST, experiment.model_name), name)
 
 
 def _title(name, experiment):

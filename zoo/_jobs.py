@@ -168,12 +168,13 @@ class Worker(threading.Thread):
         env={**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[2]), **self.environment})
     if self.stopped:  # `stop` may have come before the program had started.
       self.process.terminate()
-    for line in self.process.stdout:
-      self.write(line)
-      if progress := PROGRESS.search(line):
-        done, speed, left = progress.groups()
-        self.progress = f'{done} of {self.job.experiment.training.samples:,} samples, {speed}/s, {left} left'
-    return self.process.wait()
+    with self.process:
+      for line in self.process.stdout:
+        self.write(line)
+        if progress := PROGRESS.search(line):
+          done, speed, left = progress.groups()
+          self.progress = f'{done} of {self.job.experiment.training.samples:,} samples, {speed}/s, {left} left'
+    return self.process.returncode
 
   def write(self, text) -> None:
     """Appends text to the job's log. An error, such as a full disk, is ignored: it must not stop the job."""

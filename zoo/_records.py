@@ -1,4 +1,4 @@
-"""Result files. zoo/results/NAME.json has a record of every run of a definition, written by `acai_tf.evaluate`."""
+"""Result files. zoo/results/NAME.json has a record of every run of a definition, written by `_reproduce.gather`."""
 
 import contextlib
 import dataclasses
@@ -23,7 +23,6 @@ FOLDER = pathlib.Path(__file__).parent / 'results'
 
 # Keys of every run in a result file, in this order. All other keys are facts.
 _REQUIRED = ('weights', 'medians', 'curves', 'history', 'train_seconds', 'experiment', 'samples', 'metrics')
-AUTO = ('float32', 'mixed_bfloat16')  # what precision 'auto' becomes
 _NOT_IN_SETTINGS = {'training.recipe', 'training.seed', 'training.samples', *config.FREE_KEYS}
 
 
@@ -324,7 +323,7 @@ def groups(runs) -> list[list[Record]]:
   for run in sorted(runs, key=lambda run: (-run.samples, run.identity)):
     recipe, samples, settings, _ = run.identity
     values, precision = json.loads(settings), run.experiment.training.precision
-    if precision in AUTO and _recipe_precision(run.experiment) == 'auto':
+    if precision in config.PRECISIONS and _recipe_precision(run.experiment) == 'auto':
       values['training'].pop('precision')
     by_precision = pooled.setdefault((recipe, samples, json.dumps(values)), {})
     by_precision.setdefault(precision, []).append(run)

@@ -78,17 +78,12 @@ def curves(dataset, results) -> list:
   return parts
 
 
-def rank(first, name) -> tuple:
-  """Sort key of names: those in `first`, in that order, then all others by name."""
-  return first.index(name) if name in first else len(first), name
-
-
 def render(folder=_records.FOLDER) -> str:
   """Renders the page as HTML."""
   everything = _records.load_all(folder=folder)
   results = {name: trained for name, runs in everything.items() if (trained := _records.of_recipe(runs, name))}
   defined = base.definitions()
-  datasets = sorted({defined[name].dataset for name in everything}, key=lambda name: rank(FIRST, name))
+  datasets = sorted({defined[name].dataset for name in everything}, key=lambda name: base.rank(FIRST, name))
   parts = ['<!doctype html><html lang="en"><head><meta charset="utf-8"><title>acai_tf: results</title>',
            '<meta name="viewport" content="width=device-width, initial-scale=1">',
            f'<style>{STYLE}</style></head><body><h1>acai_tf: results</h1>',
@@ -102,7 +97,7 @@ def render(folder=_records.FOLDER) -> str:
     if own:
       parts.append(wide(_tables.render_brief(dataset, 'html', folder)))
     parts.append('<div class="pictures">')
-    for name in sorted(own, key=lambda name: rank(FIRST_MODELS, defined[name].model)):
+    for name in sorted(own, key=lambda name: base.rank(FIRST_MODELS, defined[name].model)):
       if name in pictures and (run := _records.reported(own[name], name)):
         recipe, samples, _, seed = run.identity
         caption = f'{name}: interpolations; recipe {recipe}, {samples:,} samples, seed {seed}'

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from acai_tf import files
-from acai_tf.experiment import strict_json
+from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.overrides import parse_overrides
 from acai_tf.experiment.run import Run
@@ -104,7 +104,7 @@ def identities(experiment) -> set:
   """Set of `_records.Identity` of the runs of this experiment. With precision 'auto' there are two of them."""
   samples = experiment.training.steps * experiment.training.batch
   return {_records.identity_of(experiment.with_precision(precision), samples)
-          for precision in ('float32', 'mixed_bfloat16')}
+          for precision in config.PRECISIONS}
 
 
 def recorded(experiment, records) -> bool:

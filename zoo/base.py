@@ -127,6 +127,11 @@ def title(model) -> str:
   return TITLES.get(model, model.replace('_', ' '))
 
 
+def rank(first, name) -> tuple[int, str]:
+  """Sort key of names: those in `first`, in that order, then all others by name."""
+  return first.index(name) if name in first else len(first), name
+
+
 def published(dataset, model, latent_dimension) -> dict:
   """Dict: metric -> Published, for a model on a data set with this latent dimension; empty if there are none."""
   rows = getattr(_module(dataset), 'PUBLISHED', {}).get((model, latent_dimension), ())

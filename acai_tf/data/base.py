@@ -264,9 +264,11 @@ def _prepare(folder, prepare):
   try:
     with files.replacing(folder) as made:
       made.mkdir()
-      prepare(append)
-      for array in arrays.values():
-        array.close()
+      try:
+        prepare(append)
+      finally:
+        for array in arrays.values():
+          array.close()
       (made / SUMS).write_text(json.dumps(_sums(made)))
   except OSError:
     if not folder.exists():  # Otherwise another program or host has prepared the same cache in the meantime.

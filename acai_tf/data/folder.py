@@ -139,6 +139,9 @@ def _split(path, test_share):
 
 
 def _read(files, config, append):
+  for split in ('train', 'test'):
+    if not any(file[1] == split for file in files):
+      raise UserError(f'{config.path} gives no {split} pictures; expected more files, or another dataset.test_share.')
   broken = []
 
   def read(file):
@@ -148,7 +151,7 @@ def _read(files, config, append):
       broken.append(f'{_printable(file[0])} ({" ".join(str(error).split())[:80]})')
       return None
 
-  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+  with futures.ThreadPoolExecutor(len(machine.cores())) as pool:
     for split in ('train', 'test'):
       chosen = [file for file in files if file[1] == split]
       for start in range(0, len(chosen), CHUNK):
@@ -165,6 +168,3 @@ def _read(files, config, append):
                     'share.')
   if broken:
     print(f'skipped {len(broken)} of {len(files)} pictures that cannot be read: {named}')
-  for split in ('train', 'test'):
-    if not any(file[1] == split for file in files):
-      raise UserError(f'{config.path} gives no {split} pictures; expected more files, or another dataset.test_share.')

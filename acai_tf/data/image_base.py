@@ -15,6 +15,7 @@ from PIL import Image, ImageOps
 
 from acai_tf import files
 from acai_tf.data import base
+from acai_tf.experiment import machine
 from acai_tf.experiment.errors import UserError
 
 warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)  # `read_square` rejects such pictures.
@@ -171,7 +172,7 @@ def resized(images, size) -> np.ndarray:
   def one(image):
     return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC))
 
-  with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+  with futures.ThreadPoolExecutor(len(machine.cores())) as pool:
     return np.stack(list(pool.map(one, images)))
 
 

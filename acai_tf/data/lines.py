@@ -31,14 +31,7 @@ class Config:
   size: Annotated[int, '[4, inf)'] = 32  # height and width in pixels
   test_images: Annotated[int, '[1, inf)'] = 512  # number of test images
   test_seed: Annotated[int, '[0, inf)'] = 20180719  # seed of the test images
-  # 'authors': as the ACAI authors draw lines. 'first': in old files only; an early version of this project measured
-  # the width perpendicular to the line, not along the minor axis. It is rejected.
-  drawing: Literal['authors', 'first'] = 'authors'
-
-  def __post_init__(self):
-    if self.drawing == 'first':
-      raise ValueError("its lines were drawn by an early version of this project, differently from the ACAI authors', "
-                       'so that its figures cannot be compared with others. Train it again with this version')
+  drawing: Literal['authors'] = 'authors'  # how lines are drawn: as by the ACAI authors' program
 
 
 def render(angles, size=32) -> np.ndarray:

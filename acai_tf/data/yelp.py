@@ -5,7 +5,8 @@ reviews: train2.txt, test0.txt and valid2.txt. Class 1 is positive reviews: trai
 
 By default, models are trained on the smaller test files, with a vocabulary of 2,000 words and at most 10 words per
 sentence, which is feasible on two cores. The paper's data set is `full=true words=30000 longest=25`. Half of the
-sentences of the validation files are the valid part, for choosing settings; the other half is the test part.
+sentences of the validation files are the valid part, for choosing settings; the other half is the test part. ARAE's
+published figures are not comparable: they use larger files and other evaluation models.
 """
 
 from typing import Annotated, Literal

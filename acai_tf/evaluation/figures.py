@@ -10,6 +10,7 @@ import numpy as np
 import threadpoolctl
 
 MARKERS = 'os^vDPX*'
+GAP = 2  # pixels between tiled images
 WRITTEN = 40  # rows and columns of a table of counts up to which the numbers are written
 
 
@@ -43,11 +44,11 @@ def to_uint8(images) -> np.ndarray:
   return np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
-def tile(images, gap=2) -> np.ndarray:
-  """Tiles [rows, columns, height, width, channels] images into one [H, W, channels] image, with grey gaps of `gap`."""
-  images = np.pad(np.asarray(images), [(0, 0), (0, 0), (0, gap), (0, gap), (0, 0)])
+def tile(images) -> np.ndarray:
+  """Tiles [rows, columns, height, width, channels] images into one [H, W, channels] image, with grey gaps."""
+  images = np.pad(np.asarray(images), [(0, 0), (0, 0), (0, GAP), (0, GAP), (0, 0)])
   rows, columns, height, width, channels = images.shape
-  return images.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)[:-gap, :-gap]
+  return images.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)[:-GAP, :-GAP]
 
 
 def save_rows(path, panels, caption, alpha=False) -> None:
@@ -74,12 +75,12 @@ def save_rows(path, panels, caption, alpha=False) -> None:
         _label_alpha(axis, *panels[heading].shape[1:4:2])
 
 
-def _label_alpha(axis, columns, width, gap=2):
+def _label_alpha(axis, columns, width):
   """Writes alpha above the columns of tiled paths: evenly, and above nine columns at most."""
   last = max(columns - 1, 1)
   labelled = np.arange(0, columns, next(step for step in range(1, last + 1) if last % step == 0 and last // step <= 8))
   texts = [f'{value:.3g}' for value in labelled / last]
-  axis.set_xticks(labelled * (width + gap) + (width - 1) / 2, ['alpha = 0', *texts[1:]], fontsize=7)
+  axis.set_xticks(labelled * (width + GAP) + (width - 1) / 2, ['alpha = 0', *texts[1:]], fontsize=7)
   axis.xaxis.tick_top()
   axis.tick_params(length=0)
 
@@ -162,7 +163,7 @@ def save_scatter(path, points, labels, caption) -> None:
     axis.legend(title='label', fontsize=8, markerscale=2)
 
 
-def embedding(codes, seed=0) -> np.ndarray | None:
+def embedding(codes) -> np.ndarray | None:
   """t-SNE of codes, [n, d] -> [n, 2]; None if there are fewer than 50 codes, all are equal, or d is 1."""
   from sklearn import manifold
 
@@ -170,4 +171,4 @@ def embedding(codes, seed=0) -> np.ndarray | None:
   if len(codes) < 50 or codes.shape[1] < 2 or (codes == codes[0]).all():
     return None
   with threadpoolctl.threadpool_limits(1):  # On two busy cores, several threads took 4 to 20 times as long.
-    return manifold.TSNE(init='pca', random_state=seed).fit_transform(codes)
+    return manifold.TSNE(init='pca', random_state=0).fit_transform(codes)

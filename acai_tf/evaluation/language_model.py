@@ -37,7 +37,7 @@ class LanguageModel:
   """
 
   def __init__(self, vocabulary_size: int, longest: int, embedding: int = 100, units: int = 128, seed: int = 0):
-    self.vocabulary_size, self.longest = vocabulary_size, longest
+    self.longest = longest
     self.network = recurrent.Decoder(
         vocabulary_size, embedding, units, 0, dense.seeds(seed, 'language_model'), name='language_model')
     self._graphs = {}  # by number of steps, because the LSTM is unrolled
@@ -89,9 +89,9 @@ class LanguageModel:
     return [[i for i in row if 0 < i < self.network.start] for row in np.concatenate(ids)[:n].tolist()] if n else []
 
 
-def train(sentences: Sentences, vocabulary_size: int, epochs: int = 12, seed: int = 0,
-          held_out: Sentences | None = None, batch: int = 64, learning_rate: float = 2e-3, embedding: int = 100,
-          units: int = 128, progress: Callable[[int, float], None] = lambda epoch, perplexity: None) -> LanguageModel:
+def train(sentences: Sentences, vocabulary_size: int, held_out: Sentences, epochs: int = 12, seed: int = 0,
+          batch: int = 64, learning_rate: float = 2e-3, embedding: int = 100, units: int = 128,
+          progress: Callable[[int, float], None] = lambda epoch, perplexity: None) -> LanguageModel:
   """Trains a language model by Adam and returns the weights of the epoch with the best validation perplexity.
 
   The global norm of gradients is clipped to 1. The learning rate decays linearly to 1 % over the second half of the
@@ -100,10 +100,9 @@ def train(sentences: Sentences, vocabulary_size: int, epochs: int = 12, seed: in
   Args:
     sentences: training sentences.
     vocabulary_size: number of ids, the four special tokens included.
+    held_out: validation sentences.
     epochs: maximum number of epochs.
-    seed: seed of the weights, the order of sentences and the validation split.
-    held_out: validation sentences. If None, a random twentieth of the sentences is used for validation instead of
-      training.
+    seed: seed of the weights and of the order of sentences.
     batch: batch size.
     learning_rate: initial learning rate.
     embedding, units: as in `LanguageModel`.
@@ -116,10 +115,6 @@ def train(sentences: Sentences, vocabulary_size: int, epochs: int = 12, seed: in
     raise ValueError(f'{len(sentences)} sentences are too few to fit a language model.')
   model = LanguageModel(vocabulary_size, max(1, *map(len, sentences)), embedding, units, seed)
   generator = np.random.default_rng(seed)
-  if held_out is None:
-    order = generator.permutation(len(sentences))
-    split = max(len(sentences) // 20, 1)
-    held_out, sentences = [sentences[i] for i in order[:split]], [sentences[i] for i in order[split:]]
   ids = model.encode(sentences)
   weights = model.network.trainable_variables
   steps = -(-len(ids) // batch)

@@ -8,7 +8,8 @@ import re
 RANGES = tuple((re.compile(f'(?:{pattern})(?:_.*)?'), low, high) for pattern, low, high in (
     ('.*_ci95|seconds|samples', 0, math.inf),  # half widths of confidence intervals, times and counts
     ('.*accuracy|.*share|precision|recall|coverage|codebook_usage|class_in_codes|clustering_nmi|code_std|code_mean_norm'
-     '|arithmetic_kept|arithmetic_match|path_still|path_stray|path_largest_step', 0, 1),
+     '|arithmetic_kept|arithmetic_match|path_still|path_stray|path_largest_step'
+     '|class_kept_(?:straight_)?(?:middle|end)|entailment_most_common', 0, 1),
     ('ssim|clustering_ari', -1, 1),
     ('.*_distance', 0, 2),  # cosine distance, 1 - cosine
     ('.*bleu', 0, 100),

@@ -166,7 +166,7 @@ def _lstm_of(dataset):
   from acai_tf.evaluation import language_model  # Loads TensorFlow.
 
   return language_model.train(
-      _training(dataset)[0], len(dataset.vocabulary), LSTM_EPOCHS, held_out=_validation(dataset))
+      _training(dataset)[0], len(dataset.vocabulary), _validation(dataset), LSTM_EPOCHS)
 
 
 def _validation(dataset):
@@ -186,7 +186,7 @@ def _lstm(task):
   task.measured.arrays['samples_language_model'] = texts[:SHOWN]
   words = task.words(task.functions.sample(count, task.seed(1)))
   task.progress('lstm: a language model of the samples')
-  fitted = language_model.train(words, len(vocabulary), 2 * LSTM_EPOCHS, held_out=_validation(task.dataset))
+  fitted = language_model.train(words, len(vocabulary), _validation(task.dataset), 2 * LSTM_EPOCHS)
   task.measured.metrics.update(
       reverse_perplexity_lstm=fitted.perplexity(vocabulary.strip(task.dataset.test_ids[:HELD_OUT])),
       forward_perplexity_lstm=judge.perplexity(words))
@@ -274,8 +274,7 @@ def _arithmetic(task):
       sources = texts_of(dataset, dataset.test_ids[part])
       codes = functions.encode(sources)
       for scale in SCALES:
-        moved = codes + scale * offset
-        written = functions.decode((moved / np.linalg.norm(moved, axis=1, keepdims=True)).astype(np.float32))
+        written = functions.decode(_unit(codes + scale * offset).astype(np.float32))
         scores[scale].append(arithmetic.score([held_out[i] for i in part], task.words(written), word, other))
         if scale == SCALES[1]:
           names = (dataset.vocabulary.words[i] for i in (word, other))

@@ -206,6 +206,8 @@ RECIPES = {
     },
 }
 
+PRECISIONS = ('float32', 'mixed_bfloat16')  # what precision 'auto' becomes
+
 # Keys that affect neither weights nor data order. A run may be resumed with other values of these.
 # Moved data are recognized by their checksum.
 FREE_KEYS = ('dataset.path', 'training.evaluate_every', 'training.final_evaluations', 'training.checkpoint_every',
@@ -213,14 +215,8 @@ FREE_KEYS = ('dataset.path', 'training.evaluate_every', 'training.final_evaluati
 
 # Values of keys that are missing in files of older versions: the behaviour before these keys existed.
 DEFAULTS_OF_OLDER_FILES = {
-    'training.average': 0.0,
     'training.optimizer': 'adam',
-    'training.floor': 0.0,
-    'training.final_evaluations': 0,
-    'dataset.drawing': 'first',
     'model.partners': 1,
-    'model.sample_noise': 0.0,
-    'model.error': 'absolute',
     'model.by_class': False,
     'model.anneal_from': 0.5,
     'model.anneal_over': 0.125,

@@ -124,11 +124,3 @@ def reverse_perplexity(samples: Sentences, held_out: Sentences, vocabulary_size:
   It is high if samples are unlike real text, and if they cover only a part of it. It depends on the number of samples.
   """
   return KneserNey(samples, vocabulary_size).perplexity(held_out)
-
-
-def forward_perplexity(samples: Sentences, real: Sentences, vocabulary_size: int) -> float:
-  """Perplexity of generated samples under a trigram model fitted to `real` sentences.
-
-  It measures the fluency of the samples, not their variety.
-  """
-  return KneserNey(real, vocabulary_size).perplexity(samples)

@@ -28,11 +28,6 @@ def steps(points) -> np.ndarray:
   return np.linalg.norm(np.diff(flat, axis=1), axis=2) / np.sqrt(flat.shape[2])
 
 
-def score(points) -> dict:
-  """Length and evenness of paths with [n, k >= 3, ...] points; see `summary`."""
-  return summary(steps(points))
-
-
 def summary(sizes) -> dict:
   """Length and evenness of paths.
 

@@ -43,7 +43,7 @@ class Model(image_base.Autoencoder):
       layers.append(dense.linear(units, next(seeds)))
       layers.append(keras.layers.LeakyReLU(negative_slope=convolutional.SLOPE))
     self.discriminator = keras.Sequential(layers[:-1], name='discriminator')
-    self.discriminator.build((None, self.network.latent_width**2 * self.network.latent))
+    self.discriminator.build((None, self.network.dimension))
 
   def players(self) -> dict[str, list]:
     return {'autoencoder': [self.encoder, self.decoder], 'discriminator': [self.discriminator],

@@ -29,10 +29,9 @@ class Model(image_base.Autoencoder):
   has_prior = gaussian_prior = True
 
   def create_networks(self, size, precision) -> None:
-    dimension = self.network.latent_width**2 * self.network.latent
     seeds = dense.seeds(self.seed, 'heads')
     self.mean_head, self.log_variance_head = (
-        dense.linear(dimension, next(seeds), name) for name in ('mean', 'log_variance'))
+        dense.linear(self.network.dimension, next(seeds), name) for name in ('mean', 'log_variance'))
 
   def players(self) -> dict[str, list]:
     heads = [self.mean_head, self.log_variance_head]
@@ -64,8 +63,7 @@ class Model(image_base.Autoencoder):
 
   def to_code(self, flat) -> tf.Tensor:
     """[n, d] -> [n, width, width, channels], the latent's shape."""
-    width = self.network.latent_width
-    return tf.reshape(flat, [-1, width, width, self.network.latent])
+    return tf.reshape(flat, [-1, *self.code_shape])
 
   def encode(self, images, training=False) -> tf.Tensor:
     return self.to_code(self.posterior(images, training)[0])

@@ -49,8 +49,7 @@ class Model(image_base.Autoencoder):
   smooth = False
 
   def create_networks(self, size, precision) -> None:
-    settings, width = self.config, self.network.latent_width
-    dimension, seeds = width**2 * self.network.latent, dense.seeds(self.seed, 'bottleneck')
+    settings, dimension, seeds = self.config, self.network.dimension, dense.seeds(self.seed, 'bottleneck')
 
     def linear(units, name):
       return dense.linear(units, next(seeds), name)
@@ -83,8 +82,7 @@ class Model(image_base.Autoencoder):
     nearest, indices = self.quantizer(vectors)
     if self.is_dense:
       nearest = self.gather(tf.reshape(nearest, [-1, self.config.codes * self.vector_size]))
-    width = self.network.latent_width
-    return tf.reshape(nearest, [-1, width, width, self.network.latent]), vectors, indices
+    return tf.reshape(nearest, [-1, *self.code_shape]), vectors, indices
 
   def decode(self, codes, training=False) -> tf.Tensor:
     return self.decoder(self.bottleneck(codes)[0], training=training)

@@ -248,13 +248,12 @@ class Critic(keras.Model):
 
   Args:
     size, network, seed, precision: as in `encoder`.
-    name: name of the model, which is part of the seed.
     spectral: whether 3x3 convolutions are spectrally normalized; then call `iterate` once per step.
   """
 
-  def __init__(self, size, network, seed=0, precision='float32', name='critic', spectral=False):
-    super().__init__(name=name)
-    self.body = critic_map(size, network, seed, precision, name + '_body', spectral)
+  def __init__(self, size, network, seed=0, precision='float32', spectral=False):
+    super().__init__(name='critic')
+    self.body = critic_map(size, network, seed, precision, 'critic_body', spectral)
 
   def build(self, input_shape) -> None:
     """Creates the weights, which Keras would otherwise do by tracing the network.

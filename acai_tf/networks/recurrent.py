@@ -59,9 +59,8 @@ class LSTM(keras.layers.Layer):
     wide: whether C is initialized from U(-0.5, 0.5), and b1 of the forget gates is increased by 1.
   """
 
-  def __init__(self, units: int, inputs: int, seeds: Iterator[int], context: int = 0, wide: bool = False,
-               name: str = 'lstm'):
-    super().__init__(name=name, dtype='float32')
+  def __init__(self, units: int, inputs: int, seeds: Iterator[int], context: int = 0, wide: bool = False):
+    super().__init__(name='lstm', dtype='float32')
 
     def weight(name, *shape):
       limit = WIDE if wide and name == 'context_kernel' else RANGE

@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import os
 import re
-import typing
 import zlib
 from collections.abc import Iterator
 
@@ -16,7 +15,6 @@ from acai_tf.experiment import config, strict_json
 from acai_tf.experiment.errors import UserError, unknown
 
 STRATEGIES, XLA = ('auto', 'one_device', 'mirrored', 'multi_worker', 'tpu'), ('auto', 'on', 'off')
-PRECISIONS = tuple(p for p in typing.get_args(typing.get_type_hints(config.Training)['precision']) if p != 'auto')
 
 
 def read_tf_config() -> tuple[dict[str, list[str]], dict]:
@@ -131,7 +129,7 @@ class Cluster:
     """
     if self.count == 1:
       return experiment
-    precision = PRECISIONS[self.from_chief(PRECISIONS.index(experiment.training.precision))]
+    precision = config.PRECISIONS[self.from_chief(config.PRECISIONS.index(experiment.training.precision))]
     made = dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, precision=precision))
     self.require_same(made.to_json(), 'another experiment', 'the same flags on all hosts')
     return made

@@ -13,8 +13,6 @@ from acai_tf.models import text_base
 from acai_tf.networks import codes as code_networks
 from acai_tf.networks import dense
 
-PAPER, FAST = 'paper', 'residual'  # values of Config.networks
-
 
 @config_dataclass('model')
 class Config(Annealing):
