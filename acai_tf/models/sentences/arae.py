@@ -161,8 +161,14 @@ class Model(text_base.TextAutoencoder):
   def split_batch(self, values) -> list:
     """Splits a batch into the 1 + `extra_batches` batches of an iteration.
 
+    Args:
+      values: tensor [n, ...].
+
+    Returns:
+      A list of 1 + `extra_batches` tensors [n / (1 + `extra_batches`), ...], in the order of the batch.
+
     Raises:
-      ValueError: it cannot be split evenly.
+      ValueError: n is not a multiple of 1 + `extra_batches`.
     """
     count = 1 + self.extra_batches
     if values.shape[0] and values.shape[0] % count:
