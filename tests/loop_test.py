@@ -461,6 +461,20 @@ class SessionTest(tf.test.TestCase):
     with self.assertRaisesRegex(UserError, 'step-4 cannot be read.*there is no earlier one'):
       self.train(self.folder, 64)
 
+  def test_the_metrics_of_a_finished_training_are_kept(self):
+    shutil.copytree(self.finished, self.folder)
+    finished, printed = Run(self.folder), io.StringIO()
+    for content, kept in (('{"samples": 32, "metrics": {"probe_accuracy": 0.5}}', True), (None, False), ('{', False),
+                          ('[]', False), ('{"samples": 16, "metrics": {"probe_accuracy": 0.5}}', False)):
+      finished.metrics.unlink(missing_ok=True)
+      if content is not None:
+        finished.metrics.write_text(content)
+      self.report.reset_mock()
+      with contextlib.redirect_stdout(printed):
+        self.assertEqual(self.train(self.folder), 0)
+      self.assertEqual(self.report.called, not kept, content)
+    self.assertEqual(printed.getvalue().count('training is complete'), 1)
+
   def test_lost_checkpoints_are_reported_before_anything_is_written(self):
     shutil.copytree(self.finished, self.folder)
     (self.last / 'step-4.index').unlink()

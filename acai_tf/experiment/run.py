@@ -138,6 +138,14 @@ class Run:
           f'checkpoint in {CHECKPOINTS}/last has {samples:,}; expected as many. Restore the lost files, or delete the '
           f'lines of {HISTORY} after {samples:,} samples to resume from there.')
 
+  def measured(self, samples) -> dict | None:
+    """Returns the metrics of `metrics.json` if the model was measured after `samples` samples; otherwise None."""
+    try:
+      results = strict_json.read(self.metrics)
+    except (OSError, ValueError):
+      return None
+    return results.get('metrics') if isinstance(results, dict) and results.get('samples') == samples else None
+
   def provenance(self) -> list[dict]:
     """Returns the code and machines that trained the run: rows of `machine.provenance`, with their first `samples`.
 

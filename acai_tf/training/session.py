@@ -175,8 +175,13 @@ def _lead(experiment, run, cluster, dataset, model, checkpoints, published, call
   try:
     status, step = _run(experiment, run, cluster, dataset, model, checkpoints, devices, start, callbacks)
     if not status:
-      model.use_averages()
-      metrics = report.report(experiment, model, dataset, step * training.batch, run, published=published)
+      metrics = run.measured(step * training.batch) if step == start else None
+      if metrics:  # of acai evaluate, perhaps, which measures more
+        print(f'training is complete, and {run.metrics} has its metrics; to measure it again, run acai evaluate --run '
+              f'{run}')
+      else:
+        model.use_averages()
+        metrics = report.report(experiment, model, dataset, step * training.batch, run, published=published)
   finally:
     callbacks('on_end', metrics)
   return status
