@@ -248,7 +248,7 @@ DAMAGES = {**SETS['NO_JSON'], **SETS['NO_TEXT'], **DAMAGES}
 def write_good(folder) -> None:
   """Writes the good files that no program makes."""
   rng = np.random.default_rng(0)
-  for name in ('pictures', 'data', 'idx', 'mirror', 'results', 'weights'):
+  for name in ('pictures', 'data', 'idx', 'results', 'weights'):
     (folder / name).mkdir()
   for i in range(20):
     Image.fromarray(np.uint8(rng.integers(256, size=[8, 8, 3]))).save(folder / 'pictures' / f'{i}.png')
@@ -259,7 +259,6 @@ def write_good(folder) -> None:
   (folder / 'lines.npy').write_bytes(array(LINE))
   for name in ('train-images-idx3', 'train-labels-idx1', 't10k-images-idx3', 't10k-labels-idx1'):
     (folder / 'idx' / f'{name}-ubyte.gz').write_bytes(gzip.compress(b'\0\0\x08\x03' + bytes(100)))
-  (folder / 'mirror/lines_autoencoder.npz').write_bytes(b'x')
   shutil.copy(ZOO / 'results/lines_autoencoder.json', folder / 'results')
   for target in ('weights', 'weights.npz'):
     shutil.copy(ZOO / 'weights/lines_autoencoder.npz', folder / target)

@@ -216,7 +216,7 @@ zoo gallery lines_autoencoder --to sentences.txt/other -> cannot be written
 zoo reproduce lines_autoencoder --weights sentences.txt -> sentences.txt
 demo --module {nowhere | module --picture pictures} -> is not a module|pictures
 ACAI_TF_CACHE=/proc/cache python: from acai_tf import zoo; zoo.handle("lines_autoencoder") -> cannot be written
-ACAI_TF_ZOO={pictures | mirror | http://127.0.0.1:9} ACAI_TF_CACHE=cache LOAD_ZOO -> ACAI_TF_ZOO
+LOAD_ZOO -> pictures/lines_autoencoder.npz does not exist
 
 # Run folders
 RESUME {--seed 5 | --model acai | --samples 8} -> seed is|model|trained for

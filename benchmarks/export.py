@@ -34,7 +34,7 @@ CALLS = {1: 10, 64: 1}  # batch size -> number of calls that one timing averages
 
 def load_seconds(folder):
   """[(seconds, CPU seconds)] of the first `hub.load` in each of --loads fresh processes."""
-  command = [sys.executable, '-I', '-c', LOAD, str(folder)]
+  command = [sys.executable, '-P', '-c', LOAD, str(folder)]
   runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(flags.FLAGS.loads)]
   return [tuple(map(float, run.stdout.split()[-2:])) for run in runs]
 

@@ -96,7 +96,7 @@ def texts(vocabulary, count) -> np.ndarray:
 
 def compare(model, folder) -> str:
   """Compares a saved module with the live model by check.py; returns its output. Raises a UserError if they differ."""
-  return _check(['-I', pathlib.Path(__file__).with_name('check.py')], folder, expected(model))
+  return _check(['-P', pathlib.Path(__file__).with_name('check.py')], folder, expected(model))
 
 
 def compare_formats(folder, formats, inputs) -> dict:

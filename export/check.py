@@ -1,6 +1,6 @@
 """Checks an exported module against recorded outputs, in a separate process with only TensorFlow and TensorFlow Hub.
 
-`python -I check.py MODULE EXPECTED.npz` compares callables and signatures. It imports nothing of this project, so it
+`python -P check.py MODULE EXPECTED.npz` compares callables and signatures. It imports nothing of this project, so it
 tests the module as a user loads it with `hub.load`. In EXPECTED.npz, the array 'callable encoder 7' is the output of
 that callable for 7 images, and 'callable encoder 7 images' is its input. Arrays of signatures have names like
 'signature encode 7'.

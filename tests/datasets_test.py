@@ -189,7 +189,7 @@ class CelebaTest(tf.test.TestCase):
     data_dir = self.get_temp_dir() + '/data'
     with accepted(files):
       data = celeba.load(celeba.Config(), data_dir, str(files))
-      validation = celeba.load(celeba.Config(size=64, evaluate='validation'), data_dir, str(files))
+      validation = celeba.load(celeba.Config(size=64, test_part='valid'), data_dir, str(files))
     self.assertEqual((data.shape, validation.shape), ((32, 32, 3), (64, 64, 3)))
     for images, labels, first in ((data.train_images, data.train_labels, 0), (data.test_images, data.test_labels, 6),
                                   (validation.test_images, validation.test_labels, 3)):
@@ -197,8 +197,8 @@ class CelebaTest(tf.test.TestCase):
       self.assertCountEqual(numbers, range(first, first + 3))
       self.assertAllEqual(labels, flags[numbers] > 0)
       self.assertLess(np.std(images, axis=(1, 2, 3)).max(), 12)  # none of the black border is left
-    with self.assertRaisesRegex(ValueError, 'dataset.evaluate'):
-      celeba.Config(evaluate='valid')
+    with self.assertRaisesRegex(ValueError, 'dataset.test_part'):
+      celeba.Config(test_part='validation')
 
 
 class CifarTest(tf.test.TestCase):

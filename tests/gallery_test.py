@@ -194,6 +194,9 @@ class FolderTest(tf.test.TestCase):
       with (unittest.mock.patch('keras.src.utils.file_utils.urlretrieve', urlretrieve),
             self.assertRaisesRegex(UserError, expected)):
         _gallery.runtime()
+    elsewhere = '/tmp/.keras/onnx.tgz'  # Keras's choice if the cache cannot be written
+    with unittest.mock.patch('keras.utils.get_file', return_value=elsewhere):
+      self.assertEqual(_gallery.runtime(), pathlib.Path(elsewhere))
 
   def test_titles_are_the_papers_names(self):
     for name, title in (('lines_vqvae', 'VQ-VAE'), ('mnist_acai_d32', 'ACAI, 32 dimensions'),

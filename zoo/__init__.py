@@ -13,15 +13,12 @@ if typing.TYPE_CHECKING:
   import keras
 
 
-def names(pretrained: bool = False, local: bool = False) -> list[str]:
+def names(pretrained: bool = False) -> list[str]:
   """Returns the sorted names of all definitions.
 
   Args:
     pretrained: whether to return only definitions with pretrained weights.
-    local: whether to return only definitions whose weights are on this machine: `load` needs no network for them.
   """
-  if local:
-    return _weights.local_names()
   return sorted(_records.pretrained() if pretrained else base.definitions())
 
 
@@ -33,9 +30,7 @@ def load(name: str, precision: str = 'float32') -> 'keras.Model':
     precision: a Keras dtype policy.
 
   Raises:
-    UserError: the name is unknown, there are no weights, the file does not match its checksum, or its download fails.
-      The package contains the weights of small models (`names(local=True)`). Others are downloaded once into the cache;
-      $ACAI_TF_ZOO sets another address for them.
+    UserError: the name is unknown, there are no weights, or the file is missing or does not match its checksum.
   """
   _, model, _ = _weights.load(name, precision)
   return model

@@ -141,7 +141,7 @@ def show_list(patterns, dataset, model, pretrained) -> None:
   for heading in ('name', 'latent dimension', 'pretrained on', 'score', 'published'):
     grid.add_column(heading, justify='right' if heading in ('latent dimension', 'pretrained on') else 'left')
   chosen = base.matching(patterns) if patterns else base.definitions()
-  kept, local = _records.pretrained(), zoo.names(local=True)
+  kept = _records.pretrained()
   shown = {name: definition for name, definition in base.definitions(dataset, model).items()
            if name in chosen and (name in kept or not pretrained)}
   if not shown:
@@ -149,7 +149,7 @@ def show_list(patterns, dataset, model, pretrained) -> None:
   for name, definition in shown.items():
     samples, score = '', ''
     if name in kept:
-      samples = f'{kept[name].samples:,} samples' + ('' if name in local else ', download')
+      samples = f'{kept[name].samples:,} samples'
       score = _compare.scores_line(definition.dataset, kept[name].metrics)
     grid.add_row(name, str(definition.latent_dimension), samples, score, ', '.join(figures(definition)))
   print(cli.text_of(grid, 220))
@@ -311,7 +311,7 @@ def card(name) -> None:
     cli.check_target('to', FLAGS.to)
   text = _card.render(_card.subject_of(name), kind, FLAGS.owner)
   if FLAGS.to:
-    pathlib.Path(FLAGS.to).write_text(text)
+    pathlib.Path(FLAGS.to).write_text(text, encoding='utf-8')
   print(f'wrote {FLAGS.to}' if FLAGS.to else text)
 
 
@@ -403,7 +403,7 @@ def main(words) -> int:
   elif command == 'report' and not names:
     target = FLAGS.to or 'report.html'
     cli.check_target('to', target)
-    pathlib.Path(target).write_text(_report.render(FLAGS.results))
+    pathlib.Path(target).write_text(_report.render(FLAGS.results), encoding='utf-8')
     print(f'wrote {target}')
   elif command == 'card' and len(names) == 1:
     card(names[0])

@@ -27,7 +27,7 @@ from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
 from acai_tf.export import formats
 from acai_tf.training import build as build_lib
-from acai_tf.zoo import _examples, _mirror, _weights, base
+from acai_tf.zoo import _cache, _examples, _weights, base
 
 PAGE = pathlib.Path(__file__).parent / 'page'
 DATA = 'gallery.js'  # a script, because a page that is opened from disk cannot read other files
@@ -56,16 +56,17 @@ def runtime() -> pathlib.Path:
   try:
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.redirect_stdout(sys.stderr):  # progress bar
-      keras.utils.get_file(path.name, RUNTIME, file_hash=SHA256, cache_dir=path.parent, cache_subdir='')
+      # Keras chooses a folder in /tmp if this one cannot be written.
+      return pathlib.Path(keras.utils.get_file(path.name, RUNTIME, file_hash=SHA256, cache_dir=path.parent,
+                                               cache_subdir=''))
   except Exception as error:  # Keras turns urllib's errors into plain Exceptions.
     raise UserError(f'ONNX Runtime Web cannot be downloaded ({error}); expected a connection to the npm registry, '
                     f'or its file {RUNTIME} as {path}.') from error
-  return path
 
 
 def runtime_path() -> pathlib.Path:
   """Path of the archive that `runtime` downloads."""
-  return _mirror.cache() / 'onnxruntime-web' / pathlib.Path(RUNTIME).name
+  return _cache.folder() / 'onnxruntime-web' / pathlib.Path(RUNTIME).name
 
 
 def collect(names, run: Run | None = None, weights=_weights.FOLDER) -> dict:

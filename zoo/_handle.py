@@ -7,7 +7,7 @@ import shutil
 
 from acai_tf import files
 from acai_tf.experiment import module_card, strict_json
-from acai_tf.zoo import _mirror, _records, _weights
+from acai_tf.zoo import _cache, _records, _weights
 
 SUMS = 'sums.json'  # a file in the module: path -> sha256 of each of its other files
 
@@ -23,9 +23,9 @@ def handle(name, results=_records.FOLDER, folder=_weights.FOLDER) -> str:
       be written.
   """
   _, entry = _weights.record_of(name, results)
-  target = _mirror.cache() / 'modules' / _code() / name / str(entry.version)
+  target = _cache.folder() / 'modules' / _code() / name / str(entry.version)
   if not intact(target):
-    with _mirror.writable(), files.locked(target.with_suffix('.lock')):
+    with _cache.writable(), files.locked(target.with_suffix('.lock')):
       if not intact(target):  # Another process may have exported it meanwhile.
         _make(name, target, results, folder)
   return str(target)

@@ -165,7 +165,7 @@ class Worker(threading.Thread):
     self.process = subprocess.Popen(
         [sys.executable, '-m', *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
         start_new_session=True,  # Ctrl-C then reaches it only through `stop`.
-        env={**os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[2]), **self.environment})
+        env={**_reproduce.environment(), **self.environment})
     if self.stopped:  # `stop` may have come before the program had started.
       self.process.terminate()
     with self.process:

@@ -54,7 +54,7 @@ def stage(subject, place, owner, target, results, folder) -> None:
   _, archive = _weights.kept(subject.name, results, folder)
   shutil.copy(archive, target)
   shutil.copy(_card.picture(subject.name, results), target / _card.PICTURE)
-  (target / 'README.md').write_text(_card.render(subject, place, owner))
+  (target / 'README.md').write_text(_card.render(subject, place, owner), encoding='utf-8')
 
 
 def _kaggle(handle, folder, note):

@@ -244,7 +244,7 @@ def _refuse_others(record, name, where):
 def check_definition(experiment, name, where) -> None:
   """Raises UserError unless an experiment has the data set, model and latent dimension of a definition.
 
-  All other settings may differ, as in an ablation.
+  All other settings may differ, as in an ablation. Settings of the data set named test_* may differ, too.
   """
   if mismatch := _mismatch(experiment, name):
     key, has, wants = mismatch
@@ -258,7 +258,7 @@ def _mismatch(experiment, name):
             ('model_name', experiment.model_name, definition.model)]
   if all(has == wants for _, has, wants in wanted):
     wanted = [row for row in changes(experiment, name)
-              if row[0].startswith('dataset.') or row[0] in ('network.latent_width', 'network.latent')]
+              if re.match(r'dataset\.(?!test_)|network\.latent', row[0])]
   return next((row for row in wanted if row[1] != row[2]), None)
 
 
@@ -360,12 +360,11 @@ def shorter_training(record, samples) -> list[Record]:
 def changes(experiment, name) -> list:
   """Lists the settings of an experiment that differ from its definition and recipe: [(key, value, recipe's value)].
 
-  Settings named test_*, which only choose what is measured, are left out, as are the other fields of `Identity`. If
-  the recipe's precision is 'auto', any precision is accepted.
+  The other fields of `Identity` are left out. If the recipe's precision is 'auto', any precision is accepted.
   """
   recipe = base.definition(name).resolve(experiment.training.recipe).with_precision(experiment.training.precision)
   return [difference for difference in differences(experiment.to_dict(), recipe.to_dict())
-          if difference[0] not in _NOT_IN_SETTINGS and not difference[0].startswith('dataset.test_')]
+          if difference[0] not in _NOT_IN_SETTINGS]
 
 
 def of_recipe(runs, name) -> list:

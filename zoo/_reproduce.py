@@ -118,14 +118,19 @@ def lacks_weights(name, experiment, run, records) -> bool:
   return bool(record and record.identity in identities(experiment) and not record.kept and run.folder.exists())
 
 
+def environment() -> dict[str, str]:
+  """The environment of a program that uses this copy of acai_tf."""
+  paths = str(pathlib.Path(__file__).parents[2]), os.environ.get('PYTHONPATH')
+  return {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths))}
+
+
 def _call(command, what):
   """Runs one of our programs and returns its exit status. Prints a message if the status is not 0.
 
   SIGINT and SIGTERM are passed on to the program, whose training then saves. This waits for it and returns 130 or 143.
   """
   with stop_signals() as received:
-    process = subprocess.Popen([sys.executable, '-m', *command], env={
-        **os.environ, 'PYTHONPATH': str(pathlib.Path(__file__).parents[2])})
+    process = subprocess.Popen([sys.executable, '-m', *command], env=environment())
     told, status = False, None
     while status is None:
       if received and not told:

@@ -190,8 +190,9 @@ def restarts(dataset, groups) -> list[str]:
   usual = max(counts, key=lambda count: len(counts[count]))
   others = '; '.join(f'{count:,} for {", ".join(sorted(names))}' for count, names in sorted(counts.items())
                      if count != usual)
-  return [f'Clustering is the best of {usual:,} restarts of k-means{f" ({others})" if others else ""}. The paper uses '
-          f'{PAPER_RESTARTS:,} restarts.']
+  paper = (', as in the paper' if usual == PAPER_RESTARTS and not others else f'. The paper uses {PAPER_RESTARTS:,} '
+           'restarts')
+  return [f'Clustering is the best of {usual:,} restarts of k-means{f" ({others})" if others else ""}{paper}.']
 
 
 def restarts_of(runs) -> str:

@@ -8,7 +8,7 @@ from acai_tf.experiment import registry
 from acai_tf.experiment.errors import UserError
 from acai_tf.experiment.run import Run
 from acai_tf.training import build, weights
-from acai_tf.zoo import _mirror, _records, base
+from acai_tf.zoo import _records, base
 
 FOLDER = pathlib.Path(__file__).parent / 'weights'
 RECON_CHANGE = 0.01  # tolerated relative difference of the reconstruction metric between a record and its checkpoint
@@ -33,24 +33,26 @@ def record_of(name, results=_records.FOLDER) -> tuple[_records.Record, _records.
 def kept(name, results=_records.FOLDER, folder=FOLDER) -> tuple:
   """Returns (record, path) of a definition's archive after checking its checksum; for the arguments see `load`.
 
-  If `folder` lacks the archive, it is downloaded (`_mirror.fetch`).
-
   Raises:
     UserError: the definition is unknown, it has no weights, or the file is missing or does not match its checksum.
   """
   record, entry = record_of(name, results)
   path = pathlib.Path(folder) / entry.file
   if not path.exists():
-    return record, _mirror.fetch(entry)
-  if problem := _mirror.difference(path, entry):
+    raise UserError(f'{path} does not exist; expected the pretrained weights of {name}. Install the package again, or '
+                    'restore the file with git.')
+  if problem := _difference(path, entry):
     raise UserError(f'{path} {problem}, as {name}.json says. It is damaged or of another run: restore it with git.')
   return record, path
 
 
-def local_names(results=_records.FOLDER, folder=FOLDER) -> list[str]:
-  """Sorted names of the definitions whose archive is in `folder` or in the cache, so that no download is needed."""
-  return sorted(name for name, entry in _records.pretrained(results).items()
-                if (pathlib.Path(folder) / entry.kept.file).exists() or _mirror.cached(entry.kept).exists())
+def _difference(path, entry):
+  """Describes how a file differs from its record in size or checksum; '' if it does not."""
+  size = path.stat().st_size
+  if size != entry.bytes:  # checked first, so that a wrong file is not read to its end
+    return f'has {size} bytes; expected {entry.bytes}'
+  digest = weights.facts(path)['sha256']
+  return '' if digest == entry.sha256 else f'has sha256 {digest}; expected {entry.sha256}'
 
 
 def load(name, precision=None, results=_records.FOLDER, folder=FOLDER) -> tuple:

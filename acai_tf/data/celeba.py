@@ -22,7 +22,7 @@ class Config:
   """Settings of the data set."""
 
   size: Annotated[int, '[2, 146]'] = 32  # height and width in pixels; 32 in the paper
-  evaluate: Literal['test', 'validation'] = 'test'  # split on which models are evaluated
+  test_part: Literal['test', 'valid'] = 'test'  # split on which models are evaluated; 'valid' to choose settings
 
 
 def shape(config) -> tuple:
@@ -44,7 +44,7 @@ def load(config, data_dir, manual_dir=None) -> image_base.ArrayDataset:
     attributes = [batch['attributes'][name] for name in sorted(batch['attributes'])]
     return image_base.resized(faces, config.size), np.stack(attributes, axis=1).astype(np.int32)
 
-  splits = {'train': 'train', 'test': config.evaluate}
-  variant = f'_{config.size}' + ('_validation' if config.evaluate == 'validation' else '')
+  split, suffix = {'test': ('test', ''), 'valid': ('validation', '_validation')}[config.test_part]
+  splits, variant = {'train': 'train', 'test': split}, f'_{config.size}{suffix}'
   arrays = _tfds.arrays('celeb_a', data_dir, manual_dir, variant, splits, convert)
   return image_base.checked(arrays, shape(config), classes(config))

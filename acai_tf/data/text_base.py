@@ -181,7 +181,7 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
     repeats: whether to keep held-out sentences that also occur in the training part. Short sentences recur in any text.
 
   Raises:
-    UserError: no sentence is short enough, no word is, or one of the parts is empty although its share is not 0.
+    UserError: no sentence is short enough, no word is, or a part whose share is not 0 has too few sentences.
   """
   from acai_tf.vocabulary import LONGEST_WORD, fit_vocabulary
 
@@ -203,8 +203,10 @@ def build(sentences: Sequence[str], labels: Sequence[int] | None, size: int, lon
   held_out_count = sum(map(len, parts[1:]))
   for name, number, share in zip(('train', 'valid', 'test'), range(3), (1, *shares), strict=True):
     parts[number] = parts[number][unseen(ids[parts[number]], *(ids[part] for part in parts[repeats:number]))]
-    if share and not len(parts[number]):
-      raise UserError(f'{len(texts)} sentences of at most {longest} words are too few for a {name} part.')
+    least = 1 if name == 'train' else 2  # paths need two sentences
+    if share and len(parts[number]) < least:
+      raise UserError(f'{len(texts)} sentences of at most {longest} words are too few: {len(parts[number])} of them '
+                      f'would be in the {name} part; expected at least {least}.')
   # Shuffles the held-out parts, so that the first few sentences come from all files and classes.
   train, (valid, test) = parts[0], (np.random.default_rng(seed).permutation(part) for part in parts[1:])
   return Corpus(ids[train], classes[train], ids[valid], classes[valid], ids[test], classes[test],

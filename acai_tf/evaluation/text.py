@@ -78,10 +78,15 @@ def _reconstruction(task):
   task.measured.arrays['reconstructions'] = list(zip(real[:SHOWN], written[:SHOWN], strict=True))
 
 
+def _covariance(codes):
+  """Covariance matrix of [n, d] latents, also for d = 1."""
+  return np.atleast_2d(np.cov(codes.T))
+
+
 def _codes(task):
   codes = task.functions.encode(task.real(ENCODED)).astype(np.float64)
   mean = codes.mean(axis=0)
-  spectrum = np.linalg.eigvalsh(np.cov(codes.T))  # code_dimensions is its participation ratio
+  spectrum = np.linalg.eigvalsh(_covariance(codes))  # code_dimensions is its participation ratio
   task.measured.metrics.update(
       code_std=float(np.sqrt(((codes - mean)**2).sum(axis=1).mean())), code_mean_norm=float(np.linalg.norm(mean)),
       code_dimensions=float(spectrum.sum()**2 / (spectrum**2).sum()))
@@ -133,7 +138,7 @@ def _sources(task):
   order = generator.permutation(len(task.dataset.train_ids))[:count]
   real, unseen = texts_of(task.dataset, task.dataset.train_ids[order]), task.real(HELD_OUT)
   codes, unseen_codes = functions.encode(real), functions.encode(unseen)
-  gaussian = generator.multivariate_normal(codes.mean(axis=0), np.cov(codes.T), size=count, method='eigh')
+  gaussian = generator.multivariate_normal(codes.mean(axis=0), _covariance(codes), size=count, method='eigh')
   sources = {'gaussian': _unit(gaussian), 'sphere': _unit(generator.standard_normal(codes.shape)), 'real_codes': codes}
   for name, draw, salt in (('prior', functions.prior, 1), ('untrained', functions.untrained, 2)):
     if draw:
@@ -333,7 +338,7 @@ def _entailment(task):
 
 GROUPS = {
     'reconstruction': groups.Group(_reconstruction, lambda functions, dataset: functions.decode, quick=True),
-    'codes': groups.Group(_codes, lambda functions, dataset: len(dataset.test_ids) > 1, quick=True),
+    'codes': groups.Group(_codes, lambda functions, dataset: True, quick=True),
     'samples': groups.Group(_samples, lambda functions, dataset: functions.sample, quick=True),
     'sources': groups.Group(_sources, lambda functions, dataset: functions.decode),
     'lstm': groups.Group(_lstm, lambda functions, dataset: functions.sample),

@@ -128,7 +128,7 @@ class Training:
   """
 
   recipe: Literal['paper', 'fast'] = 'paper'  # key of `RECIPES`: the values of all keys that are not overridden
-  samples: Annotated[int, '[1, 1e15]'] = PAPER_SAMPLES  # length of the training
+  samples: Annotated[int, '[1, 1e12]'] = PAPER_SAMPLES  # length of the training
   batch: PositiveInt = 64  # global batch size, shared by all devices; the learning rates refer to it
   seed: Seed = 0  # seed of weights, data order and noise
   learning_rate: PositiveFloat = 1e-4  # of all players whose model does not set another one
