@@ -287,7 +287,7 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
         self.assertIn(part, rendered)
       self.assertIn('Not trained, and without published figures: lines_acai_invariant, lines_aeai',
                     ' '.join(rendered.split()))
-      for part in ('The papers train on 16,777,216 samples (1,000,000 for arae_image).', 'have not been trained.'):
+      for part in ('Recipe `paper` trains on 16,777,216 samples (1,000,000 for arae_image).', 'have not been trained.'):
         self.assertIn(part, ' '.join(rendered.split()))
     weights = f'{_tables.WEIGHTS[record().weights]}, {record().experiment.training.precision.removeprefix("mixed_")}'
     self.assertIn('| lines_acai | 262,144 | 0, 1 | 1.10 ± 0.10 |', markdown)
@@ -310,11 +310,12 @@ class RecordsTest(parameterized.TestCase, tf.test.TestCase):
     acai, = (line for line in text.splitlines() if 'lines_acai' in line)
     self.assertStartsWith(acai, '| lines_acai | 262,144 | 0, 1 | 1.10 ± 0.10 [0.00, 2.37] | 0.24 ± 0.01, unclear |')
     self.assertLen([line for line in text.splitlines() if line.startswith('|')], 4)
-    self.assertEndsWith(text, 'The papers train on 16,777,216 samples. Models with fewer samples are undertrained.\n')
+    self.assertEndsWith(
+        text, 'Recipe `paper` trains on 16,777,216 samples. Models with fewer samples are undertrained.\n')
     self.file('yelp_arae', record(0, 64, name='yelp_arae', reverse_perplexity=40.0))
     text = _tables.render_brief('yelp', 'markdown', self.folder)
     self.assertStartsWith(text, '| definition | samples | seeds | reverse perplexity |\n')
-    self.assertIn('The papers train on 9,520,000 samples. Models with fewer samples are undertrained.', text)
+    self.assertIn('Recipe `paper` trains on 9,520,000 samples. Models with fewer samples are undertrained.', text)
     text = _tables.render_published('lines', 'markdown', self.folder)
     self.assertIn(acai, text)
     self.assertNotIn('lines_miae', text)  # It has no published figures.

@@ -161,7 +161,7 @@ def rows(target, results, everything=False) -> tuple[list[str], list]:
 
 
 def undertrained(names) -> str:
-  """Sentences on the papers' number of samples, which are those of recipe `paper`.
+  """Sentences on the number of samples of recipe `paper`.
 
   Args:
     names: names of the definitions in a table.
@@ -172,8 +172,8 @@ def undertrained(names) -> str:
   usual = max(counts, key=lambda count: len(counts[count]))
   others = '; '.join(f'{count:,} for {", ".join(sorted(models))}' for count, models in sorted(counts.items())
                      if count != usual)
-  return (f'The papers train on {usual:,} samples{f" ({others})" if others else ""}. Models with fewer samples are '
-          'undertrained.')
+  return (f'Recipe `paper` trains on {usual:,} samples{f" ({others})" if others else ""}. '
+          'Models with fewer samples are undertrained.')
 
 
 def restarts(dataset, groups) -> list[str]:

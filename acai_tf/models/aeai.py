@@ -21,10 +21,11 @@ class Config(Annealing):
   adversarial_from: Annotated[int, '[0, inf)'] = 0  # step before which the weight of L_A is 0
   cycle: Annotated[float, '[0, inf)'] = 0.01  # weight of L_C
   smoothness: Annotated[float, '[0, inf)'] = 0.1  # weight of L_S
-  critic_every: Annotated[int, '[1, inf)'] = 1  # steps per update of the critic; the paper: an epoch, 938 on MNIST
+  critic_every: Annotated[int, '[1, inf)'] = 1  # steps per update of the critic
   spectral: bool = False  # whether the critic's 3x3 convolutions are spectrally normalized
 
   MIN_BATCH = 2
+  # The paper updates the critic once per epoch. These are MNIST's 938 steps; the recipe has them on all data sets.
   RECIPES = {'paper': {'model': {'critic_every': 938}}, 'fast': {}}
 
 
