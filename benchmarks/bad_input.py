@@ -109,8 +109,8 @@ MEASURE {--checkpoint first | --restarts 0 | --train_images 3 | --dataset lines 
 MEASURE {--feature_size 32 | --set dataset.size=8} -> --feature_size|--set
 evaluate --run text_run {--restarts 3 | --metrics lines} -> --restarts|metrics
 evaluate --zoo lines_acai {--checkpoint best | --weights raw}
-{evaluate --zoo | zoo card} lines_aeai -> no pretrained weights
-python: from acai_tf import zoo; zoo.load("lines_aeai") -> no pretrained weights
+{evaluate --zoo | zoo card} lines_acai_invariant -> no pretrained weights
+python: from acai_tf import zoo; zoo.load("lines_acai_invariant") -> no pretrained weights
 evaluate --interpolations lines.npy {--dataset mnist | --to other | --metrics probe}
 evaluate {--sentences sentences.txt | --module module} -> --dataset is missing
 evaluate --sentences sentences.txt --dataset grammar --metrics all

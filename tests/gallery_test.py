@@ -213,8 +213,8 @@ class FolderTest(tf.test.TestCase):
             self.assertRaisesRegex(UserError, '^tf2onnx not installed; expected the extra `export`')):
         program.gallery(['lines_acai'])
       with (unittest.mock.patch.object(formats, 'require_packages'),
-            self.assertRaisesRegex(UserError, '^there are no pretrained weights of lines_miae')):
-        program.gallery(['lines_miae'])
+            self.assertRaisesRegex(UserError, '^there are no pretrained weights of lines_acai_invariant')):
+        program.gallery(['lines_acai_invariant'])
 
   def test_the_server_is_this_machine_s_and_of_its_folder_alone(self):
     (self.folder / 'gallery').mkdir()
