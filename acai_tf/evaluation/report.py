@@ -41,7 +41,7 @@ def table(experiment, samples, metrics, crossfade=None, weights=None, restarts=N
       text += '\n  † not compared: the model has other settings than the paper\'s.'
   paper = resolve.paper_samples(experiment)
   if samples < paper and experiment.kind == 'images':
-    text += f'\n  this run is undertrained: {samples:,} samples, {samples / paper:.1%} of recipe paper\'s.'
+    text += f'\n  this run is undertrained: {samples:,} samples, {samples / paper:.1%} of those of recipe paper.'
   text += f'\n  measured with the {NAMES[weights]}.' if weights else ''
   return text + restarts_of(metrics, restarts)
 
